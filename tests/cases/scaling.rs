@@ -60,7 +60,7 @@ async fn killed_worker_is_replaced_in_the_tab() -> Result<()> {
         let figures = page.text("#figures").await?;
         ensure!(figures.contains("Requests 120"), "{figures}");
         ensure!(figures.contains("Refused 0"), "{figures}");
-        ensure!(figures.contains("Workers that died 1"), "{figures}");
+        ensure!(figures.contains("Failed workers 1"), "{figures}");
         // After a reset, no process has started.
         press(page, "reset").await?;
         let rows = "return document.querySelectorAll('#processes tbody tr').length";

@@ -1,8 +1,8 @@
-//! `blocking`: CPU work on the loop that serves everybody, or on threads.
+//! `blocking`: CPU work on a server's loop or on threads.
 //!
-//! A server answers small requests on its loop, and now and then one that takes a
-//! job of CPU work. On the loop the job holds up all that is due there, and the
-//! heartbeat stands still; on a thread it holds up nobody.
+//! A server handles small requests on its loop. Some requests need a job of CPU work.
+//! On the loop the job delays everything else, heartbeat included. On a thread it
+//! delays nothing.
 
 mod checks;
 mod heartbeat;
@@ -23,86 +23,81 @@ use heartbeat::Heartbeat;
 use server::Server;
 use std::{rc::Rc, time::Duration};
 
-/// How long a job takes that somebody has overlooked.
+/// The duration of a job that was overlooked when jobs were offloaded.
 const HOG: Duration = Duration::from_secs(2);
 
-/// How many requests with a job come at once.
+/// The number of requests with a job in a burst.
 const BURST: u64 = 12;
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "blocking",
     chapter: "scaling",
-    summary: "A server's one loop: a job of CPU work on it, or on a thread",
+    summary: "CPU work on a server's only loop, or on a thread",
     params: &[
         Param::choice(
             "run",
             "Jobs run",
-            "On the loop, which does nothing else meanwhile, or offloaded to a thread.",
+            "On the loop, which they block, or on a thread.",
             &["loop", "offloaded"],
         ),
         KIND,
         Param::integer(
             "size",
             "Job",
-            "About how long one takes: exactly so in simulated time.",
+            "Approximate duration, exact in simulation.",
             (Ms, 1, 5_000, 600),
         )
         .live(),
         Param::integer(
             "every",
             "A job every",
-            "One request in so many takes a job; 0 for none.",
+            "One request in this many needs a job; 0 for none.",
             (Count, 0, 200, 20),
         )
         .live(),
-        Param::integer(
-            "requests",
-            "Requests",
-            "How many there are.",
-            (Count, 1, 200, 60),
-        ),
+        Param::integer("requests", "Requests", "Total number.", (Count, 1, 200, 60)),
         Param::integer(
             "interval",
             "Time between requests",
-            "How far apart they arrive, give or take a quarter. They do not wait for each other.",
+            "Time between arrivals, ±25 %, regardless of responses.",
             (Ms, 1, 500, 30),
         )
         .live(),
         Param::integer(
             "work",
-            "Time for a request",
-            "How long each of them takes on the loop.",
+            "Time per request",
+            "Time on the loop.",
             (Ms, 0, 100, 1),
         )
         .live(),
         Param::integer(
             "beat",
             "Heartbeat every",
-            "How often the loop's lag is measured.",
+            "Interval at which loop lag is measured.",
             (Ms, 10, 1_000, 20),
         ),
         Param::integer(
             "threads",
             "Threads",
-            "How many jobs run at once when they are offloaded, if the machine lets them.",
+            "Maximum number of offloaded jobs running at once.",
             (Count, 1, 16, 2),
         ),
         Param::integer(
             "queue",
             "Queue",
-            "How many jobs wait for a thread; with one more, a request is turned away.",
+            "Jobs that can wait for a thread. Further requests are rejected.",
             (Count, 0, 20, 4),
         ),
         Param::choice(
             "inject",
-            "Half way through",
-            "Somebody runs a job of two seconds on the loop, or twelve requests with a job come at once.",
+            "Halfway",
+            "A two-second job runs on the loop, or twelve requests with a job arrive at once.",
             &["nothing", "hog", "burst"],
         ),
     ],
     presets: &[
         Preset {
-            title: "A job on the loop: everybody waits",
+            title: "A job on the loop: all requests wait",
             set: &[],
         },
         Preset {
@@ -110,11 +105,11 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[("run", "offloaded")],
         },
         Preset {
-            title: "Offloaded, but for one of two seconds",
+            title: "One overlooked job of two seconds",
             set: &[("run", "offloaded"), ("inject", "hog")],
         },
         Preset {
-            title: "More jobs than there is room for",
+            title: "More jobs than fit in the queue",
             set: &[("run", "offloaded"), ("inject", "burst"), ("size", "300")],
         },
     ],
@@ -130,13 +125,13 @@ async fn run(context: Context) {
     let requests = params.integer("requests");
     let mut arrivals = context.seed.stream(0);
     let mut due = context.platform.now();
-    let mut under_way = Vec::new();
-    let mut serve = |number, takes_job, due| {
+    let mut requests_in_progress = Vec::new();
+    let mut serve = |number, needs_job, due| {
         let server = Rc::clone(&server);
-        under_way.push(context.platform.spawn(server.serve(number, takes_job, due)));
+        requests_in_progress.push(context.platform.spawn(server.serve(number, needs_job, due)));
     };
     for number in 1..=requests {
-        // They arrive when they arrive, however many are being served.
+        // Arrivals do not depend on how many requests are in progress.
         due += arrivals.jitter(params.millis("interval"), 25);
         let wait = due.saturating_sub(context.platform.now());
         context.platform.sleep(wait).await;
@@ -150,13 +145,13 @@ async fn run(context: Context) {
             }
         }
     }
-    for request in under_way {
+    for request in requests_in_progress {
         request.await;
     }
     heartbeat.stop().await;
 }
 
-/// A job that nobody meant to run here.
+/// Runs the overlooked job on the loop.
 fn hog(context: &Context) {
     let job = Job::costing(scaling::kind(&context.params), HOG);
     let _result = context.platform.run_on_loop(job, &context.trace, 0);

@@ -1,11 +1,10 @@
-//! `cluster`: a front, workers in processes of their own, and one event.
+//! `cluster`: a front, worker processes, and one event.
 //!
-//! Each request holds the loop of its worker for a while. Then a worker is
-//! killed, hangs or cannot be started again, or all are replaced by new ones: what
-//! does a client notice?
+//! Each request blocks the loop of its worker for a while. Then a worker is killed,
+//! hangs or fails to restart, or all workers are replaced. The scenario shows how much
+//! of that a client notices.
 //!
-//! The requests come from outside, or they are those of users: a million, if so
-//! wished.
+//! Requests arrive at intervals, or come from up to a million simulated users.
 
 mod balance;
 mod checks;
@@ -27,35 +26,34 @@ use front::Front;
 use futures::FutureExt;
 use std::time::Duration;
 
-/// The names in the trace. Pictures and checks find who they mean by them.
+// Source names in the trace, which pictures and checks look up.
 const FRONT: &str = "Front";
 const SUPERVISOR: &str = "Supervisor";
 
-/// What a supervisor changes to, in the trace.
+// States of the supervisor in the trace.
 const RELOADING: &str = "reloading";
 const RELOADED: &str = "reloaded";
 const RELOAD_ABORTED: &str = "reload aborted";
 
-/// What a worker changes to that gives no sign of life any more: its supervisor
-/// has yet to find that out.
+/// The state of a worker that hangs. Its supervisor has not noticed yet.
 const HANGING: &str = "hanging";
 
-/// How processes end that are killed, by what they did.
-const NO_SIGN_OF_LIFE: &str = "no sign of life";
+// Causes of kills.
+const NO_HEARTBEAT: &str = "no heartbeat";
 const NOT_READY: &str = "not ready in time";
 const NOT_DRAINED: &str = "not drained in time";
 const STOPPED: &str = "stopped";
 
-/// How a request ends that found nobody.
+/// The cause of a request's failure when no worker is available.
 const REFUSED: &str = "refused";
 
-/// What the front comes to in the end, where there are users.
-const HAVE_ASKED: &str = "Users that asked";
+/// The name of the front's count of users that sent a request.
+const ACTIVE_USERS: &str = "Active users";
 
-/// How often a worker gives a sign of life while it has nothing to do.
+/// The heartbeat interval of an idle worker.
 const BEAT: Duration = Duration::from_millis(100);
 
-/// What a worker is.
+/// The program of a worker.
 pub(super) static WORKER: Program = Program {
     name: "cluster-worker",
     run: |context| worker::run(context).boxed_local(),
@@ -64,27 +62,27 @@ pub(super) static WORKER: Program = Program {
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "cluster",
     chapter: "scaling",
-    summary: "Workers in processes: one is killed or hangs, or all are replaced",
+    summary: "Worker processes: one is killed or hangs, or all are replaced",
     params: params::ALL,
     presets: &[
         Preset {
-            title: "A worker is killed: what it had is lost, and nothing else",
+            title: "A killed worker loses only its own requests",
             set: &[],
         },
         Preset {
-            title: "A rolling reload: nobody notices",
+            title: "A rolling reload: no request fails",
             set: &[("event", "reload")],
         },
         Preset {
-            title: "The same, stopped first and then started: everybody notices",
+            title: "Stop all, then start: requests fail",
             set: &[("event", "reload"), ("restart", "stop_then_start")],
         },
         Preset {
-            title: "A worker hangs, and is found by its heartbeat",
+            title: "A hanging worker is detected by heartbeat",
             set: &[("event", "hang")],
         },
         Preset {
-            title: "The same, but whoever is busy is spared: less is lost",
+            title: "The same with least-busy balancing: less is lost",
             set: &[("event", "hang"), ("balance", "least_busy")],
         },
         Preset {
@@ -92,15 +90,15 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[("event", "crash_loop")],
         },
         Preset {
-            title: "A new version that dies at its start: the old one goes on",
+            title: "A broken new version: the old one keeps serving",
             set: &[("event", "bad_reload")],
         },
         Preset {
-            title: "The same, stopped first: nobody is left",
+            title: "The same, stopped first: no worker is left",
             set: &[("event", "bad_reload"), ("restart", "stop_then_start")],
         },
         Preset {
-            title: "A million users, and a reload that none of them notices",
+            title: "A million users, and a reload no one notices",
             set: &[("event", "reload"), ("users", "1000000"), ("workers", "8")],
         },
     ],

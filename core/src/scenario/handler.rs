@@ -1,8 +1,8 @@
-//! `handler`: a gateway, workers in processes of their own, and a bug.
+//! `handler`: a gateway, worker processes, and a bug.
 //!
-//! Each worker keeps books that have to balance. A request with the bug breaks
-//! that, half-way through a transfer. What then becomes of the worker is the
-//! policy of its handler: it drains and is replaced, it dies, or it goes on.
+//! Each worker keeps a ledger that has to balance. A request with the bug breaks it
+//! halfway through a transfer. The policy of the worker's error handler decides what
+//! happens next: the worker drains and is replaced, crashes, or keeps running.
 
 mod checks;
 mod cluster;
@@ -19,18 +19,18 @@ use crate::platform::Program;
 use futures::FutureExt;
 use gateway::Gateway;
 
-/// The names in the trace. Pictures and checks find who they mean by them.
+// Source names in the trace, which pictures and checks look up.
 const GATEWAY: &str = "Gateway";
 const DISPATCHER: &str = "Dispatcher";
 const SUPERVISOR: &str = "Supervisor";
 
-/// How many workers there are at most.
+/// The maximum number of workers.
 const WORKERS: usize = 4;
 
-/// How often a gateway that retries everything attempts a request.
+/// The maximum attempts of a request by a gateway that retries everything.
 const ATTEMPTS: u64 = 3;
 
-/// What a worker is.
+/// The program of a worker.
 pub(super) static WORKER: Program = Program {
     name: "ledger",
     run: |context| worker::run(context).boxed_local(),
@@ -39,7 +39,7 @@ pub(super) static WORKER: Program = Program {
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "handler",
     chapter: "errors",
-    summary: "A bug in a worker process: it is supervised, it crashes, or it is swallowed",
+    summary: "A bug in a worker process: supervised, fatal or swallowed",
     params: params::ALL,
     presets: &[
         Preset {
@@ -47,15 +47,15 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[],
         },
         Preset {
-            title: "The same bug, swallowed: all is green, and wrong",
+            title: "The same bug, swallowed: wrong answers",
             set: &[("policy", "swallow")],
         },
         Preset {
-            title: "The same bug, and nobody replaces who dies",
+            title: "The same bug: crash, no restart",
             set: &[("policy", "crash")],
         },
         Preset {
-            title: "A bug that is retried, and takes worker after worker",
+            title: "A retried bug crashes worker after worker",
             set: &[("retry", "everything"), ("workers", "4"), ("restarts", "2")],
         },
         Preset {
@@ -63,7 +63,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[("bug_every", "3"), ("restarts", "3")],
         },
         Preset {
-            title: "Operational errors only: nobody restarts",
+            title: "Operational errors only: no restarts",
             set: &[("bug_every", "0"), ("operational", "50")],
         },
     ],

@@ -1,8 +1,8 @@
-//! What the scenarios about errors have in common: requests with ids, a log that
-//! is on record, clients that look at what they are answered.
+//! Shared parts of the error scenarios: request ids, a recorded log, and clients that
+//! inspect the responses.
 //!
-//! Good requests go straight through. Operational errors branch off to an answer
-//! or to another attempt, bugs to the end of whoever had them.
+//! As on a railway, successful requests go straight through, operational errors branch
+//! off to a response or a retry, and bugs end their worker.
 
 mod narrate;
 mod tally;
@@ -19,41 +19,41 @@ use crate::{
 pub(super) const REQUESTS: Param = Param::integer(
     "requests",
     "Requests",
-    "How many there are.",
+    "Total number.",
     (ParamUnit::Count, 1, 2_000, 60),
 );
 
 pub(super) const INTERVAL: Param = Param::integer(
     "interval",
     "Time between requests",
-    "How far apart they arrive, give or take a quarter. They do not wait for each other.",
+    "Time between arrivals, ±25 %, regardless of responses.",
     (ParamUnit::Ms, 0, 1_000, 30),
 )
 .live();
 
-/// The name in the trace.
+/// The error handler's name in the trace.
 pub(super) const ERROR_HANDLER: &str = "ErrorHandler";
 
-/// How an attempt ends that was not begun: it is for somebody else.
+/// The cause of an attempt that a draining worker handed back unstarted.
 pub(super) const HANDED_BACK: &str = "handed back";
 
-/// Every error has it in its details. No answer may.
+/// A secret in the details of every error, which no response may contain.
 pub(super) const SECRET: &str = "password=hunter2";
 
-/// The id that the client gave to a request: its number can be told from it, so
-/// that whoever finds it in a log or an answer knows which one is meant.
+/// Returns the correlation id that the client gave a request. It contains the request's
+/// number, so log lines and responses identify the request.
 pub(super) fn id_of(request: u64) -> CorrelationId {
     let id = CorrelationId::parse(format!("request-{request}"));
-    id.expect("it is made of letters, digits and a dash")
+    id.expect("letters, digits and a dash are valid")
 }
 
-/// Which request has that id; 0 if none has.
+/// Returns the number of the request with that id, or 0 if the id has no number.
 pub(super) fn request_of(id: &str) -> u64 {
     let number = id.strip_prefix("request-");
     number.map_or(0, |number| number.parse().unwrap_or(0))
 }
 
-/// The log of a program, which also puts on record that it was written to.
+/// A program's error log, which records each line in the trace.
 #[derive(Clone)]
 pub(super) struct ErrorLog {
     trace: Recorder,
@@ -74,8 +74,8 @@ impl ErrorLog {
         self.id
     }
 
-    /// A line as a [`Handler`](crate::error::Handler) writes it. Whose it is and
-    /// what it is about is read from the line, as an operator would.
+    /// Records a line written by a [`Handler`](crate::error::Handler). The request and
+    /// the code are parsed from the line, as an operator would read them.
     pub(super) fn write(&self, line: &str) {
         let value = |key| line.split(' ').find_map(|word| word.strip_prefix(key));
         let request = request_of(value("id=").unwrap_or_default());
@@ -85,21 +85,22 @@ impl ErrorLog {
     }
 }
 
-/// A client is answered, and looks at the body.
-pub(super) fn answer(
+/// Ends a request with an error response, whose body the client inspects for
+/// [`SECRET`].
+pub(super) fn respond(
     trace: &Recorder,
     by: NameId,
     request: (u64, Span),
-    answer: ErrorResponse<'_>,
+    response: ErrorResponse<'_>,
 ) {
     let (number, span) = request;
-    if answer.body.contains(SECRET) {
+    if response.body.contains(SECRET) {
         trace.instant(RecordKind::Expose, by, number);
     }
-    span.fail(&format!("{} {}", answer.status, answer.code));
+    span.fail(&format!("{} {}", response.status, response.code));
 }
 
-/// An answer that is none to be glad of.
+/// An error response.
 #[derive(Clone, Copy)]
 pub(super) struct ErrorResponse<'a> {
     pub(super) status: u16,
@@ -108,7 +109,7 @@ pub(super) struct ErrorResponse<'a> {
 }
 
 impl<'a> ErrorResponse<'a> {
-    /// What a problem is sent as.
+    /// Creates the response for a problem with a serialized body.
     pub(super) fn of(problem: &Problem, body: &'a str) -> Self {
         ErrorResponse {
             status: problem.status(),

@@ -1,5 +1,4 @@
-//! What the scenarios about CPU work have in common: jobs of a kind and size,
-//! names, what checks ask, figures.
+//! Shared parts of the CPU work scenarios: kinds of jobs, names, summaries and figures.
 
 mod figures;
 mod narrate;
@@ -17,7 +16,7 @@ use crate::{
     trace::{NameId, RecordKind, Recorder},
 };
 
-/// The names in the trace; threads have theirs from the port.
+// Source names in the trace. The platform names the threads.
 pub(super) const LOOP: &str = "Loop";
 pub(super) const HEARTBEAT: &str = "Heartbeat";
 pub(super) const REQUESTS: &str = "Requests";
@@ -25,12 +24,12 @@ pub(super) const POOL: &str = "Pool";
 
 pub(super) const KIND: Param = Param::choice(
     "job",
-    "RecordKind of job",
-    "Counts primes, computes a Fibonacci number naively, a chain of SHA-256, or a tile of the Mandelbrot set.",
+    "Kind of job",
+    "Counting primes, a naive Fibonacci number, a SHA-256 chain, or a Mandelbrot tile.",
     &["primes", "fib", "hash", "mandelbrot"],
 );
 
-/// What makes a job of that kind.
+/// Returns the constructor of the selected kind of job.
 pub(super) fn kind(params: &Values) -> fn(u32) -> Job {
     match params.choice("job") {
         "fib" => Job::Fib,
@@ -40,13 +39,13 @@ pub(super) fn kind(params: &Values) -> fn(u32) -> Job {
     }
 }
 
-/// Records a job's result: `pool` came to it, at that job.
+/// Records a job's result under the source `pool`.
 pub(super) fn record_result(job: Job, result: u64, pool: NameId, trace: &Recorder) {
     let job = trace.name(&job.to_string());
     trace.send(RecordKind::Result, pool, job, result);
 }
 
-/// Records how many threads there are; 0 where the loop is all there is.
+/// Records the number of threads, or 0 if jobs run on the loop.
 pub(super) fn record_threads(threads: &Threads, pool: NameId, trace: &Recorder) {
     let count = if threads.is_off_loop() {
         threads.count() as u64

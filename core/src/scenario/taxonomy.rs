@@ -1,8 +1,8 @@
-//! `taxonomy`: a small payment service, and all that can go wrong.
+//! `taxonomy`: a small payment service and its errors.
 //!
-//! The same service and the same faults twice. In the design `classified` each
-//! error says once what it is, and one handler answers, retries and logs by that.
-//! In the design `catch_all` whatever comes is caught, logged, retried and told.
+//! The same service and faults run with one of two designs. With `classified`, each
+//! error is classified once, and one handler responds, retries and logs by class. With
+//! `catch_all`, every error is caught, logged, retried and returned to the client.
 
 mod bank;
 mod checks;
@@ -19,7 +19,7 @@ use futures::FutureExt;
 use service::Payment;
 use std::rc::Rc;
 
-/// The names in the trace. Pictures and checks find who they mean by them.
+// Source names in the trace, which pictures and checks look up.
 const API: &str = "Api";
 const GET: &str = "GetPayment";
 const CREATE: &str = "CreatePayment";
@@ -27,7 +27,7 @@ const BANK: &str = "Bank";
 const BREAKER: &str = "Breaker";
 const CATCH_ALL: &str = "CatchAll";
 
-/// What the breaker changes to.
+// States of the breaker in the trace.
 const CLOSED: &str = "closed";
 const OPEN: &str = "open";
 const HALF_OPEN: &str = "half-open";
@@ -35,19 +35,19 @@ const HALF_OPEN: &str = "half-open";
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "taxonomy",
     chapter: "errors",
-    summary: "A payment service's errors, sorted once: the class decides answer, retry and log",
+    summary: "A payment service: each error's class decides response, retry and log",
     params: params::ALL,
     presets: &[
         Preset {
-            title: "Each error by its class",
+            title: "Errors handled by class",
             set: &[],
         },
         Preset {
-            title: "The same errors, all caught alike",
+            title: "The same errors, one catch-all",
             set: &[("design", "catch_all")],
         },
         Preset {
-            title: "A bank that is down, and a breaker",
+            title: "A bank outage with a breaker",
             set: &[("outage", "1500"), ("requests", "100")],
         },
         Preset {
@@ -59,7 +59,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[("design", "catch_all"), ("bug", "40"), ("outage", "0")],
         },
         Preset {
-            title: "Many timeouts, and a budget for retries",
+            title: "Many timeouts and a retry budget",
             set: &[("timeout", "60"), ("breaker", "off"), ("outage", "0")],
         },
     ],
@@ -76,7 +76,7 @@ async fn run(context: Context) {
     let mut due = context.platform.now();
     let mut served = Vec::new();
     for number in 1..=requests {
-        // They arrive when they arrive, however many are being served.
+        // Arrivals do not depend on how many requests are in progress.
         due += arrivals.jitter(params.millis("interval"), 25);
         let wait = due.saturating_sub(context.platform.now());
         context.platform.sleep(wait).await;

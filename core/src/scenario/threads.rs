@@ -1,8 +1,8 @@
 //! `threads`: the same jobs on the loop, on one thread, on two, and so on.
 //!
-//! Up to the number of cores they are done sooner; beyond it threads only take
-//! turns. And a job that is small enough is done sooner on the loop: to hand it to
-//! a thread takes longer than to do it.
+//! Threads speed the jobs up until there are as many threads as cores. More threads only
+//! take turns. Small jobs are faster on the loop, because sending a job to a thread takes
+//! longer than running it.
 
 mod checks;
 
@@ -20,37 +20,37 @@ use crate::{
 use futures::{FutureExt, future::join_all};
 use std::time::Duration;
 
-/// How long the jobs take by which the break-even is found, in microseconds.
+/// The job durations of the break-even measurement, in microseconds.
 const SIZES: [u64; 6] = [1, 4, 16, 64, 256, 1024];
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "threads",
     chapter: "scaling",
-    summary: "The same jobs on more and more threads: how much sooner, and from which size on",
+    summary: "The same jobs on more and more threads: speed-up and break-even",
     params: &[
         Param::choice(
             "measure",
             "Measure",
-            "How much sooner the jobs are done with each thread more; or from which size on threads pay.",
+            "The speed-up by each added thread, or the job size from which threads pay.",
             &["speed-up", "break-even"],
         ),
         KIND,
         Param::integer(
             "size",
             "Job",
-            "About how long one takes: exactly so in simulated time. For the break-even they are of many sizes.",
+            "Approximate duration, exact in simulation. Break-even uses several sizes.",
             (Ms, 1, 200, 20),
         ),
         Param::integer(
             "jobs",
             "Jobs",
-            "How many there are, of each size and for each number of threads.",
+            "Number of jobs per size and number of threads.",
             (Count, 1, 100, 24),
         ),
         Param::integer(
             "threads",
             "Threads",
-            "Up to how many; the machine may have fewer cores, which they share then.",
+            "Maximum number. Threads share cores if the machine has fewer.",
             (Count, 1, 16, 4),
         ),
     ],
@@ -60,7 +60,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[],
         },
         Preset {
-            title: "From which size on threads pay",
+            title: "The job size from which threads pay",
             set: &[("measure", "break-even"), ("jobs", "50")],
         },
         Preset {
@@ -84,7 +84,7 @@ async fn run(context: Context) {
 
 struct Run<'a> {
     context: &'a Context,
-    own: NameId,
+    loop_name: NameId,
     pool: NameId,
     kind: fn(u32) -> Job,
     jobs: u64,
@@ -93,7 +93,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn start(context: &'a Context) -> Self {
-        let [own, pool] = [LOOP, POOL].map(|name| {
+        let [loop_name, pool] = [LOOP, POOL].map(|name| {
             let id = context.trace.name(name);
             context.trace.instant(RecordKind::Start, id, 0);
             id
@@ -101,7 +101,7 @@ impl<'a> Run<'a> {
         let most = context.params.integer("threads");
         Run {
             context,
-            own,
+            loop_name,
             pool,
             kind: scaling::kind(&context.params),
             jobs: context.params.integer("jobs"),
@@ -115,7 +115,7 @@ impl<'a> Run<'a> {
         for count in 1..=self.most {
             let threads = self.threads(count);
             if threads.count() < count {
-                // There are no more.
+                // This world has no more threads.
                 return;
             }
             let name = match count {
@@ -153,7 +153,7 @@ impl<'a> Run<'a> {
             .map(|number| platform.run_on_loop(job, trace, number))
             .collect();
         round.succeed();
-        self.note(job, results).await;
+        self.record(job, results).await;
     }
 
     async fn on_threads(&self, threads: &Threads, job: Job, name: &str, subject: u64) {
@@ -161,19 +161,19 @@ impl<'a> Run<'a> {
         let round = trace.begin(RecordKind::Handle, trace.name(name), subject);
         let mut tickets = Vec::new();
         for number in 1..=self.jobs {
-            // There is room for all of them to wait.
+            // The queue has room for all jobs.
             if let Ok(ticket) = threads.try_compute(job, trace, number) {
-                trace.send(RecordKind::Call, self.own, self.pool, number);
+                trace.send(RecordKind::Call, self.loop_name, self.pool, number);
                 tickets.push(ticket);
             }
         }
         let results = join_all(tickets).await;
         round.succeed();
-        self.note(job, results.into_iter().flatten()).await;
+        self.record(job, results.into_iter().flatten()).await;
     }
 
-    /// Records results, and lets others have their turn.
-    async fn note(&self, job: Job, results: impl IntoIterator<Item = u64>) {
+    /// Records results and yields.
+    async fn record(&self, job: Job, results: impl IntoIterator<Item = u64>) {
         for result in results {
             scaling::record_result(job, result, self.pool, &self.context.trace);
         }

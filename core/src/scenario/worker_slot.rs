@@ -1,11 +1,11 @@
-//! A place for a process, and the processes that were there.
+//! The named workers of a trace and the processes that ran under each name.
 
 use super::workers::{DRAINING, KILLED, STARTING};
 use crate::trace::{Event, NameId, RecordKind, Trace};
 use std::{fmt::Write, time::Duration};
 
-/// Every place for a process of a run, from its trace, in the order in which they
-/// got their first process.
+/// The worker slots of a run, built from its trace, in the order of their first
+/// process.
 ///
 /// ```
 /// use highwater::scenario::{self, WorkerState, WorkerSlots};
@@ -20,7 +20,7 @@ use std::{fmt::Write, time::Duration};
 pub struct WorkerSlots(Vec<WorkerSlot>);
 
 impl WorkerSlots {
-    /// Of a whole trace.
+    /// Builds the slots of a whole trace.
     #[must_use]
     pub fn of(trace: &Trace) -> Self {
         let mut slots = WorkerSlots::default();
@@ -30,12 +30,11 @@ impl WorkerSlots {
         slots
     }
 
-    /// Adds the next record of a trace, or of what is there of it already. Where
-    /// that is of a process that fills a place which was empty, answers for how
-    /// long it was.
+    /// Applies the next record of a trace. If it makes a process ready in a slot that
+    /// was empty, returns how long the slot was empty.
     pub fn apply(&mut self, trace: &Trace, event: &Event) -> Option<Duration> {
         match event.kind {
-            // What was not starting before is a pool, and its subject no process.
+            // A source that never was `starting` is a pool, and its subject is no process.
             RecordKind::Start if event.subject > 0 => {
                 let mut slots = self.0.iter_mut();
                 let slot = slots.find(|it| it.worker == event.source)?;
@@ -48,13 +47,13 @@ impl WorkerSlots {
                     Some(STARTING) => WorkerState::Starting,
                     Some(DRAINING) => WorkerState::Draining,
                     Some(KILLED) => WorkerState::Killed,
-                    // A breaker's are none of these.
+                    // A breaker's states are none of these.
                     _ => return None,
                 };
                 self.slot(event.source).enter(event.subject, state);
             }
             RecordKind::Exit => {
-                // A supervisor exits too, and is at no place.
+                // A supervisor exits too, but has no slot.
                 let mut slots = self.0.iter_mut();
                 if let Some(slot) = slots.find(|it| it.worker == event.source) {
                     slot.exit(event.failure);
@@ -66,13 +65,13 @@ impl WorkerSlots {
         None
     }
 
-    /// Each of them.
+    /// Returns all slots.
     #[must_use]
     pub fn as_slice(&self) -> &[WorkerSlot] {
         &self.0
     }
 
-    /// The place of that name, if there is one.
+    /// Returns the slot with that name.
     #[must_use]
     pub fn get(&self, worker: NameId) -> Option<&WorkerSlot> {
         self.0.iter().find(|slot| slot.worker == worker)
@@ -80,54 +79,53 @@ impl WorkerSlots {
 
     fn slot(&mut self, worker: NameId) -> &mut WorkerSlot {
         let mut slots = self.0.iter();
-        let place = slots.position(|slot| slot.worker == worker);
-        let place = place.unwrap_or_else(|| {
+        let index = slots.position(|slot| slot.worker == worker);
+        let index = index.unwrap_or_else(|| {
             self.0.push(WorkerSlot::new(worker));
             self.0.len() - 1
         });
-        &mut self.0[place]
+        &mut self.0[index]
     }
 }
 
-/// A place for a process: who is there, and who was there before.
+/// A named worker, such as `Worker 1`, with its current and former processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerSlot {
-    /// Whose place it is.
+    /// The worker's name.
     pub worker: NameId,
-    /// What the process there does.
+    /// The state of the latest process.
     pub state: WorkerState,
-    /// Every process that was started there, the latest last.
+    /// All processes of this slot, the latest last.
     pub generations: Vec<Generation>,
-    /// Since when nobody is there who is ready; `None` if somebody is, and before
-    /// the first.
+    /// The time of the last exit, until the next process is ready.
     empty_since: Option<Duration>,
 }
 
-/// What the process at a [`WorkerSlot`] does.
+/// The state of the process in a [`WorkerSlot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkerState {
-    /// It is started, and takes no requests yet.
+    /// It has started and does not accept requests yet.
     Starting,
-    /// It takes requests.
+    /// It accepts requests.
     Ready,
-    /// It takes no more requests, and finishes those it has.
+    /// It accepts no new requests and finishes those in flight.
     Draining,
-    /// It was killed, and is about to be gone.
+    /// It was killed and has not exited yet.
     Killed,
-    /// It has died, and no other is there yet.
+    /// It crashed or was killed, and no replacement has started yet.
     Dead,
-    /// It has come to its end.
+    /// It exited normally.
     Ended,
 }
 
-/// One process of those that were at a [`WorkerSlot`].
+/// One process of a [`WorkerSlot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Generation {
-    /// Its id.
+    /// The process id.
     pub process: u64,
-    /// Why it exited, unless it came to its end or is still there.
+    /// The cause of its exit; `None` while it runs or if it exited normally.
     pub cause: Option<NameId>,
 }
 
@@ -141,28 +139,29 @@ impl WorkerSlot {
         }
     }
 
-    /// Which of its processes is there, counted from 1.
+    /// Returns the number of the current process, counted from 1.
     #[must_use]
     pub fn generation(&self) -> usize {
         self.generations.len()
     }
 
-    /// The id of the latest process; 0 if there was none.
+    /// Returns the id of the latest process, or 0 if there was none.
     #[must_use]
     pub fn process(&self) -> u64 {
         let latest = self.generations.last();
         latest.map_or(0, |latest| latest.process)
     }
 
-    /// The ids of all its processes, and why they exited: `1 ✗ a bug → 3`.
+    /// Returns the ids of all processes with the causes of their exits, such as
+    /// `1 ✗ a bug → 3`.
     #[must_use]
     pub fn history(&self, trace: &Trace) -> String {
         let mut history = String::new();
-        for (place, generation) in self.generations.iter().enumerate() {
-            if place > 0 {
+        for (index, generation) in self.generations.iter().enumerate() {
+            if index > 0 {
                 history.push_str(" → ");
             }
-            // A string takes whatever is written to it.
+            // Writing to a string never fails.
             let _ = write!(history, "{}", generation.process);
             if let Some(cause) = generation.cause {
                 history.push_str(" ✗ ");
@@ -172,9 +171,9 @@ impl WorkerSlot {
         history
     }
 
-    /// This process is there now, if it was not before.
+    /// Sets the state of a process and adds it to the slot if it is new.
     fn enter(&mut self, process: u64, state: WorkerState) {
-        // An id may come again; and those that could not be started have none.
+        // The system reuses ids, and processes that could not be started have none.
         let is_new = state == WorkerState::Starting || self.generations.is_empty();
         if is_new || self.process() != process {
             self.generations.push(Generation {
@@ -197,7 +196,7 @@ impl WorkerSlot {
 }
 
 impl WorkerState {
-    /// In a word.
+    /// Returns the name of the state.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

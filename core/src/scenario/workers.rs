@@ -1,7 +1,7 @@
-//! The processes of a cluster, each at a position of its own, and on record.
+//! The worker processes of a cluster, recorded in the trace.
 //!
-//! Who is to be started, drained or killed others decide: a
-//! [`Supervisor`](crate::scale::Supervisor), mostly.
+//! This module starts, drains and kills processes on request. A
+//! [`Supervisor`](crate::scale::Supervisor) usually decides when.
 
 use super::Context;
 use crate::{
@@ -16,29 +16,31 @@ use futures::{
 };
 use std::{rc::Rc, time::Duration};
 
-/// What a process changes to, in the trace.
+// A process's states in the trace.
 pub(super) const STARTING: &str = "starting";
 pub(super) const DRAINING: &str = "draining";
 pub(super) const KILLED: &str = "killed";
 
-/// How a process ends that nobody here killed: whoever found its id in the report
-/// did.
+/// The cause of an exit by a kill from outside, for example by a reader of the report
+/// who found the process id there.
 pub(super) const KILLED_FROM_OUTSIDE: &str = "killed from outside";
 
-/// How a process ends that panicked.
+/// The cause of an exit by a panic.
 pub(super) const BUG_EXIT: &str = "a bug";
 
-/// How a supervisor ends that has given up.
+/// The cause of a supervisor's exit when it gives up.
 pub(super) const GIVEN_UP: &str = "too many restarts";
 
-/// How a request ends, or an attempt at it, of whoever had it when it died.
+/// The cause of a failed request, or attempt at one, that was in flight on a worker
+/// when it exited.
 pub(super) const LOST: &str = "lost";
 
 /// The processes of a cluster.
 ///
-/// In a reload two processes of a slot run at once, so a position is not a slot: a
-/// process gets its slot's position if nobody is there, else the first that is free.
-/// Who is gone leaves its position.
+/// Each runs at a position, which has a name in the trace such as `Worker 1`. During a
+/// reload two processes of one slot run at the same time, so positions are not slots:
+/// a process takes the position of its slot if that is free, and otherwise the first
+/// free one. An exit frees the position.
 pub(super) struct Workers {
     platform: Platform,
     trace: Recorder,
@@ -48,29 +50,29 @@ pub(super) struct Workers {
 }
 
 struct Position {
-    id: NameId,
-    process: Option<WorkerProcess>,
+    name: NameId,
+    worker: Option<WorkerProcess>,
 }
 
-/// Who is at a position.
+/// The process at a position.
 struct WorkerProcess {
-    member: WorkerId,
+    id: WorkerId,
     process: Rc<Process>,
     state: ProcessState,
 }
 
-/// What a process does, as far as it is known here.
+/// The last known state of a process.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProcessState {
     Starting,
     Ready,
     Draining,
-    /// It is to be gone, because of that.
+    /// Killed for this reason; the exit has not been reported yet.
     Killed(&'static str),
 }
 
 impl Workers {
-    /// So many positions, and nobody there.
+    /// Creates this many free positions.
     pub(super) fn new(context: &Context, positions: usize) -> Self {
         let (sender, events) = mpsc::unbounded();
         let mut workers = Workers {
@@ -86,18 +88,18 @@ impl Workers {
         workers
     }
 
-    /// Starts a process, and tells it its settings. Answers its position.
+    /// Starts a process with its settings as the first message. Returns its position.
     pub(super) fn start(
         &mut self,
-        member: WorkerId,
+        id: WorkerId,
         program: &'static Program,
         settings: &str,
     ) -> usize {
         let process = Rc::new(self.platform.start(program));
         process.send(settings);
-        let position = self.free_position(member.slot);
-        self.positions[position].process = Some(WorkerProcess {
-            member,
+        let position = self.free_position(id.slot);
+        self.positions[position].worker = Some(WorkerProcess {
+            id,
             process: Rc::clone(&process),
             state: ProcessState::Starting,
         });
@@ -107,7 +109,7 @@ impl Workers {
             loop {
                 let event = process.next().await;
                 let is_last = matches!(event, ProcessEvent::Exited(_));
-                if sender.unbounded_send((member, event)).is_err() || is_last {
+                if sender.unbounded_send((id, event)).is_err() || is_last {
                     return;
                 }
             }
@@ -115,7 +117,7 @@ impl Workers {
         position
     }
 
-    /// Waits for events, but not beyond `until`.
+    /// Waits for the next event of any process, at most until `until`.
     pub(super) async fn next(
         &mut self,
         until: Option<Duration>,
@@ -125,134 +127,138 @@ impl Workers {
         };
         let pause = at.saturating_sub(self.platform.now());
         match select(self.events.next(), self.platform.sleep(pause)).await {
-            Either::Left((events, _)) => events,
+            Either::Left((event, _)) => event,
             Either::Right(_) => None,
         }
     }
 
-    /// The name of a position in the trace.
-    pub(super) fn id(&self, position: usize) -> NameId {
-        self.positions[position].id
+    /// Returns a position's name in the trace.
+    pub(super) fn name(&self, position: usize) -> NameId {
+        self.positions[position].name
     }
 
-    /// Where a process is, unless it is gone.
-    pub(super) fn position_of(&self, member: WorkerId) -> Option<usize> {
-        let is_it = |position: &Position| {
-            position
-                .process
-                .as_ref()
-                .is_some_and(|it| it.member == member)
-        };
-        self.positions.iter().position(is_it)
+    /// Returns a worker's position, unless the worker has exited.
+    pub(super) fn position_of(&self, id: WorkerId) -> Option<usize> {
+        (0..self.positions.len()).find(|position| self.id(*position) == Some(id))
     }
 
-    /// Who is there.
-    pub(super) fn member(&self, position: usize) -> Option<WorkerId> {
-        self.positions[position]
-            .process
-            .as_ref()
-            .map(|process| process.member)
+    /// Returns the id of the worker at a position.
+    pub(super) fn id(&self, position: usize) -> Option<WorkerId> {
+        self.worker(position).map(|worker| worker.id)
     }
 
-    /// What who is there does.
+    /// Returns the state of the worker at a position.
     pub(super) fn state(&self, position: usize) -> Option<ProcessState> {
-        self.positions[position]
-            .process
-            .as_ref()
-            .map(|process| process.state)
+        self.worker(position).map(|worker| worker.state)
     }
 
-    /// What all do that there are.
+    /// Returns the states of all workers.
     pub(super) fn states(&self) -> impl Iterator<Item = ProcessState> + '_ {
         (0..self.positions.len()).filter_map(|position| self.state(position))
     }
 
-    /// The positions of those that take work.
+    /// Returns the positions of the workers that are ready for requests.
     pub(super) fn ready_positions(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.positions.len())
             .filter(|position| self.state(*position) == Some(ProcessState::Ready))
     }
 
-    /// Whether nobody is left.
+    /// Returns whether all workers have exited.
     pub(super) fn is_empty(&self) -> bool {
         self.states().next().is_none()
     }
 
     pub(super) fn send(&self, position: usize, line: String) {
-        if let Some(process) = &self.positions[position].process {
-            process.process.send(line);
+        if let Some(worker) = self.worker(position) {
+            worker.process.send(line);
         }
     }
 
-    /// It says that it takes work.
-    pub(super) fn ready(&mut self, member: WorkerId) {
-        let Some(position) = self.position_of(member) else {
+    /// Marks a starting worker as ready.
+    pub(super) fn ready(&mut self, id: WorkerId) {
+        let Some(position) = self.position_of(id) else {
             return;
         };
         if self.state(position) == Some(ProcessState::Starting) {
-            self.set(position, ProcessState::Ready);
-            let id = self.process_id(position);
-            self.trace.instant(RecordKind::Start, self.id(position), id);
+            self.set_state(position, ProcessState::Ready);
+            let process_id = self.process_id(position);
+            self.trace
+                .instant(RecordKind::Start, self.name(position), process_id);
         }
     }
 
-    /// Nothing more is sent to it, so that it can come to its end.
+    /// Ends the messages to a worker, so that it finishes its work and exits.
     pub(super) fn drain(&mut self, position: usize) {
-        self.set(position, ProcessState::Draining);
+        self.set_state(position, ProcessState::Draining);
         self.record_state(position, DRAINING);
-        if let Some(process) = &self.positions[position].process {
-            process.process.close();
+        if let Some(worker) = self.worker(position) {
+            worker.process.close();
         }
     }
 
-    /// Ends it by force; `cause` is how it will have ended.
+    /// Kills a worker. Its exit will be recorded with `cause`.
     pub(super) fn kill(&mut self, position: usize, cause: &'static str) {
         if self.state(position).is_some() {
-            self.set(position, ProcessState::Killed(cause));
+            self.set_state(position, ProcessState::Killed(cause));
             self.record_state(position, KILLED);
             self.kill_from_outside(position);
         }
     }
 
-    /// Ends it by force, as somebody else would: nobody here knows.
+    /// Kills a worker without a record, as an outsider would.
     pub(super) fn kill_from_outside(&self, position: usize) {
-        if let Some(process) = &self.positions[position].process {
-            process.process.kill();
+        if let Some(worker) = self.worker(position) {
+            worker.process.kill();
         }
     }
 
-    /// It has exited.
-    pub(super) fn on_exit(&mut self, member: WorkerId, exit: &Exit) {
-        let Some(position) = self.position_of(member) else {
+    /// Records a worker's exit and frees its position.
+    pub(super) fn on_exit(&mut self, id: WorkerId, exit: &Exit) {
+        let Some(position) = self.position_of(id) else {
             return;
         };
-        let process = self.process_id(position);
+        let process_id = self.process_id(position);
         let state = self.state(position);
-        let id = self.id(position);
-        self.positions[position].process = None;
+        let name = self.name(position);
+        self.positions[position].worker = None;
         let cause = match (exit, state) {
-            (Exit::Finished, _) => return self.trace.instant(RecordKind::Exit, id, process),
+            (Exit::Finished, _) => return self.trace.instant(RecordKind::Exit, name, process_id),
             (Exit::Bug { .. }, _) => BUG_EXIT,
             (Exit::Killed, Some(ProcessState::Killed(cause))) => cause,
             (Exit::Killed, _) => KILLED_FROM_OUTSIDE,
             (Exit::Lost { reason }, _) => reason,
         };
         self.trace
-            .instant_with_cause(RecordKind::Exit, id, process, cause);
+            .instant_with_cause(RecordKind::Exit, name, process_id, cause);
+    }
+
+    /// Returns the process id at a position, or 0 if it is free.
+    pub(super) fn process_id(&self, position: usize) -> u64 {
+        let worker = self.worker(position);
+        worker.map_or(0, |worker| worker.process.id().into())
+    }
+
+    /// Records a worker's new state.
+    pub(super) fn record_state(&self, position: usize, state: &str) {
+        let state = self.trace.name(state);
+        let process_id = self.process_id(position);
+        self.trace
+            .send(RecordKind::Switch, self.name(position), state, process_id);
+    }
+
+    fn worker(&self, position: usize) -> Option<&WorkerProcess> {
+        self.positions[position].worker.as_ref()
     }
 
     fn add_position(&mut self) {
         let number = self.positions.len() + 1;
-        let id = self.trace.name(&format!("Worker {number}"));
-        self.positions.push(Position { id, process: None });
+        let name = self.trace.name(&format!("Worker {number}"));
+        self.positions.push(Position { name, worker: None });
     }
 
     fn free_position(&mut self, slot: usize) -> usize {
-        let is_free = |position: &usize| {
-            self.positions
-                .get(*position)
-                .is_some_and(|it| it.process.is_none())
-        };
+        let is_free =
+            |position: &usize| *position < self.positions.len() && self.worker(*position).is_none();
         let free = (0..self.positions.len()).find(is_free);
         if let Some(position) = Some(slot).filter(is_free).or(free) {
             return position;
@@ -261,23 +267,9 @@ impl Workers {
         self.positions.len() - 1
     }
 
-    fn set(&mut self, position: usize, state: ProcessState) {
-        if let Some(process) = &mut self.positions[position].process {
-            process.state = state;
+    fn set_state(&mut self, position: usize, state: ProcessState) {
+        if let Some(worker) = &mut self.positions[position].worker {
+            worker.state = state;
         }
-    }
-
-    /// Puts on record what it changes to.
-    fn record_state(&self, position: usize, state: &str) {
-        let state = self.trace.name(state);
-        let id = self.process_id(position);
-        self.trace
-            .send(RecordKind::Switch, self.id(position), state, id);
-    }
-
-    /// 0 if nobody is there.
-    pub(super) fn process_id(&self, position: usize) -> u64 {
-        let process = self.positions[position].process.as_ref();
-        process.map_or(0, |process| process.process.id().into())
     }
 }

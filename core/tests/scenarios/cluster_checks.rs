@@ -85,7 +85,7 @@ fn detects_unfair_balancing() {
                 }
             }
         });
-        assert_eq!(failed, ["everybody-in-turn"]);
+        assert_eq!(failed, ["balanced"]);
     }
 }
 
@@ -111,16 +111,16 @@ fn detects_missing_replacement() {
             .unwrap();
         trace.events.remove(last);
     });
-    assert!(missing.contains(&"who-ends-is-replaced"), "{missing:?}");
+    assert!(missing.contains(&"crash-replaced"), "{missing:?}");
 }
 
 #[test]
 fn detects_unnoticed_hang() {
     let missed = tampered(HANG, |trace| {
-        let exit = ended(trace, RecordKind::Exit, Some("no sign of life"));
+        let exit = ended(trace, RecordKind::Exit, Some("no heartbeat"));
         trace.events[exit].failure = name(trace, "a bug");
     });
-    assert_eq!(missed, ["who-hangs-is-found"]);
+    assert_eq!(missed, ["hang-detected"]);
 }
 
 #[test]

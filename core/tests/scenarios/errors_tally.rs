@@ -131,6 +131,6 @@ fn restarts_are_counted_and_timed() {
     );
     assert!(tally.has_given_up);
     let figures = tally.figures();
-    assert!(figures.contains(&("Restarts", "2, then given up".to_owned())));
+    assert!(figures.contains(&("Restarts", "2, then gave up".to_owned())));
     assert_eq!(tally.longest_restart, Duration::from_millis(30));
 }

@@ -26,11 +26,11 @@ fn detects_forbidden_retry() {
     let budget = checks_failed_by("taxonomy", &[], |trace| {
         set_param(trace, "budget", "0");
     });
-    assert_eq!(budget, ["retry-what-may-help"]);
+    assert_eq!(budget, ["retries-by-class"]);
     let attempts = checks_failed_by("taxonomy", &[], |trace| {
         set_param(trace, "attempts", "1");
     });
-    assert_eq!(attempts, ["retry-what-may-help"]);
+    assert_eq!(attempts, ["retries-by-class"]);
     // Creating a payment is not idempotent.
     let not_idempotent = checks_failed_by("taxonomy", &[], |trace| {
         let retry = trace.events[first(trace, |it| it.kind == RecordKind::Retry)];
@@ -41,12 +41,12 @@ fn detects_forbidden_retry() {
             }
         }
     });
-    assert_eq!(not_idempotent, ["retry-what-may-help"]);
+    assert_eq!(not_idempotent, ["retries-by-class"]);
     let unrecorded_retry = checks_failed_by("taxonomy", &[], |trace| {
         let retry = first(trace, |it| it.kind == RecordKind::Retry);
         trace.events.remove(retry);
     });
-    assert_eq!(unrecorded_retry, ["retry-what-may-help"]);
+    assert_eq!(unrecorded_retry, ["retries-by-class"]);
 }
 
 /// Inserts a complete extra attempt and its retry.
@@ -79,7 +79,7 @@ fn detects_wrong_attempts_at_a_bug() {
         let bug = ended(trace, RecordKind::Handle, "a bug in the receipt");
         attempt_again(trace, trace.events[bug].subject);
     });
-    assert_eq!(retried, ["retry-what-may-help", "bugs-and-load"]);
+    assert_eq!(retried, ["retries-by-class", "bugs-and-load"]);
     let given_up = checks_failed_by("taxonomy", CATCH_ALL, |trace| {
         let bug = ended(trace, RecordKind::Handle, "a bug in the receipt");
         let number = trace.events[bug].subject;
@@ -99,7 +99,7 @@ fn detects_wrong_attempts_at_a_bug() {
             trace.events.remove(log);
         }
     });
-    assert_eq!(given_up, ["retry-what-may-help", "bugs-and-load"]);
+    assert_eq!(given_up, ["retries-by-class", "bugs-and-load"]);
 }
 
 /// Removes an attempt, its retry and its log entry, and answers with the first
@@ -123,7 +123,7 @@ fn detects_missing_retry() {
             !is_later || it.kind == RecordKind::Request || is_first_log
         });
     });
-    assert_eq!(none, ["retry-what-may-help"]);
+    assert_eq!(none, ["retries-by-class"]);
 }
 
 #[test]

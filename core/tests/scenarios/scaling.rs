@@ -63,7 +63,7 @@ fn only_jobs_on_the_loop_stop_the_heartbeat() {
     let on_the_loop = simulate("blocking", &[]);
     assert_eq!(figure(&on_the_loop, "Jobs on the loop"), "3");
     let lag = |trace: &Trace| -> u64 {
-        let figure = figure(trace, "Loop lag, most");
+        let figure = figure(trace, "Loop lag, max");
         figure.split('.').next().unwrap().parse().unwrap()
     };
     assert!(lag(&on_the_loop) > 500);
@@ -79,8 +79,8 @@ fn full_queue_rejects_jobs_at_once() {
     let set = [("run", "offloaded"), ("inject", "burst"), ("every", "0")];
     let trace = simulate("blocking", &set);
     // Two jobs run and four wait.
-    assert_eq!(figure(&trace, "Jobs in the pool, most"), "6");
-    assert_eq!(figure(&trace, "Turned away"), "6");
+    assert_eq!(figure(&trace, "Jobs in the pool, max"), "6");
+    assert_eq!(figure(&trace, "Rejected"), "6");
     assert_eq!(outcome(&trace, "queue-bounded"), Outcome::Passed);
 }
 
@@ -148,7 +148,7 @@ fn detects_tampered_traces() {
         ("blocking", "every-request-answered", |trace| {
             remove(trace, RecordKind::Request, Phase::End);
         }),
-        ("blocking", "no-beat-while-held", |trace| {
+        ("blocking", "no-beat-while-blocked", |trace| {
             let begin = index_of(trace, RecordKind::Compute, Phase::Begin);
             let beat = index_of(trace, RecordKind::Beat, Phase::Begin);
             let beat = trace.events[beat];

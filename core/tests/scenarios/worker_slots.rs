@@ -97,7 +97,7 @@ fn figures_match_the_scenario() {
     let has = |figures: &[(&str, String)], name| figures.iter().any(|it| it.0 == name);
     assert!(has(&figures, "Crashes") && !has(&nothing, "Crashes"));
     // Only `taxonomy` has a breaker.
-    assert!(has(&nothing, "Refused by a breaker") && !has(&figures, "Refused by a breaker"));
+    assert!(has(&nothing, "Rejected by breaker") && !has(&figures, "Rejected by breaker"));
     let value = |name| figures.iter().find(|it| it.0 == name).map(|it| &it.1);
     assert_eq!(value("Log lines"), value("Errors"));
     assert!(value("Longest restart").unwrap().ends_with(" ms"));

@@ -124,7 +124,11 @@ impl RunningJob {
     }
 }
 
-fn next(mut place: RunPermit<AcceptedJob>, ended: WorkOutcome, took: Option<Duration>) -> Option<QueuedJob> {
+fn next(
+    mut place: RunPermit<AcceptedJob>,
+    ended: WorkOutcome,
+    took: Option<Duration>,
+) -> Option<QueuedJob> {
     let accepted = place.next(ended, took)?;
     Some(QueuedJob { accepted, place })
 }

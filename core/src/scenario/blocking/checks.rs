@@ -1,8 +1,7 @@
-//! What a run of `blocking` must prove.
+//! The checks of `blocking`.
 //!
-//! The predicates look at counts and at the order of records, never at how long
-//! something took, so they hold in every world. Only whether there was time
-//! enough to see something depends on that.
+//! They use counts and the order of records, so they hold in every world. Durations
+//! decide only whether a run was long enough to be checked.
 
 use crate::{
     scenario::{
@@ -18,8 +17,8 @@ pub(in crate::scenario) const ALL: &[Check] = &[
         decide: every_request_answered,
     },
     Check {
-        name: "no-beat-while-held",
-        decide: no_beat_while_held,
+        name: "no-beat-while-blocked",
+        decide: no_beat_while_blocked,
     },
     Check {
         name: "beats-while-offloaded",
@@ -41,37 +40,37 @@ pub(in crate::scenario) const ALL: &[Check] = &[
 
 fn every_request_answered(trace: &Trace) -> CheckResult {
     let summary = ScalingSummary::of(trace);
-    let answered = summary.answered + summary.turned_away;
+    let answered = summary.answered + summary.rejected;
     CheckResult::Decided {
-        claim: "every request is answered, or turned away at once".to_owned(),
+        claim: "every request is answered or rejected immediately".to_owned(),
         holds: summary.requests > 0
             && summary.requests == answered
-            && summary.turned_away == summary.refused,
+            && summary.rejected == summary.refused_jobs,
         evidence: format!(
-            "{} requests, {} answered, {} turned away",
-            summary.requests, summary.answered, summary.turned_away
+            "{} requests, {} answered, {} rejected",
+            summary.requests, summary.answered, summary.rejected
         ),
     }
 }
 
-fn no_beat_while_held(trace: &Trace) -> CheckResult {
-    let claim = "while a job holds the loop, nothing else happens on it: no heartbeat, no answer";
+fn no_beat_while_blocked(trace: &Trace) -> CheckResult {
+    let claim = "while a job blocks the loop, nothing else runs on it";
     let summary = ScalingSummary::of(trace);
-    if summary.held == 0 {
+    if summary.on_loop == 0 {
         return not_exercised(claim, "no job ran on the loop: set run=loop, every=20");
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
-        holds: summary.while_held == 0 && summary.beats > 0,
+        holds: summary.while_blocked == 0 && summary.beats > 0,
         evidence: format!(
-            "jobs on the loop: {}, other records of the loop meanwhile: {}; {} heartbeats in all",
-            summary.held, summary.while_held, summary.beats
+            "{} jobs on the loop, {} other records during them; {} heartbeats in all",
+            summary.on_loop, summary.while_blocked, summary.beats
         ),
     }
 }
 
 fn beats_while_offloaded(trace: &Trace) -> CheckResult {
-    let claim = "while jobs run on threads, the heartbeat goes on";
+    let claim = "the heartbeat continues while jobs run on threads";
     let summary = ScalingSummary::of(trace);
     if summary.offloaded == 0 {
         return not_exercised(
@@ -79,35 +78,35 @@ fn beats_while_offloaded(trace: &Trace) -> CheckResult {
             summary.why_not_offloaded(trace, "run=offloaded, every=20"),
         );
     }
-    // A machine may be busy with something else for one interval, or for five.
+    // Other load on the machine may delay several heartbeats.
     if summary.computing < 10 * summary.interval {
-        return not_exercised(claim, "the jobs were over within ten beats: set size=600");
+        return not_exercised(claim, "the jobs took less than ten beats: set size=600");
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
-        holds: summary.beats_meanwhile > 0,
+        holds: summary.beats_while_offloaded > 0,
         evidence: format!(
-            "jobs on threads: {}, heartbeats meanwhile: {}",
-            summary.offloaded, summary.beats_meanwhile
+            "{} jobs on threads, {} heartbeats during them",
+            summary.offloaded, summary.beats_while_offloaded
         ),
     }
 }
 
 fn queue_bounded(trace: &Trace) -> CheckResult {
-    let claim = "never more jobs are let in than run and wait; the rest is turned away";
+    let claim = "jobs beyond threads and queue are rejected";
     let summary = ScalingSummary::of(trace);
-    if trace.param("run") != "offloaded" || summary.let_in + summary.refused == 0 {
+    if trace.param("run") != "offloaded" || summary.accepted + summary.refused_jobs == 0 {
         return not_exercised(claim, "nothing was offloaded: set run=offloaded, every=20");
     }
     let queue: u64 = trace.param("queue").parse().unwrap_or(0);
-    // Where there are no threads, the loop is the one that takes jobs.
+    // Without threads, the loop runs one job at a time.
     let bound = summary.threads.max(1) + queue;
     CheckResult::Decided {
         claim: claim.to_owned(),
-        holds: summary.most_let_in <= bound,
+        holds: summary.most_accepted <= bound,
         evidence: format!(
-            "at most {} of {bound} at once; {} let in, {} turned away",
-            summary.most_let_in, summary.let_in, summary.refused
+            "at most {} of {bound} at once; {} accepted, {} rejected",
+            summary.most_accepted, summary.accepted, summary.refused_jobs
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! What flatlines when the loop is held.
+//! The loop's heartbeat, which stops while the loop is blocked.
 
 use super::started;
 use crate::{
@@ -9,8 +9,7 @@ use crate::{
 };
 use std::{cell::Cell, rc::Rc};
 
-/// A heartbeat under way. Each beat is a span, from when it was due to when it
-/// came.
+/// A running heartbeat. Each beat is a span from its due time to its actual time.
 pub(super) struct Heartbeat {
     is_over: Rc<Cell<bool>>,
     task: Task<()>,
@@ -39,7 +38,7 @@ impl Heartbeat {
         Heartbeat { is_over, task }
     }
 
-    /// Lets the beat that is due come, and no more.
+    /// Stops after the next beat.
     pub(super) async fn stop(self) {
         self.is_over.set(true);
         self.task.await;

@@ -1,4 +1,4 @@
-//! Who answers, on the one loop.
+//! The server on its single loop.
 
 use super::started;
 use crate::{
@@ -12,15 +12,15 @@ use crate::{
 };
 use std::{rc::Rc, time::Duration};
 
-/// How a request ends for whose job there is no room.
+/// The failure of a request whose job does not fit in the queue.
 const REJECTED: &str = "503: the queue is full, try again later";
 
 pub(super) struct Server {
     context: Context,
     requests: NameId,
-    own: NameId,
+    loop_name: NameId,
     pool: NameId,
-    /// None if jobs run on the loop.
+    /// `None` if jobs run on the loop.
     threads: Option<Threads>,
 }
 
@@ -31,7 +31,7 @@ impl Server {
             let number = |key| usize::try_from(params.integer(key)).unwrap_or(usize::MAX);
             context.platform.threads(number("threads"), number("queue"))
         });
-        let [requests, own] = [REQUESTS, LOOP].map(|name| started(context, name));
+        let [requests, loop_name] = [REQUESTS, LOOP].map(|name| started(context, name));
         let pool = context.trace.name(POOL);
         if let Some(threads) = &threads {
             context.trace.instant(RecordKind::Start, pool, 0);
@@ -39,22 +39,22 @@ impl Server {
         }
         Server {
             requests,
-            own,
+            loop_name,
             pool,
             threads,
             context: context.clone(),
         }
     }
 
-    /// Answers a request, which has arrived at `due`.
-    pub(super) async fn serve(self: Rc<Self>, number: u64, takes_job: bool, due: Duration) {
+    /// Handles a request that arrived at `due`.
+    pub(super) async fn serve(self: Rc<Self>, number: u64, needs_job: bool, due: Duration) {
         let trace = &self.context.trace;
         let request = trace.begin_at(due, RecordKind::Request, self.requests, number);
-        let handle = trace.begin(RecordKind::Handle, self.own, number);
+        let handle = trace.begin(RecordKind::Handle, self.loop_name, number);
         let timer = self.context.platform.timer();
         timer.block(self.context.params.millis("work"));
         handle.succeed();
-        if takes_job {
+        if needs_job {
             let params = &self.context.params;
             let job = Job::costing(scaling::kind(params), params.millis("size"));
             match self.compute(job, number).await {
@@ -74,7 +74,7 @@ impl Server {
             trace.instant(RecordKind::Refuse, self.pool, number);
             return Err(REJECTED);
         };
-        trace.send(RecordKind::Call, self.own, self.pool, number);
+        trace.send(RecordKind::Call, self.loop_name, self.pool, number);
         ticket.await.map_err(|_| "500: the job is lost")
     }
 }

@@ -1,68 +1,68 @@
-//! Whose request it is.
+//! Load balancing between workers.
 
-/// Picks who gets a request, of those who take some.
+/// Picks a ready worker for each request.
 pub(super) struct Balance {
-    spares_the_busy: bool,
-    /// By places.
+    least_busy: bool,
+    /// The loads by position.
     loads: Vec<Load>,
     turn: u64,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Load {
-    /// What it was handed and has not done.
+    /// Requests sent to the worker and not yet done.
     in_flight: usize,
-    /// When it was handed the last one: which it was of all.
+    /// The number of the last pick.
     turn: u64,
 }
 
 impl Balance {
-    /// By what is in flight, or in turn only.
-    pub(super) fn new(spares_the_busy: bool) -> Self {
+    /// Balances by requests in flight if `least_busy` is set, otherwise round robin.
+    pub(super) fn new(least_busy: bool) -> Self {
         Balance {
-            spares_the_busy,
+            least_busy,
             loads: Vec::new(),
             turn: 0,
         }
     }
 
-    /// Somebody new is at a place.
-    pub(super) fn reset(&mut self, place: usize) {
-        *self.load(place) = Load::default();
+    /// Resets the load of a position with a new worker.
+    pub(super) fn reset(&mut self, position: usize) {
+        *self.load(position) = Load::default();
     }
 
-    /// Hands one to who has the fewest, or to all alike; of equals to who got
-    /// none for the longest.
+    /// Picks the worker with the fewest requests in flight, or any when balancing round
+    /// robin. Among equals it picks the one whose last request is the oldest.
     pub(super) fn pick(&mut self, ready: impl Iterator<Item = usize>) -> Option<usize> {
-        let spares_the_busy = self.spares_the_busy;
-        let place = ready.min_by_key(|place| {
-            let load = self.loads.get(*place).copied().unwrap_or_default();
-            let in_flight = if spares_the_busy { load.in_flight } else { 0 };
+        let least_busy = self.least_busy;
+        let position = ready.min_by_key(|position| {
+            let load = self.loads.get(*position).copied().unwrap_or_default();
+            let in_flight = if least_busy { load.in_flight } else { 0 };
             (in_flight, load.turn)
         })?;
         self.turn += 1;
         let turn = self.turn;
-        let load = self.load(place);
+        let load = self.load(position);
         load.in_flight += 1;
         load.turn = turn;
-        Some(place)
+        Some(position)
     }
 
-    /// Who is there has done one.
-    pub(super) fn done(&mut self, place: usize) {
-        let load = self.load(place);
+    /// Counts a completed request.
+    pub(super) fn done(&mut self, position: usize) {
+        let load = self.load(position);
         load.in_flight = load.in_flight.saturating_sub(1);
     }
 
-    /// The one of them that has most to do.
+    /// Returns the worker with the most requests in flight.
     pub(super) fn busiest(&self, ready: impl Iterator<Item = usize>) -> Option<usize> {
-        ready.max_by_key(|place| self.loads.get(*place).map_or(0, |load| load.in_flight))
+        ready.max_by_key(|position| self.loads.get(*position).map_or(0, |load| load.in_flight))
     }
 
-    fn load(&mut self, place: usize) -> &mut Load {
-        if self.loads.len() <= place {
-            self.loads.resize(place + 1, Load::default());
+    fn load(&mut self, position: usize) -> &mut Load {
+        if self.loads.len() <= position {
+            self.loads.resize(position + 1, Load::default());
         }
-        &mut self.loads[place]
+        &mut self.loads[position]
     }
 }

@@ -1,7 +1,7 @@
-//! What a run of `cluster` must prove.
+//! The checks of `cluster`.
 //!
-//! The predicates look at counts and at the order of records, never at how
-//! long something took, so they hold in every world.
+//! They use counts and the order of records but no durations, so they hold in every
+//! world.
 
 mod requests;
 mod workers;
@@ -19,20 +19,20 @@ pub(super) const ALL: &[Check] = &[
         decide: requests::failed_was_in_flight,
     },
     Check {
-        name: "everybody-in-turn",
-        decide: requests::everybody_in_turn,
+        name: "balanced",
+        decide: requests::balanced,
     },
     Check {
         name: "another-process",
         decide: workers::another_process,
     },
     Check {
-        name: "who-ends-is-replaced",
-        decide: workers::who_ends_is_replaced,
+        name: "crash-replaced",
+        decide: workers::crash_replaced,
     },
     Check {
-        name: "who-hangs-is-found",
-        decide: workers::who_hangs_is_found,
+        name: "hang-detected",
+        decide: workers::hang_detected,
     },
     Check {
         name: "reload",
@@ -44,16 +44,16 @@ pub(super) const ALL: &[Check] = &[
     },
 ];
 
-/// What is shown by requests says of how many it is.
+/// Decides a check and notes in the evidence if only a sample is recorded.
 fn decided(
     summary: &ClusterSummary,
     claim: String,
     holds: bool,
     mut evidence: String,
 ) -> CheckResult {
-    let one_of = summary.requests.one_of;
-    if one_of > 1 {
-        evidence.extend(["; on record is one user of ", &one_of.to_string()]);
+    let sample_every = summary.requests.sample_every;
+    if sample_every > 1 {
+        evidence.extend(["; recorded: 1 user in ", &sample_every.to_string()]);
     }
     CheckResult::Decided {
         claim,

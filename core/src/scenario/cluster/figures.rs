@@ -1,4 +1,4 @@
-//! The numbers of a run, as they are read.
+//! The figures of a run, for display.
 
 use super::{FRONT, request_log::RequestTotals, summary::ClusterSummary};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Each number with what it counts.
+/// Returns the figures of a run with their names.
 pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
     let summary = ClusterSummary::of(trace);
     let number = |count: u64| count.to_string();
@@ -18,36 +18,36 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
         lost,
         refused,
     } = requests.totals();
-    // Of a sample only the totals tell: who waits for a new worker was handed to nobody
-    // either, and is not refused.
+    // A sample tells lost and refused requests apart only by the totals, in which
+    // requests that wait for a new worker look refused.
     let may_refuse = summary.given_up.is_some() || summary.reload.is_some();
     let (lost, refused) = if may_refuse || !requests.is_sample() {
         (lost, refused)
     } else {
         (lost + refused, 0)
     };
-    let died = summary
+    let failed = summary
         .processes
         .iter()
-        .filter(|process| process.has_died());
-    let in_flight = died.clone().map(|process| process.in_flight).sum();
+        .filter(|process| process.has_failed());
+    let in_flight = failed.clone().map(|process| process.in_flight).sum();
     let latencies = trace.summary();
     let front = trace.id(FRONT);
-    // What nothing but records can tell is of those that there are.
-    let on_record = if requests.is_sample() {
-        ", of those on record"
+    // Figures that need records cover only the recorded requests.
+    let suffix = if requests.is_sample() {
+        ", of those recorded"
     } else {
         ""
     };
     let latency = |percent| {
         let known = front.and_then(|id| latencies.percentile(id, percent));
-        known.map_or_else(dash, milliseconds) + on_record
+        known.map_or_else(dash, milliseconds) + suffix
     };
     let shares = summary
         .processes
         .iter()
         .map(|process| number(process.calls));
-    let at = |place: usize| trace.events.get(place).map(|event| event.at);
+    let at = |position: usize| trace.events.get(position).map(|event| event.at);
     let reload = summary.reload.as_ref().and_then(|reload| {
         let (end, _) = reload.end?;
         Some(at(end)?.saturating_sub(at(reload.begin)?))
@@ -63,8 +63,8 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
         ),
         ("Request p50", latency(50)),
         ("Request p99", latency(99)),
-        ("Workers that died", number(died.count() as u64)),
-        ("In flight on them", number(in_flight) + on_record),
+        ("Failed workers", number(failed.count() as u64)),
+        ("In flight on them", number(in_flight) + suffix),
         ("Processes started", number(summary.processes.len() as u64)),
         ("Requests by process", shares.collect::<Vec<_>>().join(", ")),
         ("Reload", reload.map_or_else(dash, milliseconds)),
@@ -74,14 +74,14 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
     rows.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// The longest that a worker which was ready gave no sign of life.
+/// Returns the longest time that a ready worker sent no heartbeat.
 fn silence(trace: &Trace) -> String {
     let mut latest: Vec<Option<Duration>> = vec![None; trace.names.len()];
     let mut longest = Duration::ZERO;
     for event in &trace.events {
         let worker = match event.kind {
             RecordKind::Start if event.subject > 0 => event.source,
-            // What a dead one had is lost after it.
+            // A failed request ends after its worker's exit.
             RecordKind::Handle if event.failure.is_some() => continue,
             RecordKind::Beat | RecordKind::Handle | RecordKind::Exit => event.source,
             _ => continue,

@@ -1,7 +1,7 @@
-//! Who takes the requests, and hands them to the workers.
+//! The front: it accepts requests and distributes them to the workers.
 
 use super::{
-    FRONT, HAVE_ASKED, REFUSED,
+    ACTIVE_USERS, FRONT, REFUSED,
     users::{self, Users},
     worker::WorkerReport,
     worker_pool::WorkerPool,
@@ -19,34 +19,34 @@ pub(super) struct Front {
     id: NameId,
     pool: WorkerPool,
     arrivals: Arrivals,
-    /// In place of arrivals from outside.
+    /// The users, if requests come from users instead of `arrivals`.
     users: Option<Users>,
-    /// Of how many users one is on record.
-    one_of: u64,
-    /// For the others.
+    /// One in this many users is recorded.
+    sample_every: u64,
+    /// Counts the requests of the other users without recording them.
     counting: Recorder,
-    /// How many requests have come.
-    came: u64,
-    /// With which of them something happens.
+    /// Requests arrived so far.
+    arrived: u64,
+    /// The number of the request that triggers the event.
     fault_at: u64,
-    /// RequestLog that are not answered yet, each at its place in the order in which
-    /// they came, from the first of them on.
+    /// The open requests in order of arrival. A finished one leaves a gap until all
+    /// earlier ones are finished.
     open: VecDeque<Option<OpenRequest>>,
-    /// Those of them that wait for a worker.
+    /// The numbers of the open requests that wait for a worker.
     waiting: Vec<u64>,
 }
 
-/// A request that is not answered yet.
+/// An unanswered request.
 struct OpenRequest {
-    /// Which it is of all.
+    /// Counted from 1 in order of arrival.
     number: u64,
-    /// The same, or whose it is.
+    /// Its subject in the trace: the user's number, or the same number without users.
     subject: u64,
     request: Span,
-    /// While it holds a loop.
+    /// The span of its work in a worker.
     work: Option<Span>,
-    /// Who has it.
-    at: Option<WorkerId>,
+    /// The worker it was sent to.
+    worker: Option<WorkerId>,
 }
 
 impl Front {
@@ -54,16 +54,16 @@ impl Front {
         let id = context.trace.name(FRONT);
         context.trace.instant(RecordKind::Start, id, 0);
         let users = Users::of(context);
-        let outside = || context.params.integer("requests");
-        let requests = users.as_ref().map_or_else(outside, Users::requests);
+        let without_users = || context.params.integer("requests");
+        let requests = users.as_ref().map_or_else(without_users, Users::requests);
         Front {
             id,
             pool: WorkerPool::start(context),
             arrivals: Arrivals::new(context),
             users,
-            one_of: users::one_of(context.params.integer("users")),
+            sample_every: users::sample_every(context.params.integer("users")),
             counting: context.trace.counting(),
-            came: 0,
+            arrived: 0,
             fault_at: (requests * 2).div_ceil(5),
             open: VecDeque::new(),
             waiting: Vec::new(),
@@ -71,7 +71,7 @@ impl Front {
         }
     }
 
-    /// Does what is to be done next; `false` if there is nothing more.
+    /// Handles the next event. Returns `false` when the run is complete.
     pub(super) async fn next(&mut self) -> bool {
         let (has_started, due) = match &self.users {
             Some(users) => (users.has_started(), users.due()),
@@ -82,11 +82,11 @@ impl Front {
             return false;
         }
         match self.pool.next(due).await {
-            Some((member, ProcessEvent::Ready)) => self.pool.ready(member),
-            Some((member, ProcessEvent::Message(line))) => self.on_message(member, &line),
-            Some((member, ProcessEvent::Exited(exit))) => {
-                self.pool.exited(member, &exit);
-                self.lose(member);
+            Some((worker, ProcessEvent::Ready)) => self.pool.ready(worker),
+            Some((worker, ProcessEvent::Message(line))) => self.on_message(worker, &line),
+            Some((worker, ProcessEvent::Exited(exit))) => {
+                self.pool.exited(worker, &exit);
+                self.fail_in_flight(worker);
             }
             None => {}
         }
@@ -106,21 +106,21 @@ impl Front {
         true
     }
 
-    /// Lets the workers come to their end.
+    /// Drains the workers and waits for their exits.
     pub(super) async fn close(self) {
         if let Some(users) = &self.users {
             let trace = &self.context.trace;
             trace.send(
                 RecordKind::Result,
                 self.id,
-                trace.name(HAVE_ASKED),
-                users.asked(),
+                trace.name(ACTIVE_USERS),
+                users.active(),
             );
         }
         self.pool.close().await;
     }
 
-    /// Takes the requests that have arrived by now.
+    /// Admits the requests that have arrived by now.
     fn admit(&mut self) {
         let now = self.now();
         loop {
@@ -128,18 +128,18 @@ impl Front {
                 Some(users) => users.take(now),
                 None => self.arrivals.take(now),
             };
-            let Some((subject, came)) = next else {
+            let Some((subject, arrived)) = next else {
                 return;
             };
-            self.came += 1;
-            let number = self.came;
+            self.arrived += 1;
+            let number = self.arrived;
             let trace = self.trace(subject);
             let open = OpenRequest {
                 number,
                 subject,
-                request: trace.begin_at(came, RecordKind::Request, self.id, subject),
+                request: trace.begin_at(arrived, RecordKind::Request, self.id, subject),
                 work: None,
-                at: None,
+                worker: None,
             };
             self.open.push_back(Some(open));
             self.dispatch(number);
@@ -149,11 +149,11 @@ impl Front {
         }
     }
 
-    /// Hands a request to a worker. If there is none it waits, or is refused if
-    /// there will be none.
+    /// Sends a request to a worker. If none is ready, the request waits, or is refused
+    /// if none will become ready.
     fn dispatch(&mut self, number: u64) {
-        let Some((member, worker)) = self.pool.pick() else {
-            if self.pool.is_worth_waiting() {
+        let Some((worker, name)) = self.pool.pick() else {
+            if self.pool.expects_workers() {
                 self.waiting.push(number);
             } else {
                 self.end(number, Some(REFUSED));
@@ -161,52 +161,50 @@ impl Front {
             return;
         };
         if let Some(open) = self.find(number) {
-            open.at = Some(member);
+            open.worker = Some(worker);
             let subject = open.subject;
             self.trace(subject)
-                .send(RecordKind::Call, self.id, worker, subject);
+                .send(RecordKind::Call, self.id, name, subject);
         }
-        self.pool.send(member, number.to_string());
+        self.pool.send(worker, number.to_string());
     }
 
-    /// A worker tells something.
-    fn on_message(&mut self, member: WorkerId, line: &str) {
+    /// Handles a report from a worker.
+    fn on_message(&mut self, worker: WorkerId, line: &str) {
         match WorkerReport::read(line) {
             None => {}
-            Some(WorkerReport::Beat) => self.pool.beat(member),
-            Some(WorkerReport::Begun(number)) => {
-                if let Some(worker) = self.pool.id(member)
+            Some(WorkerReport::Beat) => self.pool.beat(worker),
+            Some(WorkerReport::Started(number)) => {
+                if let Some(name) = self.pool.name(worker)
                     && let Some(subject) = self.find(number).map(|open| open.subject)
                 {
-                    let work = self
-                        .trace(subject)
-                        .begin(RecordKind::Handle, worker, subject);
+                    let work = self.trace(subject).begin(RecordKind::Handle, name, subject);
                     if let Some(open) = self.find(number) {
                         open.work = Some(work);
                     }
                 }
             }
             Some(WorkerReport::Done(number)) => {
-                self.pool.done(member);
+                self.pool.done(worker);
                 self.end(number, None);
             }
         }
     }
 
-    /// What was in flight in a process that has exited is lost. To do it again
-    /// would be wrong where nobody knows how far it was.
-    fn lose(&mut self, member: WorkerId) {
+    /// Fails the requests in flight on a worker that exited. They are not retried,
+    /// because they may have taken effect already.
+    fn fail_in_flight(&mut self, worker: WorkerId) {
         let open = self.open.iter().flatten();
-        let theirs = open.filter(|open| open.at == Some(member));
-        let theirs: Vec<u64> = theirs.map(|open| open.number).collect();
-        for number in theirs {
+        let in_flight = open.filter(|open| open.worker == Some(worker));
+        let in_flight: Vec<u64> = in_flight.map(|open| open.number).collect();
+        for number in in_flight {
             self.end(number, Some(LOST));
         }
     }
 
-    /// A request is answered, or has failed.
+    /// Ends a request, with the cause if it failed.
     fn end(&mut self, number: u64, failure: Option<&str>) {
-        let Some(open) = self.place(number).and_then(Option::take) else {
+        let Some(open) = self.entry(number).and_then(Option::take) else {
             return;
         };
         while let Some(None) = self.open.front() {
@@ -225,19 +223,19 @@ impl Front {
     }
 
     fn find(&mut self, number: u64) -> Option<&mut OpenRequest> {
-        self.place(number)?.as_mut()
+        self.entry(number)?.as_mut()
     }
 
-    fn place(&mut self, number: u64) -> Option<&mut Option<OpenRequest>> {
-        // The last is the latest that came.
-        let from_last = usize::try_from(self.came.checked_sub(number)?).ok()?;
-        let place = self.open.len().checked_sub(from_last + 1)?;
-        self.open.get_mut(place)
+    fn entry(&mut self, number: u64) -> Option<&mut Option<OpenRequest>> {
+        // The last entry is the latest arrival.
+        let from_last = usize::try_from(self.arrived.checked_sub(number)?).ok()?;
+        let index = self.open.len().checked_sub(from_last + 1)?;
+        self.open.get_mut(index)
     }
 
-    /// Where what is about a user or a request is recorded.
+    /// Returns the recorder for a subject, which only counts if it is not in the sample.
     fn trace(&self, subject: u64) -> &Recorder {
-        if subject.is_multiple_of(self.one_of) {
+        if subject.is_multiple_of(self.sample_every) {
             &self.context.trace
         } else {
             &self.counting

@@ -1,4 +1,4 @@
-//! One record as a sentence.
+//! Turns a record into a sentence.
 
 use super::{HANGING, SUPERVISOR};
 use crate::{
@@ -17,33 +17,33 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
     };
     let took = format_ms(event.duration);
     match (event.kind, event.phase) {
-        (RecordKind::Start, _) if number > 0 => format!("{source} is ready, as process {number}."),
-        (RecordKind::Start, _) => format!("{source} is there."),
+        (RecordKind::Start, _) if number > 0 => format!("{source} (process {number}) is ready."),
+        (RecordKind::Start, _) => format!("{source} starts."),
         (RecordKind::Switch, _) if source == SUPERVISOR => format!("{source}: {target}."),
         (RecordKind::Switch, _) if target == HANGING => {
-            format!("{source}, process {number}, is about to hang, and nobody knows.")
+            format!("{source} (process {number}) hangs.")
         }
-        (RecordKind::Switch, _) => format!("{source}, process {number}, is {target}."),
+        (RecordKind::Switch, _) => format!("{source} (process {number}) is {target}."),
         (RecordKind::Exit, _) if source == SUPERVISOR => format!("{source} gives up: {cause}."),
         (RecordKind::Exit, _) if cause.is_empty() => {
-            format!("{source}, process {number}, has come to its end.")
+            format!("{source} (process {number}) exits.")
         }
-        (RecordKind::Exit, _) => format!("{source}, process {number}, is gone: {cause}."),
+        (RecordKind::Exit, _) => format!("{source} (process {number}) exits: {cause}."),
         (RecordKind::Request, Phase::Begin) => format!("{request} {number} arrives."),
         (RecordKind::Request, _) if cause.is_empty() => {
-            format!("{request} {number} is answered, after {took}.")
+            format!("{request} {number} is answered after {took}.")
         }
         (RecordKind::Request, _) if cause == LOST => {
-            format!("{request} {number} is lost, after {took}.")
+            format!("{request} {number} is lost after {took}.")
         }
-        (RecordKind::Request, _) => format!("{request} {number} is {cause}: nobody is there."),
-        (RecordKind::Call, _) => format!("{source} hands {the_request} {number} to {target}."),
-        (RecordKind::Beat, _) => format!("{source} gives a sign of life."),
+        (RecordKind::Request, _) => format!("{request} {number} is {cause}: no worker is left."),
+        (RecordKind::Call, _) => format!("{source} sends {the_request} {number} to {target}."),
+        (RecordKind::Beat, _) => format!("{source} sends a heartbeat."),
         (RecordKind::Result, _) => format!("{target}: {number}."),
-        (_, Phase::Begin) => format!("{source} begins {the_request} {number}."),
+        (_, Phase::Begin) => format!("{source} starts {the_request} {number}."),
         (_, _) if cause.is_empty() => {
-            format!("{source} is done with {the_request} {number}, after {took}.")
+            format!("{source} completes {the_request} {number} after {took}.")
         }
-        _ => format!("{request} {number} goes down with {source}."),
+        _ => format!("{request} {number} is lost with {source}."),
     }
 }

@@ -1,5 +1,4 @@
-//! What the checks ask about requests: what became of those on record, and how
-//! many there were.
+//! The requests of a run as recorded in its trace, for the checks.
 
 use super::{REFUSED, users};
 use crate::{
@@ -10,34 +9,34 @@ use crate::{
 /// The requests of a run.
 #[derive(Default)]
 pub(super) struct RequestLog<'a> {
-    /// By their numbers, from 1; those of users as they came. The first is for
-    /// what belongs to none.
+    /// By number from 1, or in order of arrival with users. The first entry collects
+    /// records that belong to no request.
     all: Vec<RequestRecord<'a>>,
     pub(super) users: u64,
-    /// Of how many users one is on record.
-    pub(super) one_of: u64,
-    /// Which is the latest of each of these.
+    /// One in this many users is recorded.
+    pub(super) sample_every: u64,
+    /// The latest request of each recorded user.
     latest: Vec<usize>,
-    /// How many users had asked in the end.
-    pub(super) asked: u64,
-    /// The front's, which are of all requests.
+    /// Users that sent at least one request.
+    pub(super) active_users: u64,
+    /// The counters of the front, which cover all requests.
     pub(super) counters: Counters,
 }
 
-/// What became of a request.
+/// The outcome of a request. Positions are indexes into the trace.
 #[derive(Clone, Default)]
 pub(super) struct RequestRecord<'a> {
-    /// Where it arrived, by the place in the trace.
+    /// The position of its arrival.
     pub(super) begin: Option<usize>,
-    /// To which process it was handed, and where.
+    /// The process it was sent to, and the position of that record.
     pub(super) call: Option<(usize, usize)>,
     pub(super) ends: usize,
-    /// Where it ended last.
+    /// The position of its last end.
     pub(super) end: usize,
     pub(super) failure: Option<&'a str>,
 }
 
-/// How many requests there were, on record or not, and what became of them.
+/// The number of all requests, recorded or not, and their outcomes.
 pub(super) struct RequestTotals {
     pub(super) sent: u64,
     pub(super) answered: u64,
@@ -46,43 +45,43 @@ pub(super) struct RequestTotals {
 }
 
 impl<'a> RequestLog<'a> {
-    /// Those of a trace that is not read yet.
+    /// Creates the empty log of a trace's requests.
     pub(super) fn of(trace: &Trace) -> Self {
         let number = |key| trace.param(key).parse().unwrap_or(0_u64);
         let users = number("users");
-        let one_of = users::one_of(users);
-        let from_outside = if users > 0 { 0 } else { number("requests") };
-        let and_none = |count: u64| usize::try_from(count).unwrap_or(0) + 1;
+        let sample_every = users::sample_every(users);
+        let without_users = if users > 0 { 0 } else { number("requests") };
+        let plus_one = |count: u64| usize::try_from(count).unwrap_or(0) + 1;
         RequestLog {
-            all: vec![RequestRecord::default(); and_none(from_outside)],
+            all: vec![RequestRecord::default(); plus_one(without_users)],
             users,
-            one_of,
-            latest: vec![0; and_none(users / one_of)],
+            sample_every,
+            latest: vec![0; plus_one(users / sample_every)],
             ..RequestLog::default()
         }
     }
 
-    /// Whether some were counted and are not on record.
+    /// Returns whether some requests were only counted, not recorded.
     pub(super) fn is_sample(&self) -> bool {
-        self.one_of > 1
+        self.sample_every > 1
     }
 
-    /// Those on record.
-    pub(super) fn on_record(&self) -> &[RequestRecord<'a>] {
+    /// Returns the recorded requests.
+    pub(super) fn recorded(&self) -> &[RequestRecord<'a>] {
         &self.all[1..]
     }
 
-    /// How many of those on record ended so.
+    /// Counts the recorded requests that ended with this failure, or without one.
     pub(super) fn ended_with(&self, failure: Option<&str>) -> u64 {
-        let of_it = |it: &&RequestRecord| it.ends > 0 && it.failure == failure;
-        self.on_record().iter().filter(of_it).count() as u64
+        let matches = |it: &&RequestRecord| it.ends > 0 && it.failure == failure;
+        self.recorded().iter().filter(matches).count() as u64
     }
 
-    /// How many there were.
+    /// Returns the totals of all requests.
     pub(super) fn totals(&self) -> RequestTotals {
         if self.is_sample() {
             let all = &self.counters;
-            // Who was refused had been handed to nobody.
+            // Refused requests were never sent to a worker.
             let refused = all.failed.min(all.started.saturating_sub(all.sent));
             return RequestTotals {
                 sent: all.started,
@@ -91,17 +90,17 @@ impl<'a> RequestLog<'a> {
                 refused,
             };
         }
-        let begun = self.on_record().iter().filter(|it| it.begin.is_some());
+        let arrived = self.recorded().iter().filter(|it| it.begin.is_some());
         RequestTotals {
-            sent: begun.count() as u64,
+            sent: arrived.count() as u64,
             answered: self.ended_with(None),
             lost: self.ended_with(Some(LOST)),
             refused: self.ended_with(Some(REFUSED)),
         }
     }
 
-    /// One has come, by its number or by whose it is.
-    pub(super) fn begin(&mut self, number: u64, place: usize) {
+    /// Adds the arrival of a request, given its own or its user's number.
+    pub(super) fn begin(&mut self, number: u64, position: usize) {
         let next = self.all.len();
         if self.users > 0
             && let Some(latest) = self.latest(number)
@@ -109,33 +108,33 @@ impl<'a> RequestLog<'a> {
             *latest = next;
             self.all.push(RequestRecord::default());
         }
-        self.numbered(number).begin = Some(place);
+        self.numbered(number).begin = Some(position);
     }
 
-    /// That of this number, or the latest of this user.
+    /// Returns the request of this number, or the latest request of this user.
     pub(super) fn numbered(&mut self, number: u64) -> &mut RequestRecord<'a> {
-        let place = match self.users {
+        let index = match self.users {
             0 => usize::try_from(number).unwrap_or(0),
             _ => self.latest(number).map_or(0, |latest| *latest),
         };
-        let is_one = place < self.all.len();
-        &mut self.all[if is_one { place } else { 0 }]
+        let is_known = index < self.all.len();
+        &mut self.all[if is_known { index } else { 0 }]
     }
 
-    /// Whether every user has asked, those on record among them.
-    pub(super) fn have_all_asked(&self) -> bool {
-        let on_record = &self.latest[1..];
-        self.asked == self.users && on_record.iter().all(|latest| *latest > 0)
+    /// Returns whether every user sent at least one request.
+    pub(super) fn are_all_users_active(&self) -> bool {
+        let recorded = &self.latest[1..];
+        self.active_users == self.users && recorded.iter().all(|latest| *latest > 0)
     }
 
-    /// How often something ended that belongs to none of them.
+    /// Counts the ends that belong to no known request.
     pub(super) fn strays(&self) -> usize {
         self.all[0].ends
     }
 
     fn latest(&mut self, user: u64) -> Option<&mut usize> {
-        let is_one = user > 0 && user.is_multiple_of(self.one_of);
-        let place = usize::try_from(user / self.one_of).ok();
-        self.latest.get_mut(place.filter(|_| is_one)?)
+        let is_recorded = user > 0 && user.is_multiple_of(self.sample_every);
+        let index = usize::try_from(user / self.sample_every).ok();
+        self.latest.get_mut(index.filter(|_| is_recorded)?)
     }
 }

@@ -1,4 +1,4 @@
-//! What the checks ask of a trace.
+//! A summary of a trace, for the checks.
 
 use super::{
     FRONT, HANGING, NOT_DRAINED, RELOAD_ABORTED, RELOADED, RELOADING, STOPPED, SUPERVISOR,
@@ -9,52 +9,51 @@ use crate::{
     trace::{Event, NameId, Phase, RecordKind, Trace},
 };
 
-/// Gathered in one pass over the trace.
+/// The workers and requests of a run, collected in one pass over the trace. Positions
+/// are indexes into the trace.
 #[derive(Default)]
 pub(super) struct ClusterSummary<'a> {
     pub(super) requests: RequestLog<'a>,
-    /// Every process that was started, or was to be.
+    /// All processes, including those that failed to start.
     pub(super) processes: Vec<ProcessRecord<'a>>,
     pub(super) workers: usize,
-    /// Where the supervisor gave up, by the place in the trace.
+    /// The position at which the supervisor gave up.
     pub(super) given_up: Option<usize>,
     pub(super) reload: Option<Reload<'a>>,
-    /// RequestLog that were handed to a worker although it was another's turn.
-    pub(super) passed_over: usize,
-    /// Whether as many were ready again as there should be, after the last end
-    /// that nobody had asked for.
-    pub(super) is_whole: bool,
-    spares_the_busy: bool,
+    /// Requests that went to another worker than the balancing calls for.
+    pub(super) misrouted: usize,
+    /// Whether all workers were ready again after the last unexpected exit.
+    pub(super) is_complete: bool,
+    least_busy: bool,
 }
 
-/// What became of a process.
+/// The history of a process.
 pub(super) struct ProcessRecord<'a> {
     pub(super) worker: NameId,
     pub(super) id: u64,
     pub(super) started: usize,
-    takes_work: bool,
-    /// It was asked to come to its end; or it ended before it could take the place
-    /// that a reload had for it, which was aborted for that.
-    was_asked: bool,
-    pub(super) hangs: bool,
-    /// Where it exited, and why if not at its own end.
+    is_ready: bool,
+    /// It was asked to exit, or it failed as the replacement of a reload, which was
+    /// aborted for that reason.
+    was_expected: bool,
+    pub(super) hung: bool,
+    /// The position of its exit, and the cause unless it exited normally.
     pub(super) exit: Option<(usize, Option<&'a str>)>,
-    /// How many requests its place had begun before.
+    /// Requests started by earlier processes at the same worker name.
     earlier: u64,
-    /// How many it was handed; or has begun, where not all are on record.
+    /// Requests sent to it, or started by it if not all are recorded.
     pub(super) calls: u64,
-    /// RequestLog on record that it has and has not done; once it has exited, those
-    /// it left.
+    /// Its recorded requests in flight; after its exit, those it left unfinished.
     pub(super) in_flight: u64,
     last_call: usize,
 }
 
-/// How all workers were replaced, or were to be.
+/// A reload, complete or not.
 pub(super) struct Reload<'a> {
     pub(super) begin: usize,
-    /// Where it was over, and how.
+    /// The position of its end, and the outcome.
     pub(super) end: Option<(usize, &'a str)>,
-    /// How few were ready meanwhile, at worst.
+    /// The lowest number of ready workers during the reload.
     pub(super) fewest: usize,
 }
 
@@ -64,13 +63,13 @@ impl<'a> ClusterSummary<'a> {
         let mut summary = ClusterSummary {
             requests: RequestLog::of(trace),
             workers: number("workers"),
-            spares_the_busy: trace.param("balance") == "least_busy",
+            least_busy: trace.param("balance") == "least_busy",
             ..ClusterSummary::default()
         };
-        for (place, event) in trace.events.iter().enumerate() {
-            summary.add(trace, place, event);
+        for (position, event) in trace.events.iter().enumerate() {
+            summary.add(trace, position, event);
             let ready = summary.ready();
-            summary.is_whole |= ready >= summary.workers;
+            summary.is_complete |= ready >= summary.workers;
             if let Some(reload) = &mut summary.reload
                 && reload.end.is_none()
             {
@@ -80,35 +79,35 @@ impl<'a> ClusterSummary<'a> {
         summary
     }
 
-    /// Processes whose end nobody had asked for.
-    pub(super) fn unasked(&self) -> impl Iterator<Item = &ProcessRecord<'a>> + '_ {
+    /// Returns the processes that exited unexpectedly.
+    pub(super) fn unexpected_exits(&self) -> impl Iterator<Item = &ProcessRecord<'a>> + '_ {
         self.processes
             .iter()
-            .filter(|process| process.ended_unasked())
+            .filter(|process| process.exited_unexpectedly())
     }
 
-    /// Whether this happened during a reload.
-    pub(super) fn is_in_reload(&self, place: usize) -> bool {
+    /// Returns whether a position lies within the reload.
+    pub(super) fn is_in_reload(&self, position: usize) -> bool {
         self.reload.as_ref().is_some_and(|reload| {
-            let is_over = reload.end.is_some_and(|(end, _)| end < place);
-            reload.begin < place && !is_over
+            let is_over = reload.end.is_some_and(|(end, _)| end < position);
+            reload.begin < position && !is_over
         })
     }
 
     fn ready(&self) -> usize {
         self.processes
             .iter()
-            .filter(|process| process.takes_work)
+            .filter(|process| process.is_ready)
             .count()
     }
 
-    fn add(&mut self, trace: &'a Trace, place: usize, event: &Event) {
+    fn add(&mut self, trace: &'a Trace, position: usize, event: &Event) {
         let cause = event.failure.map(|cause| trace.name(cause));
         let is_supervisor = trace.name(event.source) == SUPERVISOR;
         if trace.name(event.source) == FRONT {
             self.requests.counters = event.counters;
         } else if self.requests.is_sample()
-            && let Some(process) = self.present(event.source)
+            && let Some(process) = self.current(event.source)
         {
             let process = &mut self.processes[process];
             process.calls = event.counters.started - process.earlier;
@@ -116,36 +115,36 @@ impl<'a> ClusterSummary<'a> {
         match event.kind {
             RecordKind::Switch => {
                 let state = event.target.map_or("", |state| trace.name(state));
-                self.switch(place, event, state);
+                self.switch(position, event, state);
             }
-            RecordKind::Exit if is_supervisor => self.given_up = Some(place),
+            RecordKind::Exit if is_supervisor => self.given_up = Some(position),
             RecordKind::Start | RecordKind::Exit => {
-                let Some(process) = self.present(event.source) else {
+                let Some(process) = self.current(event.source) else {
                     return;
                 };
                 let process = &mut self.processes[process];
-                process.takes_work = event.kind == RecordKind::Start;
+                process.is_ready = event.kind == RecordKind::Start;
                 if event.kind == RecordKind::Exit {
-                    process.exit = Some((place, cause));
-                    self.is_whole &= !process.ended_unasked();
+                    process.exit = Some((position, cause));
+                    self.is_complete &= !process.exited_unexpectedly();
                 }
             }
-            RecordKind::Call => self.call(place, event),
-            RecordKind::Result => self.requests.asked = event.subject,
-            RecordKind::Request => self.request(place, event, cause),
+            RecordKind::Call => self.call(position, event),
+            RecordKind::Result => self.requests.active_users = event.subject,
+            RecordKind::Request => self.request(position, event, cause),
             _ => {}
         }
     }
 
-    fn switch(&mut self, place: usize, event: &Event, state: &'a str) {
+    fn switch(&mut self, position: usize, event: &Event, state: &'a str) {
         if state == STARTING {
             self.processes.push(ProcessRecord {
                 worker: event.source,
                 id: event.subject,
-                started: place,
-                takes_work: false,
-                was_asked: false,
-                hangs: false,
+                started: position,
+                is_ready: false,
+                was_expected: false,
+                hung: false,
                 exit: None,
                 earlier: event.counters.started,
                 calls: 0,
@@ -155,67 +154,67 @@ impl<'a> ClusterSummary<'a> {
             return;
         }
         let ready = self.ready();
-        match (state, self.present(event.source)) {
+        match (state, self.current(event.source)) {
             (RELOADING, _) => {
                 self.reload = Some(Reload {
-                    begin: place,
+                    begin: position,
                     end: None,
                     fewest: ready,
                 });
             }
             (RELOADED | RELOAD_ABORTED, _) => {
-                let just_now = place.checked_sub(1);
+                let just_now = position.checked_sub(1);
                 let is_it =
                     |process: &&mut ProcessRecord| process.exit.map(|(exit, _)| exit) == just_now;
                 if state == RELOAD_ABORTED
                     && let Some(process) = self.processes.iter_mut().find(is_it)
                 {
-                    process.was_asked = true;
+                    process.was_expected = true;
                 }
                 if let Some(reload) = &mut self.reload {
-                    reload.end = reload.end.or(Some((place, state)));
+                    reload.end = reload.end.or(Some((position, state)));
                 }
             }
-            (HANGING, Some(process)) => self.processes[process].hangs = true,
+            (HANGING, Some(process)) => self.processes[process].hung = true,
             (DRAINING | KILLED, Some(process)) => {
-                self.processes[process].takes_work = false;
-                self.processes[process].was_asked |= state == DRAINING;
+                self.processes[process].is_ready = false;
+                self.processes[process].was_expected |= state == DRAINING;
             }
             _ => {}
         }
     }
 
-    fn call(&mut self, place: usize, event: &Event) {
-        let Some(chosen) = event.target.and_then(|worker| self.present(worker)) else {
+    fn call(&mut self, position: usize, event: &Event) {
+        let Some(chosen) = event.target.and_then(|worker| self.current(worker)) else {
             return;
         };
         let rank = |process: &ProcessRecord| {
-            let in_flight = if self.spares_the_busy {
+            let in_flight = if self.least_busy {
                 process.in_flight
             } else {
                 0
             };
             (in_flight, process.last_call)
         };
-        let others = self.processes.iter().filter(|process| process.takes_work);
+        let others = self.processes.iter().filter(|process| process.is_ready);
         let first = others.map(rank).min();
         let is_its_turn =
-            self.processes[chosen].takes_work && Some(rank(&self.processes[chosen])) == first;
-        self.passed_over += usize::from(!is_its_turn);
+            self.processes[chosen].is_ready && Some(rank(&self.processes[chosen])) == first;
+        self.misrouted += usize::from(!is_its_turn);
         let process = &mut self.processes[chosen];
         process.calls += 1;
         process.in_flight += 1;
-        process.last_call = place;
-        self.requests.numbered(event.subject).call = Some((chosen, place));
+        process.last_call = position;
+        self.requests.numbered(event.subject).call = Some((chosen, position));
     }
 
-    fn request(&mut self, place: usize, event: &Event, cause: Option<&'a str>) {
+    fn request(&mut self, position: usize, event: &Event, cause: Option<&'a str>) {
         if event.phase == Phase::Begin {
-            return self.requests.begin(event.subject, place);
+            return self.requests.begin(event.subject, position);
         }
         let request = self.requests.numbered(event.subject);
         request.ends += 1;
-        request.end = place;
+        request.end = position;
         request.failure = cause;
         if let Some((process, _)) = request.call
             && self.processes[process].exit.is_none()
@@ -225,8 +224,8 @@ impl<'a> ClusterSummary<'a> {
         }
     }
 
-    /// The process of a worker that there is at this time.
-    fn present(&self, worker: NameId) -> Option<usize> {
+    /// Returns the worker's running process.
+    fn current(&self, worker: NameId) -> Option<usize> {
         let last = self
             .processes
             .iter()
@@ -236,18 +235,19 @@ impl<'a> ClusterSummary<'a> {
 }
 
 impl ProcessRecord<'_> {
-    pub(super) fn ended_by(&self, cause: &str) -> bool {
+    pub(super) fn exited_with(&self, cause: &str) -> bool {
         self.exit.is_some_and(|(_, why)| why == Some(cause))
     }
 
-    /// Whether it was gone before it had come to its end.
-    pub(super) fn has_died(&self) -> bool {
+    /// Returns whether it exited other than normally.
+    pub(super) fn has_failed(&self) -> bool {
         self.exit.is_some_and(|(_, cause)| cause.is_some())
     }
 
-    /// Whether its end is one that a supervisor counts.
-    pub(super) fn ended_unasked(&self) -> bool {
-        let was_asked = self.was_asked || self.ended_by(STOPPED) || self.ended_by(NOT_DRAINED);
-        self.exit.is_some() && !was_asked
+    /// Returns whether the supervisor counts its exit as unexpected.
+    pub(super) fn exited_unexpectedly(&self) -> bool {
+        let was_expected =
+            self.was_expected || self.exited_with(STOPPED) || self.exited_with(NOT_DRAINED);
+        self.exit.is_some() && !was_expected
     }
 }

@@ -1,44 +1,44 @@
-//! People who ask, think about the answer, and ask again.
+//! Users that send a request, think about the response, and send the next.
 
 use crate::{platform::Random, scenario::Context};
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-/// How many users are on record at most.
-const ON_RECORD: u64 = 2_000;
+/// The maximum number of recorded users.
+const MAX_RECORDED: u64 = 2_000;
 
-/// Of how many users one is on record: those are whose number is a multiple of it.
+/// Returns the sampling interval: a user is recorded if its number is a multiple of it.
 ///
-/// Users are chosen and not requests: these are handed out in turn, so that each
-/// so manieth might be the same worker's every time.
-pub(super) fn one_of(users: u64) -> u64 {
-    users.div_ceil(ON_RECORD).max(1)
+/// The sample is of users rather than of requests, since every n-th request might go to
+/// the same worker.
+pub(super) fn sample_every(users: u64) -> u64 {
+    users.div_ceil(MAX_RECORDED).max(1)
 }
 
-/// The users of a run, numbered from 1: each of them thinks, or has asked.
+/// The users of a run, numbered from 1. Each user either thinks or waits for a response.
 ///
-/// With its answer a user thinks about as long as is set, give or take half, and
-/// asks again, unless twice that time is over. So everybody asks, and there never
-/// are more requests than users, however slow the workers may be.
+/// After a response a user thinks for the set time ± 50 % and sends the next request,
+/// until twice that time has passed. So every user sends a request, and there are never
+/// more open requests than users, however slow the workers are.
 pub(super) struct Users {
     draws: Random,
     think: Duration,
     count: u64,
-    /// When nobody asks any more. Zero while nobody does yet.
+    /// The time after which users send no more requests; zero before they begin.
     end: Duration,
-    /// Who thinks, the first to ask on top.
+    /// The thinking users, with the next to send a request on top.
     thinking: BinaryHeap<Reverse<Thinking>>,
-    /// How many of them have asked.
-    asked: u64,
+    /// Users that sent at least one request.
+    active: u64,
 }
 
-/// One of them: when it asks, in microseconds, then its number, then whether it
-/// has asked before. In one word, since there may be a million.
+/// A thinking user: the time of its next request in microseconds, its number, and
+/// whether it sent one before. Packed into one word because there may be a million.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Thinking(u64);
 
 impl Users {
-    /// Those of this run, if it has any. They ask when they have
-    /// [begun](Self::begin).
+    /// Creates the users of this run, if it has any. They send no request before
+    /// [`begin`](Self::begin).
     pub(super) fn of(context: &Context) -> Option<Self> {
         let count = context.params.integer("users");
         (count > 0).then(|| Users {
@@ -47,11 +47,11 @@ impl Users {
             count,
             end: Duration::ZERO,
             thinking: BinaryHeap::new(),
-            asked: 0,
+            active: 0,
         })
     }
 
-    /// About how often they ask, all together.
+    /// Returns the approximate number of all requests.
     pub(super) fn requests(&self) -> u64 {
         2 * self.count
     }
@@ -60,8 +60,8 @@ impl Users {
         !self.end.is_zero()
     }
 
-    /// From now on they ask, as if they had been at it for a while: at first each
-    /// is somewhere in its thoughts, and as many ask at one time as at another.
+    /// Begins with a steady rate of requests, as if the users had been active for a
+    /// while: each starts at a random point of its thinking time.
     pub(super) fn begin(&mut self, now: Duration) {
         let past = 3 * self.think;
         self.end = now + 2 * self.think;
@@ -76,22 +76,21 @@ impl Users {
         self.thinking = thinking.collect();
     }
 
-    /// When the next one asks; `None` if nobody does but those who wait for their
-    /// answer.
+    /// Returns the time of the next request, or `None` if no user is thinking.
     pub(super) fn due(&self) -> Option<Duration> {
         let Reverse(next) = self.thinking.peek()?;
         Some(next.at())
     }
 
-    /// The next one who has asked by now, and when.
+    /// Returns the next user that has sent a request by now, and the time of it.
     pub(super) fn take(&mut self, now: Duration) -> Option<(u64, Duration)> {
         let at = self.due().filter(|due| *due <= now)?;
         let Reverse(next) = self.thinking.pop()?;
-        self.asked += u64::from(!next.has_asked());
+        self.active += u64::from(!next.was_active());
         Some((next.user(), at))
     }
 
-    /// A user has its answer, or knows that there will be none.
+    /// Gives a user its response or failure, after which it thinks again.
     pub(super) fn answer(&mut self, user: u64, now: Duration) {
         let at = now + self.think / 2 + self.draws.within(self.think);
         if at < self.end {
@@ -99,19 +98,19 @@ impl Users {
         }
     }
 
-    /// How many have asked.
-    pub(super) fn asked(&self) -> u64 {
-        self.asked
+    /// Returns the number of users that sent at least one request.
+    pub(super) fn active(&self) -> u64 {
+        self.active
     }
 }
 
 impl Thinking {
-    /// Numbers are less than this, a little over a million.
+    /// An upper bound of user numbers, a little over a million.
     const USERS: u64 = 1 << 20;
 
-    fn new(user: u64, at: Duration, has_asked: bool) -> Self {
+    fn new(user: u64, at: Duration, was_active: bool) -> Self {
         let at_us = at.as_secs() * 1_000_000 + u64::from(at.subsec_micros());
-        Thinking((at_us * Self::USERS + user) * 2 + u64::from(has_asked))
+        Thinking((at_us * Self::USERS + user) * 2 + u64::from(was_active))
     }
 
     fn at(self) -> Duration {
@@ -122,7 +121,7 @@ impl Thinking {
         self.0 / 2 % Self::USERS
     }
 
-    fn has_asked(self) -> bool {
+    fn was_active(self) -> bool {
         self.0 % 2 == 1
     }
 }

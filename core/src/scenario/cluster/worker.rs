@@ -1,39 +1,39 @@
-//! The program of a worker: one request after the other.
+//! The program of a worker, which handles one request at a time.
 
 use super::BEAT;
 use crate::{platform::ProcessContext, scale::Job, trace::Recorder};
 use std::time::Duration;
 
-/// For how long a worker that hangs holds its loop: longer than anybody waits.
-const FOR_EVER: Duration = Duration::from_mins(10);
+/// How long a hanging worker blocks its loop: longer than any run.
+const FOREVER: Duration = Duration::from_mins(10);
 
-/// What the first line that a worker gets tells it.
-pub(super) fn settings(work: Duration, startup_ms: u64, dies_at_start: bool) -> String {
+/// Encodes the settings, the first message to a worker.
+pub(super) fn settings(work: Duration, startup_ms: u64, is_broken: bool) -> String {
     let work = Job::costing(Job::Primes, work);
-    let version = if dies_at_start { "bad" } else { "good" };
+    let version = if is_broken { "bad" } else { "good" };
     format!("{work} {startup_ms} {version}")
 }
 
-/// That it is to hang, in place of a request's number.
+/// The message that makes a worker hang, in place of a request's number.
 pub(super) const HANG: &str = "hang";
 
-/// What a worker tells.
+/// A worker's report to the front.
 #[derive(Clone, Copy)]
 pub(super) enum WorkerReport {
-    /// That it is alive.
+    /// A heartbeat.
     Beat,
-    /// It has begun with a request.
-    Begun(u64),
-    /// It has done it.
+    /// It started a request.
+    Started(u64),
+    /// It completed a request.
     Done(u64),
 }
 
 impl WorkerReport {
     pub(super) fn read(line: &str) -> Option<Self> {
-        let (what, number) = line.split_once(' ').unwrap_or((line, ""));
-        match what {
+        let (report, number) = line.split_once(' ').unwrap_or((line, ""));
+        match report {
             "beat" => Some(WorkerReport::Beat),
-            "begun" => Some(WorkerReport::Begun(number.parse().ok()?)),
+            "started" => Some(WorkerReport::Started(number.parse().ok()?)),
             "done" => Some(WorkerReport::Done(number.parse().ok()?)),
             _ => None,
         }
@@ -48,27 +48,27 @@ pub(super) async fn run(context: ProcessContext) {
     let startup = Duration::from_millis(next().parse().unwrap_or(0));
     context.platform().sleep(startup).await;
     if next() == "bad" {
-        match context.crash("this version does not work").await {}
+        match context.crash("this version is broken").await {}
     }
     context.ready();
-    // Its parent keeps the record of the run.
-    let unread = Recorder::new(context.platform().timer(), 1);
-    // Dropped when the program ends.
+    // The front records the run.
+    let unused = Recorder::new(context.platform().timer(), 1);
+    // The task is dropped when the program ends.
     drop(context.platform().spawn(beat(context.clone())));
     while let Some(line) = context.recv().await {
         if line == HANG {
-            context.platform().timer().block(FOR_EVER);
+            context.platform().timer().block(FOREVER);
             continue;
         }
-        context.send(format!("begun {line}"));
-        let _result = context.platform().run_on_loop(work, &unread, 0);
+        context.send(format!("started {line}"));
+        let _result = context.platform().run_on_loop(work, &unused, 0);
         context.send(format!("done {line}"));
-        // It is somebody else's turn: a heart beats on this loop, too.
+        // Lets the heartbeat run, which shares this loop.
         context.platform().sleep(Duration::ZERO).await;
     }
 }
 
-/// Gives signs of process for as long as somebody gives this loop a turn.
+/// Sends heartbeats while the loop is not blocked.
 async fn beat(context: ProcessContext) {
     loop {
         context.send("beat");

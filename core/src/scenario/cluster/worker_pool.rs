@@ -1,7 +1,7 @@
-//! The workers, their supervisor, and who hands them work.
+//! The workers with their supervisor and load balancing.
 
 use super::{
-    HANGING, NO_SIGN_OF_LIFE, NOT_DRAINED, NOT_READY, RELOAD_ABORTED, RELOADED, RELOADING, STOPPED,
+    HANGING, NO_HEARTBEAT, NOT_DRAINED, NOT_READY, RELOAD_ABORTED, RELOADED, RELOADING, STOPPED,
     SUPERVISOR, WORKER,
     balance::Balance,
     worker::{self, HANG},
@@ -17,7 +17,7 @@ use crate::{
 };
 use std::time::Duration;
 
-/// The span in which restarts are counted.
+/// The period over which restarts are counted.
 const PERIOD: Duration = Duration::from_mins(1);
 
 pub(super) struct WorkerPool {
@@ -28,11 +28,12 @@ pub(super) struct WorkerPool {
     id: NameId,
     workers: Workers,
     balance: Balance,
-    /// Whether those who are started from now on die of it.
-    is_bad: bool,
-    /// All were stopped, and are started again when the last is gone.
+    /// Whether workers started from now on crash on start.
+    is_broken: bool,
+    /// All workers are stopping. New ones start when the last has exited.
     is_down: bool,
-    /// They were started again, and a reload is over when they are ready.
+    /// All workers were stopped and are starting again. The reload completes when they
+    /// are ready.
     is_coming_up: bool,
     hanging: Option<WorkerId>,
 }
@@ -57,7 +58,7 @@ impl WorkerPool {
             id,
             workers: Workers::new(context, number("workers")),
             balance: Balance::new(params.choice("balance") == "least_busy"),
-            is_bad: false,
+            is_broken: false,
             is_down: false,
             is_coming_up: false,
             hanging: None,
@@ -65,104 +66,104 @@ impl WorkerPool {
         }
     }
 
-    /// Whose the next request is, and its name in the trace; `None` if nobody
-    /// takes one.
+    /// Picks a worker for the next request. Returns its id and its name in the trace,
+    /// or `None` if no worker is ready.
     pub(super) fn pick(&mut self) -> Option<(WorkerId, NameId)> {
-        let place = self.balance.pick(self.workers.ready_positions())?;
-        Some((self.workers.member(place)?, self.workers.id(place)))
+        let position = self.balance.pick(self.workers.ready_positions())?;
+        Some((self.workers.id(position)?, self.workers.name(position)))
     }
 
-    pub(super) fn send(&self, member: WorkerId, line: String) {
-        if let Some(place) = self.workers.position_of(member) {
-            self.workers.send(place, line);
+    pub(super) fn send(&self, worker: WorkerId, line: String) {
+        if let Some(position) = self.workers.position_of(worker) {
+            self.workers.send(position, line);
         }
     }
 
-    /// The name of a worker in the trace, unless it is gone.
-    pub(super) fn id(&self, member: WorkerId) -> Option<NameId> {
-        let place = self.workers.position_of(member)?;
-        Some(self.workers.id(place))
+    /// Returns a worker's name in the trace, unless the worker has exited.
+    pub(super) fn name(&self, worker: WorkerId) -> Option<NameId> {
+        let position = self.workers.position_of(worker)?;
+        Some(self.workers.name(position))
     }
 
-    /// Whether somebody is about to take requests.
-    pub(super) fn is_worth_waiting(&self) -> bool {
+    /// Returns whether a request may wait for a worker to become ready.
+    pub(super) fn expects_workers(&self) -> bool {
         !self.supervisor.has_escalated() && !self.is_down && !self.is_coming_up
     }
 
-    /// Whether nobody takes requests, and somebody is about to.
+    /// Returns whether waiting requests have to keep waiting for a worker.
     pub(super) fn keeps_waiting(&self) -> bool {
-        self.is_worth_waiting() && self.workers.ready_positions().next().is_none()
+        self.expects_workers() && self.workers.ready_positions().next().is_none()
     }
 
-    /// Whether nothing will change by itself.
+    /// Returns whether all workers are in their final state.
     pub(super) fn is_settled(&self) -> bool {
         if self.supervisor.has_escalated() {
             return self.workers.is_empty();
         }
-        let is_busy_with_itself = self.supervisor.is_reloading() || self.is_down;
+        let is_changing = self.supervisor.is_reloading() || self.is_down;
         let are_ready = self
             .workers
             .states()
             .all(|state| state == ProcessState::Ready);
         let ready = self.workers.ready_positions().count();
         let wanted = self.supervisor.slots();
-        !is_busy_with_itself && self.hanging.is_none() && are_ready && ready == wanted
+        !is_changing && self.hanging.is_none() && are_ready && ready == wanted
     }
 
-    /// Does what the supervisor wants done, and waits for event, but not beyond
-    /// `until`, nor beyond when the supervisor has to be asked again.
+    /// Executes the supervisor's actions and waits for the next event, at most until
+    /// `until` or the supervisor's next deadline.
     pub(super) async fn next(
         &mut self,
         until: Option<Duration>,
     ) -> Option<(WorkerId, ProcessEvent)> {
         self.act();
-        let asked = self.supervisor.next_deadline();
+        let deadline = self.supervisor.next_deadline();
         let event = self
             .workers
-            .next(until.into_iter().chain(asked).min())
+            .next(until.into_iter().chain(deadline).min())
             .await;
-        if let Some((member, ProcessEvent::Message(_))) = &event {
-            // Whatever it says, it processes.
+        if let Some((worker, ProcessEvent::Message(_))) = &event {
+            // Any message proves that the worker is alive.
             let now = self.platform.now();
-            self.supervisor.heartbeat(*member, now);
+            self.supervisor.heartbeat(*worker, now);
         }
         self.supervisor.tick(self.platform.now());
         self.act();
         event
     }
 
-    pub(super) fn ready(&mut self, member: WorkerId) {
-        self.workers.ready(member);
+    pub(super) fn ready(&mut self, worker: WorkerId) {
+        self.workers.ready(worker);
         let now = self.platform.now();
-        self.supervisor.ready(member, now);
+        self.supervisor.ready(worker, now);
         self.act();
         if self.is_coming_up && self.workers.ready_positions().count() == self.supervisor.slots() {
             self.is_coming_up = false;
-            self.switch(RELOADED);
+            self.record_state(RELOADED);
         }
     }
 
-    pub(super) fn beat(&self, member: WorkerId) {
-        if let Some(place) = self.workers.position_of(member) {
+    pub(super) fn beat(&self, worker: WorkerId) {
+        if let Some(position) = self.workers.position_of(worker) {
             self.trace
-                .instant(RecordKind::Beat, self.workers.id(place), 0);
+                .instant(RecordKind::Beat, self.workers.name(position), 0);
         }
     }
 
-    /// It has done what it was handed.
-    pub(super) fn done(&mut self, member: WorkerId) {
-        if let Some(place) = self.workers.position_of(member) {
-            self.balance.done(place);
+    /// Counts a completed request.
+    pub(super) fn done(&mut self, worker: WorkerId) {
+        if let Some(position) = self.workers.position_of(worker) {
+            self.balance.done(position);
         }
     }
 
-    pub(super) fn exited(&mut self, member: WorkerId, exit: &Exit) {
-        self.workers.on_exit(member, exit);
-        if self.hanging == Some(member) {
+    pub(super) fn exited(&mut self, worker: WorkerId, exit: &Exit) {
+        self.workers.on_exit(worker, exit);
+        if self.hanging == Some(worker) {
             self.hanging = None;
         }
         let now = self.platform.now();
-        self.supervisor.exited(member, now);
+        self.supervisor.exited(worker, now);
         self.act();
         if self.is_down && self.workers.is_empty() {
             self.is_down = false;
@@ -172,39 +173,36 @@ impl WorkerPool {
         }
     }
 
-    /// What is to happen happens.
+    /// Triggers the event set by the parameter `event`.
     pub(super) fn inject_fault(&mut self) {
         let event = self.params.choice("event");
-        self.is_bad = matches!(event, "crash_loop" | "bad_reload");
+        self.is_broken = matches!(event, "crash_loop" | "bad_reload");
         let busiest = self.balance.busiest(self.workers.ready_positions());
         match (event, busiest) {
-            ("kill" | "crash_loop", Some(place)) => self.workers.kill_from_outside(place),
-            ("hang", Some(place)) => {
-                let state = self.trace.name(HANGING);
-                self.hanging = self.workers.member(place);
-                let id = self.workers.process_id(place);
-                self.trace
-                    .send(RecordKind::Switch, self.workers.id(place), state, id);
-                self.workers.send(place, HANG.to_owned());
+            ("kill" | "crash_loop", Some(position)) => self.workers.kill_from_outside(position),
+            ("hang", Some(position)) => {
+                self.hanging = self.workers.id(position);
+                self.workers.record_state(position, HANGING);
+                self.workers.send(position, HANG.to_owned());
             }
             ("reload" | "bad_reload", _) => self.reload(),
             _ => {}
         }
     }
 
-    /// Lets all come to their end.
+    /// Drains all workers and waits for their exits.
     pub(super) async fn close(mut self) {
         self.supervisor.shutdown(self.platform.now());
         while !self.workers.is_empty() {
-            if let Some((member, ProcessEvent::Exited(exit))) = self.next(None).await {
-                self.exited(member, &exit);
+            if let Some((worker, ProcessEvent::Exited(exit))) = self.next(None).await {
+                self.exited(worker, &exit);
             }
         }
     }
 
     fn reload(&mut self) {
         let now = self.platform.now();
-        self.switch(RELOADING);
+        self.record_state(RELOADING);
         if self.params.choice("restart") == "rolling" {
             self.supervisor.reload(now);
         } else {
@@ -217,57 +215,57 @@ impl WorkerPool {
     fn act(&mut self) {
         while let Some(action) = self.supervisor.next_action() {
             match action {
-                Action::Start(member) => self.spawn(member),
-                Action::Drain(member) => {
-                    let Some(place) = self.workers.position_of(member) else {
+                Action::Start(worker) => self.spawn(worker),
+                Action::Drain(worker) => {
+                    let Some(position) = self.workers.position_of(worker) else {
                         continue;
                     };
                     if self.is_down {
-                        self.workers.kill(place, STOPPED);
+                        self.workers.kill(position, STOPPED);
                     } else {
-                        self.workers.drain(place);
+                        self.workers.drain(position);
                     }
                 }
-                Action::Kill(member) => self.kill(member),
+                Action::Kill(worker) => self.kill(worker),
                 Action::Escalate => {
                     self.trace
                         .instant_with_cause(RecordKind::Exit, self.id, 0, GIVEN_UP)
                 }
-                Action::Reloaded => self.switch(RELOADED),
-                Action::ReloadAborted(_) => self.switch(RELOAD_ABORTED),
+                Action::Reloaded => self.record_state(RELOADED),
+                Action::ReloadAborted(_) => self.record_state(RELOAD_ABORTED),
             }
         }
     }
 
-    fn spawn(&mut self, member: WorkerId) {
+    fn spawn(&mut self, worker: WorkerId) {
         let work = match self.params.integer("users") {
             0 => self.params.millis("work"),
             _ => Duration::from_micros(self.params.integer("service")),
         };
         let startup = self.params.integer("startup");
-        let settings = worker::settings(work, startup, self.is_bad);
-        let place = self.workers.start(member, &WORKER, &settings);
-        self.balance.reset(place);
+        let settings = worker::settings(work, startup, self.is_broken);
+        let position = self.workers.start(worker, &WORKER, &settings);
+        self.balance.reset(position);
     }
 
-    fn kill(&mut self, member: WorkerId) {
-        let Some(place) = self.workers.position_of(member) else {
+    fn kill(&mut self, worker: WorkerId) {
+        let Some(position) = self.workers.position_of(worker) else {
             return;
         };
-        let cause = match self.workers.state(place) {
+        let cause = match self.workers.state(position) {
             Some(ProcessState::Starting) => NOT_READY,
             Some(ProcessState::Draining) => NOT_DRAINED,
-            _ => NO_SIGN_OF_LIFE,
+            _ => NO_HEARTBEAT,
         };
-        self.workers.kill(place, cause);
+        self.workers.kill(position, cause);
     }
 
     fn workers(&self) -> usize {
         usize::try_from(self.params.integer("workers")).unwrap_or(0)
     }
 
-    /// Puts on record what the supervisor changes to.
-    fn switch(&self, state: &str) {
+    /// Records the supervisor's new state.
+    fn record_state(&self, state: &str) {
         let state = self.trace.name(state);
         self.trace.send(RecordKind::Switch, self.id, state, 0);
     }

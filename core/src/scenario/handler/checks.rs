@@ -1,7 +1,7 @@
-//! What a run of `handler` must prove.
+//! The checks of `handler`.
 //!
-//! The predicates look at counts and at the order of records, never at how
-//! long something took, so they hold in every world.
+//! They use counts and the order of records but no durations, so they hold in every
+//! world.
 
 mod bugs;
 mod requests;
@@ -50,9 +50,9 @@ pub(super) const ALL: &[Check] = &[
     },
 ];
 
-const NO_BUG: &str = "no request ran into the bug: set bug_every=20";
+const NO_BUG: &str = "no request hit the bug: set bug_every=20";
 
-/// What happens to a worker that has a bug.
+/// The policy for a bug in a worker.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Policy {
     Supervise,

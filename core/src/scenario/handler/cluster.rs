@@ -1,4 +1,4 @@
-//! The workers' processes, and who replaces them.
+//! The worker processes and their supervisor.
 
 use super::{SUPERVISOR, WORKER, worker};
 use crate::{
@@ -12,24 +12,22 @@ use crate::{
 };
 use std::time::Duration;
 
-/// The span in which restarts are counted.
+/// The period over which restarts are counted.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// A process. In a slot there is never more than one, so that its place is its
-/// slot.
-pub(super) type Place = WorkerId;
-
+/// The workers of a run. A slot never has two processes at the same time, so slots are
+/// positions in [`Workers`].
 pub(super) struct Cluster {
     platform: Platform,
     trace: Recorder,
-    /// None under the policy `crash`.
+    /// `None` with the policy `crash`.
     supervisor: Option<Supervisor>,
     id: NameId,
     has_given_up: bool,
     workers: Workers,
     slots: usize,
     settings: String,
-    /// Whose turn it is.
+    /// The slot whose turn it is.
     turn: usize,
 }
 
@@ -69,31 +67,31 @@ impl Cluster {
         cluster
     }
 
-    /// The name of a worker in the trace.
-    pub(super) fn id(&self, slot: usize) -> NameId {
-        self.workers.id(slot)
+    /// Returns a worker's name in the trace.
+    pub(super) fn name(&self, slot: usize) -> NameId {
+        self.workers.name(slot)
     }
 
-    /// Whose turn it is of those who take requests.
-    pub(super) fn pick(&mut self) -> Option<Place> {
+    /// Picks the next ready worker, round robin.
+    pub(super) fn pick(&mut self) -> Option<WorkerId> {
         let count = self.slots;
-        let away = |slot: &usize| (slot + count - self.turn % count) % count;
-        let slot = self.workers.ready_positions().min_by_key(away)?;
+        let distance = |slot: &usize| (slot + count - self.turn % count) % count;
+        let slot = self.workers.ready_positions().min_by_key(distance)?;
         self.turn = slot + 1;
-        self.workers.member(slot)
+        self.workers.id(slot)
     }
 
     pub(super) fn send(&self, slot: usize, line: String) {
         self.workers.send(slot, line);
     }
 
-    /// Whether somebody is about to take requests.
-    pub(super) fn is_worth_waiting(&self) -> bool {
+    /// Returns whether a request may wait for a worker to become ready.
+    pub(super) fn expects_workers(&self) -> bool {
         let is_starting = |state: ProcessState| state == ProcessState::Starting;
         self.are_replaced() || self.workers.states().any(is_starting)
     }
 
-    /// Whether nothing will change by itself.
+    /// Returns whether all workers are in their final state.
     pub(super) fn is_settled(&self) -> bool {
         (0..self.slots).all(|slot| match self.workers.state(slot) {
             Some(ProcessState::Ready) => true,
@@ -104,14 +102,17 @@ impl Cluster {
         })
     }
 
-    /// Does what the supervisor wants done, and waits for event, but not beyond
-    /// `until`, nor beyond when the supervisor has to be asked again.
-    pub(super) async fn next(&mut self, until: Option<Duration>) -> Option<(Place, ProcessEvent)> {
+    /// Executes the supervisor's actions and waits for the next event, at most until
+    /// `until` or the supervisor's next deadline.
+    pub(super) async fn next(
+        &mut self,
+        until: Option<Duration>,
+    ) -> Option<(WorkerId, ProcessEvent)> {
         self.act();
-        let asked = self.supervisor.as_ref().and_then(Supervisor::next_deadline);
+        let deadline = self.supervisor.as_ref().and_then(Supervisor::next_deadline);
         let event = self
             .workers
-            .next(until.into_iter().chain(asked).min())
+            .next(until.into_iter().chain(deadline).min())
             .await;
         let now = self.platform.now();
         if let Some(supervisor) = &mut self.supervisor {
@@ -121,29 +122,29 @@ impl Cluster {
         event
     }
 
-    pub(super) fn ready(&mut self, place: Place) {
-        self.workers.ready(place);
+    pub(super) fn ready(&mut self, worker: WorkerId) {
+        self.workers.ready(worker);
         let now = self.platform.now();
         if let Some(supervisor) = &mut self.supervisor {
-            supervisor.ready(place, now);
+            supervisor.ready(worker, now);
         }
     }
 
-    /// Nothing more is sent to it, so that it can come to its end.
+    /// Ends the messages to a worker, so that it finishes its work and exits.
     pub(super) fn drain(&mut self, slot: usize) {
         self.workers.drain(slot);
     }
 
-    pub(super) fn exited(&mut self, place: Place, exit: &Exit) {
-        self.workers.on_exit(place, exit);
+    pub(super) fn exited(&mut self, worker: WorkerId, exit: &Exit) {
+        self.workers.on_exit(worker, exit);
         let now = self.platform.now();
         if let Some(supervisor) = &mut self.supervisor {
-            supervisor.exited(place, now);
+            supervisor.exited(worker, now);
         }
         self.act();
     }
 
-    /// Lets all come to their end.
+    /// Drains all workers and waits for their exits.
     pub(super) async fn close(mut self) {
         for slot in 0..self.slots {
             if self.workers.state(slot).is_some() {
@@ -151,8 +152,8 @@ impl Cluster {
             }
         }
         while !self.workers.is_empty() {
-            if let Some((place, ProcessEvent::Exited(exit))) = self.workers.next(None).await {
-                self.workers.on_exit(place, &exit);
+            if let Some((worker, ProcessEvent::Exited(exit))) = self.workers.next(None).await {
+                self.workers.on_exit(worker, &exit);
             }
         }
     }
@@ -164,24 +165,24 @@ impl Cluster {
     fn act(&mut self) {
         while let Some(action) = self.supervisor.as_mut().and_then(Supervisor::next_action) {
             match action {
-                Action::Start(place) => self.spawn(place),
-                // Only when it gives up would one be asked to drain: what that
-                // costs is to be seen.
-                Action::Drain(place) | Action::Kill(place) => {
-                    self.workers.kill(place.slot, KILLED);
+                Action::Start(worker) => self.spawn(worker),
+                // The supervisor drains only when it gives up. Killing instead shows
+                // what giving up costs.
+                Action::Drain(worker) | Action::Kill(worker) => {
+                    self.workers.kill(worker.slot, KILLED);
                 }
                 Action::Escalate => {
                     self.has_given_up = true;
                     self.trace
                         .instant_with_cause(RecordKind::Exit, self.id, 0, GIVEN_UP);
                 }
-                // It is not asked for any.
+                // This scenario never reloads.
                 Action::Reloaded | Action::ReloadAborted(_) => {}
             }
         }
     }
 
-    fn spawn(&mut self, place: Place) {
-        self.workers.start(place, &WORKER, &self.settings);
+    fn spawn(&mut self, worker: WorkerId) {
+        self.workers.start(worker, &WORKER, &self.settings);
     }
 }

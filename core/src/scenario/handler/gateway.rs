@@ -1,18 +1,19 @@
-//! Who takes the requests, and hands them to the workers.
+//! The gateway: it accepts requests and distributes them to the workers.
 
 use super::{
     ATTEMPTS, DISPATCHER, GATEWAY,
-    cluster::{Cluster, Place},
+    cluster::Cluster,
     ledger::TOTAL,
     messages::{TransferRequest, WorkerReply},
 };
 use crate::{
     error::{AppError, Handler, Incident},
     platform::ProcessEvent,
+    scale::WorkerId,
     scenario::{
         Context,
         arrivals::Arrivals,
-        railway::{ErrorLog, ErrorResponse, HANDED_BACK, SECRET, answer, id_of},
+        railway::{ErrorLog, ErrorResponse, HANDED_BACK, SECRET, id_of, respond},
         workers::LOST,
     },
     trace::{NameId, RecordKind, Span},
@@ -28,19 +29,19 @@ pub(super) struct Gateway {
     handler: Handler,
     retries_all: bool,
     arrivals: Arrivals,
-    /// Requests that are not answered yet.
+    /// The unresponse requests.
     open: Vec<OpenTransfer>,
-    /// Those of them that wait for a worker.
+    /// The numbers of the open requests that wait for a worker.
     waiting: Vec<u64>,
 }
 
-/// A request that is not answered yet.
+/// An unresponse request.
 struct OpenTransfer {
     transfer: TransferRequest,
     request: Span,
     attempt: Option<Span>,
-    /// Who has it.
-    at: Option<Place>,
+    /// The worker it was sent to.
+    worker: Option<WorkerId>,
     tries: u64,
 }
 
@@ -69,18 +70,18 @@ impl Gateway {
         }
     }
 
-    /// Does what is to be done next; `false` if there is nothing more.
+    /// Handles the next event. Returns `false` when the run is complete.
     pub(super) async fn next(&mut self) -> bool {
         let is_over = self.arrivals.is_finished() && self.open.is_empty();
         if is_over && self.cluster.is_settled() {
             return false;
         }
         match self.cluster.next(self.arrivals.due()).await {
-            Some((place, ProcessEvent::Ready)) => self.cluster.ready(place),
-            Some((place, ProcessEvent::Message(line))) => self.on_message(place, &line),
-            Some((place, ProcessEvent::Exited(exit))) => {
-                self.cluster.exited(place, &exit);
-                self.lose(place);
+            Some((worker, ProcessEvent::Ready)) => self.cluster.ready(worker),
+            Some((worker, ProcessEvent::Message(line))) => self.on_message(worker, &line),
+            Some((worker, ProcessEvent::Exited(exit))) => {
+                self.cluster.exited(worker, &exit);
+                self.fail_in_flight(worker);
             }
             None => {}
         }
@@ -94,53 +95,53 @@ impl Gateway {
         true
     }
 
-    /// Lets the workers come to their end.
+    /// Drains the workers and waits for their exits.
     pub(super) async fn close(self) {
         self.cluster.close().await;
     }
 
-    /// Takes the requests that have arrived by now.
+    /// Admits the requests that have arrived by now.
     fn admit(&mut self) {
         let now = self.context.platform.now();
-        while let Some((number, came)) = self.arrivals.take(now) {
+        while let Some((number, arrived)) = self.arrivals.take(now) {
             let trace = &self.context.trace;
             self.open.push(OpenTransfer {
                 transfer: TransferRequest::draw(&self.context, number),
-                request: trace.begin_at(came, RecordKind::Request, self.id, number),
+                request: trace.begin_at(arrived, RecordKind::Request, self.id, number),
                 attempt: None,
-                at: None,
+                worker: None,
                 tries: 0,
             });
             self.dispatch(number);
         }
     }
 
-    /// Hands a request to whose turn it is. If there is nobody it waits, or is
-    /// turned down if there will be nobody.
+    /// Sends a request to the next ready worker. If none is ready, the request waits, or
+    /// is rejected if none will become ready.
     fn dispatch(&mut self, number: u64) {
-        let place = self.cluster.pick();
-        if place.is_none() && self.cluster.is_worth_waiting() {
+        let worker = self.cluster.pick();
+        if worker.is_none() && self.cluster.expects_workers() {
             self.waiting.push(number);
             return;
         }
-        let (Some(id), Some(open)) = (place, self.find(number)) else {
-            return self.turn_down(number);
+        let (Some(id), Some(open)) = (worker, self.find(number)) else {
+            return self.reject(number);
         };
-        open.at = Some(id);
+        open.worker = Some(id);
         open.tries += 1;
         let transfer = open.transfer.to_string();
-        let worker = self.cluster.id(id.slot);
+        let name = self.cluster.name(id.slot);
         let trace = &self.context.trace;
-        trace.send(RecordKind::Call, self.id, worker, number);
-        let attempt = trace.begin(RecordKind::Handle, worker, number);
+        trace.send(RecordKind::Call, self.id, name, number);
+        let attempt = trace.begin(RecordKind::Handle, name, number);
         if let Some(open) = self.find(number) {
             open.attempt = Some(attempt);
         }
         self.cluster.send(id.slot, transfer);
     }
 
-    /// There is no worker, and there will be none.
-    fn turn_down(&mut self, number: u64) {
+    /// Answers a request with a 503 because no worker is left.
+    fn reject(&mut self, number: u64) {
         let trace = &self.context.trace;
         let attempt = trace.begin(RecordKind::Handle, self.dispatcher, number);
         attempt.fail("no worker");
@@ -151,21 +152,21 @@ impl Gateway {
             return;
         };
         let body = problem.to_json();
-        let answered = ErrorResponse::of(problem, &body);
+        let response = ErrorResponse::of(problem, &body);
         let trace = &self.context.trace;
-        answer(trace, self.id, (number, open.request), answered);
+        respond(trace, self.id, (number, open.request), response);
     }
 
-    /// A worker tells something.
-    fn on_message(&mut self, place: Place, line: &str) {
+    /// Handles a reply from a worker.
+    fn on_message(&mut self, worker: WorkerId, line: &str) {
         let Some(reply) = WorkerReply::read(line) else {
             return;
         };
-        let worker = self.cluster.id(place.slot);
+        let name = self.cluster.name(worker.slot);
         let trace = self.context.trace.clone();
         match reply {
             WorkerReply::Log { line } => self.log.write(line),
-            WorkerReply::Drain => self.cluster.drain(place.slot),
+            WorkerReply::Drain => self.cluster.drain(worker.slot),
             WorkerReply::Raised { number, error } => {
                 if let Some(attempt) = self.end_attempt(number) {
                     attempt.fail(error);
@@ -174,7 +175,7 @@ impl Gateway {
             WorkerReply::Retry { number, code } => {
                 trace.instant_with_cause(RecordKind::Retry, self.log.id(), number, code);
                 if let Some(open) = self.find(number) {
-                    open.attempt = Some(trace.begin(RecordKind::Handle, worker, number));
+                    open.attempt = Some(trace.begin(RecordKind::Handle, name, number));
                 }
             }
             WorkerReply::Done { number, total } => {
@@ -184,9 +185,9 @@ impl Gateway {
                 if let Some(attempt) = open.attempt {
                     attempt.succeed();
                 }
-                // The client knows what all accounts hold together.
+                // The client knows the correct total of all accounts.
                 if total != TOTAL {
-                    trace.instant(RecordKind::Wrong, worker, number);
+                    trace.instant(RecordKind::Wrong, name, number);
                 }
                 open.request.succeed();
             }
@@ -200,17 +201,17 @@ impl Gateway {
                     return;
                 }
                 if let Some(open) = self.close_request(number) {
-                    let answered = ErrorResponse { status, code, body };
-                    answer(&trace, self.id, (number, open.request), answered);
+                    let response = ErrorResponse { status, code, body };
+                    respond(&trace, self.id, (number, open.request), response);
                 }
             }
-            WorkerReply::Back { number } => {
+            WorkerReply::HandedBack { number } => {
                 if let Some(attempt) = self.end_attempt(number) {
                     attempt.fail(HANDED_BACK);
                 }
                 if let Some(open) = self.find(number) {
-                    // It never had it, and cannot lose it.
-                    open.at = None;
+                    // The worker never started it, so it cannot lose it.
+                    open.worker = None;
                     open.tries -= 1;
                 }
                 self.dispatch(number);
@@ -218,11 +219,11 @@ impl Gateway {
         }
     }
 
-    /// What was under way in a process that has exited is lost.
-    fn lose(&mut self, place: Place) {
-        let theirs = self.open.iter().filter(|open| open.at == Some(place));
-        let theirs: Vec<u64> = theirs.map(|open| open.transfer.number).collect();
-        for number in theirs {
+    /// Fails or retries the requests in flight on a worker that exited.
+    fn fail_in_flight(&mut self, worker: WorkerId) {
+        let in_flight = self.open.iter().filter(|open| open.worker == Some(worker));
+        let in_flight: Vec<u64> = in_flight.map(|open| open.transfer.number).collect();
+        for number in in_flight {
             if let Some(attempt) = self.end_attempt(number) {
                 attempt.fail(LOST);
             }
@@ -235,7 +236,8 @@ impl Gateway {
         }
     }
 
-    /// A gateway that retries everything does not ask what it was.
+    /// Retries a failed request if the gateway retries everything. Returns whether it
+    /// did.
     fn retry(&mut self, number: u64, cause: &str) -> bool {
         let retries_all = self.retries_all;
         let Some(open) = self.find(number) else {
@@ -244,7 +246,7 @@ impl Gateway {
         if !retries_all || open.tries >= ATTEMPTS {
             return false;
         }
-        open.at = None;
+        open.worker = None;
         let trace = &self.context.trace;
         trace.instant_with_cause(RecordKind::Retry, self.id, number, cause);
         self.dispatch(number);
@@ -262,8 +264,8 @@ impl Gateway {
     }
 
     fn close_request(&mut self, number: u64) -> Option<OpenTransfer> {
-        let mut places = self.open.iter();
-        let place = places.position(|open| open.transfer.number == number)?;
-        Some(self.open.remove(place))
+        let mut open = self.open.iter();
+        let index = open.position(|open| open.transfer.number == number)?;
+        Some(self.open.remove(index))
     }
 }

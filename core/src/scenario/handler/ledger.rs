@@ -1,29 +1,29 @@
-//! What a worker does: books that have to balance.
+//! A ledger whose accounts have to balance, with a bug in it.
 
 use crate::{
     error::{Classification, Classify, ErrorKind},
     scenario::railway::SECRET,
 };
 
-/// What all accounts hold together, at any time.
+/// The total of all accounts and fees, which never changes.
 pub(super) const TOTAL: i64 = 1_000;
 
-/// What a transfer costs, by its amount.
+/// The fee of a transfer, by amount.
 const FEES: [i64; 13] = [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2];
 
-/// The amount whose fee the table lacks: the bug.
+/// The amount that is missing from the fee table, which triggers the bug.
 pub(super) const UNLUCKY: usize = FEES.len();
 
-/// How many accounts there are.
+/// The number of accounts.
 pub(super) const ACCOUNTS: usize = 2;
 
-/// Money is moved between the accounts, never made.
+/// Accounts between which money moves. A transfer never changes the total.
 pub(super) struct Ledger {
     accounts: [i64; ACCOUNTS],
     fees: i64,
 }
 
-/// What can go wrong. The texts are for the operator.
+/// The errors of a transfer. Their messages are for the operator.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub(super) enum LedgerError {
     #[error("an amount of 0 ({SECRET})")]
@@ -40,7 +40,7 @@ pub(super) enum LedgerError {
 pub(super) const BUG: &str = "a bug in the fees";
 
 impl LedgerError {
-    /// Its name in the trace.
+    /// Returns the error's name in the trace.
     pub(super) fn name(self) -> &'static str {
         match self {
             LedgerError::Invalid => "invalid amount",
@@ -56,7 +56,7 @@ impl Classify for LedgerError {
         match self {
             LedgerError::Invalid => Classification::new(ErrorKind::InvalidInput)
                 .with_public("The transfer is not valid.")
-                .with_field("amount", "has to be greater than 0"),
+                .with_field("amount", "must be greater than 0"),
             LedgerError::NotFound(_) => {
                 Classification::new(ErrorKind::NotFound).with_public("There is no such account.")
             }
@@ -74,24 +74,24 @@ impl Ledger {
         }
     }
 
-    /// Moves an amount from one account to the other, and answers what they hold
-    /// together.
+    /// Transfers an amount from one account to the other. Returns the total of accounts
+    /// and fees.
     pub(super) fn transfer(&mut self, amount: usize, from: usize) -> Result<i64, LedgerError> {
         if amount == 0 {
             return Err(LedgerError::Invalid);
         }
         let [first, second] = &mut self.accounts;
-        let (giver, taker) = match from {
+        let (source, target) = match from {
             0 => (first, second),
             1 => (second, first),
             _ => return Err(LedgerError::NotFound(from)),
         };
         let money = i64::try_from(amount).map_err(|_| LedgerError::Invalid)?;
-        *giver -= money;
-        // The bug: who gives has given already when the table turns out to be too
-        // short. In a program without `get` this is where it would panic.
+        *source -= money;
+        // The bug: the source account is already debited when the fee turns out to be
+        // missing. With an index instead of `get`, this line would panic.
         let fee = FEES.get(amount).ok_or(LedgerError::OutOfRange(amount))?;
-        *taker += money - fee;
+        *target += money - fee;
         self.fees += fee;
         Ok(self.accounts.iter().sum::<i64>() + self.fees)
     }

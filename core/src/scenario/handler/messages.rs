@@ -1,4 +1,4 @@
-//! What goes between the gateway and a worker: lines of text.
+//! The messages between the gateway and a worker, as lines of text.
 
 use super::ledger::{ACCOUNTS, UNLUCKY};
 use crate::{
@@ -7,28 +7,28 @@ use crate::{
 };
 use std::fmt;
 
-/// A request.
+/// A request to transfer money.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TransferRequest {
     pub(super) number: u64,
     pub(super) amount: usize,
-    /// Whose money it is.
+    /// The account to debit.
     pub(super) from: usize,
-    /// How many attempts at its confirmation time out.
+    /// The number of confirmation attempts that time out.
     pub(super) timeouts: u32,
-    /// How long each takes, in milliseconds.
+    /// The duration of each confirmation attempt in milliseconds.
     pub(super) latency_ms: u64,
 }
 
 impl TransferRequest {
-    /// What a request is, by its number, the seed and the parameters at this time.
+    /// Draws a request from its number, the seed and the current parameters.
     pub(super) fn draw(context: &Context, number: u64) -> Self {
         let mut draws = context.seed.stream(1000 + number);
-        let place = usize::try_from(number).unwrap_or(0);
+        let index = usize::try_from(number).unwrap_or(0);
         let usual = TransferRequest {
             number,
-            amount: 1 + place % (UNLUCKY - 1),
-            from: place % ACCOUNTS,
+            amount: 1 + index % (UNLUCKY - 1),
+            from: index % ACCOUNTS,
             timeouts: 0,
             latency_ms: context.params.integer("latency"),
         };
@@ -87,41 +87,41 @@ impl fmt::Display for TransferRequest {
     }
 }
 
-/// What a worker tells of a request, and of itself.
+/// A worker's message to the gateway.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum WorkerReply<'a> {
-    /// An error came up. What is made of it is not known yet.
+    /// An error occurred. The handler has not decided yet.
     Raised { number: u64, error: &'a str },
-    /// The handler wants it attempted again, because of that code.
+    /// The handler retries the request because of this error code.
     Retry { number: u64, code: &'a str },
-    /// It is done, and that is what the accounts hold together.
+    /// The transfer is complete; `total` is the total of accounts and fees.
     Done { number: u64, total: i64 },
-    /// That is the answer to an error.
+    /// The error response.
     Failed {
         number: u64,
         status: u16,
         code: &'a str,
         body: &'a str,
     },
-    /// It was not begun, as the worker takes no more.
-    Back { number: u64 },
-    /// A line of the log.
+    /// The worker is draining and did not start the request.
+    HandedBack { number: u64 },
+    /// A log line.
     Log { line: &'a str },
-    /// It wants no more requests.
+    /// The worker accepts no more requests.
     Drain,
 }
 
 impl<'a> WorkerReply<'a> {
     pub(super) fn read(line: &'a str) -> Option<Self> {
-        let (what, rest) = line.split_once(' ').unwrap_or((line, ""));
-        match what {
+        let (reply, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match reply {
             "log" => return Some(WorkerReply::Log { line: rest }),
             "drain" => return Some(WorkerReply::Drain),
             _ => {}
         }
         let (number, rest) = rest.split_once(' ').unwrap_or((rest, ""));
         let number = number.parse().ok()?;
-        Some(match what {
+        Some(match reply {
             "raised" => WorkerReply::Raised {
                 number,
                 error: rest,
@@ -141,7 +141,7 @@ impl<'a> WorkerReply<'a> {
                     body,
                 }
             }
-            "back" => WorkerReply::Back { number },
+            "back" => WorkerReply::HandedBack { number },
             _ => return None,
         })
     }
@@ -159,7 +159,7 @@ impl fmt::Display for WorkerReply<'_> {
                 code,
                 body,
             } => write!(f, "failed {number} {status} {code} {body}"),
-            WorkerReply::Back { number } => write!(f, "back {number}"),
+            WorkerReply::HandedBack { number } => write!(f, "back {number}"),
             WorkerReply::Log { line } => write!(f, "log {line}"),
             WorkerReply::Drain => f.write_str("drain"),
         }

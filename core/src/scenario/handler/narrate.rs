@@ -1,4 +1,4 @@
-//! One record as a sentence.
+//! Turns a record into a sentence.
 
 use super::SUPERVISOR;
 use crate::{
@@ -16,26 +16,26 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
     let cause = event.failure.map_or("", |cause| trace.name(cause));
     let number = event.subject;
     match (event.kind, event.phase) {
-        (RecordKind::Start, _) if number > 0 => format!("{source} is ready, as process {number}."),
-        (RecordKind::Switch, _) => format!("{source}, process {number}, is {target}."),
+        (RecordKind::Start, _) if number > 0 => format!("{source} (process {number}) is ready."),
+        (RecordKind::Switch, _) => format!("{source} (process {number}) is {target}."),
         (RecordKind::Exit, _) if source == SUPERVISOR => format!("{source} gives up: {cause}."),
         (RecordKind::Exit, _) if cause.is_empty() => {
-            format!("{source}, process {number}, has come to its end.")
+            format!("{source} (process {number}) exits.")
         }
-        (RecordKind::Exit, _) => format!("{source}, process {number}, is gone: {cause}."),
+        (RecordKind::Exit, _) => format!("{source} (process {number}) exits: {cause}."),
         (RecordKind::Request, Phase::End) if cause == LOST => {
             format!(
-                "Request {number} is lost, after {}.",
+                "Request {number} is lost after {}.",
                 format_ms(event.duration)
             )
         }
-        (RecordKind::Call, _) => format!("{source} hands request {number} to {target}."),
-        (RecordKind::Wrong, _) => format!("{source} answers request {number} with what is wrong."),
+        (RecordKind::Call, _) => format!("{source} sends request {number} to {target}."),
+        (RecordKind::Wrong, _) => format!("{source} answers request {number} incorrectly."),
         (RecordKind::Handle, Phase::End) if cause == HANDED_BACK => {
             format!("{source} hands request {number} back.")
         }
         (RecordKind::Handle, Phase::End) if cause == LOST => {
-            format!("Request {number} goes down with {source}.")
+            format!("Request {number} is lost with {source}.")
         }
         _ => railway::narrate(trace, event),
     }

@@ -1,4 +1,4 @@
-//! What can be set.
+//! The parameters.
 
 use crate::scenario::{
     Param,
@@ -9,49 +9,49 @@ use crate::scenario::{
 pub(super) const ALL: &[Param] = &[
     Param::choice(
         "policy",
-        "A bug in a worker",
-        "Drains it, for a supervisor to replace it; ends it at once, with nobody to replace it; or is answered with a 500 and forgotten.",
+        "On a bug",
+        "The worker drains and is replaced, crashes without replacement, or answers 500 and continues.",
         &["supervise", "crash", "swallow"],
     ),
     Param::integer(
         "workers",
         "Workers",
-        "How many processes serve.",
+        "Number of processes.",
         (Count, 1, 4, 2),
     ),
     REQUESTS,
     INTERVAL,
     Param::integer(
         "latency",
-        "Time for a request",
-        "How long a worker takes for one, in which it may begin others.",
+        "Time per request",
+        "A worker can start others during this time.",
         (Ms, 0, 1_000, 60),
     )
     .live(),
     Param::integer(
         "bug_every",
         "A bug every",
-        "One request in so many runs into the bug; 0 for none.",
+        "One request in this many hits the bug; 0 for none.",
         (Count, 0, 1_000, 20),
     )
     .live(),
     Param::integer(
         "operational",
         "Operational errors",
-        "Requests that are invalid, ask for what is not there, or time out.",
+        "Share of requests that are invalid, name an unknown account, or time out.",
         (Percent, 0, 100, 15),
     )
     .live(),
     Param::choice(
         "retry",
-        "What the gateway retries",
-        "Nothing, as a worker's handler retries what is worth it; or everything that failed with a 5xx or was lost, bugs too.",
+        "Gateway retries",
+        "Nothing, since workers retry transient errors; or every 5xx and lost request, bugs included.",
         &["nothing", "everything"],
     ),
     Param::integer(
         "restarts",
         "Restarts allowed",
-        "How many of a worker there may be within ten seconds: with one more the supervisor gives up.",
+        "Per worker and ten seconds. At one more, the supervisor gives up.",
         (Count, 0, 20, 5),
     ),
 ];

@@ -1,4 +1,4 @@
-//! What the checks ask of a trace.
+//! A summary of a trace, for the checks.
 
 use super::{SUPERVISOR, WORKERS, ledger::BUG};
 use crate::{
@@ -9,49 +9,51 @@ use crate::{
     trace::{Event, NameId, Phase, RecordKind, Trace},
 };
 
-/// Gathered in one pass over the trace.
+/// The workers and requests of a run, collected in one pass over the trace. Positions
+/// are indexes into the trace.
 #[derive(Default)]
 pub(super) struct HandlerSummary<'a> {
-    /// By their numbers, from 1. The first is for what belongs to none.
+    /// By number from 1. The first entry collects records that belong to no request.
     pub(super) requests: Vec<TransferRecord<'a>>,
-    /// Every process that was ready once.
+    /// All processes that became ready.
     pub(super) processes: Vec<WorkerRecord<'a>>,
-    /// Processes that ended before they were ready, and were not killed.
-    pub(super) stillborn: usize,
-    /// Where the supervisor gave up, by the place in the trace.
+    /// Processes that exited before they were ready, other than by a kill.
+    pub(super) failed_starts: usize,
+    /// The position at which the supervisor gave up.
     pub(super) given_up: Option<usize>,
 }
 
-/// What became of a request.
+/// The history of a request.
 #[derive(Clone, Default)]
 pub(super) struct TransferRecord<'a> {
-    /// Where it arrived, by the place in the trace.
+    /// The position of its arrival.
     pub(super) begin: usize,
-    /// To which processes it was handed, and where.
+    /// The processes it was sent to, with the positions of those records.
     pub(super) calls: Vec<(usize, usize)>,
     pub(super) handed_back: usize,
-    /// What its attempts failed with, in turn.
+    /// The errors of its attempts in order.
     pub(super) faults: Vec<&'a str>,
-    /// The codes that the log has.
+    /// The logged error codes.
     pub(super) logged: Vec<&'a str>,
     pub(super) retries: usize,
     pub(super) is_wrong: bool,
     pub(super) exposed: usize,
     pub(super) ends: usize,
-    /// The status and the code, if it was not answered well.
+    /// The status and code of the error response.
     pub(super) failure: Option<&'a str>,
 }
 
-/// What became of a process.
+/// The history of a process.
 pub(super) struct WorkerRecord<'a> {
     pub(super) worker: NameId,
     pub(super) id: u64,
-    /// Requests that ran into the bug, and into other errors.
+    /// Requests that hit the bug, and requests with other errors.
     pub(super) bugs: usize,
     pub(super) operational: usize,
-    /// What was handed to it after this does not count on its books.
-    pub(super) tainted: Option<usize>,
-    /// Where it exited, and why if not at its own end.
+    /// The position of the first request that hit the bug. Later requests used a corrupt
+    /// ledger.
+    pub(super) corrupt_since: Option<usize>,
+    /// The position of its exit, and the cause unless it exited normally.
     pub(super) exit: Option<(usize, Option<&'a str>)>,
 }
 
@@ -62,13 +64,13 @@ impl<'a> HandlerSummary<'a> {
             requests: vec![TransferRecord::default(); requests + 1],
             ..HandlerSummary::default()
         };
-        for (place, event) in trace.events.iter().enumerate() {
-            summary.add(trace, place, event);
+        for (position, event) in trace.events.iter().enumerate() {
+            summary.add(trace, position, event);
         }
         summary
     }
 
-    /// Requests that ran into the bug.
+    /// Returns the requests that hit the bug.
     pub(super) fn with_bug(&self) -> impl Iterator<Item = &TransferRecord<'a>> + '_ {
         self.requests.iter().filter(|it| it.bugs() > 0)
     }
@@ -90,17 +92,17 @@ impl<'a> HandlerSummary<'a> {
         requests.filter(|it| it.failure == Some(failure)).count()
     }
 
-    /// Whether a worker had the request that had run into the bug before.
-    pub(super) fn is_tainted(&self, request: &TransferRecord) -> bool {
+    /// Returns whether the request ran on a corrupt ledger.
+    pub(super) fn ran_on_corrupt_ledger(&self, request: &TransferRecord) -> bool {
         let last = request.calls.last();
-        last.is_some_and(|(process, place)| {
+        last.is_some_and(|(process, position)| {
             let process = self.processes.get(*process);
-            let tainted = process.and_then(|process| process.tainted);
-            tainted.is_some_and(|since| since < *place)
+            let corrupt_since = process.and_then(|process| process.corrupt_since);
+            corrupt_since.is_some_and(|since| since < *position)
         })
     }
 
-    /// Processes that ended by the bug.
+    /// Counts the processes that the bug ended.
     pub(super) fn crashes(&self) -> usize {
         self.processes
             .iter()
@@ -108,13 +110,13 @@ impl<'a> HandlerSummary<'a> {
             .count()
     }
 
-    /// Processes that somebody else killed.
+    /// Counts the processes killed from outside.
     pub(super) fn killed_from_outside(&self) -> usize {
-        let is_killed = |process: &&WorkerRecord| process.ended_by(KILLED_FROM_OUTSIDE);
+        let is_killed = |process: &&WorkerRecord| process.exited_with(KILLED_FROM_OUTSIDE);
         self.processes.iter().filter(is_killed).count()
     }
 
-    /// Whether another process has taken the place of this one.
+    /// Returns whether another process replaced this one.
     pub(super) fn is_replaced(&self, process: usize) -> bool {
         let worker = self.processes[process].worker;
         self.processes[process + 1..]
@@ -122,7 +124,7 @@ impl<'a> HandlerSummary<'a> {
             .any(|it| it.worker == worker)
     }
 
-    fn add(&mut self, trace: &'a Trace, place: usize, event: &Event) {
+    fn add(&mut self, trace: &'a Trace, position: usize, event: &Event) {
         let cause = event.failure.map(|cause| trace.name(cause));
         match event.kind {
             RecordKind::Start if event.subject > 0 => self.processes.push(WorkerRecord {
@@ -130,23 +132,23 @@ impl<'a> HandlerSummary<'a> {
                 id: event.subject,
                 bugs: 0,
                 operational: 0,
-                tainted: None,
+                corrupt_since: None,
                 exit: None,
             }),
             RecordKind::Exit if trace.name(event.source) == SUPERVISOR => {
-                self.given_up = Some(place)
+                self.given_up = Some(position)
             }
-            RecordKind::Exit => match self.present(event.source) {
-                Some(process) => self.processes[process].exit = Some((place, cause)),
-                None => self.stillborn += usize::from(cause != Some(KILLED)),
+            RecordKind::Exit => match self.current(event.source) {
+                Some(process) => self.processes[process].exit = Some((position, cause)),
+                None => self.failed_starts += usize::from(cause != Some(KILLED)),
             },
-            _ => self.add_to_request(trace, place, event),
+            _ => self.add_to_request(trace, position, event),
         }
     }
 
-    fn add_to_request(&mut self, trace: &'a Trace, place: usize, event: &Event) {
+    fn add_to_request(&mut self, trace: &'a Trace, position: usize, event: &Event) {
         let cause = event.failure.map(|cause| trace.name(cause));
-        let process = self.present(event.target.unwrap_or(event.source));
+        let process = self.current(event.target.unwrap_or(event.source));
         let number = usize::try_from(event.subject).unwrap_or(0);
         let number = if number < self.requests.len() {
             number
@@ -155,20 +157,20 @@ impl<'a> HandlerSummary<'a> {
         };
         let request = &mut self.requests[number];
         match (event.kind, event.phase) {
-            (RecordKind::Request, Phase::Begin) => request.begin = place,
+            (RecordKind::Request, Phase::Begin) => request.begin = position,
             (RecordKind::Request, _) => {
                 request.ends += 1;
                 request.failure = cause;
             }
             (RecordKind::Call, _) => request
                 .calls
-                .extend(process.map(|process| (process, place))),
+                .extend(process.map(|process| (process, position))),
             (RecordKind::Handle, Phase::End) => match cause {
                 None | Some(LOST) => {}
                 Some(HANDED_BACK) => request.handed_back += 1,
                 Some(fault) => {
                     request.faults.push(fault);
-                    let call = request.calls.last().map(|(_, place)| *place);
+                    let call = request.calls.last().map(|(_, position)| *position);
                     if let Some(process) = process {
                         self.processes[process].fail(fault, call);
                     }
@@ -182,8 +184,8 @@ impl<'a> HandlerSummary<'a> {
         }
     }
 
-    /// The process of a worker that there is at this time.
-    fn present(&self, worker: NameId) -> Option<usize> {
+    /// Returns the running process of a worker.
+    fn current(&self, worker: NameId) -> Option<usize> {
         let last = self
             .processes
             .iter()
@@ -197,7 +199,7 @@ impl TransferRecord<'_> {
         self.faults.iter().filter(|fault| **fault == BUG).count()
     }
 
-    /// How often it was handed to a worker that took it.
+    /// Returns how many workers accepted it.
     pub(super) fn tries(&self) -> usize {
         self.calls.len().saturating_sub(self.handed_back)
     }
@@ -205,10 +207,10 @@ impl TransferRecord<'_> {
 
 impl WorkerRecord<'_> {
     pub(super) fn has_crashed(&self) -> bool {
-        self.ended_by(BUG_EXIT)
+        self.exited_with(BUG_EXIT)
     }
 
-    pub(super) fn ended_by(&self, cause: &str) -> bool {
+    pub(super) fn exited_with(&self, cause: &str) -> bool {
         self.exit.is_some_and(|(_, why)| why == Some(cause))
     }
 
@@ -218,14 +220,14 @@ impl WorkerRecord<'_> {
             return;
         }
         self.bugs += 1;
-        self.tainted = match (self.tainted, call) {
+        self.corrupt_since = match (self.corrupt_since, call) {
             (Some(since), Some(call)) => Some(since.min(call)),
             (since, call) => since.or(call),
         };
     }
 }
 
-/// How many workers there are to be.
+/// Returns the configured number of workers.
 pub(super) fn workers(trace: &Trace) -> usize {
     let workers = trace.param("workers").parse().unwrap_or(0);
     WORKERS.min(workers)

@@ -1,4 +1,4 @@
-//! The program of a worker: books, and a handler for what goes wrong.
+//! The program of a worker: a ledger and an error handler.
 
 use super::{
     ledger::{Ledger, LedgerError},
@@ -17,10 +17,10 @@ use std::{
     time::Duration,
 };
 
-/// How often a worker attempts what its handler wants done again.
+/// The maximum attempts of a request in a worker.
 const ATTEMPTS: u32 = 2;
 
-/// What the first line that a worker gets tells it.
+/// Encodes the settings, the first message to a worker.
 pub(super) fn settings(policy: &str, latency: Duration) -> String {
     format!(
         "{policy} {}",
@@ -42,8 +42,8 @@ pub(super) async fn run(context: ProcessContext) {
         };
         let number = request.number;
         if bug.is_some() {
-            // Of what a bug has left behind nothing more is made.
-            worker.send(WorkerReply::Back { number });
+            // The ledger may be corrupt, so no further request is started.
+            worker.send(WorkerReply::HandedBack { number });
             continue;
         }
         match worker.begin(request) {
@@ -65,18 +65,18 @@ pub(super) async fn run(context: ProcessContext) {
 }
 
 fn crash_message(number: u64) -> String {
-    format!("the books do not balance, since {}", id_of(number))
+    format!("the ledger does not balance since {}", id_of(number))
 }
 
-/// What has become of a request that was taken.
+/// The outcome of a request's first step.
 enum TransferOutcome {
-    /// What the accounts held together; it has to be confirmed yet.
+    /// The transfer has the contained total and awaits confirmation.
     Pending(i64),
-    /// It is answered.
+    /// The request is answered.
     Answered,
-    /// It is answered, and there must not be another.
+    /// The request is answered, and the worker must drain.
     Drain,
-    /// This is the end.
+    /// The worker must crash.
     Crash,
 }
 
@@ -84,8 +84,8 @@ struct Worker {
     context: ProcessContext,
     ledger: RefCell<Ledger>,
     handler: Handler,
-    /// Lines of the log that are not reply yet: the handler's log may be written
-    /// from any thread, and a process's context is of one only.
+    /// Log lines to be sent to the gateway. The handler may log from any thread, but the
+    /// process context belongs to one.
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -119,8 +119,7 @@ impl Worker {
         self.context.send(reply.to_string());
     }
 
-    /// Moves the money at once: requests take effect in the request in which they
-    /// come.
+    /// Transfers the money immediately, so requests take effect in order of arrival.
     fn begin(&self, request: TransferRequest) -> TransferOutcome {
         let number = request.number;
         let transfer = self
@@ -137,18 +136,18 @@ impl Worker {
                 TransferOutcome::Answered
             }
             Decision::Drain(problem) => {
-                // First, so that nobody who has the answer sends more.
+                // Sent before the response, so that no client sends more after it.
                 self.send(WorkerReply::Drain);
                 self.answer(number, &problem);
                 TransferOutcome::Drain
             }
             Decision::Crash => TransferOutcome::Crash,
-            // Nothing that comes up here is worth it.
+            // No error of a transfer is retryable.
             Decision::Retry(_) => TransferOutcome::Answered,
         }
     }
 
-    /// Has the transfer confirmed. To ask twice is the same as to ask once.
+    /// Confirms the transfer. Confirming is idempotent.
     async fn confirm(self: Rc<Self>, request: TransferRequest, total: i64) {
         let number = request.number;
         let mut attempt = 1;
@@ -173,7 +172,7 @@ impl Worker {
         }
     }
 
-    /// Whatever it is, the handler knows what to do.
+    /// Lets the error handler decide on an error and forwards its log lines.
     fn handle(&self, number: u64, error: LedgerError, attempt: u32) -> Decision {
         let name = error.name();
         self.send(WorkerReply::Raised {

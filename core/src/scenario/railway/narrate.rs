@@ -1,4 +1,4 @@
-//! One record as a sentence, of those that all scenarios about errors make.
+//! Turns a record into a sentence, for records common to the error scenarios.
 
 use crate::{
     scenario::format::format_ms,
@@ -11,21 +11,21 @@ pub(in crate::scenario) fn narrate(trace: &Trace, event: &Event) -> String {
     let number = event.subject;
     let took = format_ms(event.duration);
     match (event.kind, event.phase, event.failure) {
-        (RecordKind::Start, ..) => format!("{source} is there."),
+        (RecordKind::Start, ..) => format!("{source} starts."),
         (RecordKind::Request, Phase::Begin, _) => format!("Request {number} arrives."),
         (RecordKind::Request, _, None) => {
-            format!("Request {number} is answered with 200, after {took}.")
+            format!("Request {number} is answered with 200 after {took}.")
         }
         (RecordKind::Request, ..) => {
-            format!("Request {number} is answered with {cause}, after {took}.")
+            format!("Request {number} is answered with {cause} after {took}.")
         }
         (RecordKind::Log, ..) => format!("{source} logs request {number}: {cause}."),
-        (RecordKind::Retry, ..) => format!("{source} has request {number} done again: {cause}."),
+        (RecordKind::Retry, ..) => format!("{source} retries request {number}: {cause}."),
         (RecordKind::Expose, ..) => {
-            format!("The answer to request {number} shows internal detail.")
+            format!("The answer to request {number} exposes internal detail.")
         }
-        (_, Phase::Begin, _) => format!("{source} is to do request {number}."),
-        (_, _, None) => format!("{source} is done with request {number}, after {took}."),
-        _ => format!("{source} failed at request {number}, after {took}: {cause}."),
+        (_, Phase::Begin, _) => format!("{source} starts request {number}."),
+        (_, _, None) => format!("{source} completes request {number} after {took}."),
+        _ => format!("{source} fails request {number} after {took}: {cause}."),
     }
 }

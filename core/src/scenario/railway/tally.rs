@@ -1,4 +1,4 @@
-//! The numbers of a run about errors.
+//! The figures of an error scenario's run.
 
 use super::HANDED_BACK;
 use crate::scenario::{
@@ -9,8 +9,8 @@ use crate::scenario::{
 use crate::trace::{Event, Phase, RecordKind, Trace};
 use std::time::Duration;
 
-/// What became of the requests of a run about errors, and of the processes that
-/// served them: from the trace alone, for tables, reports and checks.
+/// The outcomes of a run's requests and processes in an error scenario. It is computed
+/// from the trace alone, for tables, reports and checks.
 ///
 /// ```
 /// use highwater::scenario::{self, Tally};
@@ -18,7 +18,7 @@ use std::time::Duration;
 /// let trace = scenario::find("taxonomy")?.experiment().simulate();
 /// let tally = Tally::of(&trace);
 /// assert_eq!(tally.answered() + tally.lost, tally.requests);
-/// assert_eq!(tally.logged, tally.errors, "each error is logged once");
+/// assert_eq!(tally.logged, tally.errors, "every error is logged once");
 /// # Ok::<(), scenario::InputError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,37 +32,35 @@ pub struct Tally {
     pub client_errors: u64,
     /// Requests answered with 5xx.
     pub server_errors: u64,
-    /// Requests that nobody answered: who had them was gone.
+    /// Requests lost with the worker they were in flight on.
     pub lost: u64,
-    /// Of those that succeeded, the ones with a wrong answer.
+    /// Succeeded requests with a wrong answer.
     pub wrong: u64,
-    /// Answers that showed internal detail.
+    /// Answers that exposed internal detail.
     pub exposed: u64,
-    /// Attempts at requests, those that were handed back aside.
+    /// Attempts at requests, without those handed back unstarted.
     pub attempts: u64,
     /// Attempts that ended in an error.
     pub errors: u64,
-    /// Requests done again.
+    /// Retries of requests.
     pub retries: u64,
-    /// Calls that a circuit breaker let not through.
+    /// Calls rejected by a circuit breaker.
     pub refused: u64,
-    /// Lines of the log.
+    /// Log lines.
     pub logged: u64,
-    /// Processes that exited by themselves and not at their own end, or could not
-    /// be started. Those that were killed are none.
+    /// Processes that crashed or failed to start, without those that were killed.
     pub crashes: u64,
-    /// Processes that took the place of one that had exited.
+    /// Processes that replaced one that had exited.
     pub restarts: u64,
-    /// Whether the supervisor has given up: nobody is replaced any more.
+    /// Whether the supervisor gave up, so that no more workers are replaced.
     pub has_given_up: bool,
-    /// The longest that a place was empty, from an exit to when the next process
-    /// there was ready.
+    /// The longest time from an exit until the replacement was ready.
     pub longest_restart: Duration,
     worker_slots: WorkerSlots,
 }
 
 impl Tally {
-    /// Of a whole trace.
+    /// Builds the tally of a whole trace.
     #[must_use]
     pub fn of(trace: &Trace) -> Self {
         let mut tally = Tally::default();
@@ -72,7 +70,7 @@ impl Tally {
         tally
     }
 
-    /// Adds the next record of a trace, or of what is there of it already.
+    /// Applies the next record of a trace.
     pub fn apply(&mut self, trace: &Trace, event: &Event) {
         let cause = event.failure.map(|cause| trace.name(cause));
         if let Some(empty) = self.worker_slots.apply(trace, event) {
@@ -98,35 +96,35 @@ impl Tally {
         }
     }
 
-    /// Requests that were answered, whatever the answer.
+    /// Returns the number of answered requests, successful or not.
     #[must_use]
     pub fn answered(&self) -> u64 {
         self.succeeded + self.client_errors + self.server_errors
     }
 
-    /// Requests that still wait for what becomes of them.
+    /// Returns the number of requests that have not ended.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         self.requests.saturating_sub(self.answered() + self.lost)
     }
 
-    /// Every place for a process, with who is there and who was.
+    /// Returns the worker slots with their current and former processes.
     #[must_use]
     pub fn worker_slots(&self) -> &[WorkerSlot] {
         self.worker_slots.as_slice()
     }
 
-    /// Of a thousand requests that are over, those that were answered and not
-    /// with a 5xx: what a monitor calls available, wrong answers included. `None`
-    /// before the first.
+    /// Returns the availability in thousandths: the share of ended requests answered
+    /// without a 5xx. Like a monitor, it counts wrong answers as available. `None`
+    /// before the first request has ended.
     #[must_use]
     pub fn availability(&self) -> Option<u64> {
         let available = self.succeeded + self.client_errors;
         (available * 1000).checked_div(self.answered() + self.lost)
     }
 
-    /// The attempts that a hundred requests took: 100 if nothing was retried.
-    /// `None` before the first.
+    /// Returns the attempts per hundred ended requests: 100 without retries. `None`
+    /// before the first request has ended.
     #[must_use]
     pub fn amplification(&self) -> Option<u64> {
         (self.attempts * 100).checked_div(self.answered() + self.lost)
@@ -141,7 +139,7 @@ impl Tally {
         }
     }
 
-    /// A supervisor that gives up exits too, and is at no place.
+    /// Counts an exit. The exit of a source without a slot is the supervisor giving up.
     fn exit(&mut self, event: &Event, cause: Option<&str>) {
         if self.worker_slots.get(event.source).is_some() {
             let has_crashed = cause.is_some_and(|cause| !cause.starts_with(KILLED));
@@ -153,9 +151,9 @@ impl Tally {
 }
 
 impl Tally {
-    /// Each number with what it counts, for whoever shows them: the same in
-    /// every world. Those about processes are there if processes are, and that of a breaker
-    /// if not.
+    /// Returns the figures with their names, for display. They are the same in every
+    /// world. Figures about processes appear only if the run has processes, and the
+    /// figure about a breaker only otherwise.
     ///
     /// ```
     /// use highwater::scenario::{self, Tally};
@@ -177,14 +175,14 @@ impl Tally {
             ("Answered 5xx", number(self.server_errors)),
             ("Lost in flight", number(self.lost)),
             ("Still in flight", number(self.in_flight())),
-            ("Attempts a request", self.attempts_a_request()),
+            ("Attempts per request", self.attempts_per_request()),
             ("Retries", number(self.retries)),
             ("Errors", number(self.errors)),
             ("Log lines", number(self.logged)),
             ("Answers with internal detail", number(self.exposed)),
         ];
         if self.worker_slots().is_empty() {
-            figures.push(("Refused by a breaker", number(self.refused)));
+            figures.push(("Rejected by breaker", number(self.refused)));
         } else {
             figures.extend([
                 ("Crashes", number(self.crashes)),
@@ -195,14 +193,14 @@ impl Tally {
         figures
     }
 
-    /// The [`availability`](Tally::availability) in percent: `95.0 %`.
+    /// Returns the [`availability`](Tally::availability) in percent, such as `95.0 %`.
     #[must_use]
     pub fn available(&self) -> String {
         let share = self.availability();
         share.map_or_else(dash, |share| format!("{}.{} %", share / 10, share % 10))
     }
 
-    fn attempts_a_request(&self) -> String {
+    fn attempts_per_request(&self) -> String {
         let hundredths = self.amplification();
         hundredths.map_or_else(dash, |hundredths| {
             format!("{}.{:02}", hundredths / 100, hundredths % 100)
@@ -211,7 +209,7 @@ impl Tally {
 
     fn restarted(&self) -> String {
         let more = if self.has_given_up {
-            ", then given up"
+            ", then gave up"
         } else {
             ""
         };

@@ -1,4 +1,4 @@
-//! The numbers of a run about CPU work, as they are read.
+//! The figures of a scaling scenario's run, for display.
 
 use super::{HEARTBEAT, REQUESTS, ScalingSummary};
 use crate::{
@@ -8,13 +8,13 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Each number with what it counts, for whoever shows them, as far as a trace
-/// goes; none of a run about something else.
+/// Returns the figures of a trace with their names, for display. The trace may be
+/// incomplete. Traces of other scenarios have no figures.
 ///
-/// Of `blocking`: how late the loop was, and what became of requests and jobs. Of
-/// `threads`: how long each round took, how much sooner than on the loop, and from
-/// which size of a job on threads pay. Of `cluster`: what became of requests, and of
-/// the processes that served them.
+/// For `blocking`, the figures are loop lag and the outcomes of requests and jobs. For
+/// `threads`, they are the duration and speed-up of each round, or the job size from
+/// which threads pay. For `cluster`, they are the outcomes of requests and worker
+/// processes.
 ///
 /// ```
 /// use highwater::scenario::{self, scaling_figures};
@@ -54,23 +54,23 @@ fn of_blocking(trace: &Trace) -> Vec<(String, String)> {
     let rows: [(&str, String); 14] = [
         ("Loop lag p50", milliseconds(monitor.p50())),
         ("Loop lag p99", milliseconds(monitor.p99())),
-        ("Loop lag, most", milliseconds(monitor.max())),
+        ("Loop lag, max", milliseconds(monitor.max())),
         ("Heartbeats", monitor.beats().to_string()),
         ("Heartbeats missed", monitor.missed().to_string()),
         ("Request p50", latency(50)),
         ("Request p99", latency(99)),
         ("Requests", summary.requests.to_string()),
         ("Answered", summary.answered.to_string()),
-        ("Turned away", summary.turned_away.to_string()),
-        ("Jobs on the loop", summary.held.to_string()),
+        ("Rejected", summary.rejected.to_string()),
+        ("Jobs on the loop", summary.on_loop.to_string()),
         ("Jobs on threads", summary.offloaded.to_string()),
         ("Threads", summary.threads.to_string()),
-        ("Jobs in the pool, most", summary.most_let_in.to_string()),
+        ("Jobs in the pool, max", summary.most_accepted.to_string()),
     ];
     rows.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
-/// What was measured in one go.
+/// A measured round of jobs.
 struct Round<'a> {
     name: &'a str,
     subject: u64,
@@ -132,8 +132,8 @@ fn micros(micros: u64) -> String {
     format!("{micros} µs")
 }
 
-/// In whole numbers of 64 bits: formatting any other would weigh more than a
-/// scenario in what the page downloads.
+/// Formats a duration with 64-bit integers only. Formatting other numbers would add more
+/// to the page download than a whole scenario.
 pub(in crate::scenario) fn milliseconds(duration: Duration) -> String {
     let hundredths = nanos(duration) / 10_000;
     format!("{}.{:02} ms", hundredths / 100, hundredths % 100)

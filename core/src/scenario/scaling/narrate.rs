@@ -1,4 +1,4 @@
-//! One record as a sentence.
+//! Turns a record into a sentence.
 
 use crate::{
     scenario::format::format_ms,
@@ -12,39 +12,35 @@ pub(in crate::scenario) fn narrate(trace: &Trace, event: &Event) -> String {
     let took = format_ms(event.duration);
     match (event.kind, event.phase) {
         (RecordKind::Threads, _) => match number {
-            0 => "There are no threads here: the loop does what is offloaded.".to_owned(),
+            0 => "There are no threads: offloaded jobs run on the loop.".to_owned(),
             1 => "There is one thread.".to_owned(),
             _ => format!("There are {number} threads."),
         },
-        (RecordKind::Start, _) => format!("{source} is there."),
-        (RecordKind::Beat, Phase::Begin) => format!("Heartbeat {number} comes, {took} late."),
-        (RecordKind::Beat, _) => format!("Heartbeat {number} has come."),
+        (RecordKind::Start, _) => format!("{source} starts."),
+        (RecordKind::Beat, Phase::Begin) => format!("Heartbeat {number} is {took} late."),
+        (RecordKind::Beat, _) => format!("Heartbeat {number} ends."),
         (RecordKind::Request, Phase::Begin) => {
-            format!("Request {number} is taken, {took} after it came.")
+            format!("Request {number} starts {took} after its arrival.")
         }
         (RecordKind::Request, _) if cause.is_empty() => {
-            format!("Request {number} is answered, after {took}.")
+            format!("Request {number} is answered after {took}.")
         }
-        (RecordKind::Request, _) => {
-            format!("Request {number} is turned away, after {took}: {cause}.")
-        }
-        (RecordKind::Handle, Phase::Begin) => format!("{source} begins with {number}."),
-        (RecordKind::Handle, _) => format!("{source} is done with {number}, after {took}."),
+        (RecordKind::Request, _) => format!("Request {number} fails after {took}: {cause}."),
+        (RecordKind::Handle, Phase::Begin) => format!("{source} starts {number}."),
+        (RecordKind::Handle, _) => format!("{source} completes {number} after {took}."),
         (RecordKind::Call, _) => format!("The job of request {number} goes to the pool."),
         (RecordKind::Refuse, _) => format!("The pool has no room for the job of request {number}."),
         (RecordKind::Compute, Phase::Begin) if event.thread == 0 => {
-            format!("Job {number} begins, and holds the loop.")
+            format!("Job {number} blocks the loop.")
         }
-        (RecordKind::Compute, Phase::Begin) => format!("{source} begins with job {number}."),
+        (RecordKind::Compute, Phase::Begin) => format!("{source} starts job {number}."),
         (RecordKind::Compute, _) if cause.is_empty() => {
-            format!("{source} is done with job {number}, after {took}.")
+            format!("{source} completes job {number} after {took}.")
         }
-        (RecordKind::Compute, _) => {
-            format!("{source} gives job {number} up, after {took}: {cause}.")
-        }
+        (RecordKind::Compute, _) => format!("{source} stops job {number} after {took}: {cause}."),
         (RecordKind::Result, _) => {
             let job = event.target.map_or("", |job| trace.name(job));
-            format!("{job} comes to {number}.")
+            format!("{job} = {number}.")
         }
         _ => format!("{source}: {number}."),
     }

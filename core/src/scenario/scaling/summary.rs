@@ -1,4 +1,4 @@
-//! What the checks ask of a trace.
+//! A summary of a trace, for the checks.
 
 use super::{HEARTBEAT, POOL};
 use crate::{
@@ -7,49 +7,48 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Gathered in one pass over the trace.
+/// The requests, jobs and threads of a run, collected in one pass over the trace.
 #[derive(Default)]
 pub(in crate::scenario) struct ScalingSummary {
     pub(in crate::scenario) requests: u64,
     pub(in crate::scenario) answered: u64,
-    pub(in crate::scenario) turned_away: u64,
+    pub(in crate::scenario) rejected: u64,
     pub(in crate::scenario) beats: u64,
-    /// How often the heart is to beat.
+    /// The heartbeat interval.
     pub(in crate::scenario) interval: Duration,
-    /// Jobs that held the loop, and what the loop recorded while one did.
-    pub(in crate::scenario) held: u64,
-    pub(in crate::scenario) while_held: u64,
-    /// Jobs on threads, how long there was one and the loop was not held, and the
-    /// beats meanwhile.
+    /// Jobs that ran on the loop, and the loop's other records during them.
+    pub(in crate::scenario) on_loop: u64,
+    pub(in crate::scenario) while_blocked: u64,
+    /// Jobs that ran on threads, the time during which one ran and the loop was free,
+    /// and the heartbeats during them.
     pub(in crate::scenario) offloaded: u64,
     pub(in crate::scenario) computing: Duration,
-    pub(in crate::scenario) beats_meanwhile: u64,
-    /// How many threads there are; 0 without any.
+    pub(in crate::scenario) beats_while_offloaded: u64,
+    /// The number of threads, or 0 without threads.
     pub(in crate::scenario) threads: u64,
-    /// Jobs a queue let in, the most at once, and those it refused.
-    pub(in crate::scenario) let_in: u64,
-    pub(in crate::scenario) most_let_in: u64,
-    pub(in crate::scenario) refused: u64,
-    /// Jobs that began, that ended well, and that are under way at the end.
-    begun: u64,
+    /// Jobs accepted by the queue, the most at the same time, and jobs refused.
+    pub(in crate::scenario) accepted: u64,
+    pub(in crate::scenario) most_accepted: u64,
+    pub(in crate::scenario) refused_jobs: u64,
+    /// Jobs that started, and jobs that succeeded.
+    started: u64,
     ended: u64,
-    /// Jobs under way: thread and number.
-    under_way: Vec<(u32, u64)>,
-    /// When the last job began or ended.
+    /// Running jobs: thread and number.
+    running: Vec<(u32, u64)>,
+    /// The time at which a job last started or ended.
     last: Duration,
-    /// Which threads computed; which of those that were started last; and how
-    /// many did the most times that some were started.
+    /// All threads that ran jobs, those of the latest pool, and the most in any pool.
     ids: Vec<u32>,
-    ids_of_pool: Vec<u32>,
-    pub(in crate::scenario) most_of_a_pool: u64,
+    pool_ids: Vec<u32>,
+    pub(in crate::scenario) most_threads_used: u64,
     most_at_once: u64,
-    /// A thread that began with a job in hand, an end without a beginning, or
-    /// more jobs at once than threads.
+    /// Impossible records: a start on a busy thread, an end without a start, or more
+    /// running jobs than threads.
     pub(in crate::scenario) impossible: u64,
     results: u64,
-    /// The first result of each job, and how many were others.
-    firsts: Vec<(Option<NameId>, u64)>,
-    others: u64,
+    /// The first result of each job, and the number of different ones.
+    first_results: Vec<(Option<NameId>, u64)>,
+    mismatches: u64,
 }
 
 impl ScalingSummary {
@@ -60,115 +59,114 @@ impl ScalingSummary {
             ..ScalingSummary::default()
         };
         let heartbeat = trace.id(HEARTBEAT);
-        let mut ended_let_in = 0;
+        let mut ended_accepted = 0;
         for event in &trace.events {
-            let is_held = summary.under_way.iter().any(|(thread, ..)| *thread == 0);
+            let is_blocked = summary.running.iter().any(|(thread, ..)| *thread == 0);
             let ends_it = event.kind == RecordKind::Compute && event.phase == Phase::End;
-            if is_held && event.thread == 0 && !ends_it {
-                summary.while_held += 1;
+            if is_blocked && event.thread == 0 && !ends_it {
+                summary.while_blocked += 1;
             }
             let is_end = event.phase == Phase::End;
             match event.kind {
                 RecordKind::Threads => {
                     summary.threads = event.subject;
-                    summary.ids_of_pool.clear();
+                    summary.pool_ids.clear();
                 }
                 RecordKind::Request if event.phase == Phase::Begin => summary.requests += 1,
-                RecordKind::Request if event.failure.is_some() => summary.turned_away += 1,
+                RecordKind::Request if event.failure.is_some() => summary.rejected += 1,
                 RecordKind::Request => summary.answered += 1,
                 RecordKind::Beat if is_end && Some(event.source) == heartbeat => summary.beat(),
-                RecordKind::Refuse => summary.refused += 1,
-                RecordKind::Call => summary.let_in += 1,
+                RecordKind::Refuse => summary.refused_jobs += 1,
+                RecordKind::Call => summary.accepted += 1,
                 RecordKind::Compute => summary.compute(event),
                 RecordKind::Result => summary.note_result(event),
                 _ => {}
             }
-            // The job of an overlooked hog has no number, and was let in by nobody.
-            ended_let_in += u64::from(ends_it && event.subject > 0);
-            let inside = summary.let_in.saturating_sub(ended_let_in);
-            summary.most_let_in = summary.most_let_in.max(inside);
+            // The overlooked job has no number and bypassed the queue.
+            ended_accepted += u64::from(ends_it && event.subject > 0);
+            let inside = summary.accepted.saturating_sub(ended_accepted);
+            summary.most_accepted = summary.most_accepted.max(inside);
         }
         summary
     }
 
-    /// Why no job ran on a thread: what to set, or that nothing helps.
+    /// Explains why no job ran on a thread, and what to set.
     pub(in crate::scenario) fn why_not_offloaded(&self, trace: &Trace, set: &str) -> String {
-        if self.threads == 0 && trace.id(POOL).is_some() && self.let_in > 0 {
-            return "there are no threads here: the loop does it all. With shared memory there are (cargo run -p native -- serve)".to_owned();
+        if self.threads == 0 && trace.id(POOL).is_some() && self.accepted > 0 {
+            return "no threads here, as they need shared memory: see cargo run -p native -- serve"
+                .to_owned();
         }
         ["nothing was offloaded: set ", set].concat()
     }
 
     fn beat(&mut self) {
         self.beats += 1;
-        let is_offloaded = self.under_way.iter().any(|(thread, ..)| *thread != 0);
-        self.beats_meanwhile += u64::from(is_offloaded);
+        let is_offloaded = self.running.iter().any(|(thread, ..)| *thread != 0);
+        self.beats_while_offloaded += u64::from(is_offloaded);
     }
 
     fn compute(&mut self, event: &Event) {
         let thread = event.thread;
-        self.pass_to(event.recorded_at());
+        self.advance_to(event.recorded_at());
         if event.phase == Phase::Begin {
-            self.begun += 1;
-            self.impossible += u64::from(self.under_way.iter().any(|(it, ..)| *it == thread));
-            self.under_way.push((thread, event.subject));
+            self.started += 1;
+            self.impossible += u64::from(self.running.iter().any(|(it, ..)| *it == thread));
+            self.running.push((thread, event.subject));
             self.most_at_once = self.most_at_once.max(self.at_once());
             if thread == 0 {
-                self.held += 1;
+                self.on_loop += 1;
             } else {
                 self.offloaded += 1;
-                for ids in [&mut self.ids, &mut self.ids_of_pool] {
+                for ids in [&mut self.ids, &mut self.pool_ids] {
                     if !ids.contains(&thread) {
                         ids.push(thread);
                     }
                 }
-                let ids = self.ids_of_pool.len() as u64;
-                self.most_of_a_pool = self.most_of_a_pool.max(ids);
+                let ids = self.pool_ids.len() as u64;
+                self.most_threads_used = self.most_threads_used.max(ids);
                 self.impossible += u64::from(self.at_once() > self.threads);
             }
             return;
         }
         let it = (thread, event.subject);
-        let Some(place) = self.under_way.iter().position(|other| *other == it) else {
+        let Some(index) = self.running.iter().position(|other| *other == it) else {
             self.impossible += 1;
             return;
         };
-        self.under_way.remove(place);
+        self.running.remove(index);
         self.ended += u64::from(event.failure.is_none());
     }
 
-    /// Time in which the loop could have beaten while threads computed: not what
-    /// several threads do at once, nor while the loop is held.
-    fn pass_to(&mut self, now: Duration) {
-        let is_held = self.under_way.iter().any(|(thread, ..)| *thread == 0);
-        if self.at_once() > 0 && !is_held {
+    /// Adds the time during which a thread ran a job and the loop was free for heartbeats.
+    fn advance_to(&mut self, now: Duration) {
+        let is_blocked = self.running.iter().any(|(thread, ..)| *thread == 0);
+        if self.at_once() > 0 && !is_blocked {
             self.computing += now.saturating_sub(self.last);
         }
         self.last = now;
     }
 
-    /// Jobs under way on threads.
+    /// Counts the jobs running on threads.
     fn at_once(&self) -> u64 {
-        let on_threads = self.under_way.iter().filter(|(thread, ..)| *thread != 0);
+        let on_threads = self.running.iter().filter(|(thread, ..)| *thread != 0);
         on_threads.count() as u64
     }
 
     fn note_result(&mut self, event: &Event) {
         self.results += 1;
         let (job, result) = (event.target, event.subject);
-        match self.firsts.iter().find(|(it, _)| *it == job) {
-            Some((_, first)) => self.others += u64::from(*first != result),
-            None => self.firsts.push((job, result)),
+        match self.first_results.iter().find(|(it, _)| *it == job) {
+            Some((_, first)) => self.mismatches += u64::from(*first != result),
+            None => self.first_results.push((job, result)),
         }
     }
 }
 
-/// A thread is a place for one job, and there are so many.
 pub(in crate::scenario) fn each_job_once(trace: &Trace) -> CheckResult {
-    let claim = "each job begins and ends once; a thread does one at a time, and there are never more than threads";
+    let claim = "each job starts and ends once, and each thread runs one job at a time";
     let summary = ScalingSummary::of(trace);
-    if summary.begun == 0 {
-        return not_exercised(claim, "there was no job: set every=20");
+    if summary.started == 0 {
+        return not_exercised(claim, "there were no jobs: set every=20");
     }
     let ids = match summary.ids.len() {
         0 => "on the loop".to_owned(),
@@ -177,31 +175,30 @@ pub(in crate::scenario) fn each_job_once(trace: &Trace) -> CheckResult {
     };
     CheckResult::Decided {
         claim: claim.to_owned(),
-        holds: summary.begun == summary.ended
+        holds: summary.started == summary.ended
             && summary.impossible == 0
-            && summary.under_way.is_empty(),
+            && summary.running.is_empty(),
         evidence: format!(
-            "{} begun, {} ended, {ids}; at most {} on threads at once",
-            summary.begun, summary.ended, summary.most_at_once
+            "{} started, {} ended, {ids}; at most {} on threads at once",
+            summary.started, summary.ended, summary.most_at_once
         ),
     }
 }
 
-/// The same work comes to the same result, wherever it is done.
 pub(in crate::scenario) fn one_result(trace: &Trace) -> CheckResult {
-    let claim = "the same job always comes to the same result, wherever it ran";
+    let claim = "equal jobs have equal results, wherever they run";
     let summary = ScalingSummary::of(trace);
     if summary.results < 2 {
-        return not_exercised(claim, "fewer than two jobs were done: set every=20");
+        return not_exercised(claim, "fewer than two jobs ran: set every=20");
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
-        holds: summary.others == 0,
+        holds: summary.mismatches == 0,
         evidence: format!(
-            "results: {}, sizes of job: {}, that differ: {}",
+            "{} results of {} job sizes, {} mismatches",
             summary.results,
-            summary.firsts.len(),
-            summary.others
+            summary.first_results.len(),
+            summary.mismatches
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! What the service depends on, and the breaker in front of it.
+//! The bank that the service depends on, behind a circuit breaker.
 
 use super::{BANK, BREAKER, payment_error::PaymentError};
 use crate::{
@@ -9,16 +9,16 @@ use crate::{
 };
 use std::{cell::Cell, time::Duration};
 
-/// How many failures in a row open the breaker.
+/// The consecutive failures that open the breaker.
 const FAILURES: u32 = 5;
 
-/// How many calls it then probes with.
+/// The concurrent probes of a half-open breaker.
 pub(super) const PROBES: u32 = 1;
 
-/// How long it lets the bank rest.
-const REST: Duration = Duration::from_millis(200);
+/// The minimum time the breaker stays open.
+const OPEN_DURATION: Duration = Duration::from_millis(200);
 
-/// The digits of a receipt.
+/// A receipt's digits.
 type Receipt = [u8; 4];
 
 /// A bank that is slow, times out or is down.
@@ -27,14 +27,14 @@ pub(super) struct Bank {
     trace: Recorder,
     platform: Platform,
     latency: Duration,
-    guard: Option<RecordedBreaker>,
+    breaker: Option<RecordedBreaker>,
     down_until: Cell<Duration>,
 }
 
-/// The breaker, with its changes on record.
+/// A breaker whose state changes are recorded.
 struct RecordedBreaker {
     id: NameId,
-    breaker: Breaker,
+    inner: Breaker,
     state: Cell<BreakerState>,
 }
 
@@ -44,15 +44,17 @@ impl Bank {
         let id = trace.name(BANK);
         trace.instant(RecordKind::Start, id, 0);
         let latency = context.params.millis("latency");
-        let guard = (context.params.choice("breaker") == "on").then(|| {
+        let breaker = (context.params.choice("breaker") == "on").then(|| {
             let id = trace.name(BREAKER);
             trace.instant(RecordKind::Start, id, 0);
-            // A probe that times out is to be told of before the rest is over.
-            let rest = REST.max(latency * 6);
-            let breaker = Breaker::new("the bank").failure_threshold(FAILURES);
+            // Longer than a probe that times out, so that its result arrives in time.
+            let open_duration = OPEN_DURATION.max(latency * 6);
+            let inner = Breaker::new("the bank").failure_threshold(FAILURES);
             RecordedBreaker {
                 id,
-                breaker: breaker.open_duration(rest).half_open_max_calls(PROBES),
+                inner: inner
+                    .open_duration(open_duration)
+                    .half_open_max_calls(PROBES),
                 state: Cell::new(BreakerState::Closed),
             }
         });
@@ -61,18 +63,17 @@ impl Bank {
             trace,
             platform: context.platform.clone(),
             latency,
-            guard,
+            breaker,
             down_until: Cell::default(),
         }
     }
 
-    /// For so long, from now on, no call gets through to it.
+    /// Takes the bank down: for this long, every call fails.
     pub(super) fn go_down(&self, duration: Duration) {
         self.down_until.set(self.platform.now() + duration);
     }
 
-    /// Has the bank do what a request asks for. `times_out`: it will, but the
-    /// answer comes too late.
+    /// Calls the bank. With `times_out` the call fails with a timeout.
     pub(super) async fn call(
         &self,
         caller: NameId,
@@ -98,39 +99,38 @@ impl Bank {
     }
 
     fn admit(&self, request: u64) -> Result<Option<Permit>, PaymentError> {
-        let Some(guard) = &self.guard else {
+        let Some(breaker) = &self.breaker else {
             return Ok(None);
         };
-        let admitted = guard.breaker.admit(self.platform.now());
-        guard.note(&self.trace, request);
+        let admitted = breaker.inner.admit(self.platform.now());
+        breaker.record_state(&self.trace, request);
         match admitted {
             Ok(permit) => Ok(Some(permit)),
             Err(open) => {
-                self.trace.instant(RecordKind::Refuse, guard.id, request);
-                Err(PaymentError::LeftAlone(open))
+                self.trace.instant(RecordKind::Refuse, breaker.id, request);
+                Err(PaymentError::BreakerOpen(open))
             }
         }
     }
 
-    fn report(&self, permit: Option<Permit>, is_well: bool, request: u64) {
-        let (Some(guard), Some(permit)) = (&self.guard, permit) else {
+    fn report(&self, permit: Option<Permit>, is_success: bool, request: u64) {
+        let (Some(breaker), Some(permit)) = (&self.breaker, permit) else {
             return;
         };
         let now = self.platform.now();
-        let breaker = &guard.breaker;
-        if is_well {
-            breaker.succeeded(permit, now);
+        if is_success {
+            breaker.inner.succeeded(permit, now);
         } else {
-            breaker.failed(permit, now);
+            breaker.inner.failed(permit, now);
         }
-        guard.note(&self.trace, request);
+        breaker.record_state(&self.trace, request);
     }
 }
 
 impl RecordedBreaker {
-    /// Records a change of its state.
-    fn note(&self, trace: &Recorder, request: u64) {
-        let state = self.breaker.state();
+    /// Records the breaker's state if it has changed.
+    fn record_state(&self, trace: &Recorder, request: u64) {
+        let state = self.inner.state();
         if self.state.replace(state) != state {
             let state = trace.name(name(state));
             trace.send(RecordKind::Switch, self.id, state, request);

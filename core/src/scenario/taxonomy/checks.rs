@@ -1,7 +1,7 @@
-//! What a run of `taxonomy` must prove.
+//! The checks of `taxonomy`.
 //!
-//! The predicates look at counts and at the order of records, never at how
-//! long something took, so they hold in every world.
+//! They use counts and the order of records but no durations, so they hold in every
+//! world.
 
 use super::{
     bank::PROBES,
@@ -22,8 +22,8 @@ pub(super) const ALL: &[Check] = &[
         decide: answer_by_class,
     },
     Check {
-        name: "retry-what-may-help",
-        decide: retry_what_may_help,
+        name: "retries-by-class",
+        decide: retries_by_class,
     },
     Check {
         name: "bugs-and-load",
@@ -49,7 +49,7 @@ fn every_request_answered(trace: &Trace) -> CheckResult {
     let answered = summary.requests[1..].iter().filter(|it| it.answers == 1);
     let answered = answered.count();
     CheckResult::Decided {
-        claim: "every request is answered once".to_owned(),
+        claim: "every request is answered exactly once".to_owned(),
         holds: answered == requests && summary.requests[0].answers == 0,
         evidence: format!("{answered} of {requests}"),
     }
@@ -58,16 +58,16 @@ fn every_request_answered(trace: &Trace) -> CheckResult {
 fn answer_by_class(trace: &Trace) -> CheckResult {
     let summary = TaxonomySummary::of(trace);
     let claim = if is_classified(trace) {
-        "every failure is answered with the status and the code of its class"
+        "every failure gets the status and code of its class"
     } else {
-        "with a catch-all every failure is a 500, whosever fault it is"
+        "with a catch-all every failure is a 500"
     }
     .to_owned();
     let failed = summary.failed().count();
     if failed == 0 {
         return not_exercised(claim, NOTHING_FAILED);
     }
-    // What came last is what is answered. Nothing else is a failure.
+    // The last error decides the response.
     let is_right = |request: &&PaymentRecord| match (request.failure, request.faults.last()) {
         (Some(answer), Some(fault)) if is_classified(trace) => answer == answer_to(fault),
         (answer, _) => answer == Some("500 error"),
@@ -81,19 +81,19 @@ fn answer_by_class(trace: &Trace) -> CheckResult {
         claim,
         holds: right == failed,
         evidence: format!(
-            "{right} of {failed} failures; {} of them are the client's fault",
+            "{right} of {failed} failures; {} are the client's fault",
             clients.count()
         ),
     }
 }
 
-fn retry_what_may_help(trace: &Trace) -> CheckResult {
+fn retries_by_class(trace: &Trace) -> CheckResult {
     let summary = TaxonomySummary::of(trace);
     let is_classified = is_classified(trace);
     let claim = if is_classified {
-        "what is transient and idempotent is done again as far as the budget allows, and nothing else"
+        "only transient errors of idempotent requests are retried, within the budget"
     } else {
-        "with a catch-all everything is done again: bugs, the client's errors and what is not idempotent"
+        "with a catch-all everything is retried: bugs, client errors and non-idempotent requests"
     }
     .to_owned();
     let most = attempts(trace);
@@ -101,18 +101,18 @@ fn retry_what_may_help(trace: &Trace) -> CheckResult {
         return not_exercised(claim, NOTHING_FAILED);
     }
     if !is_classified && most < 2 {
-        return not_exercised(claim, "nothing is done again: set attempts=3");
+        return not_exercised(claim, "there are no retries: set attempts=3");
     }
     let retries: usize = summary.requests.iter().map(|it| it.retries.len()).sum();
-    let in_vain = |request: &PaymentRecord| -> usize {
-        let is_in_vain = |after: &&usize| {
+    let pointless = |request: &PaymentRecord| -> usize {
+        let is_pointless = |after: &&usize| {
             let fault = after.checked_sub(1).and_then(|at| request.faults.get(at));
             !request.is_lookup || !fault.is_some_and(|fault| is_transient(fault))
         };
-        request.retries.iter().filter(is_in_vain).count()
+        request.retries.iter().filter(is_pointless).count()
     };
-    let in_vain: usize = summary.requests.iter().map(in_vain).sum();
-    // Each retry is an attempt, and each attempt but the first is a retry.
+    let pointless: usize = summary.requests.iter().map(pointless).sum();
+    // Every attempt but the first is a retry.
     let accounted = summary.requests.iter().all(|request| {
         let retries = request.retries.len() as u64;
         request.attempts <= most && retries + 1 == request.attempts.max(1)
@@ -122,12 +122,12 @@ fn retry_what_may_help(trace: &Trace) -> CheckResult {
         claim,
         holds: accounted
             && if is_classified {
-                in_vain == 0 && summary.overdrawn == 0 && summary.missed == 0
+                pointless == 0 && summary.overdrawn == 0 && summary.missed == 0
             } else {
                 summary.failed().all(all_attempts)
             },
         evidence: format!(
-            "{retries} retries of {} errors, {in_vain} of what no retry helps or must not be done twice{}",
+            "{retries} retries of {} errors, {pointless} pointless or unsafe{}",
             summary.errors(),
             if is_classified {
                 format!(
@@ -141,14 +141,13 @@ fn retry_what_may_help(trace: &Trace) -> CheckResult {
     }
 }
 
-/// The error is in the program: the next attempt has it too.
 fn bugs_and_load(trace: &Trace) -> CheckResult {
     let summary = TaxonomySummary::of(trace);
     let is_classified = is_classified(trace);
     let claim = if is_classified {
-        "a bug is not retried: it costs the bank one call"
+        "bugs are not retried and cost the bank one call"
     } else {
-        "with a catch-all bugs are retried, and the load on the bank multiplies"
+        "with a catch-all bugs are retried and multiply the bank's load"
     }
     .to_owned();
     let with_bug = |request: &&PaymentRecord| request.faults.contains(&BUG);
@@ -156,14 +155,14 @@ fn bugs_and_load(trace: &Trace) -> CheckResult {
     let hit = summary.requests.iter().filter(with_bug).count();
     let bugs: usize = summary.requests.iter().map(bugs).sum();
     if hit == 0 {
-        return not_exercised(claim, "no request ran into the bug: set bug=20");
+        return not_exercised(claim, "no request hit the bug: set bug=20");
     }
     if !is_classified && attempts(trace) < 2 {
-        return not_exercised(claim, "nothing is done again: set attempts=3");
+        return not_exercised(claim, "there are no retries: set attempts=3");
     }
     let of_bugs = summary.requests.iter().filter(with_bug);
     let calls: u64 = of_bugs.map(|request| request.calls).sum();
-    // A bug can come up last only, if nobody tries again.
+    // Without retries a bug is the last error of its request.
     let ended = summary.requests.iter().filter(with_bug).all(|request| {
         let first = request.faults.iter().position(|fault| *fault == BUG);
         let first = first.unwrap_or(0) as u64;
@@ -177,18 +176,16 @@ fn bugs_and_load(trace: &Trace) -> CheckResult {
     CheckResult::Decided {
         claim,
         holds: ended && (!is_classified || bugs == hit),
-        evidence: format!(
-            "{hit} requests ran into the bug {bugs} times, and called the bank {calls} times"
-        ),
+        evidence: format!("{hit} requests hit the bug {bugs} times with {calls} bank calls"),
     }
 }
 
 fn nothing_exposed(trace: &Trace) -> CheckResult {
     let summary = TaxonomySummary::of(trace);
     let claim = if is_classified(trace) {
-        "no answer shows internal detail"
+        "no answer exposes internal detail"
     } else {
-        "with a catch-all every failure shows internal detail"
+        "with a catch-all every failure exposes internal detail"
     }
     .to_owned();
     let failed = summary.failed().count();
@@ -199,7 +196,7 @@ fn nothing_exposed(trace: &Trace) -> CheckResult {
     CheckResult::Decided {
         claim,
         holds: exposed == if is_classified(trace) { 0 } else { failed },
-        evidence: format!("{exposed} of {failed} failures showed what the client must not see"),
+        evidence: format!("{exposed} of {failed} failures exposed internal detail"),
     }
 }
 
@@ -207,16 +204,16 @@ fn logged_once(trace: &Trace) -> CheckResult {
     let summary = TaxonomySummary::of(trace);
     let is_classified = is_classified(trace);
     let claim = if is_classified {
-        "every error is logged once, with its id and its code"
+        "every error is logged once with id and code"
     } else {
-        "with a catch-all every error is logged on every floor"
+        "with a catch-all every layer logs every error"
     }
     .to_owned();
     let errors = summary.errors();
     if errors == 0 {
         return not_exercised(claim, NOTHING_FAILED);
     }
-    let is_well = |request: &PaymentRecord| {
+    let is_correct = |request: &PaymentRecord| {
         if is_classified {
             let codes = request.faults.iter().map(|fault| code_of(fault));
             request.logged.iter().copied().eq(codes)
@@ -227,17 +224,17 @@ fn logged_once(trace: &Trace) -> CheckResult {
     let lines: usize = summary.requests.iter().map(|it| it.logged.len()).sum();
     CheckResult::Decided {
         claim,
-        holds: summary.requests.iter().all(is_well),
-        evidence: format!("{errors} errors, {lines} lines of the log"),
+        holds: summary.requests.iter().all(is_correct),
+        evidence: format!("{errors} errors, {lines} log lines"),
     }
 }
 
 fn breaker_probes(trace: &Trace) -> CheckResult {
     let claim = format!(
-        "the breaker lets no call through while it is open, {PROBES} when half-open, and closes if that succeeds"
+        "an open breaker passes no call, a half-open one {PROBES}, whose success closes it"
     );
     if trace.param("breaker") == "off" {
-        return not_exercised(claim, "there is none: set breaker=on");
+        return not_exercised(claim, "there is no breaker: set breaker=on");
     }
     let breaker = TaxonomySummary::of(trace).breaker;
     if breaker.opened == 0 {
@@ -245,9 +242,10 @@ fn breaker_probes(trace: &Trace) -> CheckResult {
     }
     CheckResult::Decided {
         claim,
-        holds: breaker.astray + breaker.misjudged == 0 && breaker.most_probes <= u64::from(PROBES),
+        holds: breaker.violations + breaker.wrong_transitions == 0
+            && breaker.most_probes <= u64::from(PROBES),
         evidence: format!(
-            "opened {} times, {} calls refused, {} probes, {} at most at a time",
+            "opened {} times, {} calls rejected, {} probes, at most {} at once",
             breaker.opened, breaker.refused, breaker.probed, breaker.most_probes
         ),
     }

@@ -1,4 +1,4 @@
-//! Two ways to deal with what the service throws.
+//! Two designs for handling the service's errors.
 
 use super::{
     API, CATCH_ALL,
@@ -9,16 +9,16 @@ use crate::{
     platform::Platform,
     scenario::{
         Context,
-        railway::{ERROR_HANDLER, ErrorLog, ErrorResponse, answer, id_of},
+        railway::{ERROR_HANDLER, ErrorLog, ErrorResponse, id_of, respond},
     },
     trace::{NameId, RecordKind, Recorder, Span},
 };
 use std::time::Duration;
 
-/// How many retries there may be at once, before requests have paid for them.
+/// The retries available before any request has paid for one.
 pub(super) const BURST: u64 = 3;
 
-/// The first wait before a retry.
+/// The first delay before a retry.
 const BACKOFF: Duration = Duration::from_millis(40);
 
 pub(super) struct Api {
@@ -31,9 +31,9 @@ pub(super) struct Api {
 }
 
 enum Design {
-    /// One handler, which acts by the class of an error.
+    /// One handler that acts by error class.
     Classified(Box<Handler>),
-    /// `catch (e) { log(e); retry or answer 500 }`, on each floor.
+    /// `catch (e) { log(e); retry or answer 500 }` on every layer.
     CatchAll { id: NameId },
 }
 
@@ -65,19 +65,19 @@ impl Api {
         &self.service
     }
 
-    /// Answers a request that arrived at `due`.
+    /// Handles a request that arrived at `due`.
     pub(super) async fn serve(&self, mut payment: Payment, due: Duration) {
         let span = self
             .trace
             .begin_at(due, RecordKind::Request, self.id, payment.number);
         match &self.design {
-            Design::Classified(handler) => self.handled(&mut payment, span, handler).await,
-            Design::CatchAll { id } => self.caught(&mut payment, span, *id).await,
+            Design::Classified(handler) => self.serve_classified(&mut payment, span, handler).await,
+            Design::CatchAll { id } => self.serve_catch_all(&mut payment, span, *id).await,
         }
     }
 
-    /// What to do is not for this function to know: the handler says.
-    async fn handled(&self, payment: &mut Payment, span: Span, handler: &Handler) {
+    /// Serves a request. The error handler makes all decisions.
+    async fn serve_classified(&self, payment: &mut Payment, span: Span, handler: &Handler) {
         let number = payment.number;
         handler.record_request(self.platform.now());
         let mut attempt = 1;
@@ -92,11 +92,11 @@ impl Api {
             incident.is_idempotent = payment.is_lookup;
             match handler.handle(&error, &incident) {
                 Decision::Retry(after) => self.platform.sleep(after).await,
-                // That a bug should also end the process is another scenario.
+                // Ending the process after a bug is the subject of `handler`.
                 Decision::Respond(problem) | Decision::Drain(problem) => {
                     let body = problem.to_json();
-                    let answered = ErrorResponse::of(&problem, &body);
-                    return answer(&self.trace, self.id, (number, span), answered);
+                    let response = ErrorResponse::of(&problem, &body);
+                    return respond(&self.trace, self.id, (number, span), response);
                 }
                 Decision::Crash => return,
             }
@@ -104,27 +104,28 @@ impl Api {
         }
     }
 
-    /// Whatever it is, it is caught, logged, retried, and told to the client.
-    async fn caught(&self, payment: &mut Payment, span: Span, catch_all: NameId) {
+    /// Serves a request. Every error is caught, logged, retried and finally returned to
+    /// the client.
+    async fn serve_catch_all(&self, payment: &mut Payment, span: Span, catch_all: NameId) {
         let number = payment.number;
         let mut attempt = 1;
         loop {
             let Err(error) = self.service.attempt(payment, attempt).await else {
                 return span.succeed();
             };
-            // Each floor logs what it passes on.
-            for floor in [self.service.operation(payment), catch_all] {
+            // Every layer logs the error it passes on.
+            for layer in [self.service.operation(payment), catch_all] {
                 self.trace
-                    .instant_with_cause(RecordKind::Log, floor, number, "error");
+                    .instant_with_cause(RecordKind::Log, layer, number, "error");
             }
             if attempt >= self.attempts {
                 let body = format!("Error: {error}");
-                let answered = ErrorResponse {
+                let response = ErrorResponse {
                     status: 500,
                     code: "error",
                     body: &body,
                 };
-                return answer(&self.trace, self.id, (number, span), answered);
+                return respond(&self.trace, self.id, (number, span), response);
             }
             let cause = "error";
             self.trace
@@ -135,7 +136,7 @@ impl Api {
     }
 }
 
-/// The one place that errors come to.
+/// Creates the handler for all errors.
 fn handler(context: &Context, attempts: u32) -> Handler {
     let percent = u32::try_from(context.params.integer("budget")).unwrap_or(100);
     let burst = u32::try_from(BURST).unwrap_or(1);

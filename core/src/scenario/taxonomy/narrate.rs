@@ -1,4 +1,4 @@
-//! One record as a sentence.
+//! Turns a record into a sentence.
 
 use super::{CREATE, GET};
 use crate::{
@@ -12,15 +12,13 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
     let number = event.subject;
     match (event.kind, event.phase) {
         (RecordKind::Call, _) => format!("{source} calls {target} for request {number}."),
-        (RecordKind::Refuse, _) => {
-            format!("{source} is open: request {number} gets no call through.")
-        }
+        (RecordKind::Refuse, _) => format!("{source} rejects the call of request {number}."),
         (RecordKind::Switch, _) => format!("{source} is {target}."),
         (RecordKind::Handle, Phase::Begin) if source == GET => {
             format!("{source} looks up a payment for request {number}.")
         }
         (RecordKind::Handle, Phase::Begin) if source == CREATE => {
-            format!("{source} makes a payment for request {number}.")
+            format!("{source} creates a payment for request {number}.")
         }
         _ => railway::narrate(trace, event),
     }

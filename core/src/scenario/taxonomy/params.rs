@@ -1,4 +1,4 @@
-//! What can be set.
+//! The parameters.
 
 use crate::scenario::{
     Param,
@@ -11,75 +11,81 @@ pub(super) const ALL: &[Param] = &[
     Param::choice(
         "design",
         "Design",
-        "One handler that acts by the class of an error, or a catch-all that logs, retries and answers 500 whatever it is.",
+        "One handler that acts by error class, or a catch-all that logs, retries and answers 500.",
         &["classified", "catch_all"],
     ),
     REQUESTS,
     INTERVAL,
     Param::integer(
         "latency",
-        "Latency of the bank",
-        "How long a call takes, give or take a fifth. One that times out is given up after three times as long.",
+        "Bank latency",
+        "Duration of a call, ±20 %. Timeouts take three times as long.",
         (Ms, 0, 1_000, 20),
     ),
     Param::integer(
         "invalid",
         "Invalid input",
-        "Requests that break a rule.",
+        "Share of invalid requests.",
         share(6),
     )
     .live(),
     Param::integer(
         "not_found",
         "Not found",
-        "Requests for what is not there.",
+        "Share of unknown payments.",
         share(6),
     )
     .live(),
     Param::integer(
         "conflict",
         "Conflict",
-        "Payments that were made already.",
+        "Share of duplicate payments.",
         share(5),
     )
     .live(),
     Param::integer(
         "rate_limited",
         "Rate-limited",
-        "Requests of who asks too often.",
+        "Share of requests over the limit.",
         share(4),
     )
     .live(),
     Param::integer(
         "timeout",
         "Timeouts",
-        "Requests whose first call to the bank times out.",
+        "Share of requests whose first bank call times out.",
         share(8),
     )
     .live(),
-    Param::integer("bug", "Bugs", "Requests that run into the bug.", share(10)).live(),
+    Param::integer(
+        "bug",
+        "Bugs",
+        "Share of requests that hit the bug.",
+        share(10),
+    )
+    .live(),
     Param::integer(
         "outage",
-        "Outage of the bank",
-        "For how long the bank is down, from when a third of the requests have arrived.",
+        "Bank outage",
+        "Duration of the outage, which starts after a third of the requests.",
         (Ms, 0, 10_000, 400),
     ),
     Param::integer(
         "attempts",
         "Attempts",
-        "How often a request is attempted at most, the first time included.",
+        "Maximum per request, including the first.",
         (Count, 1, 5, 3),
     ),
     Param::integer(
         "budget",
         "Retry budget",
-        "How many retries a hundred requests pay for. A catch-all has none.",
+        "Retries allowed per hundred requests. A catch-all has no budget.",
         share(20),
     ),
     Param::choice(
         "breaker",
         "Circuit breaker",
-        "After five failures in a row the bank is left alone for a while, and then probed with one call.",
+        "After five failures in a row it rejects calls for a while, then probes with one.",
         &["on", "off"],
     ),
 ];

@@ -1,4 +1,4 @@
-//! What can go wrong with a payment.
+//! The errors of the payment service.
 
 use crate::{
     error::{BreakerOpen, Classification, Classify, ErrorKind},
@@ -6,8 +6,8 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
-/// The service's own errors. Their texts are for the operator: they say more
-/// than a client should know.
+/// The service's errors. Their messages are for the operator and contain more than a
+/// client should see.
 #[derive(Clone, Copy, thiserror::Error)]
 pub(super) enum PaymentError {
     #[error("the amount -{0} is negative ({SECRET})")]
@@ -22,14 +22,14 @@ pub(super) enum PaymentError {
     BankTimedOut,
     #[error("connect https://bank.internal?{SECRET}: refused")]
     BankDown,
-    #[error("the bank is left alone ({SECRET})")]
-    LeftAlone(BreakerOpen),
+    #[error("the breaker is open ({SECRET})")]
+    BreakerOpen(BreakerOpen),
     #[error("index {index} of {length} digits of the receipt ({SECRET})")]
     OutOfRange { index: usize, length: usize },
 }
 
-/// No more than the name: how long a breaker rests would bring the whole of how
-/// durations are written into what the page downloads.
+/// Prints only the name. Printing the breaker's duration would add all of duration
+/// formatting to the page download.
 impl fmt::Debug for PaymentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -37,40 +37,40 @@ impl fmt::Debug for PaymentError {
 }
 
 impl PaymentError {
-    /// Its name in the trace.
+    /// Returns the error's name in the trace.
     pub(super) fn name(&self) -> &'static str {
         match self {
             PaymentError::Invalid(_) => "invalid input",
             PaymentError::NotFound(_) => "no such payment",
-            PaymentError::Conflict(_) => "paid already",
+            PaymentError::Conflict(_) => "already paid",
             PaymentError::RateLimited(_) => "too many requests",
             PaymentError::BankTimedOut => "the bank timed out",
             PaymentError::BankDown => "the bank is down",
-            PaymentError::LeftAlone(_) => "the bank is left alone",
+            PaymentError::BreakerOpen(_) => "the breaker is open",
             PaymentError::OutOfRange { .. } => "a bug in the receipt",
         }
     }
 }
 
-/// Each is sorted once, here. ErrorResponse, retry and log follow from that.
+/// Each error is classified once, here. Response, retry and log follow from the class.
 impl Classify for PaymentError {
     fn classify(&self) -> Classification {
         match self {
             PaymentError::Invalid(_) => Classification::new(ErrorKind::InvalidInput)
                 .with_public("The payment is not valid.")
-                .with_field("amount", "has to be greater than 0"),
+                .with_field("amount", "must be greater than 0"),
             PaymentError::NotFound(_) => {
                 Classification::new(ErrorKind::NotFound).with_public("There is no such payment.")
             }
             PaymentError::Conflict(_) => {
-                Classification::new(ErrorKind::Conflict).with_public("This was paid already.")
+                Classification::new(ErrorKind::Conflict).with_public("This was already paid.")
             }
             PaymentError::RateLimited(_) => {
                 Classification::new(ErrorKind::RateLimited).with_retry_after(Duration::from_secs(1))
             }
             PaymentError::BankTimedOut => ErrorKind::Timeout.into(),
             PaymentError::BankDown => ErrorKind::Unavailable.into(),
-            PaymentError::LeftAlone(open) => open.classify(),
+            PaymentError::BreakerOpen(open) => open.classify(),
             PaymentError::OutOfRange { .. } => ErrorKind::Bug.into(),
         }
     }

@@ -1,4 +1,4 @@
-//! The service: what it does for a request, and what can come in between.
+//! The payment service and its injected faults.
 
 use super::{CREATE, GET, bank::Bank, payment_error::PaymentError};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     trace::{NameId, RecordKind, Recorder},
 };
 
-/// What awaits a request, drawn before it is made.
+/// The fault drawn for a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Invalid,
@@ -18,7 +18,7 @@ enum Fault {
     Bug,
 }
 
-/// The faults in the order in which they are drawn, and whose share each is.
+/// The faults in drawing order with the parameters that set their shares.
 const FAULTS: [(Fault, &str); 6] = [
     (Fault::Invalid, "invalid"),
     (Fault::NotFound, "not_found"),
@@ -28,11 +28,11 @@ const FAULTS: [(Fault, &str); 6] = [
     (Fault::Bug, "bug"),
 ];
 
-/// One request: draws of its own, so that it is the same in each world and
+/// A request with its own random stream, so that it is the same in every world and
 /// design.
 pub(super) struct Payment {
     pub(super) number: u64,
-    /// To look a payment up is idempotent, to make one is not.
+    /// Lookups are idempotent; creating a payment is not.
     pub(super) is_lookup: bool,
     fault: Option<Fault>,
     draws: Random,
@@ -56,8 +56,8 @@ impl Payment {
     }
 }
 
-/// The shares are of all requests: those that are drawn first leave less for the
-/// others.
+/// Draws a fault. Shares refer to all requests, so later faults draw from the rest that
+/// earlier ones leave.
 fn draw_fault(params: &Values, draws: &mut Random) -> Option<Fault> {
     let mut rest = 100;
     for (fault, share) in FAULTS {
@@ -71,7 +71,7 @@ fn draw_fault(params: &Values, draws: &mut Random) -> Option<Fault> {
     None
 }
 
-/// What both designs are about.
+/// The service that both designs share.
 pub(super) struct Service {
     trace: Recorder,
     bank: Bank,
@@ -108,7 +108,7 @@ impl Service {
         }
     }
 
-    /// Attempts a request.
+    /// Runs one attempt of a request.
     pub(super) async fn attempt(
         &self,
         payment: &mut Payment,
@@ -140,15 +140,15 @@ impl Service {
             Some(Fault::RateLimited) => return Err(PaymentError::RateLimited(number)),
             Some(Fault::Timeout | Fault::Bug) | None => {}
         }
-        // Whatever it was, it may be over the next time.
+        // A timeout may not recur on the next attempt.
         let is_slow = payment.fault == Some(Fault::Timeout);
         let times_out = is_slow && (attempt == 1 || payment.draws.chance(40));
         let receipt = self
             .bank
             .call(operation, number, times_out, &mut payment.draws)
             .await?;
-        // The bug: digits are counted from 0. An index by brackets would panic,
-        // and in a browser nobody could catch that.
+        // The bug: an off-by-one index. Indexing with brackets would panic, which
+        // cannot be caught in a browser.
         let index = match payment.fault {
             Some(Fault::Bug) => receipt.len(),
             _ => receipt.len() - 1,

@@ -1,45 +1,45 @@
-//! What the checks ask of a trace.
+//! A summary of a trace, for the checks.
 
 use super::{BREAKER, GET, HALF_OPEN, OPEN, designs::BURST};
 use crate::trace::{Event, Phase, RecordKind, Trace};
 use std::mem;
 
-/// Gathered in one pass over the trace.
+/// The requests and the breaker of a run, collected in one pass over the trace.
 #[derive(Default)]
 pub(super) struct TaxonomySummary<'a> {
-    /// By their numbers, from 1. The first is for what belongs to none.
+    /// By number from 1. The first entry collects records that belong to no request.
     pub(super) requests: Vec<PaymentRecord<'a>>,
-    /// How often there was no retry where one might have helped, and was paid for.
+    /// Retries that were useful and within the budget but did not happen.
     pub(super) missed: u64,
-    /// How often there were more retries than the requests had paid for.
+    /// Retries beyond the budget.
     pub(super) overdrawn: u64,
     pub(super) breaker: BreakerSummary,
-    /// What is left of the budget, in hundredths of a retry.
+    /// The remaining budget in hundredths of a retry.
     budget: u64,
     share: u64,
     attempts: u64,
 }
 
-/// What became of a request.
+/// The history of a request.
 #[derive(Clone, Default)]
 pub(super) struct PaymentRecord<'a> {
     pub(super) is_lookup: bool,
-    /// What its attempts failed with, in turn.
+    /// The errors of its attempts in order.
     pub(super) faults: Vec<&'a str>,
     pub(super) attempts: u64,
-    /// After how many faults it was done again, each time.
+    /// The number of faults before each retry.
     pub(super) retries: Vec<usize>,
-    /// Its latest error is worth another attempt, and there was none yet.
+    /// Its latest error calls for a retry that has not happened yet.
     is_owed: bool,
-    /// What it had of the bank last was a probe of the breaker.
+    /// Its latest bank call was a probe of the breaker.
     is_probe: bool,
-    /// Calls to the bank.
+    /// Its calls to the bank.
     pub(super) calls: u64,
-    /// The codes that the log has.
+    /// The logged error codes.
     pub(super) logged: Vec<&'a str>,
     pub(super) exposed: u64,
     pub(super) answers: u64,
-    /// The status and the code, if it was not answered well.
+    /// The status and code of the error response.
     pub(super) failure: Option<&'a str>,
 }
 
@@ -47,13 +47,13 @@ pub(super) struct PaymentRecord<'a> {
 pub(super) struct BreakerSummary {
     pub(super) opened: u64,
     pub(super) probed: u64,
-    /// The most probes there were at a time.
+    /// The maximum number of concurrent probes.
     pub(super) most_probes: u64,
     pub(super) refused: u64,
-    /// Calls while it was open, and refusals while it was not.
-    pub(super) astray: u64,
-    /// Probes that succeeded and did not close it, or failed and did.
-    pub(super) misjudged: u64,
+    /// Calls while it was open, and rejections while it was closed.
+    pub(super) violations: u64,
+    /// Probes that succeeded without closing it, or failed and closed it.
+    pub(super) wrong_transitions: u64,
     state: ObservedState,
     probes: u64,
 }
@@ -66,36 +66,35 @@ enum ObservedState {
     HalfOpen,
 }
 
-/// What follows from an error of the service: the answer, and whether it may be
-/// done again. Written down once more, so that the checks do not ask whom they
-/// check.
+/// Each error of the service with its response and whether it is transient. Repeated
+/// here so that the checks do not depend on the code they check.
 const EXPECTED: [(&str, &str, bool); 8] = [
     ("invalid input", "400 invalid_input", false),
     ("no such payment", "404 not_found", false),
-    ("paid already", "409 conflict", false),
+    ("already paid", "409 conflict", false),
     ("too many requests", "429 rate_limited", false),
     ("the bank timed out", "504 timeout", true),
     ("the bank is down", "503 unavailable", true),
-    (LEFT_ALONE, "503 unavailable", true),
+    (BREAKER_OPEN, "503 unavailable", true),
     (BUG, "500 internal_error", false),
 ];
 
 pub(super) const BUG: &str = "a bug in the receipt";
 
-const LEFT_ALONE: &str = "the bank is left alone";
+const BREAKER_OPEN: &str = "the breaker is open";
 
-/// The answer to a fault.
+/// Returns the response to a fault.
 pub(super) fn answer_to(fault: &str) -> &'static str {
     let known = EXPECTED.iter().find(|(known, ..)| *known == fault);
     known.map_or("none", |(_, answer, _)| answer)
 }
 
-/// The code of a fault.
+/// Returns the code of a fault.
 pub(super) fn code_of(fault: &str) -> &'static str {
     answer_to(fault).split(' ').next_back().unwrap_or("none")
 }
 
-/// Whether it may be over the next time.
+/// Returns whether a retry may succeed.
 pub(super) fn is_transient(fault: &str) -> bool {
     EXPECTED
         .iter()
@@ -119,12 +118,12 @@ impl<'a> TaxonomySummary<'a> {
         summary
     }
 
-    /// Those that went wrong.
+    /// Returns the failed requests.
     pub(super) fn failed(&self) -> impl Iterator<Item = &PaymentRecord<'a>> + '_ {
         self.requests.iter().filter(|it| it.failure.is_some())
     }
 
-    /// Errors of the service.
+    /// Counts the errors of the service.
     pub(super) fn errors(&self) -> usize {
         self.requests.iter().map(|it| it.faults.len()).sum()
     }
@@ -136,13 +135,13 @@ impl<'a> TaxonomySummary<'a> {
                 .add(event, event.target.map(|to| trace.name(to)));
             return;
         }
-        let place = usize::try_from(event.subject).unwrap_or(0);
-        let place = if place < self.requests.len() {
-            place
+        let index = usize::try_from(event.subject).unwrap_or(0);
+        let index = if index < self.requests.len() {
+            index
         } else {
             0
         };
-        let request = &mut self.requests[place];
+        let request = &mut self.requests[index];
         let cause = event.failure.map(|cause| trace.name(cause));
         match (event.kind, event.phase) {
             (RecordKind::Request, Phase::Begin) => {
@@ -159,14 +158,15 @@ impl<'a> TaxonomySummary<'a> {
             }
             (RecordKind::Handle, _) => {
                 request.faults.extend(cause);
-                // Where the bank is left alone another attempt may come too soon.
-                let is_worth_it = |fault| is_transient(fault) && fault != LEFT_ALONE;
+                // While the breaker is open a retry may come too early.
+                let calls_for_retry = |fault| is_transient(fault) && fault != BREAKER_OPEN;
                 request.is_owed = request.is_lookup
-                    && cause.is_some_and(is_worth_it)
+                    && cause.is_some_and(calls_for_retry)
                     && request.attempts < self.attempts
                     && self.budget >= 100;
                 if mem::take(&mut request.is_probe) {
-                    self.breaker.judged(cause.is_none_or(|fault| fault == BUG));
+                    self.breaker
+                        .probe_ended(cause.is_none_or(|fault| fault == BUG));
                 }
             }
             (RecordKind::Retry, _) => {
@@ -190,7 +190,7 @@ impl BreakerSummary {
     fn add(&mut self, event: &Event, to: Option<&str>) {
         if event.kind == RecordKind::Refuse {
             self.refused += 1;
-            self.astray += u64::from(self.state == ObservedState::Closed);
+            self.violations += u64::from(self.state == ObservedState::Closed);
             return;
         }
         self.probes = 0;
@@ -202,11 +202,11 @@ impl BreakerSummary {
         self.opened += u64::from(self.state == ObservedState::Open);
     }
 
-    /// Whether the call is a probe.
+    /// Counts a call. Returns whether it is a probe.
     fn call(&mut self) -> bool {
         match self.state {
             ObservedState::Closed => {}
-            ObservedState::Open => self.astray += 1,
+            ObservedState::Open => self.violations += 1,
             ObservedState::HalfOpen => {
                 self.probed += 1;
                 self.probes += 1;
@@ -216,8 +216,8 @@ impl BreakerSummary {
         self.state == ObservedState::HalfOpen
     }
 
-    /// A probe has come out well, or not.
-    fn judged(&mut self, is_well: bool) {
-        self.misjudged += u64::from(is_well != (self.state == ObservedState::Closed));
+    /// Compares a probe's outcome with the breaker's state.
+    fn probe_ended(&mut self, has_succeeded: bool) {
+        self.wrong_transitions += u64::from(has_succeeded != (self.state == ObservedState::Closed));
     }
 }

@@ -1,5 +1,4 @@
-//! What a run of `threads` must prove: by counts and by threads, never by how
-//! long something took.
+//! The checks of `threads`. They use counts and threads but no durations.
 
 use crate::{
     scenario::{
@@ -29,20 +28,20 @@ pub(in crate::scenario) const ALL: &[Check] = &[
 ];
 
 fn off_the_loop(trace: &Trace) -> CheckResult {
-    let claim = "what is offloaded runs on other threads than the loop's";
+    let claim = "offloaded jobs run off the loop's thread";
     let summary = ScalingSummary::of(trace);
     if summary.offloaded == 0 {
         return not_exercised(claim, summary.why_not_offloaded(trace, "threads=2"));
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
-        holds: summary.offloaded == summary.let_in,
-        evidence: format!("{} of {} jobs", summary.offloaded, summary.let_in),
+        holds: summary.offloaded == summary.accepted,
+        evidence: format!("{} of {} jobs", summary.offloaded, summary.accepted),
     }
 }
 
 fn several_threads(trace: &Trace) -> CheckResult {
-    let claim = "where there are several threads, several compute";
+    let claim = "with several threads, more than one runs jobs";
     let summary = ScalingSummary::of(trace);
     if summary.offloaded == 0 {
         return not_exercised(claim, summary.why_not_offloaded(trace, "threads=2"));
@@ -53,10 +52,10 @@ fn several_threads(trace: &Trace) -> CheckResult {
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
-        holds: summary.most_of_a_pool > 1,
+        holds: summary.most_threads_used > 1,
         evidence: format!(
-            "at most {} threads, of {} that there were at once",
-            summary.most_of_a_pool, summary.threads
+            "at most {} of {} threads ran jobs",
+            summary.most_threads_used, summary.threads
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! About requests: who gets them, and what becomes of them.
+//! Checks of requests: outcomes and load balancing.
 
 use super::{decided, not_exercised};
 use crate::{
@@ -27,87 +27,87 @@ pub(super) fn every_request_accounted(trace: &Trace) -> CheckResult {
     let (claim, of_users) = match requests.users {
         0 => ("", String::new()),
         users => (
-            "every user asks, and ",
-            format!(" by {} of {users} users", requests.asked),
+            "every user sends a request, and ",
+            format!(" by {} of {users} users", requests.active_users),
         ),
     };
-    let are_once = requests.on_record().iter().all(|it| it.ends == 1);
+    let are_once = requests.recorded().iter().all(|it| it.ends == 1);
     let is_complete = answered + failed == sent && requests.strays() == 0;
     decided(
         &summary,
-        [claim, "every request is answered or has failed, once"].concat(),
-        are_once && is_complete && requests.have_all_asked(),
+        [claim, "every request is answered or fails exactly once"].concat(),
+        are_once && is_complete && requests.are_all_users_active(),
         format!("{sent} sent{of_users}: {answered} answered, {failed} failed"),
     )
 }
 
 pub(super) fn failed_was_in_flight(trace: &Trace) -> CheckResult {
-    let claim =
-        "no request fails but those in flight on a worker that died, and those that found nobody"
-            .to_owned();
+    let claim = "only requests in flight on a failed worker, or without a worker, fail".to_owned();
     let summary = ClusterSummary::of(trace);
-    let died = summary
+    let failed_workers = summary
         .processes
         .iter()
-        .filter(|process| process.has_died());
-    let (dead, in_flight) = died.fold((0, 0), |(dead, in_flight), process| {
-        (dead + 1, in_flight + process.in_flight)
+        .filter(|process| process.has_failed());
+    let (failed, in_flight) = failed_workers.fold((0, 0), |(failed, in_flight), process| {
+        (failed + 1, in_flight + process.in_flight)
     });
     let requests = &summary.requests;
     let [lost, refused] = [LOST, REFUSED].map(|how| requests.ended_with(Some(how)));
-    if dead + lost + refused == 0 {
-        return not_exercised(claim, "nobody died: set event=kill");
+    if failed + lost + refused == 0 {
+        return not_exercised(claim, "no worker failed: set event=kill");
     }
     let was_in_flight = |request: &RequestRecord| {
         request.call.is_some_and(|(process, call)| {
             let process = &summary.processes[process];
             let exit = process.exit.map_or(usize::MAX, |(exit, _)| exit);
-            process.has_died() && call < exit && exit < request.end
+            process.has_failed() && call < exit && exit < request.end
         })
     };
-    // That is no excuse for a supervisor that goes on, and does not stop first.
-    let was_nobody_there = |request: &RequestRecord| {
-        let is_given_up = summary.given_up.is_some_and(|place| place < request.end);
+    // Refusing is valid only if the supervisor gave up or all workers were stopped.
+    let had_no_worker = |request: &RequestRecord| {
+        let has_given_up = summary
+            .given_up
+            .is_some_and(|position| position < request.end);
         let is_stopped = trace.param("restart") == "stop_then_start";
-        request.call.is_none() && (is_given_up || is_stopped && summary.is_in_reload(request.end))
+        request.call.is_none() && (has_given_up || is_stopped && summary.is_in_reload(request.end))
     };
     let is_explained = |request: &RequestRecord| match request.failure {
         Some(LOST) => was_in_flight(request),
-        Some(_) => was_nobody_there(request),
+        Some(_) => had_no_worker(request),
         None => true,
     };
     decided(
         &summary,
         claim,
-        lost <= in_flight && requests.on_record().iter().all(is_explained),
+        lost <= in_flight && requests.recorded().iter().all(is_explained),
         format!(
-            "workers that died: {dead}, with {in_flight} in flight, of which {lost} were lost; {refused} found nobody"
+            "failed workers: {failed}, with {in_flight} in flight, {lost} lost; {refused} refused"
         ),
     )
 }
 
-pub(super) fn everybody_in_turn(trace: &Trace) -> CheckResult {
+pub(super) fn balanced(trace: &Trace) -> CheckResult {
     let claim = match trace.param("balance") {
-        "least_busy" => "each request goes to the worker that has the fewest to do",
-        _ => "requests go to the workers in turn",
+        "least_busy" => "each request goes to the least busy worker",
+        _ => "workers get requests in turn",
     }
     .to_owned();
     let summary = ClusterSummary::of(trace);
     if summary.workers < 2 {
-        return not_exercised(claim, "there is no choice: set workers=3");
+        return not_exercised(claim, "there is only one worker: set workers=3");
     }
     if summary.requests.is_sample() {
-        return not_exercised(claim, "not every request is on record: set users=2000");
+        return not_exercised(claim, "not every request is recorded: set users=2000");
     }
     let calls: u64 = summary.processes.iter().map(|process| process.calls).sum();
     let shares = summary.processes.iter().filter(|process| process.calls > 0);
     let shares: Vec<_> = shares.map(|process| process.calls.to_string()).collect();
     CheckResult::Decided {
         claim,
-        holds: summary.passed_over == 0,
+        holds: summary.misrouted == 0,
         evidence: format!(
-            "{} of {calls} handed out of turn; the processes got {}",
-            summary.passed_over,
+            "{} of {calls} out of turn; per process: {}",
+            summary.misrouted,
             shares.join(", ")
         ),
     }

@@ -1,11 +1,11 @@
-//! About workers: who ends, who is replaced, who has had enough.
+//! Checks of workers: replacement, hangs, reloads and giving up.
 
 use super::{decided, not_exercised};
 use crate::{
     scenario::{
         checks::CheckResult,
         cluster::{
-            NO_SIGN_OF_LIFE, NOT_DRAINED, REFUSED, RELOAD_ABORTED, RELOADED,
+            NO_HEARTBEAT, NOT_DRAINED, REFUSED, RELOAD_ABORTED, RELOADED,
             request_log::RequestRecord,
             summary::{ClusterSummary, ProcessRecord, Reload},
         },
@@ -16,9 +16,9 @@ use crate::{
 
 pub(super) fn another_process(trace: &Trace) -> CheckResult {
     let summary = ClusterSummary::of(trace);
-    let is_new = |(place, process): (usize, &ProcessRecord)| {
+    let is_new = |(index, process): (usize, &ProcessRecord)| {
         let is_other = |other: &ProcessRecord| other.id != process.id;
-        process.id > 0 && summary.processes[..place].iter().all(is_other)
+        process.id > 0 && summary.processes[..index].iter().all(is_other)
     };
     let ids: Vec<_> = summary
         .processes
@@ -26,51 +26,51 @@ pub(super) fn another_process(trace: &Trace) -> CheckResult {
         .map(|process| process.id.to_string())
         .collect();
     CheckResult::Decided {
-        claim: "every worker is a process of its own, and no process serves twice".to_owned(),
+        claim: "every worker is a separate process, and no process id repeats".to_owned(),
         holds: summary.processes.len() >= summary.workers
             && summary.processes.iter().enumerate().all(is_new),
         evidence: format!("processes {}", ids.join(", ")),
     }
 }
 
-pub(super) fn who_ends_is_replaced(trace: &Trace) -> CheckResult {
-    let claim = "who ends unasked is replaced, until as many are ready as before".to_owned();
+pub(super) fn crash_replaced(trace: &Trace) -> CheckResult {
+    let claim = "a worker that exits unexpectedly is replaced".to_owned();
     let summary = ClusterSummary::of(trace);
     if summary.given_up.is_some() {
         return not_exercised(claim, "the supervisor gave up: set event=kill, restarts=5");
     }
-    let unasked = summary.unasked().count();
-    if unasked == 0 {
-        return not_exercised(claim, "nobody ended: set event=kill");
+    let exits = summary.unexpected_exits().count();
+    if exits == 0 {
+        return not_exercised(claim, "no worker exited: set event=kill");
     }
     let started = summary.processes.len().saturating_sub(summary.workers);
     CheckResult::Decided {
         claim,
-        holds: summary.is_whole && started >= unasked,
-        evidence: format!("{unasked} ended unasked, {started} started after the first"),
+        holds: summary.is_complete && started >= exits,
+        evidence: format!("{exits} unexpected exits, {started} replacements"),
     }
 }
 
-pub(super) fn who_hangs_is_found(trace: &Trace) -> CheckResult {
-    let claim = "a worker that hangs is killed, since it gives no sign of life".to_owned();
+pub(super) fn hang_detected(trace: &Trace) -> CheckResult {
+    let claim = "a hanging worker is killed for lack of heartbeats".to_owned();
     let summary = ClusterSummary::of(trace);
-    let hanging = summary.processes.iter().filter(|process| process.hangs);
-    let is_found = |process: &&ProcessRecord| {
-        process.ended_by(NO_SIGN_OF_LIFE) || process.ended_by(KILLED_FROM_OUTSIDE)
+    let hanging = summary.processes.iter().filter(|process| process.hung);
+    let is_killed = |process: &&ProcessRecord| {
+        process.exited_with(NO_HEARTBEAT) || process.exited_with(KILLED_FROM_OUTSIDE)
     };
-    let (found, missed): (Vec<_>, Vec<_>) = hanging.partition(is_found);
-    if found.is_empty() && missed.is_empty() {
-        return not_exercised(claim, "nobody hung: set event=hang");
+    let (killed, missed): (Vec<_>, Vec<_>) = hanging.partition(is_killed);
+    if killed.is_empty() && missed.is_empty() {
+        return not_exercised(claim, "no worker hung: set event=hang");
     }
     decided(
         &summary,
         claim,
         missed.is_empty(),
         format!(
-            "{} killed, {} still there; {} requests were lost with it",
-            found.len(),
+            "{} killed, {} missed; {} requests lost",
+            killed.len(),
             missed.len(),
-            found.iter().map(|process| process.in_flight).sum::<u64>()
+            killed.iter().map(|process| process.in_flight).sum::<u64>()
         ),
     )
 }
@@ -80,66 +80,76 @@ pub(super) fn reload(trace: &Trace) -> CheckResult {
     let is_rolling = trace.param("restart") == "rolling";
     let claim = match (is_rolling, is_bad) {
         (true, false) => {
-            "a rolling reload replaces every worker, never fewer are ready, and no request fails"
+            "a rolling reload replaces every worker at full capacity, and no request fails"
         }
         (true, true) => {
-            "a rolling reload whose first new worker dies is aborted: the old ones go on, and no request fails"
+            "a rolling reload aborts when the new worker crashes; the old ones keep serving and no request fails"
         }
         (false, _) => {
-            "who stops all workers first has none for a while, and fails what is in flight or comes then"
+            "stopping all workers first leaves none for a while, and requests fail"
         }
     }
     .to_owned();
     let summary = ClusterSummary::of(trace);
     let Some(reload) = &summary.reload else {
-        return not_exercised(claim, "nobody reloaded: set event=reload");
+        return not_exercised(claim, "there was no reload: set event=reload");
     };
-    if is_rolling && summary.processes.iter().any(|it| it.ended_by(NOT_DRAINED)) {
+    if is_rolling
+        && summary
+            .processes
+            .iter()
+            .any(|it| it.exited_with(NOT_DRAINED))
+    {
         return not_exercised(
             claim,
-            "some had not drained when their time was up: set work=25, interval=15",
+            "a worker did not drain in time: set work=25, interval=15",
         );
     }
-    let began = |process: &&ProcessRecord| process.started < reload.begin;
-    let left = summary.processes.iter().filter(began);
-    let left = left.filter(|process| is_gone_by(process, reload)).count();
-    let came = summary
+    let is_old = |process: &&ProcessRecord| process.started < reload.begin;
+    let replaced = summary.processes.iter().filter(is_old);
+    let replaced = replaced
+        .filter(|process| exited_during(process, reload))
+        .count();
+    let started = summary
         .processes
         .iter()
-        .filter(|process| !began(process))
+        .filter(|process| !is_old(process))
         .count();
-    // Somebody else may kill a worker meanwhile, and that is not the reload's.
+    // A worker may be killed from outside during the reload.
     let is_disturbed = summary.processes.iter().any(|process| {
-        let is_others = process.ended_by(KILLED_FROM_OUTSIDE) || process.ended_by(NO_SIGN_OF_LIFE);
-        is_others
+        let is_unrelated =
+            process.exited_with(KILLED_FROM_OUTSIDE) || process.exited_with(NO_HEARTBEAT);
+        is_unrelated
             && process
                 .exit
                 .is_some_and(|(exit, _)| summary.is_in_reload(exit))
     });
-    let with_reload = |it: &&RequestRecord| match (it.failure, it.call) {
+    let failed_by_reload = |it: &&RequestRecord| match (it.failure, it.call) {
         (Some(LOST), Some((process, _))) => {
             let process = &summary.processes[process];
-            !process.ended_unasked() && !process.ended_by(KILLED_FROM_OUTSIDE)
+            !process.exited_unexpectedly() && !process.exited_with(KILLED_FROM_OUTSIDE)
         }
         (Some(_), _) => summary.is_in_reload(it.end),
         (None, _) => false,
     };
     let requests = &summary.requests;
     let totals = requests.totals();
-    let mut failed = requests.on_record().iter().filter(with_reload).count() as u64;
+    let mut failed = requests.recorded().iter().filter(failed_by_reload).count() as u64;
     if requests.is_sample() && !is_disturbed {
-        // Nothing else happens.
+        // Nothing but the reload can fail a request.
         failed = totals.lost + totals.refused;
     }
     let ended = reload.end.map(|(_, how)| how);
-    let is_whole = is_disturbed || reload.fewest >= summary.workers;
+    let is_complete = is_disturbed || reload.fewest >= summary.workers;
     let holds = match (is_rolling, is_bad) {
         (true, false) => {
-            let all = left == summary.workers && came >= summary.workers;
-            is_whole && failed == 0 && (is_disturbed || all && ended == Some(RELOADED))
+            let all = replaced == summary.workers && started >= summary.workers;
+            is_complete && failed == 0 && (is_disturbed || all && ended == Some(RELOADED))
         }
         (true, true) => {
-            is_whole && failed == 0 && (is_disturbed || left == 0 && ended == Some(RELOAD_ABORTED))
+            is_complete
+                && failed == 0
+                && (is_disturbed || replaced == 0 && ended == Some(RELOAD_ABORTED))
         }
         (false, false) => reload.fewest == 0 && ended == Some(RELOADED),
         (false, true) => reload.fewest == 0 && summary.given_up.is_some(),
@@ -148,24 +158,24 @@ pub(super) fn reload(trace: &Trace) -> CheckResult {
         claim,
         holds,
         evidence: format!(
-            "{left} replaced, {came} started, at worst {} of {} ready; {failed} of {} requests failed",
+            "{replaced} replaced, {started} started, at least {} of {} ready; {failed} of {} requests failed",
             reload.fewest, summary.workers, totals.sent
         ),
     }
 }
 
-/// Whether a worker was replaced: it was gone before the reload was over.
-fn is_gone_by(process: &ProcessRecord, reload: &Reload) -> bool {
-    let over = reload.end.map_or(usize::MAX, |(end, _)| end);
+/// Returns whether a process exited during the reload.
+fn exited_during(process: &ProcessRecord, reload: &Reload) -> bool {
+    let end = reload.end.map_or(usize::MAX, |(end, _)| end);
     process
         .exit
-        .is_some_and(|(exit, _)| reload.begin < exit && exit < over)
+        .is_some_and(|(exit, _)| reload.begin < exit && exit < end)
 }
 
 pub(super) fn gives_up(trace: &Trace) -> CheckResult {
     let restarts: usize = trace.param("restarts").parse().unwrap_or(0);
     let claim = format!(
-        "after {restarts} restarts of one worker its next end is one too many: the supervisor gives up, and starts nobody"
+        "after {restarts} restarts of a worker, its next crash makes the supervisor give up and start no more"
     );
     let summary = ClusterSummary::of(trace);
     let stops_first = trace.param("restart") == "stop_then_start";
@@ -174,41 +184,42 @@ pub(super) fn gives_up(trace: &Trace) -> CheckResult {
         "bad_reload" => stops_first,
         _ => false,
     };
-    let Some(place) = summary.given_up.or(is_due.then_some(usize::MAX)) else {
-        return not_exercised(claim, "it never came to that: set event=crash_loop");
+    let Some(position) = summary.given_up.or(is_due.then_some(usize::MAX)) else {
+        return not_exercised(claim, "it did not happen: set event=crash_loop");
     };
-    let is_before = |process: &&ProcessRecord| process.exit.is_some_and(|(exit, _)| exit < place);
-    let ended: Vec<_> = summary.unasked().filter(is_before).collect();
+    let is_before =
+        |process: &&ProcessRecord| process.exit.is_some_and(|(exit, _)| exit < position);
+    let exits: Vec<_> = summary.unexpected_exits().filter(is_before).collect();
     let of_worker = |it: &&ProcessRecord| {
-        ended
+        exits
             .iter()
             .filter(|process| process.worker == it.worker)
             .count()
     };
-    // A replacement may have had another place.
-    let most = ended.iter().map(of_worker).max().unwrap_or(0);
-    let ended = ended.len();
+    // A replacement may run under another name, so this is a lower bound.
+    let most = exits.iter().map(of_worker).max().unwrap_or(0);
+    let exits = exits.len();
     let later = summary
         .requests
-        .on_record()
+        .recorded()
         .iter()
-        .filter(|it| it.begin > Some(place));
+        .filter(|it| it.begin > Some(position));
     let refused = |request: &RequestRecord| request.failure == Some(REFUSED);
     let started = summary
         .processes
         .iter()
-        .filter(|it| it.started > place)
+        .filter(|it| it.started > position)
         .count();
     decided(
         &summary,
         claim,
         summary.given_up.is_some()
             && most <= restarts + 1
-            && ended > restarts
+            && exits > restarts
             && started == 0
             && later.clone().all(refused),
         format!(
-            "{ended} ended unasked before, {started} started after; {} requests came then, and were refused",
+            "{exits} unexpected exits before, {started} starts after; {} later requests, all refused",
             later.count()
         ),
     )

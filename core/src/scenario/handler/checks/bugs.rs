@@ -1,4 +1,4 @@
-//! About bugs: who ends by them, who is wrong after them, who has had enough.
+//! Checks of bugs: restarts, wrong answers, retries and giving up.
 
 use super::{NO_BUG, Policy, not_exercised, policy};
 use crate::{
@@ -14,18 +14,17 @@ use crate::{
     trace::Trace,
 };
 
-const TURNED_DOWN: &str = "503 unavailable";
+const REJECTED: &str = "503 unavailable";
 
 pub(super) fn operational_restarts_nothing(trace: &Trace) -> CheckResult {
-    let claim = "no operational error ends a worker: only a bug or a kill does".to_owned();
+    let claim = "only a bug or a kill ends a worker, no operational error".to_owned();
     let summary = HandlerSummary::of(trace);
     let errors: usize = summary
         .processes
         .iter()
         .map(|process| process.operational)
         .sum();
-    // Whoever ended had a bug, or was killed: when the supervisor gave up, or by
-    // somebody else.
+    // Valid exits follow a bug or a kill: from outside, or by a supervisor that gave up.
     let ended = summary
         .processes
         .iter()
@@ -35,19 +34,19 @@ pub(super) fn operational_restarts_nothing(trace: &Trace) -> CheckResult {
         });
     let is_explained = |ended: &&WorkerRecord| {
         ended.bugs > 0
-            || (ended.ended_by(KILLED) && summary.given_up.is_some())
-            || ended.ended_by(KILLED_FROM_OUTSIDE)
+            || (ended.exited_with(KILLED) && summary.given_up.is_some())
+            || ended.exited_with(KILLED_FROM_OUTSIDE)
     };
     let (explained, ended): (Vec<_>, Vec<_>) = ended.partition(is_explained);
-    let without = ended.len() + summary.stillborn;
+    let without = ended.len() + summary.failed_starts;
     if errors == 0 && without == 0 {
-        return not_exercised(claim, "there were none: set operational=20");
+        return not_exercised(claim, "no operational errors: set operational=20");
     }
     CheckResult::Decided {
         claim,
         holds: without == 0,
         evidence: format!(
-            "{errors} operational errors; {} workers ended by a bug or a kill, {without} by neither",
+            "{errors} operational errors; {} workers ended by a bug or kill, {without} otherwise",
             explained.len()
         ),
     }
@@ -58,10 +57,10 @@ pub(super) fn bug_and_restart(trace: &Trace) -> CheckResult {
     let policy = policy(trace);
     let claim = match policy {
         Policy::Supervise if summary.given_up.is_some() => {
-            "every bug ends its worker, and all but those at the end are replaced"
+            "every bug ends its worker, which is replaced until the supervisor gives up"
         }
-        Policy::Supervise => "every bug ends one worker, and one takes its place",
-        Policy::Crash => "every bug ends its worker for good: nobody takes its place",
+        Policy::Supervise => "every bug ends one worker, which is replaced",
+        Policy::Crash => "every bug ends its worker, which is not replaced",
         Policy::Swallow => "no bug ends a worker",
     }
     .to_owned();
@@ -73,7 +72,8 @@ pub(super) fn bug_and_restart(trace: &Trace) -> CheckResult {
     let crashes = summary.crashes();
     let killed = summary.killed_from_outside();
     let had_one = |process: &WorkerRecord| {
-        process.bugs == usize::from(process.has_crashed()) || process.ended_by(KILLED_FROM_OUTSIDE)
+        process.bugs == usize::from(process.has_crashed())
+            || process.exited_with(KILLED_FROM_OUTSIDE)
     };
     let one_each = summary.processes.iter().all(had_one);
     let are_replaced = (0..summary.processes.len())
@@ -82,41 +82,41 @@ pub(super) fn bug_and_restart(trace: &Trace) -> CheckResult {
         claim,
         holds: match policy {
             Policy::Supervise if summary.given_up.is_some() => {
-                restarts < crashes + killed && summary.processes.iter().all(had_its_end)
+                restarts < crashes + killed && summary.processes.iter().all(ended_after_bug)
             }
             Policy::Supervise => one_each && are_replaced && restarts == crashes + killed,
             Policy::Crash => {
-                crashes > 0 && restarts == 0 && summary.processes.iter().all(died_of_it)
+                crashes > 0 && restarts == 0 && summary.processes.iter().all(crashed_only_by_bug)
             }
             Policy::Swallow => crashes == 0 && restarts == killed,
         },
-        evidence: format!("{bugs} bugs, {crashes} workers ended by one, {restarts} replaced"),
+        evidence: format!("{bugs} bugs, {crashes} crashes, {restarts} replacements"),
     }
 }
 
-/// Whoever had a bug has ended by it, or was killed as all were.
-fn had_its_end(process: &WorkerRecord) -> bool {
-    let is_killed = process.ended_by(KILLED) || process.ended_by(KILLED_FROM_OUTSIDE);
+/// Returns whether a worker with a bug crashed or was killed.
+fn ended_after_bug(process: &WorkerRecord) -> bool {
+    let is_killed = process.exited_with(KILLED) || process.exited_with(KILLED_FROM_OUTSIDE);
     process.has_crashed() || process.bugs == 0 || is_killed
 }
 
-/// Whoever had a bug is dead, and nobody else is.
-fn died_of_it(process: &WorkerRecord) -> bool {
+/// Returns whether a worker crashed exactly if it had a bug.
+fn crashed_only_by_bug(process: &WorkerRecord) -> bool {
     process.has_crashed() == (process.bugs > 0)
 }
 
 pub(super) fn another_process(trace: &Trace) -> CheckResult {
-    let claim = "who takes the place of a worker is another process".to_owned();
+    let claim = "every replacement is a new process".to_owned();
     let summary = HandlerSummary::of(trace);
     let restarts = summary.processes.len().saturating_sub(workers(trace));
     if restarts == 0 {
         return not_exercised(
             claim,
-            "nobody was replaced: set policy=supervise, bug_every=20",
+            "no worker was replaced: set policy=supervise, bug_every=20",
         );
     }
-    let is_new = |(place, process): (usize, &WorkerRecord)| {
-        summary.processes[..place]
+    let is_new = |(index, process): (usize, &WorkerRecord)| {
+        summary.processes[..index]
             .iter()
             .all(|other| other.id != process.id)
     };
@@ -136,9 +136,9 @@ pub(super) fn wrong_answers(trace: &Trace) -> CheckResult {
     let summary = HandlerSummary::of(trace);
     let is_swallowed = policy(trace) == Policy::Swallow;
     let claim = if is_swallowed {
-        "after a bug that was swallowed a worker's answers are wrong, though every request is answered"
+        "after a swallowed bug, a worker's answers are wrong"
     } else {
-        "no answer is wrong: who has had a bug begins nothing more"
+        "no answer is wrong: after a bug a worker starts no request"
     }
     .to_owned();
     if summary.bugs() == 0 {
@@ -147,10 +147,11 @@ pub(super) fn wrong_answers(trace: &Trace) -> CheckResult {
     let succeeded = |request: &&TransferRecord| request.ends > 0 && request.failure.is_none();
     let good = summary.requests.iter().filter(succeeded).count();
     let wrong = summary.requests.iter().filter(|it| it.is_wrong).count();
-    let is_due = |request: &&TransferRecord| succeeded(request) && summary.is_tainted(request);
+    let is_due =
+        |request: &&TransferRecord| succeeded(request) && summary.ran_on_corrupt_ledger(request);
     let due = summary.requests.iter().filter(is_due).count();
     if is_swallowed && due == 0 {
-        return not_exercised(claim, "none came after a bug: set requests=60");
+        return not_exercised(claim, "no request followed a bug: set requests=60");
     }
     let is_right = |request: &TransferRecord| request.is_wrong == is_due(&request);
     let available = Tally::of(trace).availability().unwrap_or(0);
@@ -163,7 +164,7 @@ pub(super) fn wrong_answers(trace: &Trace) -> CheckResult {
             wrong == 0 && due == 0
         },
         evidence: format!(
-            "{wrong} of {good} good answers are wrong; {}.{} % available",
+            "{wrong} of {good} successful answers are wrong; {}.{} % available",
             available / 10,
             available % 10
         ),
@@ -174,9 +175,9 @@ pub(super) fn retrying_a_bug(trace: &Trace) -> CheckResult {
     let summary = HandlerSummary::of(trace);
     let retries_all = trace.param("retry") == "everything";
     let claim = if retries_all {
-        "retrying a bug multiplies the load, and each attempt meets the bug again"
+        "retrying a bug multiplies load, and every attempt hits it again"
     } else {
-        "a bug is not retried"
+        "bugs are not retried"
     }
     .to_owned();
     let hit = summary.with_bug().count();
@@ -184,10 +185,10 @@ pub(super) fn retrying_a_bug(trace: &Trace) -> CheckResult {
         return not_exercised(claim, NO_BUG);
     }
     let attempts = usize::try_from(ATTEMPTS).unwrap_or(0);
-    // Unless nobody was left to try it.
+    // Fewer attempts are valid only if no worker was left.
     let was_retried = |request: &TransferRecord| {
-        let is_turned_down = request.failure == Some(TURNED_DOWN);
-        request.tries() == attempts || (is_turned_down && request.tries() < attempts)
+        let is_rejected = request.failure == Some(REJECTED);
+        request.tries() == attempts || (is_rejected && request.tries() < attempts)
     };
     let was_not = |request: &TransferRecord| request.tries() == 1 && request.retries == 0;
     let tries: usize = summary.with_bug().map(TransferRecord::tries).sum();
@@ -201,7 +202,7 @@ pub(super) fn retrying_a_bug(trace: &Trace) -> CheckResult {
             }
         }),
         evidence: format!(
-            "{hit} requests with a bug were tried {tries} times, and {} workers ended by it",
+            "{hit} requests with a bug, {tries} attempts, {} crashes",
             summary.crashes()
         ),
     }
@@ -209,23 +210,22 @@ pub(super) fn retrying_a_bug(trace: &Trace) -> CheckResult {
 
 pub(super) fn gives_up(trace: &Trace) -> CheckResult {
     let claim =
-        "when a worker ends more often than it may be replaced, the supervisor gives up and requests get a 503"
-            .to_owned();
+        "after too many restarts the supervisor gives up, and requests get a 503".to_owned();
     let summary = HandlerSummary::of(trace);
-    let Some(place) = summary.given_up else {
-        let hint = "it never came to that: set bug_every=3, restarts=3, policy=supervise";
+    let Some(position) = summary.given_up else {
+        let hint = "it did not happen: set bug_every=3, restarts=3, policy=supervise";
         return not_exercised(claim, hint);
     };
     let allowed: usize = trace.param("restarts").parse().unwrap_or(0);
-    let is_later = |request: &&TransferRecord| request.begin > place;
+    let is_later = |request: &&TransferRecord| request.begin > position;
     let later = summary.requests.iter().filter(is_later).count();
     let counts =
-        |process: &&WorkerRecord| process.has_crashed() || process.ended_by(KILLED_FROM_OUTSIDE);
+        |process: &&WorkerRecord| process.has_crashed() || process.exited_with(KILLED_FROM_OUTSIDE);
     let ended = summary.processes.iter().filter(counts);
     let ended: Vec<_> = ended.map(|process| process.worker).collect();
     let of_worker = |worker| ended.iter().filter(|it| *it == worker).count();
     let most = ended.iter().map(of_worker).max().unwrap_or(0);
-    let turned_down = |request: &TransferRecord| request.failure == Some(TURNED_DOWN);
+    let rejected = |request: &TransferRecord| request.failure == Some(REJECTED);
     let left = summary
         .processes
         .iter()
@@ -235,11 +235,11 @@ pub(super) fn gives_up(trace: &Trace) -> CheckResult {
         claim,
         holds: most == allowed + 1
             && left == 0
-            && summary.requests.iter().filter(is_later).all(turned_down),
+            && summary.requests.iter().filter(is_later).all(rejected),
         evidence: format!(
-            "{} workers ended by a bug, {allowed} replacements allowed of each; {later} requests came after, {} of all got a 503",
+            "{} crashes, {allowed} restarts allowed per worker; {later} later requests, {} of all got a 503",
             summary.crashes(),
-            summary.ended_with(TURNED_DOWN)
+            summary.ended_with(REJECTED)
         ),
     }
 }

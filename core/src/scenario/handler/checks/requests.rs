@@ -1,4 +1,4 @@
-//! About requests: answers, losses and the log.
+//! Checks of requests: answers, losses and the log.
 
 use super::{Policy, not_exercised, policy};
 use crate::{
@@ -18,10 +18,11 @@ pub(super) fn every_request_accounted(trace: &Trace) -> CheckResult {
         .filter(|it| it.ends == 1)
         .count();
     let lost = summary.lost();
-    // Who drains finishes what it has. Nobody else but the supervisor ends one.
-    let is_calm = summary.given_up.is_none() && summary.killed_from_outside() == 0;
-    let drains = policy(trace) != Policy::Crash && is_calm;
-    // Lost can be only what somebody had who is gone.
+    // A draining worker finishes its requests, so none is lost unless a worker is
+    // killed from outside or by a supervisor that gives up.
+    let has_no_kills = summary.given_up.is_none() && summary.killed_from_outside() == 0;
+    let drains = policy(trace) != Policy::Crash && has_no_kills;
+    // Only requests in flight on a worker that exited can be lost.
     let is_explained = |request: &TransferRecord| {
         let latest = request.calls.last();
         latest.is_some_and(|(process, call)| match summary.processes[*process].exit {
@@ -35,9 +36,9 @@ pub(super) fn every_request_accounted(trace: &Trace) -> CheckResult {
         .filter(|it| it.failure == Some(LOST));
     CheckResult::Decided {
         claim: if drains {
-            "every request is answered: a worker that drains finishes what it has"
+            "every request is answered: draining workers finish theirs"
         } else {
-            "every request is answered, or was lost with a worker that died"
+            "every request is answered or lost with a worker that failed"
         }
         .to_owned(),
         holds: !(drains && lost > 0)
@@ -52,7 +53,7 @@ pub(super) fn every_request_accounted(trace: &Trace) -> CheckResult {
 }
 
 pub(super) fn nothing_exposed(trace: &Trace) -> CheckResult {
-    let claim = "no answer shows internal detail".to_owned();
+    let claim = "no answer exposes internal detail".to_owned();
     let summary = HandlerSummary::of(trace);
     let is_answer = |request: &&TransferRecord| request.failure.is_some_and(|it| it != LOST);
     let answers = summary.requests.iter().filter(is_answer).count();
@@ -63,31 +64,31 @@ pub(super) fn nothing_exposed(trace: &Trace) -> CheckResult {
     CheckResult::Decided {
         claim,
         holds: exposed == 0,
-        evidence: format!("{exposed} of {answers} failures showed what the client must not see"),
+        evidence: format!("{exposed} of {answers} failures exposed internal detail"),
     }
 }
 
 pub(super) fn logged_once(trace: &Trace) -> CheckResult {
-    let claim = "every error is logged once, with its id and its code".to_owned();
+    let claim = "every error is logged once with id and code".to_owned();
     let summary = HandlerSummary::of(trace);
     let errors = summary.errors();
     if errors == 0 {
         return not_exercised(claim, NOTHING_FAILED);
     }
-    let is_well = |request: &TransferRecord| {
+    let is_correct = |request: &TransferRecord| {
         let codes = request.faults.iter().map(|fault| code_of(fault));
         request.logged.iter().copied().eq(codes)
     };
     let lines: usize = summary.requests.iter().map(|it| it.logged.len()).sum();
     CheckResult::Decided {
         claim,
-        holds: summary.requests.iter().all(is_well),
-        evidence: format!("{errors} errors, {lines} lines of the log"),
+        holds: summary.requests.iter().all(is_correct),
+        evidence: format!("{errors} errors, {lines} log lines"),
     }
 }
 
-/// The code of an error. Written down once more, so that the check does not ask
-/// whom it checks.
+/// Returns the code of an error. Repeated here so that the check does not depend on the
+/// code it checks.
 fn code_of(fault: &str) -> &'static str {
     match fault {
         "invalid amount" => "invalid_input",
