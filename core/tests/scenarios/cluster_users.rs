@@ -192,7 +192,7 @@ fn unrecorded_requests_support_no_claims() {
     let is_sample = |name| summary.is_sample(trace.id(name).unwrap());
     assert!(is_sample("Front") && is_sample("Worker 1") && !is_sample("Supervisor"));
     let p99 = figure(&trace, "Request p99");
-    assert!(p99.ends_with(" ms, of those on record"), "{p99}");
+    assert!(p99.ends_with(" ms, of those recorded"), "{p99}");
 }
 
 /// Nearly all users wait, and a worker with that many requests does not drain in
