@@ -21,7 +21,7 @@ pub(super) struct SensorWiring {
 
 impl SensorWiring {
     pub(super) fn new(context: &Context, sensor: &Arc<Sensor>) -> Self {
-        let list = ListenerList::of(context, sensor);
+        let list = RecordedListeners::of(context, sensor);
         let display = BusyListener::start(context, DISPLAY, 1);
         let logger = BusyListener::start(context, LOGGER, 2);
         let calibration = BusyListener::start(context, CALIBRATION, 3);
@@ -80,15 +80,15 @@ impl SensorWiring {
 
 /// Records changes of the emitter's listener list.
 #[derive(Clone)]
-struct ListenerList {
+struct RecordedListeners {
     trace: Recorder,
     emitter_id: NameId,
     emitter: WeakEmitter<SensorReading>,
 }
 
-impl ListenerList {
+impl RecordedListeners {
     fn of(context: &Context, sensor: &Sensor) -> Self {
-        ListenerList {
+        RecordedListeners {
             trace: context.trace.clone(),
             emitter_id: sensor.emitter_id(),
             emitter: sensor.emitter().downgrade(),
@@ -164,7 +164,7 @@ fn add_error_log(context: &Context, emitter: &Emitter<SensorReading>) -> Subscri
 
 /// The list changes that Display makes during an emit.
 struct DisplayAction {
-    list: ListenerList,
+    list: RecordedListeners,
     removes: bool,
     adds: bool,
     logger: Arc<Mutex<Option<Subscription>>>,
@@ -174,7 +174,7 @@ struct DisplayAction {
 }
 
 impl DisplayAction {
-    fn of(context: &Context, list: &ListenerList, late_listener: BusyListener) -> Self {
+    fn of(context: &Context, list: &RecordedListeners, late_listener: BusyListener) -> Self {
         let action = context.params.choice("change");
         DisplayAction {
             list: list.clone(),
