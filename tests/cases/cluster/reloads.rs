@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use load::cluster::runs;
+use load::cluster::is_running;
 use nix::sys::signal::Signal;
 
 use crate::support::{
@@ -33,7 +33,7 @@ fn reloads_fail_no_request() {
     let present = wait_for_workers(&cluster, 2);
     assert!(first.iter().all(|worker| !present.contains(worker)));
     assert!(are_gone(&first, Duration::from_secs(5)));
-    assert!(present.iter().all(|worker| runs(*worker)));
+    assert!(present.iter().all(|worker| is_running(*worker)));
 }
 
 #[test]
