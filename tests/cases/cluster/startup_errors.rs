@@ -39,7 +39,7 @@ fn port_in_use() {
     let addr = taken.local_addr().unwrap().to_string();
     let done = cluster(native::command(), &["--addr", &addr]).unwrap();
     let code = done.status.code();
-    assert_refused(&done, code.unwrap_or(0), &[&addr, "taken"]);
+    assert_refused(&done, code.unwrap_or(0), &[&addr, "already in use"]);
     assert!(code.is_some_and(|code| code > 0));
 }
 
