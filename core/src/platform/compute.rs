@@ -99,8 +99,8 @@ impl Threads {
         let executor = compute.start(threads.max(1));
         let limits = (executor.threads(), queue_capacity);
         let executes = Arc::clone(&executor);
-        let start = move |accepted, place: RunPermit<AcceptedJob>| {
-            executes.execute(QueuedJob::new(accepted, place));
+        let start = move |accepted, permit: RunPermit<AcceptedJob>| {
+            executes.execute(QueuedJob::new(accepted, permit));
         };
         let admission = AdmissionQueue::new(limits, RETRY_AFTER, start);
         Threads {

@@ -139,7 +139,7 @@ async fn run(context: Context) {
         serve(number, number.checked_rem(every) == Some(0), due);
         if number == requests.div_ceil(2) {
             match params.choice("inject") {
-                "hog" => hog(&context),
+                "hog" => run_overlooked_job(&context),
                 "burst" => (1..=BURST).for_each(|more| serve(requests + more, true, due)),
                 _ => {}
             }
@@ -152,7 +152,7 @@ async fn run(context: Context) {
 }
 
 /// Runs the overlooked job on the loop.
-fn hog(context: &Context) {
+fn run_overlooked_job(context: &Context) {
     let job = Job::costing(scaling::kind(&context.params), HOG);
     let _result = context.platform.run_on_loop(job, &context.trace, 0);
 }

@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn table_compares_threads_with_the_loop() {
         let text = table(&simulated("threads"));
-        assert!(text.contains("4 threads    3.99 times as quick"), "{text}");
+        assert!(text.contains("4 threads    3.99 times as fast"), "{text}");
         let report = json(&simulated("threads"));
         assert!(report["On the loop"].as_str().unwrap().ends_with(" ms"));
     }

@@ -25,12 +25,12 @@ pub(crate) struct AcceptedJob {
 #[must_use = "dropping a job loses it"]
 pub struct QueuedJob {
     accepted: AcceptedJob,
-    place: RunPermit<AcceptedJob>,
+    permit: RunPermit<AcceptedJob>,
 }
 
 impl QueuedJob {
-    pub(super) fn new(accepted: AcceptedJob, place: RunPermit<AcceptedJob>) -> Self {
-        QueuedJob { accepted, place }
+    pub(super) fn new(accepted: AcceptedJob, permit: RunPermit<AcceptedJob>) -> Self {
+        QueuedJob { accepted, permit }
     }
 
     /// Runs this job and then the waiting ones on the current thread. `thread` is
@@ -53,9 +53,9 @@ impl QueuedJob {
 
     /// Begins the job. The caller decides how long it takes.
     pub(crate) fn begin(self, thread: u32) -> JobStart {
-        let QueuedJob { accepted, place } = self;
+        let QueuedJob { accepted, permit } = self;
         if accepted.cancellation.is_cancelled() {
-            return JobStart::Cancelled(next(place, WorkOutcome::Cancelled, None));
+            return JobStart::Cancelled(next(permit, WorkOutcome::Cancelled, None));
         }
         let trace = accepted.trace.on_thread(thread);
         let name = name_of(thread, &trace);
@@ -63,7 +63,7 @@ impl QueuedJob {
             span: trace.begin(RecordKind::Compute, name, accepted.number),
             started_at: accepted.clock.now(),
             accepted,
-            place,
+            permit,
         })
     }
 }
@@ -88,7 +88,7 @@ pub(crate) struct RunningJob {
     span: Span,
     started_at: Duration,
     accepted: AcceptedJob,
-    place: RunPermit<AcceptedJob>,
+    permit: RunPermit<AcceptedJob>,
 }
 
 impl RunningJob {
@@ -112,12 +112,12 @@ impl RunningJob {
         let took = self.accepted.clock.now().saturating_sub(self.started_at);
         let Some(result) = result else {
             self.span.fail("cancelled");
-            return next(self.place, WorkOutcome::Cancelled, None);
+            return next(self.permit, WorkOutcome::Cancelled, None);
         };
-        // Recorded before the place is released, so that a trace never shows more
+        // Recorded before the permit is released, so that a trace never shows more
         // running jobs than threads.
         self.span.succeed();
-        let next = next(self.place, WorkOutcome::Done, Some(took));
+        let next = next(self.permit, WorkOutcome::Done, Some(took));
         // Fails if the ticket was just dropped.
         let _ = self.accepted.sender.send(Ok(result));
         next
@@ -125,10 +125,10 @@ impl RunningJob {
 }
 
 fn next(
-    mut place: RunPermit<AcceptedJob>,
+    mut permit: RunPermit<AcceptedJob>,
     ended: WorkOutcome,
     took: Option<Duration>,
 ) -> Option<QueuedJob> {
-    let accepted = place.next(ended, took)?;
-    Some(QueuedJob { accepted, place })
+    let accepted = permit.next(ended, took)?;
+    Some(QueuedJob { accepted, permit })
 }

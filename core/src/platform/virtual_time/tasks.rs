@@ -21,7 +21,7 @@ pub(super) struct TaskId {
     number: u64,
 }
 
-pub(super) struct Task {
+pub(super) struct SpawnedTask {
     /// `None` while the task runs.
     future: Option<LocalBoxFuture<'static, ()>>,
     waker: Arc<TaskWaker>,
@@ -30,7 +30,7 @@ pub(super) struct Task {
 /// The unfinished tasks.
 #[derive(Default)]
 pub(super) struct Tasks {
-    pub(super) unfinished: RefCell<Slab<Task>>,
+    pub(super) unfinished: RefCell<Slab<SpawnedTask>>,
     next: Cell<u64>,
 }
 
@@ -47,7 +47,7 @@ impl Tasks {
             queued: AtomicBool::new(false),
             shared: Arc::clone(shared),
         });
-        entry.insert(Task {
+        entry.insert(SpawnedTask {
             future: Some(task),
             waker: Arc::clone(&waker),
         });

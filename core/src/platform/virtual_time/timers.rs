@@ -17,13 +17,13 @@ use std::{
 /// The state shared with timers and wakers, which must be `Send`.
 #[derive(Default)]
 pub(super) struct Shared {
-    state: Mutex<State>,
+    state: Mutex<ClockState>,
     #[cfg(feature = "compute")]
     pub(super) threads: SharedCores,
 }
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct ClockState {
     pub(super) now: Duration,
     pub(super) ready: VecDeque<TaskId>,
     /// Timers by deadline, then by the order they were set. Most are added or
@@ -35,7 +35,7 @@ pub(super) struct State {
 
 pub(super) type TimerKey = (Duration, u64);
 
-impl State {
+impl ClockState {
     /// Returns the time of the next step, or `None` if there is none.
     #[cfg(feature = "processes")]
     pub(super) fn next_at(&self) -> Option<Duration> {
@@ -87,7 +87,7 @@ impl Shared {
         self.state().now = until;
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, ClockState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -47,7 +47,7 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
         .processes
         .iter()
         .map(|process| number(process.calls));
-    let at = |position: usize| trace.events.get(position).map(|event| event.at);
+    let at = |index: usize| trace.events.get(index).map(|event| event.at);
     let reload = summary.reload.as_ref().and_then(|reload| {
         let (end, _) = reload.end?;
         Some(at(end)?.saturating_sub(at(reload.begin)?))

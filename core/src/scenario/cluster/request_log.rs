@@ -23,15 +23,15 @@ pub(super) struct RequestLog<'a> {
     pub(super) counters: Counters,
 }
 
-/// The outcome of a request. Positions are indexes into the trace.
+/// The outcome of a request. Indexes refer to the events of the trace.
 #[derive(Clone, Default)]
 pub(super) struct RequestRecord<'a> {
-    /// The position of its arrival.
+    /// The index of its arrival.
     pub(super) begin: Option<usize>,
-    /// The process it was sent to, and the position of that record.
+    /// The process it was sent to, and the index of that record.
     pub(super) call: Option<(usize, usize)>,
     pub(super) ends: usize,
-    /// The position of its last end.
+    /// The index of its last end.
     pub(super) end: usize,
     pub(super) failure: Option<&'a str>,
 }
@@ -100,7 +100,7 @@ impl<'a> RequestLog<'a> {
     }
 
     /// Adds the arrival of a request, given its own or its user's number.
-    pub(super) fn begin(&mut self, number: u64, position: usize) {
+    pub(super) fn begin(&mut self, number: u64, index: usize) {
         let next = self.all.len();
         if self.users > 0
             && let Some(latest) = self.latest(number)
@@ -108,7 +108,7 @@ impl<'a> RequestLog<'a> {
             *latest = next;
             self.all.push(RequestRecord::default());
         }
-        self.numbered(number).begin = Some(position);
+        self.numbered(number).begin = Some(index);
     }
 
     /// Returns the request of this number, or the latest request of this user.

@@ -9,20 +9,20 @@ use crate::{
     trace::{Event, NameId, Phase, RecordKind, Trace},
 };
 
-/// The workers and requests of a run, collected in one pass over the trace. Positions
-/// are indexes into the trace.
+/// The workers and requests of a run, collected in one pass over the trace. Indexes refer
+/// to the events of the trace.
 #[derive(Default)]
 pub(super) struct ClusterSummary<'a> {
     pub(super) requests: RequestLog<'a>,
     /// All processes, including those that failed to start.
     pub(super) processes: Vec<ProcessRecord<'a>>,
     pub(super) workers: usize,
-    /// The position at which the supervisor gave up.
+    /// The index at which the supervisor gave up.
     pub(super) given_up: Option<usize>,
     pub(super) reload: Option<Reload<'a>>,
-    /// Requests that went to another worker than the balancing calls for.
+    /// Requests sent to another worker than the one due by the load balancing.
     pub(super) misrouted: usize,
-    /// Whether all workers were ready again after the last unexpected exit.
+    /// `true` if all workers became ready again after the last unexpected exit.
     pub(super) is_complete: bool,
     least_busy: bool,
 }
@@ -33,13 +33,13 @@ pub(super) struct ProcessRecord<'a> {
     pub(super) id: u64,
     pub(super) started: usize,
     is_ready: bool,
-    /// It was asked to exit, or it failed as the replacement of a reload, which was
-    /// aborted for that reason.
-    was_expected: bool,
+    /// The supervisor drained it, or it failed as a reload's replacement and so aborted
+    /// the reload.
+    is_exit_expected: bool,
     pub(super) hung: bool,
-    /// The position of its exit, and the cause unless it exited normally.
+    /// The index of its exit, and the cause unless it exited normally.
     pub(super) exit: Option<(usize, Option<&'a str>)>,
-    /// Requests started by earlier processes at the same worker name.
+    /// Requests started by earlier processes under the same worker name.
     earlier: u64,
     /// Requests sent to it, or started by it if not all are recorded.
     pub(super) calls: u64,
@@ -51,7 +51,7 @@ pub(super) struct ProcessRecord<'a> {
 /// A reload, complete or not.
 pub(super) struct Reload<'a> {
     pub(super) begin: usize,
-    /// The position of its end, and the outcome.
+    /// The index of its end, and the outcome.
     pub(super) end: Option<(usize, &'a str)>,
     /// The lowest number of ready workers during the reload.
     pub(super) fewest: usize,
@@ -66,8 +66,8 @@ impl<'a> ClusterSummary<'a> {
             least_busy: trace.param("balance") == "least_busy",
             ..ClusterSummary::default()
         };
-        for (position, event) in trace.events.iter().enumerate() {
-            summary.add(trace, position, event);
+        for (index, event) in trace.events.iter().enumerate() {
+            summary.add(trace, index, event);
             let ready = summary.ready();
             summary.is_complete |= ready >= summary.workers;
             if let Some(reload) = &mut summary.reload
@@ -86,11 +86,11 @@ impl<'a> ClusterSummary<'a> {
             .filter(|process| process.exited_unexpectedly())
     }
 
-    /// Returns whether a position lies within the reload.
-    pub(super) fn is_in_reload(&self, position: usize) -> bool {
+    /// Returns whether a index lies within the reload.
+    pub(super) fn is_in_reload(&self, index: usize) -> bool {
         self.reload.as_ref().is_some_and(|reload| {
-            let is_over = reload.end.is_some_and(|(end, _)| end < position);
-            reload.begin < position && !is_over
+            let is_over = reload.end.is_some_and(|(end, _)| end < index);
+            reload.begin < index && !is_over
         })
     }
 
@@ -101,7 +101,7 @@ impl<'a> ClusterSummary<'a> {
             .count()
     }
 
-    fn add(&mut self, trace: &'a Trace, position: usize, event: &Event) {
+    fn add(&mut self, trace: &'a Trace, index: usize, event: &Event) {
         let cause = event.failure.map(|cause| trace.name(cause));
         let is_supervisor = trace.name(event.source) == SUPERVISOR;
         if trace.name(event.source) == FRONT {
@@ -115,9 +115,9 @@ impl<'a> ClusterSummary<'a> {
         match event.kind {
             RecordKind::Switch => {
                 let state = event.target.map_or("", |state| trace.name(state));
-                self.switch(position, event, state);
+                self.switch(index, event, state);
             }
-            RecordKind::Exit if is_supervisor => self.given_up = Some(position),
+            RecordKind::Exit if is_supervisor => self.given_up = Some(index),
             RecordKind::Start | RecordKind::Exit => {
                 let Some(process) = self.current(event.source) else {
                     return;
@@ -125,25 +125,25 @@ impl<'a> ClusterSummary<'a> {
                 let process = &mut self.processes[process];
                 process.is_ready = event.kind == RecordKind::Start;
                 if event.kind == RecordKind::Exit {
-                    process.exit = Some((position, cause));
+                    process.exit = Some((index, cause));
                     self.is_complete &= !process.exited_unexpectedly();
                 }
             }
-            RecordKind::Call => self.call(position, event),
+            RecordKind::Call => self.call(index, event),
             RecordKind::Result => self.requests.active_users = event.subject,
-            RecordKind::Request => self.request(position, event, cause),
+            RecordKind::Request => self.request(index, event, cause),
             _ => {}
         }
     }
 
-    fn switch(&mut self, position: usize, event: &Event, state: &'a str) {
+    fn switch(&mut self, index: usize, event: &Event, state: &'a str) {
         if state == STARTING {
             self.processes.push(ProcessRecord {
                 worker: event.source,
                 id: event.subject,
-                started: position,
+                started: index,
                 is_ready: false,
-                was_expected: false,
+                is_exit_expected: false,
                 hung: false,
                 exit: None,
                 earlier: event.counters.started,
@@ -157,34 +157,34 @@ impl<'a> ClusterSummary<'a> {
         match (state, self.current(event.source)) {
             (RELOADING, _) => {
                 self.reload = Some(Reload {
-                    begin: position,
+                    begin: index,
                     end: None,
                     fewest: ready,
                 });
             }
             (RELOADED | RELOAD_ABORTED, _) => {
-                let just_now = position.checked_sub(1);
-                let is_it =
-                    |process: &&mut ProcessRecord| process.exit.map(|(exit, _)| exit) == just_now;
+                let previous = index.checked_sub(1);
+                let just_exited =
+                    |process: &&mut ProcessRecord| process.exit.map(|(exit, _)| exit) == previous;
                 if state == RELOAD_ABORTED
-                    && let Some(process) = self.processes.iter_mut().find(is_it)
+                    && let Some(process) = self.processes.iter_mut().find(just_exited)
                 {
-                    process.was_expected = true;
+                    process.is_exit_expected = true;
                 }
                 if let Some(reload) = &mut self.reload {
-                    reload.end = reload.end.or(Some((position, state)));
+                    reload.end = reload.end.or(Some((index, state)));
                 }
             }
             (HANGING, Some(process)) => self.processes[process].hung = true,
             (DRAINING | KILLED, Some(process)) => {
                 self.processes[process].is_ready = false;
-                self.processes[process].was_expected |= state == DRAINING;
+                self.processes[process].is_exit_expected |= state == DRAINING;
             }
             _ => {}
         }
     }
 
-    fn call(&mut self, position: usize, event: &Event) {
+    fn call(&mut self, index: usize, event: &Event) {
         let Some(chosen) = event.target.and_then(|worker| self.current(worker)) else {
             return;
         };
@@ -204,17 +204,17 @@ impl<'a> ClusterSummary<'a> {
         let process = &mut self.processes[chosen];
         process.calls += 1;
         process.in_flight += 1;
-        process.last_call = position;
-        self.requests.numbered(event.subject).call = Some((chosen, position));
+        process.last_call = index;
+        self.requests.numbered(event.subject).call = Some((chosen, index));
     }
 
-    fn request(&mut self, position: usize, event: &Event, cause: Option<&'a str>) {
+    fn request(&mut self, index: usize, event: &Event, cause: Option<&'a str>) {
         if event.phase == Phase::Begin {
-            return self.requests.begin(event.subject, position);
+            return self.requests.begin(event.subject, index);
         }
         let request = self.requests.numbered(event.subject);
         request.ends += 1;
-        request.end = position;
+        request.end = index;
         request.failure = cause;
         if let Some((process, _)) = request.call
             && self.processes[process].exit.is_none()
@@ -246,8 +246,8 @@ impl ProcessRecord<'_> {
 
     /// Returns whether the supervisor counts its exit as unexpected.
     pub(super) fn exited_unexpectedly(&self) -> bool {
-        let was_expected =
-            self.was_expected || self.exited_with(STOPPED) || self.exited_with(NOT_DRAINED);
-        self.exit.is_some() && !was_expected
+        let is_exit_expected =
+            self.is_exit_expected || self.exited_with(STOPPED) || self.exited_with(NOT_DRAINED);
+        self.exit.is_some() && !is_exit_expected
     }
 }

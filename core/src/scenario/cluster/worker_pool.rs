@@ -28,12 +28,11 @@ pub(super) struct WorkerPool {
     id: NameId,
     workers: Workers,
     balance: Balance,
-    /// Whether workers started from now on crash on start.
+    /// Set once new workers crash on start.
     is_broken: bool,
-    /// All workers are stopping. New ones start when the last has exited.
+    /// Set while all workers stop. New ones start when the last has exited.
     is_down: bool,
-    /// All workers were stopped and are starting again. The reload completes when they
-    /// are ready.
+    /// Set while all workers start again. The reload completes when they are ready.
     is_coming_up: bool,
     hanging: Option<WorkerId>,
 }

@@ -54,17 +54,17 @@ const NO_BUG: &str = "no request hit the bug: set bug_every=20";
 
 /// The policy for a bug in a worker.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Policy {
+enum BugPolicy {
     Supervise,
     Crash,
     Swallow,
 }
 
-fn policy(trace: &Trace) -> Policy {
+fn policy(trace: &Trace) -> BugPolicy {
     match trace.param("policy") {
-        "crash" => Policy::Crash,
-        "swallow" => Policy::Swallow,
-        _ => Policy::Supervise,
+        "crash" => BugPolicy::Crash,
+        "swallow" => BugPolicy::Swallow,
+        _ => BugPolicy::Supervise,
     }
 }
 

@@ -29,13 +29,13 @@ pub(super) struct Gateway {
     handler: Handler,
     retries_all: bool,
     arrivals: Arrivals,
-    /// The unresponse requests.
+    /// The unanswered requests.
     open: Vec<OpenTransfer>,
     /// The numbers of the open requests that wait for a worker.
     waiting: Vec<u64>,
 }
 
-/// An unresponse request.
+/// An unanswered request.
 struct OpenTransfer {
     transfer: TransferRequest,
     request: Span,

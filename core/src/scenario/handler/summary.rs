@@ -9,8 +9,8 @@ use crate::{
     trace::{Event, NameId, Phase, RecordKind, Trace},
 };
 
-/// The workers and requests of a run, collected in one pass over the trace. Positions
-/// are indexes into the trace.
+/// The workers and requests of a run, collected in one pass over the trace. Indexes refer
+/// to the events of the trace.
 #[derive(Default)]
 pub(super) struct HandlerSummary<'a> {
     /// By number from 1. The first entry collects records that belong to no request.
@@ -19,14 +19,14 @@ pub(super) struct HandlerSummary<'a> {
     pub(super) processes: Vec<WorkerRecord<'a>>,
     /// Processes that exited before they were ready, other than by a kill.
     pub(super) failed_starts: usize,
-    /// The position at which the supervisor gave up.
+    /// The index at which the supervisor gave up.
     pub(super) given_up: Option<usize>,
 }
 
 /// The history of a request.
 #[derive(Clone, Default)]
 pub(super) struct TransferRecord<'a> {
-    /// The position of its arrival.
+    /// The index of its arrival.
     pub(super) begin: usize,
     /// The processes it was sent to, with the positions of those records.
     pub(super) calls: Vec<(usize, usize)>,
@@ -50,10 +50,10 @@ pub(super) struct WorkerRecord<'a> {
     /// Requests that hit the bug, and requests with other errors.
     pub(super) bugs: usize,
     pub(super) operational: usize,
-    /// The position of the first request that hit the bug. Later requests used a corrupt
+    /// The index of the first request that hit the bug. Later requests used a corrupt
     /// ledger.
     pub(super) corrupt_since: Option<usize>,
-    /// The position of its exit, and the cause unless it exited normally.
+    /// The index of its exit, and the cause unless it exited normally.
     pub(super) exit: Option<(usize, Option<&'a str>)>,
 }
 
@@ -64,8 +64,8 @@ impl<'a> HandlerSummary<'a> {
             requests: vec![TransferRecord::default(); requests + 1],
             ..HandlerSummary::default()
         };
-        for (position, event) in trace.events.iter().enumerate() {
-            summary.add(trace, position, event);
+        for (index, event) in trace.events.iter().enumerate() {
+            summary.add(trace, index, event);
         }
         summary
     }
@@ -95,10 +95,10 @@ impl<'a> HandlerSummary<'a> {
     /// Returns whether the request ran on a corrupt ledger.
     pub(super) fn ran_on_corrupt_ledger(&self, request: &TransferRecord) -> bool {
         let last = request.calls.last();
-        last.is_some_and(|(process, position)| {
+        last.is_some_and(|(process, index)| {
             let process = self.processes.get(*process);
             let corrupt_since = process.and_then(|process| process.corrupt_since);
-            corrupt_since.is_some_and(|since| since < *position)
+            corrupt_since.is_some_and(|since| since < *index)
         })
     }
 
@@ -124,7 +124,7 @@ impl<'a> HandlerSummary<'a> {
             .any(|it| it.worker == worker)
     }
 
-    fn add(&mut self, trace: &'a Trace, position: usize, event: &Event) {
+    fn add(&mut self, trace: &'a Trace, index: usize, event: &Event) {
         let cause = event.failure.map(|cause| trace.name(cause));
         match event.kind {
             RecordKind::Start if event.subject > 0 => self.processes.push(WorkerRecord {
@@ -136,17 +136,17 @@ impl<'a> HandlerSummary<'a> {
                 exit: None,
             }),
             RecordKind::Exit if trace.name(event.source) == SUPERVISOR => {
-                self.given_up = Some(position)
+                self.given_up = Some(index)
             }
             RecordKind::Exit => match self.current(event.source) {
-                Some(process) => self.processes[process].exit = Some((position, cause)),
+                Some(process) => self.processes[process].exit = Some((index, cause)),
                 None => self.failed_starts += usize::from(cause != Some(KILLED)),
             },
-            _ => self.add_to_request(trace, position, event),
+            _ => self.add_to_request(trace, index, event),
         }
     }
 
-    fn add_to_request(&mut self, trace: &'a Trace, position: usize, event: &Event) {
+    fn add_to_request(&mut self, trace: &'a Trace, index: usize, event: &Event) {
         let cause = event.failure.map(|cause| trace.name(cause));
         let process = self.current(event.target.unwrap_or(event.source));
         let number = usize::try_from(event.subject).unwrap_or(0);
@@ -157,20 +157,20 @@ impl<'a> HandlerSummary<'a> {
         };
         let request = &mut self.requests[number];
         match (event.kind, event.phase) {
-            (RecordKind::Request, Phase::Begin) => request.begin = position,
+            (RecordKind::Request, Phase::Begin) => request.begin = index,
             (RecordKind::Request, _) => {
                 request.ends += 1;
                 request.failure = cause;
             }
             (RecordKind::Call, _) => request
                 .calls
-                .extend(process.map(|process| (process, position))),
+                .extend(process.map(|process| (process, index))),
             (RecordKind::Handle, Phase::End) => match cause {
                 None | Some(LOST) => {}
                 Some(HANDED_BACK) => request.handed_back += 1,
                 Some(fault) => {
                     request.faults.push(fault);
-                    let call = request.calls.last().map(|(_, position)| *position);
+                    let call = request.calls.last().map(|(_, index)| *index);
                     if let Some(process) = process {
                         self.processes[process].fail(fault, call);
                     }

@@ -1,4 +1,4 @@
-//! The figures of an error scenario's run.
+//! The outcomes and figures of an error scenario's run.
 
 use super::HANDED_BACK;
 use crate::scenario::{
@@ -52,7 +52,7 @@ pub struct Tally {
     pub crashes: u64,
     /// Processes that replaced one that had exited.
     pub restarts: u64,
-    /// Whether the supervisor gave up, so that no more workers are replaced.
+    /// `true` once the supervisor gave up, so that no more workers are replaced.
     pub has_given_up: bool,
     /// The longest time from an exit until the replacement was ready.
     pub longest_restart: Duration,
@@ -81,9 +81,9 @@ impl Tally {
             (RecordKind::Request, Phase::Begin) => self.requests += 1,
             (RecordKind::Request, Phase::End) => self.end(cause),
             (RecordKind::Handle, Phase::End) => {
-                let is_begun = cause != Some(HANDED_BACK);
-                let is_error = is_begun && cause.is_some_and(|cause| cause != LOST);
-                self.attempts += u64::from(is_begun);
+                let is_attempt = cause != Some(HANDED_BACK);
+                let is_error = is_attempt && cause.is_some_and(|cause| cause != LOST);
+                self.attempts += u64::from(is_attempt);
                 self.errors += u64::from(is_error);
             }
             (RecordKind::Wrong, _) => self.wrong += 1,

@@ -22,7 +22,7 @@ use std::time::Duration;
 /// let trace = scenario::find("threads")?.experiment().simulate();
 /// let figures = scaling_figures(&trace);
 /// assert_eq!(figures[4].0, "4 threads");
-/// assert!(figures[4].1.starts_with("3.99 times as quick"), "{figures:?}");
+/// assert!(figures[4].1.starts_with("3.99 times as fast"), "{figures:?}");
 /// # Ok::<(), scenario::InputError>(())
 /// ```
 #[must_use]
@@ -96,7 +96,7 @@ fn speed_up(rounds: &[Round<'_>]) -> Vec<(String, String)> {
         let took = milliseconds(round.took);
         let text = match round.subject {
             0 => took,
-            _ => [&times(base, round.took), " times as quick, ", &took].concat(),
+            _ => [&times(base, round.took), " times as fast, ", &took].concat(),
         };
         (round.name.to_owned(), text)
     };

@@ -127,7 +127,7 @@ fn retries_by_class(trace: &Trace) -> CheckResult {
                 summary.failed().all(all_attempts)
             },
         evidence: format!(
-            "{retries} retries of {} errors, {pointless} pointless or unsafe{}",
+            "{retries} retries of {} errors, {pointless} useless or unsafe{}",
             summary.errors(),
             if is_classified {
                 format!(

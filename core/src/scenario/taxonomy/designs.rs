@@ -2,7 +2,7 @@
 
 use super::{
     API, CATCH_ALL,
-    service::{Payment, Service},
+    service::{Payment, PaymentService},
 };
 use crate::{
     error::{AppError, Decision, Handler, Incident, RetryBudget, RetryPolicy},
@@ -25,7 +25,7 @@ pub(super) struct Api {
     id: NameId,
     trace: Recorder,
     platform: Platform,
-    service: Service,
+    service: PaymentService,
     attempts: u32,
     design: Design,
 }
@@ -42,7 +42,7 @@ impl Api {
         let trace = context.trace.clone();
         let id = trace.name(API);
         trace.instant(RecordKind::Start, id, 0);
-        let service = Service::start(context);
+        let service = PaymentService::start(context);
         let attempts = u32::try_from(context.params.integer("attempts")).unwrap_or(1);
         let design = if context.params.choice("design") == "classified" {
             Design::Classified(Box::new(handler(context, attempts)))
@@ -61,7 +61,7 @@ impl Api {
         }
     }
 
-    pub(super) fn service(&self) -> &Service {
+    pub(super) fn service(&self) -> &PaymentService {
         &self.service
     }
 

@@ -19,7 +19,7 @@ pub(super) const ALL: &[Param] = &[
     Param::integer(
         "latency",
         "Bank latency",
-        "Duration of a call, ±20 %. Timeouts take three times as long.",
+        "Duration of a call, ±20 %. Calls time out after three times as long.",
         (Ms, 0, 1_000, 20),
     ),
     Param::integer(

@@ -72,14 +72,14 @@ fn draw_fault(params: &Values, draws: &mut Random) -> Option<Fault> {
 }
 
 /// The service that both designs share.
-pub(super) struct Service {
+pub(super) struct PaymentService {
     trace: Recorder,
     bank: Bank,
     get: NameId,
     create: NameId,
 }
 
-impl Service {
+impl PaymentService {
     pub(super) fn start(context: &Context) -> Self {
         let trace = context.trace.clone();
         let [get, create] = [GET, CREATE].map(|operation| {
@@ -88,7 +88,7 @@ impl Service {
             id
         });
         let bank = Bank::open(context);
-        Service {
+        PaymentService {
             trace,
             bank,
             get,

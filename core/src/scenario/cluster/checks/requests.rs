@@ -65,9 +65,7 @@ pub(super) fn failed_was_in_flight(trace: &Trace) -> CheckResult {
     };
     // Refusing is valid only if the supervisor gave up or all workers were stopped.
     let had_no_worker = |request: &RequestRecord| {
-        let has_given_up = summary
-            .given_up
-            .is_some_and(|position| position < request.end);
+        let has_given_up = summary.given_up.is_some_and(|index| index < request.end);
         let is_stopped = trace.param("restart") == "stop_then_start";
         request.call.is_none() && (has_given_up || is_stopped && summary.is_in_reload(request.end))
     };

@@ -184,11 +184,10 @@ pub(super) fn gives_up(trace: &Trace) -> CheckResult {
         "bad_reload" => stops_first,
         _ => false,
     };
-    let Some(position) = summary.given_up.or(is_due.then_some(usize::MAX)) else {
+    let Some(index) = summary.given_up.or(is_due.then_some(usize::MAX)) else {
         return not_exercised(claim, "it did not happen: set event=crash_loop");
     };
-    let is_before =
-        |process: &&ProcessRecord| process.exit.is_some_and(|(exit, _)| exit < position);
+    let is_before = |process: &&ProcessRecord| process.exit.is_some_and(|(exit, _)| exit < index);
     let exits: Vec<_> = summary.unexpected_exits().filter(is_before).collect();
     let of_worker = |it: &&ProcessRecord| {
         exits
@@ -203,12 +202,12 @@ pub(super) fn gives_up(trace: &Trace) -> CheckResult {
         .requests
         .recorded()
         .iter()
-        .filter(|it| it.begin > Some(position));
+        .filter(|it| it.begin > Some(index));
     let refused = |request: &RequestRecord| request.failure == Some(REFUSED);
     let started = summary
         .processes
         .iter()
-        .filter(|it| it.started > position)
+        .filter(|it| it.started > index)
         .count();
     decided(
         &summary,

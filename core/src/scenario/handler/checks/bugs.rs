@@ -1,6 +1,6 @@
 //! Checks of bugs: restarts, wrong answers, retries and giving up.
 
-use super::{NO_BUG, Policy, not_exercised, policy};
+use super::{BugPolicy, NO_BUG, not_exercised, policy};
 use crate::{
     scenario::{
         checks::CheckResult,
@@ -17,7 +17,7 @@ use crate::{
 const REJECTED: &str = "503 unavailable";
 
 pub(super) fn operational_restarts_nothing(trace: &Trace) -> CheckResult {
-    let claim = "only a bug or a kill ends a worker, no operational error".to_owned();
+    let claim = "only bugs and kills end a worker, not operational errors".to_owned();
     let summary = HandlerSummary::of(trace);
     let errors: usize = summary
         .processes
@@ -56,12 +56,12 @@ pub(super) fn bug_and_restart(trace: &Trace) -> CheckResult {
     let summary = HandlerSummary::of(trace);
     let policy = policy(trace);
     let claim = match policy {
-        Policy::Supervise if summary.given_up.is_some() => {
+        BugPolicy::Supervise if summary.given_up.is_some() => {
             "every bug ends its worker, which is replaced until the supervisor gives up"
         }
-        Policy::Supervise => "every bug ends one worker, which is replaced",
-        Policy::Crash => "every bug ends its worker, which is not replaced",
-        Policy::Swallow => "no bug ends a worker",
+        BugPolicy::Supervise => "every bug ends one worker, which is replaced",
+        BugPolicy::Crash => "every bug ends its worker, which is not replaced",
+        BugPolicy::Swallow => "no bug ends a worker",
     }
     .to_owned();
     let bugs = summary.bugs();
@@ -81,14 +81,14 @@ pub(super) fn bug_and_restart(trace: &Trace) -> CheckResult {
     CheckResult::Decided {
         claim,
         holds: match policy {
-            Policy::Supervise if summary.given_up.is_some() => {
+            BugPolicy::Supervise if summary.given_up.is_some() => {
                 restarts < crashes + killed && summary.processes.iter().all(ended_after_bug)
             }
-            Policy::Supervise => one_each && are_replaced && restarts == crashes + killed,
-            Policy::Crash => {
+            BugPolicy::Supervise => one_each && are_replaced && restarts == crashes + killed,
+            BugPolicy::Crash => {
                 crashes > 0 && restarts == 0 && summary.processes.iter().all(crashed_only_by_bug)
             }
-            Policy::Swallow => crashes == 0 && restarts == killed,
+            BugPolicy::Swallow => crashes == 0 && restarts == killed,
         },
         evidence: format!("{bugs} bugs, {crashes} crashes, {restarts} replacements"),
     }
@@ -134,7 +134,7 @@ pub(super) fn another_process(trace: &Trace) -> CheckResult {
 
 pub(super) fn wrong_answers(trace: &Trace) -> CheckResult {
     let summary = HandlerSummary::of(trace);
-    let is_swallowed = policy(trace) == Policy::Swallow;
+    let is_swallowed = policy(trace) == BugPolicy::Swallow;
     let claim = if is_swallowed {
         "after a swallowed bug, a worker's answers are wrong"
     } else {
@@ -212,12 +212,12 @@ pub(super) fn gives_up(trace: &Trace) -> CheckResult {
     let claim =
         "after too many restarts the supervisor gives up, and requests get a 503".to_owned();
     let summary = HandlerSummary::of(trace);
-    let Some(position) = summary.given_up else {
+    let Some(index) = summary.given_up else {
         let hint = "it did not happen: set bug_every=3, restarts=3, policy=supervise";
         return not_exercised(claim, hint);
     };
     let allowed: usize = trace.param("restarts").parse().unwrap_or(0);
-    let is_later = |request: &&TransferRecord| request.begin > position;
+    let is_later = |request: &&TransferRecord| request.begin > index;
     let later = summary.requests.iter().filter(is_later).count();
     let counts =
         |process: &&WorkerRecord| process.has_crashed() || process.exited_with(KILLED_FROM_OUTSIDE);

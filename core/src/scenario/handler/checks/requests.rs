@@ -1,6 +1,6 @@
 //! Checks of requests: answers, losses and the log.
 
-use super::{Policy, not_exercised, policy};
+use super::{BugPolicy, not_exercised, policy};
 use crate::{
     scenario::{
         checks::CheckResult,
@@ -21,7 +21,7 @@ pub(super) fn every_request_accounted(trace: &Trace) -> CheckResult {
     // A draining worker finishes its requests, so none is lost unless a worker is
     // killed from outside or by a supervisor that gives up.
     let has_no_kills = summary.given_up.is_none() && summary.killed_from_outside() == 0;
-    let drains = policy(trace) != Policy::Crash && has_no_kills;
+    let drains = policy(trace) != BugPolicy::Crash && has_no_kills;
     // Only requests in flight on a worker that exited can be lost.
     let is_explained = |request: &TransferRecord| {
         let latest = request.calls.last();
