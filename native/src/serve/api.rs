@@ -27,15 +27,15 @@ const BODY_LIMIT_BYTES: usize = 16 * 1024;
 
 /// The state that requests share.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct ApiState {
     run_permits: Arc<Semaphore>,
     phase: watch::Receiver<Phase>,
 }
 
-impl State {
+impl ApiState {
     /// Creates the state. Runs are aborted when the phase becomes [`Phase::Stopping`].
     pub(super) fn new(phase: watch::Receiver<Phase>) -> Self {
-        State {
+        ApiState {
             run_permits: Arc::new(Semaphore::new(MAX_RUNS)),
             phase,
         }
@@ -56,7 +56,7 @@ pub(super) async fn scenarios() -> Response {
 /// `POST /api/runs`: runs an experiment natively and streams its trace. The run is
 /// aborted if the client disconnects.
 pub(super) async fn run(
-    extract::State(state): extract::State<Arc<State>>,
+    extract::State(state): extract::State<Arc<ApiState>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, AppError> {

@@ -37,7 +37,7 @@ pub(super) struct Site<'a> {
 /// Returns the router. All errors go to `handler`.
 pub(super) fn router(
     site: Site<'_>,
-    state: Arc<api::State>,
+    state: Arc<api::ApiState>,
     shared: &EndpointState,
     handler: HandlerLayer,
 ) -> Router {
@@ -155,7 +155,7 @@ mod tests {
             faults: false,
             hosts: &Hosts::Any,
         };
-        let state = Arc::new(api::State::new(phase.clone()));
+        let state = Arc::new(api::ApiState::new(phase.clone()));
         let shared = EndpointState {
             limits: Limits::default(),
             phase,

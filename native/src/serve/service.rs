@@ -144,7 +144,7 @@ pub(super) async fn readyz(
     State(failing): State<FailingWorkers>,
 ) -> Result<String, AppError> {
     if *phase.borrow() > Phase::Serving {
-        return Err(AppError::unavailable("this process, which drains")
+        return Err(AppError::unavailable("the draining process")
             .with_public("This process is shutting down: another one takes over."));
     }
     let degraded = match failing.get() {
@@ -176,7 +176,7 @@ pub(super) async fn metrics(
     State(scrape): State<ScrapeWorkers>,
 ) -> Result<impl IntoResponse, AppError> {
     let metrics = scrape().await.ok_or_else(|| {
-        AppError::unavailable("the supervisor, which does not reply")
+        AppError::unavailable("the supervisor")
             .with_public("The metrics of all workers are not available now: try again later.")
     })?;
     Ok((

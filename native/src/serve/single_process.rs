@@ -16,7 +16,7 @@ use crate::{
 use std::{process::ExitCode, sync::Arc};
 use tokio::sync::watch;
 
-/// Ctrl-C.
+/// The signal that stops the server: Ctrl-C.
 pub(super) struct Signals;
 
 impl Signals {

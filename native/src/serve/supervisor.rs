@@ -31,7 +31,7 @@ use super::{
     worker::{self, DRAIN_TIMEOUT, GRACE_PERIOD},
 };
 use crate::error::Error;
-use commands::Command;
+use commands::SupervisorCommand;
 use failing::FailingSlots;
 use highwater::scale::{Action, Escalation, Supervisor, SupervisorOptions, WorkerId};
 use journal::{Journal, WorkerLabel, log};
@@ -187,7 +187,7 @@ impl SupervisorDriver {
                 // Events come before the deadline, because they may cancel it.
                 biased;
                 command = signals.next() => {
-                    if let Command::Stop(signal) = command {
+                    if let SupervisorCommand::Stop(signal) = command {
                         if is_stopping {
                             log("second signal: open requests are aborted");
                             return Ok(ExitCode::from(signal.exit_code()));

@@ -12,7 +12,9 @@ mod socket;
 mod tests;
 
 pub(super) use activity::ConnectionTimeout;
-pub(super) use limits::{Limits, raise_open_files};
+pub(super) use limits::Limits;
+#[cfg(unix)]
+pub(super) use limits::raise_open_files;
 
 use super::{
     api, errors,
@@ -64,16 +66,16 @@ pub(super) enum Phase {
 /// Advances to a phase. Returns false if the phase is already that one or a later one.
 pub(super) fn advance(phase: &watch::Sender<Phase>, to: Phase) -> bool {
     phase.send_if_modified(|phase| {
-        let goes_on = *phase < to;
+        let advances = *phase < to;
         *phase = to.max(*phase);
-        goes_on
+        advances
     })
 }
 
-/// Completes when the phase is `which` or a later one.
-pub(super) async fn phase_reached(mut phase: watch::Receiver<Phase>, which: Phase) {
+/// Completes when the phase is `to` or a later one.
+pub(super) async fn phase_reached(mut phase: watch::Receiver<Phase>, to: Phase) {
     // An error means that the sender is gone, which ends the worker as well.
-    let _ = phase.wait_for(|phase| *phase >= which).await;
+    let _ = phase.wait_for(|phase| *phase >= to).await;
 }
 
 /// The content that a worker serves.
@@ -136,7 +138,7 @@ impl Worker {
             failing,
             phase,
         } = context;
-        let limits = Limits::of_this_process();
+        let limits = Limits::for_this_process();
         let (bug_sender, bug) = watch::channel(false);
         let handler = errors::handler();
         let layer = errors::layer(Arc::clone(&handler), move || {
@@ -152,7 +154,7 @@ impl Worker {
         };
         let service = match content {
             WorkerContent::Page(site) => {
-                let state = Arc::new(api::State::new(phase.subscribe()));
+                let state = Arc::new(api::ApiState::new(phase.subscribe()));
                 ContentService::Page(router(site, state, &shared, layer).into_service())
             }
             WorkerContent::Plain { faults } => {

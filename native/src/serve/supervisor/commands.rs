@@ -6,7 +6,7 @@ use serde_json::json;
 
 /// A command to the supervisor.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Command {
+pub(crate) enum SupervisorCommand {
     /// Shut down.
     Stop(Signal),
     /// Replace all workers.
@@ -19,13 +19,13 @@ pub(crate) enum Command {
 
 impl SupervisorDriver {
     /// Executes a command.
-    pub(super) fn handle_command(&mut self, command: Command) {
+    pub(super) fn handle_command(&mut self, command: SupervisorCommand) {
         self.detect_suspension();
         match command {
-            Command::Stop(_) => self.stop(),
-            Command::Reload => self.reload(),
-            Command::More => self.scale_to(self.supervisor.slots() + 1),
-            Command::Fewer => self.scale_to(self.supervisor.slots() - 1),
+            SupervisorCommand::Stop(_) => self.stop(),
+            SupervisorCommand::Reload => self.reload(),
+            SupervisorCommand::More => self.scale_to(self.supervisor.slots() + 1),
+            SupervisorCommand::Fewer => self.scale_to(self.supervisor.slots() - 1),
         }
     }
 

@@ -1,6 +1,6 @@
-//! The signals that a supervisor handles, as [`Command`]s.
+//! The signals that a supervisor handles, as [`SupervisorCommand`]s.
 
-use super::commands::Command;
+use super::commands::SupervisorCommand;
 use crate::{error::Error, interrupt::Signal};
 use nix::sys::signal::Signal::{SIGTTIN, SIGTTOU};
 use std::io::{self, IsTerminal};
@@ -40,22 +40,22 @@ impl Signals {
     }
 
     /// Waits for the next signal.
-    pub(crate) async fn next(&mut self) -> Command {
+    pub(crate) async fn next(&mut self) -> SupervisorCommand {
         tokio::select! {
             biased;
-            _ = self.interrupt.recv() => Command::Stop(Signal::Interrupt),
-            _ = self.terminate.recv() => Command::Stop(Signal::Terminate),
+            _ = self.interrupt.recv() => SupervisorCommand::Stop(Signal::Interrupt),
+            _ = self.terminate.recv() => SupervisorCommand::Stop(Signal::Terminate),
             _ = self.hangup.recv() => {
                 // `SIGHUP` also means that the terminal was closed. A service that is to
                 // outlive its terminal is started without one.
                 if self.had_terminal && !has_terminal() {
-                    Command::Stop(Signal::Hangup)
+                    SupervisorCommand::Stop(Signal::Hangup)
                 } else {
-                    Command::Reload
+                    SupervisorCommand::Reload
                 }
             }
-            _ = self.more.recv() => Command::More,
-            _ = self.fewer.recv() => Command::Fewer,
+            _ = self.more.recv() => SupervisorCommand::More,
+            _ = self.fewer.recv() => SupervisorCommand::Fewer,
         }
     }
 
@@ -63,9 +63,9 @@ impl Signals {
     pub(crate) async fn stop(&mut self) -> Signal {
         loop {
             match self.next().await {
-                Command::Stop(signal) => return signal,
-                Command::Reload => return Signal::Hangup,
-                Command::More | Command::Fewer => {}
+                SupervisorCommand::Stop(signal) => return signal,
+                SupervisorCommand::Reload => return Signal::Hangup,
+                SupervisorCommand::More | SupervisorCommand::Fewer => {}
             }
         }
     }

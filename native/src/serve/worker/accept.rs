@@ -217,7 +217,7 @@ async fn accept<A: Accept>(
     connection_limit: &Arc<ConnectionLimit>,
     serve: &mut impl FnMut(A::Stream, ConnectionPermit),
 ) {
-    let mut wait = FIRST_BACKOFF;
+    let mut backoff = FIRST_BACKOFF;
     let mut catch_up = 0;
     loop {
         let mut permit = if let Some(permit) = connection_limit.try_acquire() {
@@ -229,7 +229,7 @@ async fn accept<A: Accept>(
         turns.join();
         match next(queue, turns).await {
             Ok(stream) => {
-                wait = FIRST_BACKOFF;
+                backoff = FIRST_BACKOFF;
                 turns.count_accepted();
                 permit.mark_used();
                 serve(stream, permit);
@@ -250,8 +250,8 @@ async fn accept<A: Accept>(
                 connection_limit.meter.accept_failed();
                 drop(permit);
                 connection_limit.out_of_resources(&error);
-                sleep(wait).await;
-                wait = MAX_BACKOFF.min(2 * wait);
+                sleep(backoff).await;
+                backoff = MAX_BACKOFF.min(2 * backoff);
             }
         }
     }

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 ///
 /// The socket, the service and the response's body record changes, at the cost of reading
 /// the clock. None of them sets a timer: the connection has a single timer, which calls
-/// [`check_timeouts`](Activity::check_timeouts) when it fires. hyper's own timer for
+/// [`check_timeouts`](ConnectionActivity::check_timeouts) when it fires. hyper's own timer for
 /// heads would be recreated for each request, and does not distinguish an idle client
 /// from one that sends its head too slowly.
 ///
 /// One task does all reads and writes.
 #[derive(Debug)]
-pub(super) struct Activity {
+pub(super) struct ConnectionActivity {
     opened: Instant,
     /// The start of the current activity in microseconds since `opened`, shifted, and
     /// the activity itself.
@@ -51,9 +51,9 @@ const SERVED: u64 = 2;
 const SHIFT: u32 = 2;
 const NEVER: u64 = u64::MAX;
 
-impl Activity {
+impl ConnectionActivity {
     pub(super) fn new() -> Self {
-        Activity {
+        ConnectionActivity {
             opened: Instant::now(),
             state: AtomicU64::new(IDLE),
             read: AtomicU64::new(0),
@@ -192,7 +192,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn head_timeout_starts_at_the_first_byte() {
-        let activity = Activity::new();
+        let activity = ConnectionActivity::new();
         advance(55 * SECOND).await;
         activity.bytes_received();
         advance(9 * SECOND).await;
@@ -210,7 +210,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn connection_without_requests_is_idle() {
-        let activity = Activity::new();
+        let activity = ConnectionActivity::new();
         activity.bytes_received();
         activity.request_started(false);
         advance(100 * SECOND).await;
@@ -230,7 +230,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn next_check_covers_the_shortest_limit() {
-        let activity = Activity::new();
+        let activity = ConnectionActivity::new();
         assert_eq!(
             activity.check_timeouts(&limits()),
             Ok(Instant::now() + 10 * SECOND)
@@ -239,7 +239,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn slow_reader_does_not_time_out() {
-        let activity = Activity::new();
+        let activity = ConnectionActivity::new();
         activity.bytes_received();
         activity.request_started(false);
         activity.write_blocked();
@@ -259,7 +259,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn request_starts_when_its_head_is_read() {
-        let activity = Activity::new();
+        let activity = ConnectionActivity::new();
         advance(SECOND).await;
         activity.bytes_received();
         let read = Instant::now();

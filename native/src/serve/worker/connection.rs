@@ -1,7 +1,7 @@
 //! One connection, from its first byte to its last.
 
 use super::{
-    activity::Activity,
+    activity::ConnectionActivity,
     connection_limit::{ConnectionLimit, ConnectionPermit, Pressure},
     malformed::MalformedRequests,
     request_tracking::{HttpService, TrackedService},
@@ -31,7 +31,7 @@ pub(super) async fn serve<I, S>(
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: HttpService,
 {
-    let activity = Arc::new(Activity::new());
+    let activity = Arc::new(ConnectionActivity::new());
     let socket = Socket::new(stream, Arc::clone(&activity), Arc::clone(&connection_limit));
     let service = TrackedService::new(
         service,

@@ -41,7 +41,7 @@ impl Limits {
     ///
     /// This raises the soft limit on open files, which is low by default for the sake of
     /// programs that use `select`.
-    pub(crate) fn of_this_process() -> Self {
+    pub(crate) fn for_this_process() -> Self {
         let most = MAX_CONNECTIONS + reserve(usize::MAX);
         let files = raise_open_files(most);
         Limits {

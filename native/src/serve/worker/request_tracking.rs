@@ -1,7 +1,7 @@
 //! A wrapper around the service that counts and times requests, and detects clients that
 //! disconnect.
 
-use super::{activity::Activity, connection_limit::ConnectionLimit};
+use super::{activity::ConnectionActivity, connection_limit::ConnectionLimit};
 use crate::logging;
 use axum::{
     BoxError,
@@ -50,14 +50,14 @@ where
 #[derive(Debug)]
 pub(super) struct TrackedService<S> {
     service: S,
-    activity: Arc<Activity>,
+    activity: Arc<ConnectionActivity>,
     connection_limit: Arc<ConnectionLimit>,
 }
 
 impl<S> TrackedService<S> {
     pub(super) fn new(
         service: S,
-        activity: Arc<Activity>,
+        activity: Arc<ConnectionActivity>,
         connection_limit: Arc<ConnectionLimit>,
     ) -> Self {
         TrackedService {
@@ -123,7 +123,7 @@ where
 /// Tracks a request from its head until its response is complete or dropped.
 #[derive(Debug)]
 struct RequestTracker {
-    activity: Arc<Activity>,
+    activity: Arc<ConnectionActivity>,
     connection_limit: Arc<ConnectionLimit>,
     received_at: Instant,
     /// The method and the path, if disconnects are logged.
@@ -148,7 +148,7 @@ enum RequestState {
 
 impl RequestTracker {
     fn new(
-        activity: &Arc<Activity>,
+        activity: &Arc<ConnectionActivity>,
         connection_limit: &Arc<ConnectionLimit>,
         request: &Request<Incoming>,
     ) -> Self {

@@ -1,6 +1,6 @@
 //! The stream of a connection, which records its activity.
 
-use super::{activity::Activity, connection_limit::ConnectionLimit};
+use super::{activity::ConnectionActivity, connection_limit::ConnectionLimit};
 use std::{
     io::{self, IoSlice},
     pin::Pin,
@@ -16,7 +16,7 @@ use tokio::{
 #[derive(Debug)]
 pub(super) struct Socket<I> {
     inner: I,
-    activity: Arc<Activity>,
+    activity: Arc<ConnectionActivity>,
     connection_limit: Arc<ConnectionLimit>,
     /// True if hyper's own response to a malformed request was withheld.
     is_withheld: bool,
@@ -29,7 +29,7 @@ pub(super) struct Socket<I> {
 impl<I> Socket<I> {
     pub(super) fn new(
         inner: I,
-        activity: Arc<Activity>,
+        activity: Arc<ConnectionActivity>,
         connection_limit: Arc<ConnectionLimit>,
     ) -> Self {
         Socket {
