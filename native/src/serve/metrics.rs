@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// does not reply.
 pub(super) type ScrapeWorkers = Arc<dyn Fn() -> BoxFuture<'static, Option<Metrics>> + Send + Sync>;
 
-/// Returns a scrape for a worker without a supervisor: its own metrics.
+/// Returns a [`ScrapeWorkers`] for a worker without a supervisor: its own metrics.
 #[cfg(any(test, not(unix)))]
 pub(super) fn single_worker(meter: &Arc<Meter>) -> ScrapeWorkers {
     let meter = Arc::clone(meter);

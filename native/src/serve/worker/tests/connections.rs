@@ -42,7 +42,7 @@ async fn head_sent_byte_by_byte_times_out() {
         sent += 1;
         sleep(SECOND).await;
     }
-    assert!((10..=11).contains(&sent), "{sent} bytes were taken");
+    assert!((10..=11).contains(&sent), "{sent} bytes were accepted");
     assert_eq!(server.meter.metrics().slow_heads, 1);
 }
 
@@ -79,7 +79,7 @@ async fn slow_reader_gets_the_whole_response() {
     while taken < 1 << 20 {
         sleep(SECOND).await;
         let bytes = client.stream.read(&mut buffer).await.unwrap();
-        assert!(bytes > 0, "cut off after {taken} bytes");
+        assert!(bytes > 0, "closed after {taken} bytes");
         taken += bytes;
     }
     assert_eq!(server.meter.metrics().stalled, 0);
@@ -131,9 +131,13 @@ async fn oversized_body_gets_a_response_and_a_deadline() {
     let mut client = server.connect(head).await;
     let begin = Instant::now();
     let body = [b'x'; 4096];
-    // As a client does that reads when it has sent all.
+    // Like a client that reads only after it has sent everything.
     while begin.elapsed() < SECOND {
-        client.stream.write_all(&body).await.expect("it is taken");
+        client
+            .stream
+            .write_all(&body)
+            .await
+            .expect("the server reads");
         sleep(SECOND / 100).await;
     }
     client.wait_for_close().await;
@@ -151,7 +155,7 @@ async fn endless_head_is_rejected_while_it_is_sent() {
     let mut client = server.connect("GET / HTTP/1.1\r\n").await;
     let header = format!("x-{}: y\r\n", "x".repeat(100));
     let begin = Instant::now();
-    // As a client does that reads when it has sent all.
+    // Like a client that reads only after it has sent everything.
     for _ in 0..1_000 {
         client.send(&header).await;
     }
