@@ -15,7 +15,7 @@ pub(super) struct Drive<S, K> {
     sink: Pin<Box<K>>,
     has_ended: bool,
     /// Set if the destination needs a flush: it has accepted items since the last flush, or
-    /// was never flushed. Some destinations register for their end on a flush.
+    /// was never flushed. On a flush, some destinations register to be woken at their end.
     is_dirty: bool,
     meter: Arc<Meter>,
     stall: StallTimer,
