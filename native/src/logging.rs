@@ -71,7 +71,7 @@ pub(crate) fn start(level: LevelFilter, is_worker: bool) -> io::Result<()> {
         let stdout = StandardStream::stdout()?;
         Some(LineQueue::start("journal", stdout, JournalNotices)?)
     };
-    // A process serves once.
+    // Called once per process.
     let _ = LOG.set(Log {
         level,
         stderr,

@@ -221,7 +221,7 @@ fn malformed_requests_are_answered_logged_and_counted() {
 }
 
 #[test]
-fn answer_reaches_a_client_that_is_still_sending() {
+fn response_reaches_a_client_that_is_still_sending() {
     let server = Server::start();
     let own = format!("Host: {}\r\n", server.addr);
     let header = format!("x: {}\r\n", "y".repeat(1000));
