@@ -71,7 +71,7 @@ fn bad_run_requests_explain_the_problem() {
             r#"{"scenario": "decoupling", "seed": -1}"#,
             400,
             "invalid_input",
-            "seed is 0 to",
+            "seed must be 0 to",
         ),
         (
             r#"{"scenario": "decoupling", "sede": 1}"#,
