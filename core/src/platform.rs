@@ -184,7 +184,7 @@ impl Platform {
         compute::run_on_loop(self.compute(), job, trace, number)
     }
 
-    /// Returns the number of cores available to threads: at least one, also if the
+    /// Returns the number of cores available to threads: at least one, even if the
     /// number is unknown.
     ///
     /// # Panics

@@ -21,7 +21,7 @@ use std::{fmt, rc::Rc, sync::Arc, time::Duration};
 /// Scenarios use it through [`Platform::threads`](super::Platform::threads) and
 /// [`Platform::run_on_loop`](super::Platform::run_on_loop).
 pub trait Compute {
-    /// Returns the number of cores: at least one, also if the number is unknown.
+    /// Returns the number of cores: at least one, even if the number is unknown.
     fn cores(&self) -> usize;
 
     /// Starts at least one and at most `threads` threads.

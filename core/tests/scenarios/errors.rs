@@ -215,8 +215,8 @@ fn every_record_is_narrated() {
             for event in &trace.events {
                 let sentence = (scenario.narrate)(&trace, event);
                 // Only `Handle` uses the default sentence.
-                let is_work =
-                    sentence.contains(" is done with ") || sentence.contains(" failed at ");
+                let is_work = sentence.contains(" completes request ")
+                    || sentence.contains(" fails request ");
                 assert!(!is_work || event.kind == RecordKind::Handle, "{sentence}");
                 kinds_seen.insert(event.kind);
             }
