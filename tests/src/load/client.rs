@@ -61,8 +61,9 @@ impl ClientTask {
             match outcome.unwrap_or(Err(Failure::TimedOut)) {
                 Ok(status) => {
                     let latency = ended - due.unwrap_or(started);
-                    self.shared
-                        .tally(self.group, |tally| tally.respond(status, worker, latency));
+                    self.shared.tally(self.group, |tally| {
+                        tally.add_response(status, worker, latency)
+                    });
                 }
                 Err(failure) => {
                     connection = None;
@@ -73,7 +74,8 @@ impl ClientTask {
                         ended,
                         worker,
                     };
-                    self.shared.tally(self.group, |tally| tally.fail(failed));
+                    self.shared
+                        .tally(self.group, |tally| tally.add_failure(failed));
                     sleep(PAUSE_AFTER_FAILURE).await;
                 }
             }
@@ -83,7 +85,7 @@ impl ClientTask {
         }
     }
 
-    /// Waits until the next request. Returns its due time, if there is one, or `None`
+    /// Waits until the next request is due. Returns its due time, if there is one, or `None`
     /// once the load is stopped.
     #[allow(
         clippy::option_option,

@@ -25,7 +25,7 @@ impl Ledger {
     pub fn total(&self) -> Tally {
         let mut total = Tally::default();
         for (_, tally) in &self.tallies {
-            total.add(tally);
+            total.merge(tally);
         }
         total
     }

@@ -129,7 +129,7 @@ impl Tally {
         Duration::from_nanos(self.latency.value_at_percentile(percent))
     }
 
-    pub(crate) fn respond(&mut self, status: u16, worker: Option<u32>, latency: Duration) {
+    pub(crate) fn add_response(&mut self, status: u16, worker: Option<u32>, latency: Duration) {
         *self.statuses.entry(status).or_default() += 1;
         if let Some(worker) = worker {
             *self.workers.entry(worker).or_default() += 1;
@@ -137,14 +137,14 @@ impl Tally {
         self.latency.saturating_record(nanoseconds(latency));
     }
 
-    pub(crate) fn fail(&mut self, failed: FailedRequest) {
+    pub(crate) fn add_failure(&mut self, failed: FailedRequest) {
         *self.failures.entry(failed.failure).or_default() += 1;
         if self.failed.len() < MAX_FAILED {
             self.failed.push(failed);
         }
     }
 
-    pub(crate) fn add(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.sent += other.sent;
         for (status, count) in &other.statuses {
             *self.statuses.entry(*status).or_default() += count;

@@ -268,8 +268,8 @@ impl<T> BoundedQueue<T> {
         context: &mut Context<'_>,
     ) -> Poll<Result<(), SendError>> {
         let can_proceed = |state: &mut State<T>, ticket: &WaitTicket| {
-            let is_admitted = state.waiters.is_woken(ticket) || state.waiters.is_first(ticket);
-            is_admitted && self.is_open(state)
+            let is_next = state.waiters.is_woken(ticket) || state.waiters.is_first(ticket);
+            is_next && self.is_open(state)
         };
         self.poll_wait(
             ticket,
@@ -322,7 +322,7 @@ impl<T> BoundedQueue<T> {
     }
 
     /// Queues an item in a reserved slot.
-    pub(super) fn send_permit(&self, item: QueuedItem<T>) -> Result<(), SendError<T>> {
+    pub(super) fn send_reserved(&self, item: QueuedItem<T>) -> Result<(), SendError<T>> {
         let mut wakers = Wakers::default();
         let mut state = lock(&self.guarded.state);
         state.permits -= 1;
@@ -650,8 +650,8 @@ impl<T> BoundedQueue<T> {
             return true;
         }
         state.batch_weight = self.reader.unread.load(Ordering::Acquire);
-        let beside = state.total().saturating_add(reserved);
-        beside.saturating_add(weight) <= self.bound.high_mark()
+        let occupied = state.total().saturating_add(reserved);
+        occupied.saturating_add(weight) <= self.bound.high_mark()
     }
 
     fn has_room(&self, state: &mut State<T>) -> bool {

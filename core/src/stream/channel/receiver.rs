@@ -331,7 +331,7 @@ impl<T> FusedStream for Receiver<T> {
     }
 }
 
-// Nothing in it is pinned.
+// No field is pinned.
 impl<T> Unpin for Receiver<T> {}
 
 impl<T> Drop for Receiver<T> {

@@ -200,7 +200,7 @@ impl<'a, T> SendPermit<'a, T> {
         let weight = queue.bound().weight_of(&value);
         // The item takes over the slot, so the permit must not release it.
         std::mem::forget(self);
-        queue.send_permit(QueuedItem { value, weight })
+        queue.send_reserved(QueuedItem { value, weight })
     }
 }
 
@@ -267,7 +267,7 @@ impl<T> Future for ClosedFuture<'_, T> {
     }
 }
 
-// Nothing in it is pinned.
+// No field is pinned.
 impl<T> Unpin for SendFuture<'_, T> {}
 
 impl<T> Drop for SendFuture<'_, T> {

@@ -173,7 +173,7 @@ impl<T> Sink<T> for ChannelSink<T> {
     }
 }
 
-// Nothing in it is pinned.
+// No field is pinned.
 impl<T> Unpin for ChannelSink<T> {}
 
 impl<T> Drop for ChannelSink<T> {
