@@ -336,7 +336,7 @@ impl Breaker {
     pub fn record<T>(&self, permit: Permit, result: &Result<T, AppError>, now: Duration) {
         match result.as_ref().err().map(AppError::kind) {
             Some(ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Failure) => {
-                self.failed(permit, now)
+                self.failed(permit, now);
             }
             Some(ErrorKind::Cancelled | ErrorKind::ClientGone | ErrorKind::Bug) => drop(permit),
             _ => self.succeeded(permit, now),

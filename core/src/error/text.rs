@@ -11,7 +11,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-/// The maximum size of a capped_text text, in bytes.
+/// The maximum size of a text, in bytes.
 pub(super) const LONGEST_TEXT: usize = 1024;
 
 /// Replaces omitted text.
