@@ -7,8 +7,8 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use highwater::error::{
-    AppError, Breaker, Classification, Classify, ErrorKind, Handler, Ids, Incident, Problem,
-    RetryBudget, RetryPolicy,
+    AppError, Breaker, Classification, Classify, ErrorKind, Handler, IdGenerator, Incident,
+    Problem, RetryBudget, RetryPolicy,
 };
 use std::{error::Error, hint::black_box, time::Duration};
 
@@ -25,7 +25,7 @@ impl Classify for OrderError {
         match self {
             OrderError::Unknown(_) => Classification::new(ErrorKind::NotFound)
                 .with_code("unknown_order")
-                .with_public("There is no such order."),
+                .with_public_message("There is no such order."),
             OrderError::NoCustomer(_) => ErrorKind::Bug.into(),
         }
     }
@@ -60,8 +60,8 @@ fn load_anyhow(order: u64) -> anyhow::Result<u64> {
 
 /// From the error to the response body.
 fn render(criterion: &mut Criterion) {
-    let ids = Ids::new(7);
-    let id = ids.make();
+    let ids = IdGenerator::new(7);
+    let id = ids.generate();
     let mut group = criterion.benchmark_group("classify and render");
     group.bench_function("highwater: ? and problem+json", |bencher| {
         bencher.iter(|| {
@@ -95,7 +95,7 @@ fn render(criterion: &mut Criterion) {
 
 /// Through the whole handler: decide, log, count, render.
 fn handle(criterion: &mut Criterion) {
-    let ids = Ids::new(7);
+    let ids = IdGenerator::new(7);
     let mut group = criterion.benchmark_group("handle");
     let silent = Handler::new();
     let logged = Handler::new().log_to(|level, line| {
@@ -105,7 +105,7 @@ fn handle(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let error = load(black_box(42)).expect_err("missing");
-                let incident = Incident::new(ids.make(), "GET /orders/42");
+                let incident = Incident::new(ids.generate(), "GET /orders/42");
                 let decision = handler.handle(&error, &incident);
                 decision.problem().map(Problem::to_json)
             });
@@ -114,7 +114,7 @@ fn handle(criterion: &mut Criterion) {
     group.bench_function("a bug, logged", |bencher| {
         bencher.iter(|| {
             let error = load(black_box(1)).expect_err("no customer");
-            let incident = Incident::new(ids.make(), "GET /orders/1");
+            let incident = Incident::new(ids.generate(), "GET /orders/1");
             let decision = logged.handle(&error, &incident);
             decision.problem().map(Problem::to_json)
         });
@@ -124,7 +124,7 @@ fn handle(criterion: &mut Criterion) {
 
 /// The overhead of successful requests.
 fn success(criterion: &mut Criterion) {
-    let ids = Ids::new(7);
+    let ids = IdGenerator::new(7);
     let now = Duration::from_secs(1);
     let mut group = criterion.benchmark_group("success");
     group.bench_function("a fallible call", |bencher| {
@@ -133,7 +133,7 @@ fn success(criterion: &mut Criterion) {
     group.bench_function("the same with anyhow", |bencher| {
         bencher.iter(|| load_anyhow(black_box(0)));
     });
-    group.bench_function("generate an id", |bencher| bencher.iter(|| ids.make()));
+    group.bench_function("generate an id", |bencher| bencher.iter(|| ids.generate()));
     group.bench_function("breaker: admit and record", |bencher| {
         let breaker = Breaker::new("stock");
         bencher.iter(|| {

@@ -8,13 +8,13 @@
 use axum::{Router, body::Body, routing::get};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use futures::FutureExt;
-use highwater::error::{Handler, Ids, http::HandlerLayer};
+use highwater::error::{Handler, IdGenerator, http::HandlerLayer};
 use http::{Request, Response};
 use std::{convert::Infallible, future::ready, hint::black_box};
 use tower::{Layer, Service, service_fn};
 
 fn layer() -> HandlerLayer {
-    HandlerLayer::new(Handler::new(), Ids::new(7)).on_drain(|| {})
+    HandlerLayer::new(Handler::new(), IdGenerator::new(7)).on_drain(|| {})
 }
 
 /// A request with the headers of a browser.

@@ -20,7 +20,7 @@
 )]
 //!
 //! ```
-//! use highwater::error::{AppError, Decision, Handler, Ids, Incident, ErrorKind, ResultExt};
+//! use highwater::error::{AppError, Decision, Handler, IdGenerator, Incident, ErrorKind, ResultExt};
 //!
 //! fn quantity(query: &str) -> Result<u32, AppError> {
 //!     let quantity = query.parse().classified(ErrorKind::InvalidInput).context("query", query)?;
@@ -31,10 +31,10 @@
 //!     Ok(quantity)
 //! }
 //!
-//! let (handler, ids) = (Handler::new(), Ids::new(7));
+//! let (handler, ids) = (Handler::new(), IdGenerator::new(7));
 //! let serve = |query: &str| match quantity(query) {
 //!     Ok(quantity) => format!("{quantity} ordered"),
-//!     Err(error) => match handler.handle(&error, &Incident::new(ids.make(), "POST /orders")) {
+//!     Err(error) => match handler.handle(&error, &Incident::new(ids.generate(), "POST /orders")) {
 //!         Decision::Respond(problem) => problem.to_json(),
 //!         other => unreachable!("neither a bug nor a retry: {other:?}"),
 //!     },
@@ -150,7 +150,7 @@ pub use budget::RetryBudget;
 pub use chain::Chain;
 pub use class::Class;
 pub use classification::{Classification, Classify, FieldError};
-pub use correlation::{CorrelationId, Ids, InvalidId};
+pub use correlation::{CorrelationId, IdGenerator, InvalidId};
 pub use handler::{Handler, HandlerPolicy, HandlerStats};
 pub use incident::{Decision, ErrorReport, Incident};
 pub use kind::ErrorKind;

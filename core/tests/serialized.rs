@@ -4,7 +4,7 @@
 use futures::StreamExt as _;
 use highwater::{
     LatencyHistogram, Overflow,
-    error::{AppError, BreakerState, Handler, Ids, Incident},
+    error::{AppError, BreakerState, Handler, IdGenerator, Incident},
     events::{Bus, Emitter, Metrics},
     scale::{Pool, PoolOptions, Work},
     stream::{Bound, Pipeline, channel},
@@ -55,7 +55,7 @@ fn every_snapshot_of_statistics_is_serialized() {
     );
 
     let handler = Handler::new();
-    let incident = Incident::new(Ids::new(7).make(), "GET /");
+    let incident = Incident::new(IdGenerator::new(7).generate(), "GET /");
     let _decision = handler.handle(&AppError::timeout("it"), &incident);
     assert_eq!(to_value(handler.stats()).unwrap()["codes"][0][0], "timeout");
     assert_eq!(to_value(BreakerState::HalfOpen).unwrap(), "HalfOpen");

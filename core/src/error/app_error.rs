@@ -315,14 +315,14 @@ impl AppError {
     /// ```
     /// use highwater::error::AppError;
     ///
-    /// let error = AppError::unavailable("stripe").with_public("Cards cannot be charged now.");
+    /// let error = AppError::unavailable("stripe").with_public_message("Cards cannot be charged now.");
     /// assert_eq!(error.public_message(), "Cards cannot be charged now.");
-    /// let bug = AppError::bug("no cart").with_public("There is no cart.");
+    /// let bug = AppError::bug("no cart").with_public_message("There is no cart.");
     /// assert_eq!(bug.public_message(), "Something went wrong on our side.");
     /// ```
     #[must_use]
-    pub fn with_public(mut self, message: impl Into<Cow<'static, str>>) -> Self {
-        self.change(|classification| classification.with_public(message));
+    pub fn with_public_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.change(|classification| classification.with_public_message(message));
         self
     }
 
@@ -428,7 +428,7 @@ impl AppError {
     /// ```
     #[track_caller]
     pub fn invalid_input(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::InvalidInput).with_public(message)
+        Self::new(ErrorKind::InvalidInput).with_public_message(message)
     }
 
     /// Creates a 401: the client is not authenticated. The response needs a
@@ -442,7 +442,7 @@ impl AppError {
     /// ```
     #[track_caller]
     pub fn unauthorized(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::Unauthorized).with_public(message)
+        Self::new(ErrorKind::Unauthorized).with_public_message(message)
     }
 
     /// Creates a 403: the client lacks permission.
@@ -455,7 +455,7 @@ impl AppError {
     /// ```
     #[track_caller]
     pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::Forbidden).with_public(message)
+        Self::new(ErrorKind::Forbidden).with_public_message(message)
     }
 
     /// Creates a 404: the resource does not exist.
@@ -468,7 +468,7 @@ impl AppError {
     /// ```
     #[track_caller]
     pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::NotFound).with_public(message)
+        Self::new(ErrorKind::NotFound).with_public_message(message)
     }
 
     /// Creates a 405: the resource does not support the method. The response needs an
@@ -495,7 +495,7 @@ impl AppError {
     /// ```
     #[track_caller]
     pub fn conflict(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::Conflict).with_public(message)
+        Self::new(ErrorKind::Conflict).with_public_message(message)
     }
 
     /// Creates a 413: the request body exceeds the limit.
@@ -509,7 +509,7 @@ impl AppError {
     #[track_caller]
     pub fn too_large(limit_bytes: u64) -> Self {
         let message = format!("The limit is {limit_bytes} bytes.");
-        Self::new(ErrorKind::TooLarge).with_public(message)
+        Self::new(ErrorKind::TooLarge).with_public_message(message)
     }
 
     /// Creates a 415: the server does not accept the media type of the request body.
@@ -522,7 +522,7 @@ impl AppError {
     /// ```
     #[track_caller]
     pub fn unsupported_media_type(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(ErrorKind::UnsupportedMediaType).with_public(message)
+        Self::new(ErrorKind::UnsupportedMediaType).with_public_message(message)
     }
 
     /// Creates a 429: the client sent too many requests and may retry after this
@@ -547,7 +547,7 @@ impl AppError {
 }
 
 /// Server errors. Their details are **internal**: the client gets the message of the
-/// kind, unless [another](AppError::with_public) is set.
+/// kind, unless [another](AppError::with_public_message) is set.
 ///
 /// ```
 /// use highwater::error::AppError;
@@ -556,7 +556,7 @@ impl AppError {
 /// assert_eq!(error.detail(), Some("charging the card timed out"));
 /// assert_eq!(error.public_message(), "The request took too long.");
 ///
-/// let bug = AppError::bug("the cart's sum is negative").with_public("Never shown.");
+/// let bug = AppError::bug("the cart's sum is negative").with_public_message("Never shown.");
 /// assert_eq!(bug.public_message(), "Something went wrong on our side.");
 /// ```
 impl AppError {

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, iter::FusedIterator};
 
 /// An iterator over the sources of an error, from the direct cause to the root cause.
 ///
-/// It ends after [`DEEPEST`](Self::DEEPEST) sources, because an error may return
+/// It ends after [`MAX_DEPTH`](Self::MAX_DEPTH) sources, because an error may return
 /// itself as its source.
 ///
 /// ```
@@ -24,12 +24,12 @@ pub struct Chain<'a> {
 
 impl<'a> Chain<'a> {
     /// The maximum number of sources.
-    pub const DEEPEST: usize = 16;
+    pub const MAX_DEPTH: usize = 16;
 
     pub(super) fn new(first: Option<&'a (dyn Error + 'static)>) -> Self {
         Chain {
             next: first,
-            left: Self::DEEPEST,
+            left: Self::MAX_DEPTH,
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{borrow::Cow, error::Error, time::Duration};
 /// let declined = Classification::new(ErrorKind::InvalidInput)
 ///     .with_code("card_declined")
 ///     .with_status(402)
-///     .with_public("The card was declined.");
+///     .with_public_message("The card was declined.");
 /// assert_eq!(declined.code(), "card_declined");
 /// assert_eq!(declined.status(), 402);
 /// assert!(!declined.is_transient());
@@ -116,12 +116,12 @@ impl Classification {
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
     ///
-    /// let gone = Classification::new(ErrorKind::NotFound).with_public("The order was deleted.");
+    /// let gone = Classification::new(ErrorKind::NotFound).with_public_message("The order was deleted.");
     /// assert_eq!(gone.public_message(), "The order was deleted.");
-    /// let bug = Classification::new(ErrorKind::Bug).with_public("The order was deleted.");
+    /// let bug = Classification::new(ErrorKind::Bug).with_public_message("The order was deleted.");
     /// assert_eq!(bug.public_message(), "Something went wrong on our side.");
     /// ```
-    pub fn with_public(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_public_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         if !self.is_bug() {
             self.public = Some(message.into());
         }
@@ -320,7 +320,7 @@ impl From<ErrorKind> for Classification {
 ///         match self {
 ///             PaymentError::Declined { .. } => Classification::new(ErrorKind::InvalidInput)
 ///                 .with_code("card_declined")
-///                 .with_public("The card was declined."),
+///                 .with_public_message("The card was declined."),
 ///             PaymentError::BankDown => ErrorKind::Unavailable.into(),
 ///             PaymentError::OutOfBalance { .. } => ErrorKind::Bug.into(),
 ///         }

@@ -17,9 +17,9 @@ use std::{borrow::Cow, fmt, time::Duration};
 /// The reaction of a [`Handler`] to a bug.
 ///
 /// ```
-/// use highwater::error::{AppError, Handler, Ids, Incident, HandlerPolicy};
+/// use highwater::error::{AppError, Handler, IdGenerator, Incident, HandlerPolicy};
 ///
-/// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+/// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /orders/42");
 /// let decision = |policy| {
 ///     let handler = Handler::new().policy(policy);
 ///     handler.handle(&AppError::bug("no cart"), &incident).as_str()
@@ -60,19 +60,19 @@ pub enum HandlerPolicy {
 /// control characters, and texts of any length.
 ///
 /// ```
-/// use highwater::error::{AppError, Decision, Handler, Ids, Incident};
+/// use highwater::error::{AppError, Decision, Handler, IdGenerator, Incident};
 ///
-/// let ids = Ids::new(7);
+/// let ids = IdGenerator::new(7);
 /// let handler = Handler::new();
 ///
-/// let incident = Incident::new(ids.make(), "GET /orders/42");
+/// let incident = Incident::new(ids.generate(), "GET /orders/42");
 /// let error = AppError::not_found("There is no such order.");
 /// let Decision::Respond(problem) = handler.handle(&error, &incident) else {
 ///     panic!("not a server error");
 /// };
 /// assert_eq!((problem.status(), problem.id()), (404, &incident.id));
 ///
-/// let incident = Incident::new(ids.make(), "GET /orders/43");
+/// let incident = Incident::new(ids.generate(), "GET /orders/43");
 /// let bug = AppError::bug("an order without a customer");
 /// assert!(handler.handle(&bug, &incident).is_fatal());
 /// assert_eq!(handler.stats().bugs, 1);
@@ -97,9 +97,9 @@ impl Handler {
     /// crate and does not retry.
     ///
     /// ```
-    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use highwater::error::{AppError, Handler, IdGenerator, Incident};
     ///
-    /// let incident = Incident::new(Ids::new(7).make(), "GET /stock").idempotent();
+    /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /stock").idempotent();
     /// let decision = Handler::new().handle(&AppError::timeout("reading the stock"), &incident);
     /// assert_eq!(decision.as_str(), "respond");
     /// ```
@@ -117,9 +117,9 @@ impl Handler {
     /// Sets the reaction to bugs.
     ///
     /// ```
-    /// use highwater::error::{AppError, Decision, Handler, Ids, Incident, HandlerPolicy};
+    /// use highwater::error::{AppError, Decision, Handler, IdGenerator, Incident, HandlerPolicy};
     ///
-    /// let incident = Incident::new(Ids::new(7).make(), "GET /stock");
+    /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /stock");
     /// let handler = Handler::new().policy(HandlerPolicy::Crash);
     /// assert_eq!(handler.handle(&AppError::bug("no cart"), &incident), Decision::Crash);
     /// ```
@@ -136,11 +136,11 @@ impl Handler {
     /// repeated.
     ///
     /// ```
-    /// use highwater::error::{AppError, Handler, Ids, Incident, RetryPolicy};
+    /// use highwater::error::{AppError, Handler, IdGenerator, Incident, RetryPolicy};
     /// use std::time::Duration;
     ///
     /// let handler = Handler::new().retry(RetryPolicy::new());
-    /// let incident = Incident::new(Ids::new(7).make(), "GET /stock")
+    /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /stock")
     ///     .idempotent()
     ///     .at(Duration::from_secs(1));
     /// handler.record_request(incident.now);
@@ -161,10 +161,10 @@ impl Handler {
     /// by its code, and should lead to its documentation.
     ///
     /// ```
-    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use highwater::error::{AppError, Handler, IdGenerator, Incident};
     ///
     /// let handler = Handler::new().problem_types("https://example.com/problems/");
-    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /orders/42");
     /// let decision = handler.handle(&AppError::not_found("There is no such order."), &incident);
     /// let problem = decision.problem().unwrap();
     /// assert_eq!(problem.type_uri(), "https://example.com/problems/not_found");
@@ -221,7 +221,7 @@ impl Handler {
     /// Replaces an earlier function, including that of [`log_to`](Self::log_to).
     ///
     /// ```
-    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use highwater::error::{AppError, Handler, IdGenerator, Incident};
     /// use std::sync::mpsc;
     ///
     /// let (write, lines) = mpsc::channel();
@@ -230,7 +230,7 @@ impl Handler {
     ///         write.send(report.line()).unwrap();
     ///     }
     /// });
-    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /orders/42");
     /// let _decision = handler.handle(&AppError::not_found("There is no such order."), &incident);
     /// let _decision = handler.handle(&AppError::unavailable("stripe"), &incident);
     /// assert!(lines.recv()?.contains(" code=unavailable "));
@@ -248,14 +248,14 @@ impl Handler {
     /// [`HandlerPolicy::Supervise`] the process drains.
     ///
     /// ```
-    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use highwater::error::{AppError, Handler, IdGenerator, Incident};
     /// use std::sync::mpsc;
     ///
     /// let (sender, reports) = mpsc::channel();
     /// let handler = Handler::new().on_error(move |report| {
     ///     sender.send((report.error.code(), report.decision.as_str())).unwrap();
     /// });
-    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /orders/42");
     /// let _decision = handler.handle(&AppError::timeout("reading the order"), &incident);
     /// assert_eq!(reports.recv()?, ("timeout", "respond"));
     /// # Ok::<(), mpsc::RecvError>(())
@@ -270,12 +270,12 @@ impl Handler {
     /// share of the requests. Does nothing if retries are disabled.
     ///
     /// ```
-    /// use highwater::error::{AppError, Handler, Ids, Incident, RetryPolicy, RetryBudget};
+    /// use highwater::error::{AppError, Handler, IdGenerator, Incident, RetryPolicy, RetryBudget};
     /// use std::time::Duration;
     ///
     /// let budget = RetryBudget::new().percent(100).per_second(0).burst(1);
     /// let handler = Handler::new().retry(RetryPolicy::new().budget(budget));
-    /// let incident = Incident::new(Ids::new(7).make(), "GET /stock").idempotent();
+    /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /stock").idempotent();
     /// let is_retried = || handler.handle(&AppError::timeout("the stock"), &incident).is_retry();
     /// assert!(is_retried() && !is_retried());
     /// handler.record_request(Duration::ZERO);
@@ -294,10 +294,10 @@ impl Handler {
     /// on a failing dependency.
     ///
     /// ```
-    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use highwater::error::{AppError, Handler, IdGenerator, Incident};
     ///
     /// let (handler, error) = (Handler::new(), AppError::not_found("There is no such order."));
-    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /orders/42");
     /// let inner = handler.handle(&error, &incident);
     /// assert_eq!(handler.handle(&error, &incident), inner);
     /// assert_eq!(handler.stats().handled, 1);
@@ -374,10 +374,10 @@ impl Handler {
     /// Returns the counts so far.
     ///
     /// ```
-    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use highwater::error::{AppError, Handler, IdGenerator, Incident};
     ///
     /// let handler = Handler::new();
-    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /orders/42");
     /// let _decision = handler.handle(&AppError::timeout("reading the order"), &incident);
     /// assert_eq!((handler.stats().responses, handler.stats().retries), (1, 0));
     /// ```
@@ -491,12 +491,12 @@ impl ErrorReport<'_> {
     /// disconnected clients.
     ///
     /// ```
-    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use highwater::error::{AppError, Handler, IdGenerator, Incident};
     /// use std::sync::mpsc;
     ///
     /// let (sender, reports) = mpsc::channel();
     /// let handler = Handler::new().on_error(move |report| sender.send(report.level()).unwrap());
-    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /orders/42");
     /// let _decision = handler.handle(&AppError::timeout("the stock"), &incident);
     /// assert_eq!(reports.recv().unwrap(), log::Level::Warn);
     /// ```
@@ -513,12 +513,12 @@ impl ErrorReport<'_> {
     /// Formats the log line that [`log_to`](Handler::log_to) passes on.
     ///
     /// ```
-    /// use highwater::error::{AppError, Handler, Ids, Incident};
+    /// use highwater::error::{AppError, Handler, IdGenerator, Incident};
     /// use std::sync::mpsc;
     ///
     /// let (sender, reports) = mpsc::channel();
     /// let handler = Handler::new().on_error(move |report| sender.send(report.line()).unwrap());
-    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+    /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /orders/42");
     /// let _decision = handler.handle(&AppError::timeout("the stock"), &incident);
     /// assert!(reports.recv().unwrap().contains(" code=timeout status=504 "));
     /// ```

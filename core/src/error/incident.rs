@@ -6,10 +6,10 @@ use std::time::Duration;
 /// The circumstances of an error: the request, the operation and the attempt.
 ///
 /// ```
-/// use highwater::error::{Ids, Incident};
+/// use highwater::error::{IdGenerator, Incident};
 /// use std::time::Duration;
 ///
-/// let id = Ids::new(7).make();
+/// let id = IdGenerator::new(7).generate();
 /// let incident = Incident::new(id, "GET /orders/42")
 ///     .idempotent()
 ///     .attempt(2)
@@ -37,9 +37,9 @@ impl<'a> Incident<'a> {
     /// idempotent, at time zero.
     ///
     /// ```
-    /// use highwater::error::{Ids, Incident};
+    /// use highwater::error::{IdGenerator, Incident};
     ///
-    /// let incident = Incident::new(Ids::new(7).make(), "POST /orders");
+    /// let incident = Incident::new(IdGenerator::new(7).generate(), "POST /orders");
     /// assert_eq!((incident.operation, incident.attempt), ("POST /orders", 1));
     /// assert!(!incident.is_idempotent);
     /// ```
@@ -56,9 +56,9 @@ impl<'a> Incident<'a> {
     /// Marks the operation as idempotent.
     ///
     /// ```
-    /// use highwater::error::{Ids, Incident};
+    /// use highwater::error::{IdGenerator, Incident};
     ///
-    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42").idempotent();
+    /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /orders/42").idempotent();
     /// assert!(incident.is_idempotent);
     /// ```
     #[must_use]
@@ -70,9 +70,9 @@ impl<'a> Incident<'a> {
     /// Sets the number of the attempt, from 1.
     ///
     /// ```
-    /// use highwater::error::{Ids, Incident};
+    /// use highwater::error::{IdGenerator, Incident};
     ///
-    /// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42").attempt(2);
+    /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /orders/42").attempt(2);
     /// assert_eq!(incident.attempt, 2);
     /// ```
     #[must_use]
@@ -84,10 +84,10 @@ impl<'a> Incident<'a> {
     /// Sets the time. Only needed by a handler that retries.
     ///
     /// ```
-    /// use highwater::error::{Ids, Incident};
+    /// use highwater::error::{IdGenerator, Incident};
     /// use std::time::Duration;
     ///
-    /// let incident = Incident::new(Ids::new(7).make(), "GET /stock").at(Duration::from_secs(60));
+    /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /stock").at(Duration::from_secs(60));
     /// assert_eq!(incident.now, Duration::from_secs(60));
     /// ```
     #[must_use]
@@ -100,9 +100,9 @@ impl<'a> Incident<'a> {
 /// The decision of a [`Handler`](super::Handler), which its caller carries out.
 ///
 /// ```
-/// use highwater::error::{AppError, Decision, Handler, Ids, Incident};
+/// use highwater::error::{AppError, Decision, Handler, IdGenerator, Incident};
 ///
-/// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+/// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /orders/42");
 /// let (status, continues) = match Handler::new().handle(&AppError::bug("no cart"), &incident) {
 ///     Decision::Respond(problem) => (Some(problem.status()), true),
 ///     Decision::Retry(_after) => (None, true),
@@ -129,9 +129,9 @@ impl Decision {
     /// Returns the problem to respond with, if any.
     ///
     /// ```
-    /// use highwater::error::{AppError, Decision, Ids, Problem};
+    /// use highwater::error::{AppError, Decision, IdGenerator, Problem};
     ///
-    /// let problem = Problem::new(&AppError::bug("no cart"), &Ids::new(7).make());
+    /// let problem = Problem::new(&AppError::bug("no cart"), &IdGenerator::new(7).generate());
     /// assert_eq!(Decision::Drain(problem.clone()).problem(), Some(&problem));
     /// assert_eq!(Decision::Crash.problem(), None);
     /// ```
@@ -191,14 +191,14 @@ impl Decision {
 /// observers.
 ///
 /// ```
-/// use highwater::error::{AppError, Handler, Ids, Incident, ErrorReport};
+/// use highwater::error::{AppError, Handler, IdGenerator, Incident, ErrorReport};
 /// use std::sync::mpsc;
 ///
 /// let (sender, reports) = mpsc::channel();
 /// let handler = Handler::new().on_error(move |report: &ErrorReport<'_>| {
 ///     sender.send((report.error.status(), report.incident.attempt, report.gave_up)).unwrap();
 /// });
-/// let incident = Incident::new(Ids::new(7).make(), "GET /orders/42");
+/// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /orders/42");
 /// let _decision = handler.handle(&AppError::not_found("There is no such order."), &incident);
 /// assert_eq!(reports.recv().unwrap(), (404, 1, None), "retries are disabled");
 /// ```

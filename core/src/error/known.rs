@@ -55,7 +55,7 @@ impl Classification {
     }
 }
 
-/// Iterates over an error and its sources, at most [`Chain::DEEPEST`] in total. The
+/// Iterates over an error and its sources, at most [`Chain::MAX_DEPTH`] in total. The
 /// error inside an [`io::Error`] follows it.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     let next = |link: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> {
@@ -67,7 +67,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
             None => guarded(|| link.source()).unwrap_or(None),
         }
     };
-    std::iter::successors(Some(error), next).take(Chain::DEEPEST)
+    std::iter::successors(Some(error), next).take(Chain::MAX_DEPTH)
 }
 
 /// Returns whether the types in the chain show that the client closed the connection

@@ -58,7 +58,7 @@ struct Members {
 }
 
 /// The maximum number of fields in a response.
-const MOST_FIELDS: usize = 32;
+const MAX_FIELDS: usize = 32;
 
 impl Problem {
     /// The media type.
@@ -68,10 +68,10 @@ impl Problem {
     /// kilobyte, and the list of fields at 32.
     ///
     /// ```
-    /// use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, IdGenerator, Problem};
     ///
     /// let error = AppError::unavailable("stripe").with_context("order", 42);
-    /// let problem = Problem::new(&error, &Ids::new(7).make());
+    /// let problem = Problem::new(&error, &IdGenerator::new(7).generate());
     /// assert_eq!(problem.status(), 503);
     /// assert!(!problem.to_json().contains("stripe"));
     /// ```
@@ -80,7 +80,7 @@ impl Problem {
         let is_bug = classification.is_bug();
         let is_clients = classification.status() < 500;
         let fields = match classification.fields() {
-            fields if is_clients => &fields[..fields.len().min(MOST_FIELDS)],
+            fields if is_clients => &fields[..fields.len().min(MAX_FIELDS)],
             _ => &[],
         };
         let retry_after = classification.retry_after().filter(|_| !is_bug);
@@ -105,9 +105,9 @@ impl Problem {
     /// `about:blank`, which means that status and code say everything.
     ///
     /// ```
-    /// use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, IdGenerator, Problem};
     ///
-    /// let problem = Problem::new(&AppError::conflict("There is none left."), &Ids::new(7).make())
+    /// let problem = Problem::new(&AppError::conflict("There is none left."), &IdGenerator::new(7).generate())
     ///     .with_type("https://example.com/problems/sold_out");
     /// assert_eq!(problem.type_uri(), "https://example.com/problems/sold_out");
     /// ```
@@ -119,9 +119,9 @@ impl Problem {
     /// Sets the URI of this occurrence.
     ///
     /// ```
-    /// use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, IdGenerator, Problem};
     ///
-    /// let problem = Problem::new(&AppError::conflict("There is none left."), &Ids::new(7).make())
+    /// let problem = Problem::new(&AppError::conflict("There is none left."), &IdGenerator::new(7).generate())
     ///     .with_instance("/orders/42");
     /// assert!(problem.to_json().contains(r#""instance":"/orders/42""#));
     /// ```
@@ -133,9 +133,9 @@ impl Problem {
     /// Returns the HTTP status, from 400 to 599.
     ///
     /// ```
-    /// use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, IdGenerator, Problem};
     ///
-    /// let problem = Problem::new(&AppError::conflict("There is none left."), &Ids::new(7).make());
+    /// let problem = Problem::new(&AppError::conflict("There is none left."), &IdGenerator::new(7).generate());
     /// assert_eq!(problem.status(), 409);
     /// ```
     pub fn status(&self) -> u16 {
@@ -145,9 +145,9 @@ impl Problem {
     /// Returns the URI of the type.
     ///
     /// ```
-    /// use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, IdGenerator, Problem};
     ///
-    /// let problem = Problem::new(&AppError::conflict("There is none left."), &Ids::new(7).make());
+    /// let problem = Problem::new(&AppError::conflict("There is none left."), &IdGenerator::new(7).generate());
     /// assert_eq!(problem.type_uri(), "about:blank");
     /// ```
     pub fn type_uri(&self) -> &str {
@@ -157,9 +157,9 @@ impl Problem {
     /// Returns the reason phrase of the status.
     ///
     /// ```
-    /// use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, IdGenerator, Problem};
     ///
-    /// let problem = Problem::new(&AppError::too_large(1_024), &Ids::new(7).make());
+    /// let problem = Problem::new(&AppError::too_large(1_024), &IdGenerator::new(7).generate());
     /// assert_eq!(problem.title(), "Content Too Large");
     /// ```
     pub fn title(&self) -> &'static str {
@@ -169,9 +169,9 @@ impl Problem {
     /// Returns the message for the client.
     ///
     /// ```
-    /// use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, IdGenerator, Problem};
     ///
-    /// let problem = Problem::new(&AppError::conflict("There is none left."), &Ids::new(7).make());
+    /// let problem = Problem::new(&AppError::conflict("There is none left."), &IdGenerator::new(7).generate());
     /// assert_eq!(problem.detail(), "There is none left.");
     /// ```
     pub fn detail(&self) -> &str {
@@ -181,10 +181,10 @@ impl Problem {
     /// Returns the stable code for programs.
     ///
     /// ```
-    /// use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, IdGenerator, Problem};
     ///
     /// let error = AppError::bug("the stock is negative").with_code("negative_stock");
-    /// let problem = Problem::new(&error, &Ids::new(7).make());
+    /// let problem = Problem::new(&error, &IdGenerator::new(7).generate());
     /// assert_eq!(problem.code(), "internal_error", "the own code is only logged");
     /// ```
     pub fn code(&self) -> &'static str {
@@ -194,9 +194,9 @@ impl Problem {
     /// Returns the correlation id, which is also in the log entry.
     ///
     /// ```
-    /// use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, IdGenerator, Problem};
     ///
-    /// let id = Ids::new(7).make();
+    /// let id = IdGenerator::new(7).generate();
     /// assert_eq!(Problem::new(&AppError::bug("the stock is negative"), &id).id(), &id);
     /// ```
     pub fn id(&self) -> &CorrelationId {
@@ -206,10 +206,10 @@ impl Problem {
     /// Returns the invalid fields.
     ///
     /// ```
-    /// use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, IdGenerator, Problem};
     ///
     /// let error = AppError::invalid_input("The order is not valid.").with_field("street", "is missing");
-    /// let problem = Problem::new(&error, &Ids::new(7).make());
+    /// let problem = Problem::new(&error, &IdGenerator::new(7).generate());
     /// assert_eq!(problem.errors(), error.fields());
     /// ```
     pub fn errors(&self) -> &[FieldError] {
@@ -222,16 +222,16 @@ impl Problem {
     /// would retry at once.
     ///
     /// ```
-    /// use highwater::error::{AppError, Ids, Problem};
+    /// use highwater::error::{AppError, IdGenerator, Problem};
     /// use std::time::Duration;
     ///
     /// let error = AppError::rate_limited(Duration::from_millis(1_001));
-    /// let problem = Problem::new(&error, &Ids::new(7).make());
+    /// let problem = Problem::new(&error, &IdGenerator::new(7).generate());
     /// assert_eq!(problem.retry_after_seconds(), Some(2));
     /// assert!(problem.to_json().contains(r#""retry_after_ms":1001"#));
     ///
     /// let error = AppError::rate_limited(Duration::ZERO);
-    /// let problem = Problem::new(&error, &Ids::new(7).make());
+    /// let problem = Problem::new(&error, &IdGenerator::new(7).generate());
     /// assert_eq!(problem.retry_after_seconds(), Some(1));
     /// ```
     pub fn retry_after_seconds(&self) -> Option<u64> {

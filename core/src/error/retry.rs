@@ -47,7 +47,7 @@ use std::{fmt, time::Duration};
 pub struct RetryPolicy {
     attempts: u32,
     backoff: Duration,
-    longest: Duration,
+    max_wait: Duration,
     waits_for_breaker: bool,
     shared: Arc<SharedBudget>,
 }
@@ -131,7 +131,7 @@ impl RetryPolicy {
         RetryPolicy {
             attempts: 3,
             backoff: Duration::from_millis(100),
-            longest: Duration::from_secs(10),
+            max_wait: Duration::from_secs(10),
             waits_for_breaker: false,
             shared: SharedBudget::with(RetryBudget::new()),
         }
@@ -182,11 +182,11 @@ impl RetryPolicy {
     ///
     /// let error = AppError::unavailable("stripe").with_retry_after(Duration::from_secs(2));
     /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
-    /// let impatient = RetryPolicy::new().longest(Duration::from_secs(1));
+    /// let impatient = RetryPolicy::new().max_wait(Duration::from_secs(1));
     /// assert_eq!(impatient.decide(failed, Duration::ZERO, || 0), Err(GiveUp::TooLate));
     /// ```
-    pub const fn longest(mut self, longest: Duration) -> Self {
-        self.longest = longest;
+    pub const fn max_wait(mut self, max_wait: Duration) -> Self {
+        self.max_wait = max_wait;
         self
     }
 
@@ -211,7 +211,7 @@ impl RetryPolicy {
     /// when to retry. The default is not to wait.
     ///
     /// The policy never waits for a breaker that stays open for longer than the
-    /// [longest](Self::longest) wait.
+    /// [maximum](Self::max_wait) wait.
     ///
     /// ```
     /// use highwater::error::{AppError, BreakerOpen, FailedAttempt, GiveUp, RetryPolicy};
@@ -329,7 +329,7 @@ impl RetryPolicy {
     /// is uniformly distributed from 0 to a bound that doubles with each attempt, so
     /// that clients that failed together do not retry together. The error's
     /// [`retry_after`](AppError::retry_after) is added to it, and the bound is
-    /// reduced so that the sum stays within the [longest](Self::longest) wait.
+    /// reduced so that the sum stays within the [maximum](Self::max_wait) wait.
     ///
     /// ```
     /// use highwater::error::{AppError, FailedAttempt, RetryPolicy};
@@ -364,7 +364,7 @@ impl RetryPolicy {
             return Err(GiveUp::BreakerOpen);
         }
         let earliest = error.retry_after().unwrap_or_default();
-        let Some(left) = self.longest.checked_sub(earliest) else {
+        let Some(left) = self.max_wait.checked_sub(earliest) else {
             return Err(GiveUp::TooLate);
         };
         // Last, because it consumes a token.
@@ -398,7 +398,7 @@ impl RetryPolicy {
     fn window(&self, attempt: u32) -> Duration {
         let doublings = attempt.saturating_sub(1);
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-        self.backoff.saturating_mul(factor).min(self.longest)
+        self.backoff.saturating_mul(factor).min(self.max_wait)
     }
 }
 
@@ -422,7 +422,7 @@ impl fmt::Debug for RetryPolicy {
         f.debug_struct("RetryPolicy")
             .field("attempts", &self.attempts)
             .field("backoff", &self.backoff)
-            .field("longest", &self.longest)
+            .field("max_wait", &self.max_wait)
             .field("waits_for_breaker", &self.waits_for_breaker)
             .field("budget", &*lock(&self.shared.budget))
             .finish()

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// The maximum size of a text, in bytes.
-pub(super) const LONGEST_TEXT: usize = 1024;
+pub(super) const MAX_TEXT_BYTES: usize = 1024;
 
 /// Replaces omitted text.
 const CUT: &str = "…";
@@ -57,7 +57,7 @@ pub(super) fn capped_text(value: &dyn Display) -> String {
 
 /// Returns the text cut at the maximum size, or `None` if it fits.
 pub(super) fn shortened(text: &str) -> Option<String> {
-    (text.len() > LONGEST_TEXT).then(|| capped_text(&text))
+    (text.len() > MAX_TEXT_BYTES).then(|| capped_text(&text))
 }
 
 /// Writes an error and its causes, each once.
@@ -113,7 +113,7 @@ pub(crate) fn write_own(
 /// Returns the error, or the first of its causes that has a text of its own.
 pub(crate) fn first_with_text<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     let mut error_with_text = error;
-    for _ in 0..Chain::DEEPEST {
+    for _ in 0..Chain::MAX_DEPTH {
         match error_with_text.source() {
             Some(source) if has_no_own_text(error_with_text) => error_with_text = source,
             _ => break,
@@ -153,7 +153,7 @@ impl<'a> Links<'a> {
     pub(super) fn of(error: &'a AppError) -> Self {
         Links {
             next: error.source(),
-            left: Chain::DEEPEST,
+            left: Chain::MAX_DEPTH,
         }
     }
 
@@ -161,7 +161,7 @@ impl<'a> Links<'a> {
     fn from(error: &'a (dyn Error + 'static)) -> Self {
         Links {
             next: Some(error),
-            left: Chain::DEEPEST + 1,
+            left: Chain::MAX_DEPTH + 1,
         }
     }
 }
@@ -202,7 +202,7 @@ struct Capped<'a> {
 
 impl<'a> Capped<'a> {
     fn new(text: &'a mut String) -> Self {
-        let end = text.len() + LONGEST_TEXT;
+        let end = text.len() + MAX_TEXT_BYTES;
         Capped { text, end }
     }
 }

@@ -54,7 +54,7 @@ pub(crate) enum WorkOutcome {
 }
 
 impl<W> AdmissionQueue<W> {
-    /// Creates a queue that runs at least one work at a time. `start` is called
+    /// Creates a queue. `running` is at least 1. `start` is called
     /// without holding a lock.
     pub(crate) fn new(
         (running, waiting): (usize, usize),

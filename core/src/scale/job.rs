@@ -200,6 +200,6 @@ pub struct InvalidJob(
 /// The client sent an invalid job.
 impl Classify for InvalidJob {
     fn classify(&self) -> Classification {
-        Classification::new(ErrorKind::InvalidInput).with_public(self.to_string())
+        Classification::new(ErrorKind::InvalidInput).with_public_message(self.to_string())
     }
 }

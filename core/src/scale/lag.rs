@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The maximum number of values recorded for one late beat. If more intervals were
 /// missed, for example while a computer slept, this many values stand for all of
 /// them.
-const MOST_MISSED: u32 = 100_000;
+const MAX_RECORDED_BEATS: u32 = 100_000;
 
 /// Measures how late an event loop runs, by a heartbeat that is due at regular
 /// intervals.
@@ -113,7 +113,7 @@ impl LagMonitor {
         let (lag_nanos, interval_nanos) = (nanos(lag), nanos(self.interval));
         let missed = lag_nanos / interval_nanos;
         self.missed = self.missed.saturating_add(missed);
-        let step = self.interval.max(lag / MOST_MISSED);
+        let step = self.interval.max(lag / MAX_RECORDED_BEATS);
         let mut late = lag;
         loop {
             self.record(late);

@@ -268,21 +268,21 @@ impl fmt::Debug for Pool {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PoolStats {
-    /// The amount of work on threads now.
+    /// Work on threads now.
     pub running: usize,
-    /// The amount of accepted work in the queue now.
+    /// Accepted work in the queue now.
     pub waiting: usize,
-    /// The amount of work accepted since the pool was created.
+    /// Work accepted since the pool was created.
     pub accepted: u64,
-    /// The amount of work rejected.
+    /// Rejected work.
     pub rejected: u64,
-    /// The amount of work that finished.
+    /// Work that finished.
     pub done: u64,
-    /// The amount of work that panicked.
+    /// Work that panicked.
     pub panicked: u64,
-    /// The amount of work whose ticket was dropped before it finished.
+    /// Work whose ticket was dropped before it finished.
     pub cancelled: u64,
-    /// The amount of work dropped by the threads that should have run it.
+    /// Work dropped by the threads that should have run it.
     pub lost: u64,
 }
 

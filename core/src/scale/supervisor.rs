@@ -21,7 +21,7 @@ const RETIRE_PAUSE: Duration = Duration::from_secs(1);
 
 /// The number of draining workers in a slot from which the next replacement has to
 /// wait.
-const MOST_DRAINING: usize = 4;
+const MAX_DRAINING: usize = 4;
 
 /// Keeps a number of workers running by replacing each one that exits.
 ///
@@ -833,7 +833,7 @@ impl Supervisor {
     /// drain.
     fn pause_for_drains(&self, slot: usize, now: Duration) -> Duration {
         let draining = self.draining.iter().filter(|worker| worker.id.slot == slot);
-        if draining.clone().count() < MOST_DRAINING {
+        if draining.clone().count() < MAX_DRAINING {
             return Duration::ZERO;
         }
         let next = draining.map(|worker| worker.until).min();

@@ -61,7 +61,7 @@ impl Classify for Unfinished {
 impl Classify for LineTooLong {
     fn classify(&self) -> Classification {
         let message = format!("No line may be longer than {} bytes.", self.longest);
-        Classification::new(ErrorKind::TooLarge).with_public(message)
+        Classification::new(ErrorKind::TooLarge).with_public_message(message)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The handler with errors that are broken themselves.
 
-use highwater::error::{AppError, Chain, Decision, ErrorKind, Handler, Ids, Incident, Problem};
+use highwater::error::{
+    AppError, Chain, Decision, ErrorKind, Handler, IdGenerator, Incident, Problem,
+};
 use std::{
     error::Error,
     fmt, io,
@@ -14,7 +16,7 @@ fn handle(error: &AppError, operation: &str) -> (String, String) {
         let lines = Arc::clone(&lines);
         move |_, line| lines.lock().unwrap().push(line.to_owned())
     });
-    let incident = Incident::new(Ids::new(7).make(), operation);
+    let incident = Incident::new(IdGenerator::new(7).generate(), operation);
     let decision = handler.handle(error, &incident);
     let Decision::Respond(problem) = decision else {
         panic!("not a bug of the handler: {decision:?}");
@@ -109,7 +111,7 @@ fn panicking_panic_payload_is_tolerated() {
     let handler = Handler::new()
         .log_to(|_, _| std::panic::panic_any(Bomb(2)))
         .on_error(|_| std::panic::panic_any(Bomb(2)));
-    let incident = Incident::new(Ids::new(7).make(), "GET /");
+    let incident = Incident::new(IdGenerator::new(7).generate(), "GET /");
     let decision = handler.handle(&AppError::not_found("it"), &incident);
     assert_eq!(decision.problem().map(Problem::status), Some(404));
     assert_eq!(handler.stats().bugs, 1);
@@ -126,9 +128,9 @@ fn panicking_source_does_not_prevent_classification() {
 #[test]
 fn cyclic_sources_are_cut() {
     let error = AppError::unavailable("stripe").with_source(Broken::IsItsOwnSource);
-    assert_eq!(error.chain().count(), Chain::DEEPEST);
+    assert_eq!(error.chain().count(), Chain::MAX_DEPTH);
     let (line, _) = handle(&error, "GET /");
-    assert_eq!(line.matches("round").count(), Chain::DEEPEST, "{line}");
+    assert_eq!(line.matches("round").count(), Chain::MAX_DEPTH, "{line}");
     assert!(line.ends_with("round: …\""), "{line}");
     let boxed = AppError::from_boxed(Box::new(Broken::IsItsOwnSource));
     assert_eq!(boxed.kind(), ErrorKind::Failure);
@@ -231,7 +233,7 @@ fn long_texts_and_many_fields_are_cut() {
     }
     let (_, json) = handle(&error, &long);
     assert!(json.len() < 128 * 1024, "{} bytes", json.len());
-    let problem = Problem::new(&error, &Ids::new(7).make());
+    let problem = Problem::new(&error, &IdGenerator::new(7).generate());
     assert_eq!(problem.errors().len(), 32);
     assert!(problem.detail().ends_with('…'));
 }

@@ -3,7 +3,10 @@
 use futures::{StreamExt, executor::block_on};
 use highwater::{
     BoxError, Overflow,
-    error::{AppError, Breaker, CorrelationId, FailedAttempt, Handler, Ids, Incident, RetryPolicy},
+    error::{
+        AppError, Breaker, CorrelationId, FailedAttempt, Handler, IdGenerator, Incident,
+        RetryPolicy,
+    },
     events::{Emitter, Failure, InboxFull, ZeroCapacity},
     scale::{Cancellation, Job, Pool, PoolOptions, QueueFull, Rejected, WorkError},
     stream::{
@@ -192,7 +195,7 @@ fn texts(error: BoxError) -> Vec<String> {
         let line = Arc::clone(&line);
         move |_, text| text.clone_into(&mut line.lock().unwrap())
     });
-    let incident = Incident::new(Ids::new(7).make(), "PUT /file");
+    let incident = Incident::new(IdGenerator::new(7).generate(), "PUT /file");
     let _decision = handler.handle(&error, &incident);
     let line = line.lock().unwrap().clone();
     vec![walk, format!("{error:#}"), line, alternate]

@@ -1,8 +1,8 @@
 //! The handler: logs, counts, observers and decisions.
 
 use highwater::error::{
-    AppError, Decision, ErrorKind, GiveUp, Handler, HandlerPolicy, Ids, Incident, RetryBudget,
-    RetryPolicy,
+    AppError, Decision, ErrorKind, GiveUp, Handler, HandlerPolicy, IdGenerator, Incident,
+    RetryBudget, RetryPolicy,
 };
 use log::Level;
 use std::{
@@ -29,7 +29,7 @@ impl Lines {
 }
 
 fn incident() -> Incident<'static> {
-    Incident::new(Ids::new(7).make(), "GET /orders/42")
+    Incident::new(IdGenerator::new(7).generate(), "GET /orders/42")
 }
 
 #[test]
@@ -69,13 +69,13 @@ fn only_bugs_are_fatal() {
 fn response_has_the_id_of_the_log_line() {
     let lines = Lines::default();
     let handler = lines.of(Handler::new());
-    let ids = Ids::new(7);
+    let ids = IdGenerator::new(7);
     for error in [
         AppError::not_found("it"),
         AppError::bug("no cart"),
         AppError::timeout("it"),
     ] {
-        let incident = Incident::new(ids.make(), "GET /orders/42");
+        let incident = Incident::new(ids.generate(), "GET /orders/42");
         let decision = handler.handle(&error, &incident);
         let problem = decision.problem().unwrap();
         assert_eq!(problem.id(), &incident.id);
@@ -241,10 +241,10 @@ fn handler_retries_within_budget_with_repeatable_jitter() {
     let budget = || RetryBudget::new().percent(10).per_second(0).burst(3);
     let make = || Handler::new().retry(RetryPolicy::new().attempts(9).budget(budget()));
     let (handler, again) = (make(), make());
-    let ids = Ids::new(7);
+    let ids = IdGenerator::new(7);
     let mut waits = Vec::new();
     for request in 0..40 {
-        let incident = Incident::new(ids.make(), "GET /stock").idempotent();
+        let incident = Incident::new(ids.generate(), "GET /stock").idempotent();
         handler.record_request(incident.now);
         again.record_request(incident.now);
         let decision = handler.handle(&AppError::timeout("it"), &incident);
@@ -304,5 +304,5 @@ fn number_of_counted_codes_is_bounded() {
 fn handler_and_ids_are_sync() {
     fn shared<T: Send + Sync>(_: &T) {}
     shared(&Handler::new());
-    shared(&Ids::new(7));
+    shared(&IdGenerator::new(7));
 }

@@ -1,12 +1,13 @@
 //! Error kinds, classifications and conversions.
 
 use highwater::error::{
-    AppError, Class, Classification, Classify, CorrelationId, ErrorKind, Ids, Problem, ResultExt,
+    AppError, Class, Classification, Classify, CorrelationId, ErrorKind, IdGenerator, Problem,
+    ResultExt,
 };
 use std::{error::Error, io, time::Duration};
 
 fn id() -> CorrelationId {
-    Ids::new(7).make()
+    IdGenerator::new(7).generate()
 }
 
 #[test]
@@ -93,7 +94,7 @@ impl Classify for ShopError {
             ShopError::Negative(_) => Classification::new(ErrorKind::Bug)
                 .with_code("negative_sum")
                 .with_status(404)
-                .with_public("The sum of user 7 is negative."),
+                .with_public_message("The sum of user 7 is negative."),
         }
     }
 }
@@ -124,7 +125,7 @@ fn custom_enum_converts_with_question_mark() {
 fn bug_exposes_nothing() {
     let source = io::Error::other("row 7");
     let error = AppError::from(ShopError::Negative(source))
-        .with_public("User 7 again.")
+        .with_public_message("User 7 again.")
         .with_field("sum", "is negative")
         .with_retry_after(Duration::from_secs(1));
     assert_eq!((error.code(), error.status()), ("negative_sum", 500));

@@ -1,15 +1,15 @@
 //! Correlation ids and problem details.
 
-use highwater::error::{AppError, Classification, CorrelationId, ErrorKind, Ids, Problem};
+use highwater::error::{AppError, Classification, CorrelationId, ErrorKind, IdGenerator, Problem};
 use std::time::Duration;
 
 fn id() -> CorrelationId {
-    Ids::new(7).make()
+    IdGenerator::new(7).generate()
 }
 
 #[test]
 fn only_harmless_ids_are_parsed() {
-    let longest = "a".repeat(CorrelationId::LONGEST);
+    let longest = "a".repeat(CorrelationId::MAX_LEN);
     for valid in [
         "a",
         "550e8400-e29b-41d4-a716-446655440000",
@@ -18,7 +18,7 @@ fn only_harmless_ids_are_parsed() {
     ] {
         assert_eq!(valid.parse::<CorrelationId>().unwrap().as_str(), valid);
     }
-    let too_long = "a".repeat(CorrelationId::LONGEST + 1);
+    let too_long = "a".repeat(CorrelationId::MAX_LEN + 1);
     for invalid in [
         "",
         " ",
@@ -39,12 +39,12 @@ fn only_harmless_ids_are_parsed() {
 
 #[test]
 fn ids_are_unique_and_reproducible() {
-    let (ids, again) = (Ids::new(7), Ids::new(7));
-    let made: std::collections::BTreeSet<_> = (0..1_000).map(|_| ids.make()).collect();
+    let (ids, again) = (IdGenerator::new(7), IdGenerator::new(7));
+    let made: std::collections::BTreeSet<_> = (0..1_000).map(|_| ids.generate()).collect();
     assert_eq!(made.len(), 1_000);
-    assert!((0..1_000).all(|_| made.contains(&again.make())));
-    let other = Ids::new(8);
-    assert!((0..1_000).all(|_| !made.contains(&other.make())));
+    assert!((0..1_000).all(|_| made.contains(&again.generate())));
+    let other = IdGenerator::new(8);
+    assert!((0..1_000).all(|_| !made.contains(&other.generate())));
     let is_hex = |id: &CorrelationId| id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit());
     assert!(
         made.iter()

@@ -2,8 +2,8 @@
 
 use crate::cases::cases;
 use highwater::error::{
-    AppError, Classification, CorrelationId, ErrorKind, Handler, HandlerPolicy, Ids, Incident,
-    Problem, RetryPolicy,
+    AppError, Classification, CorrelationId, ErrorKind, Handler, HandlerPolicy, IdGenerator,
+    Incident, Problem, RetryPolicy,
 };
 use proptest::prelude::*;
 use std::{
@@ -58,7 +58,7 @@ fn build(kind: ErrorKind, parts: &[Part]) -> AppError {
             Part::Field(text) => {
                 error.with_field(format!("{PUBLIC}{text}"), format!("{PUBLIC}{text}"))
             }
-            Part::Public(text) => error.with_public(format!("{PUBLIC}{text}")),
+            Part::Public(text) => error.with_public_message(format!("{PUBLIC}{text}")),
             Part::RetryAfter(ms) => error.with_retry_after(Duration::from_millis(ms)),
             Part::Wrapped(kind) => AppError::new(kind).with_source(error),
             Part::Carried(kind) => AppError::new(kind).with_source(io::Error::other(error)),
@@ -81,8 +81,8 @@ proptest! {
         policy in prop::sample::select(vec![HandlerPolicy::Supervise, HandlerPolicy::Swallow]),
     ) {
         let error = build(kind, &parts);
-        let ids = Ids::new(7);
-        let id = ids.make();
+        let ids = IdGenerator::new(7);
+        let id = ids.generate();
         let lines = Arc::new(Mutex::new(Vec::new()));
         let handler = Handler::new().policy(policy).retry(RetryPolicy::new()).log_to({
             let lines = Arc::clone(&lines);

@@ -9,7 +9,7 @@ use highwater::{
     Clock,
     error::{
         AppError, Breaker, BreakerOpen, BreakerState, Classification, Classify, ErrorKind,
-        FailedAttempt, GiveUp, Handler, Ids, Incident, ResultExt, RetryBudget, RetryPolicy,
+        FailedAttempt, GiveUp, Handler, IdGenerator, Incident, ResultExt, RetryBudget, RetryPolicy,
     },
     events::Emitter,
 };
@@ -188,7 +188,7 @@ fn retry_waits_for_a_breaker_if_enabled() {
 
     let world = World::default();
     let breaker = open_breaker(&world);
-    let impatient = patient.longest(OPEN / 2);
+    let impatient = patient.max_wait(OPEN / 2);
     let run = impatient.run(
         &world,
         |time| world.sleep(time),
@@ -268,7 +268,7 @@ fn open_breaker_is_found_in_every_wrapping() {
         let decided = RetryPolicy::new().decide(failed, Duration::ZERO, || 0);
         assert_eq!(decided, Err(GiveUp::BreakerOpen), "{error:?}");
         let handler = Handler::new().retry(RetryPolicy::new());
-        let incident = Incident::new(Ids::new(7).make(), "GET /stock").idempotent();
+        let incident = Incident::new(IdGenerator::new(7).generate(), "GET /stock").idempotent();
         assert_eq!(handler.handle(error, &incident).as_str(), "respond");
     }
     let elsewhere = AppError::unavailable("stripe").with_retry_after(OPEN);

@@ -74,7 +74,7 @@ fn wait_is_spread_over_a_doubling_window() {
     let retry = RetryPolicy::new()
         .attempts(u32::MAX)
         .backoff(ms(100))
-        .longest(ms(1_000))
+        .max_wait(ms(1_000))
         .budget(generous());
     let error = AppError::timeout("it");
     for (attempt, window) in [
@@ -114,7 +114,7 @@ fn extreme_settings_are_tolerated() {
     let retry = RetryPolicy::new()
         .attempts(u32::MAX)
         .backoff(longest)
-        .longest(longest)
+        .max_wait(longest)
         .budget(
             RetryBudget::new()
                 .percent(u32::MAX)
@@ -260,7 +260,7 @@ proptest! {
     ) {
         let longest = Duration::from_secs(5);
         let budget = RetryBudget::new().percent(0).per_second(0).burst(burst);
-        let retry = RetryPolicy::new().attempts(attempts).longest(longest).budget(budget);
+        let retry = RetryPolicy::new().attempts(attempts).max_wait(longest).budget(budget);
         let mut retries = 0;
         for (is_transient, is_idempotent, retry_after, draw) in requests {
             let kind = if is_transient { ErrorKind::Timeout } else { ErrorKind::Bug };

@@ -3,7 +3,7 @@
 use crate::layered::{TestLayer, TextResponse, failing, problem, responding};
 use futures::executor::block_on;
 use highwater::error::{
-    AppError, Classification, Classify, Handler, HandlerPolicy, Ids, http::HandlerLayer,
+    AppError, Classification, Classify, Handler, HandlerPolicy, IdGenerator, http::HandlerLayer,
 };
 use http::Request;
 use std::{
@@ -257,7 +257,10 @@ fn panicking_observer_drains_and_keeps_the_response() {
 
 #[test]
 fn panicking_log_keeps_the_response() {
-    let layer = HandlerLayer::new(Handler::new().log_to(|_, _| panic!("logged")), Ids::new(7));
+    let layer = HandlerLayer::new(
+        Handler::new().log_to(|_, _| panic!("logged")),
+        IdGenerator::new(7),
+    );
     let service = layer.layer(failing(|| AppError::not_found("There is no such page.")));
     let request = Request::get("/").body(String::new()).unwrap();
     let Ok(response) = block_on(service.oneshot(request));

@@ -2,7 +2,7 @@
 
 use futures::executor::block_on;
 use highwater::error::{
-    AppError, Handler, Ids,
+    AppError, Handler, IdGenerator,
     http::{HandlerLayer, REQUEST_ID},
 };
 use http::{Request, Response};
@@ -50,7 +50,7 @@ impl TestLayer {
                 lines.lock().unwrap().push(line.to_owned());
             }
         }));
-        let layer = HandlerLayer::new(Arc::clone(&handler), Ids::new(7)).on_drain({
+        let layer = HandlerLayer::new(Arc::clone(&handler), IdGenerator::new(7)).on_drain({
             let drains = Arc::clone(&drains);
             move || {
                 drains.fetch_add(1, Ordering::Relaxed);

@@ -92,7 +92,7 @@ pub(super) async fn not_found(uri: Uri) -> AppError {
 
 /// Returns the error for a method that the address does not support.
 pub(super) async fn method_not_allowed(uri: Uri) -> AppError {
-    AppError::method_not_allowed().with_public(format!(
+    AppError::method_not_allowed().with_public_message(format!(
         "{} does not support this method: see the header Allow.",
         uri.path()
     ))
@@ -190,7 +190,7 @@ fn parse_error(cause: &serde_json::Error) -> AppError {
             classification.with_code("malformed_json")
         }
     };
-    AppError::new(classification).with_public(format!(
+    AppError::new(classification).with_public_message(format!(
         "The request must be {{\"scenario\", \"params\", \"seed\", \"records\"}}: {cause}."
     ))
 }

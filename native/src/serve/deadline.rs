@@ -62,7 +62,7 @@ pub(super) async fn enforce_deadline(
 fn body_timeout() -> AppError {
     let timeout =
         Classification::new(ErrorKind::Timeout).with_status(StatusCode::REQUEST_TIMEOUT.as_u16());
-    AppError::new(timeout).with_public("The request was not received in time.")
+    AppError::new(timeout).with_public_message("The request was not received in time.")
 }
 
 /// Marks an error as caused by a client that disconnected, so that it is recognized
@@ -77,7 +77,7 @@ fn mark_client_gone(error: axum::Error) -> axum::Error {
 
 fn response_timeout() -> AppError {
     AppError::new(Classification::new(ErrorKind::Unavailable))
-        .with_public("The server did not respond in time: try again later.")
+        .with_public_message("The server did not respond in time: try again later.")
         .with_retry_after(Duration::from_secs(1))
 }
 

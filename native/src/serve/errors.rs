@@ -12,7 +12,7 @@ use axum::{
 };
 use headers_accept::Accept;
 use highwater::error::{
-    AppError, Classification, ErrorKind, Handler, Ids, Problem, http::HandlerLayer,
+    AppError, Classification, ErrorKind, Handler, IdGenerator, Problem, http::HandlerLayer,
 };
 use mediatype::{
     MediaType, MediaTypeBuf, Name,
@@ -45,7 +45,7 @@ pub(super) fn layer(
 ) -> HandlerLayer {
     // The standard library seeds its hash maps with random bytes from the system.
     let seed = RandomState::new().hash_one("ids");
-    HandlerLayer::new(handler, Ids::new(seed))
+    HandlerLayer::new(handler, IdGenerator::new(seed))
         .on_drain(drain)
         .locate_panics(panic_report::take_panic_location)
 }
@@ -54,7 +54,7 @@ pub(super) fn layer(
 pub(super) fn busy(message: String) -> AppError {
     let busy = Classification::new(ErrorKind::Unavailable).with_code("busy");
     AppError::new(busy)
-        .with_public(message)
+        .with_public_message(message)
         .with_retry_after(Duration::from_secs(1))
 }
 

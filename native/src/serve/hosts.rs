@@ -75,7 +75,7 @@ fn misdirected(name: &str) -> AppError {
     let misdirected = Classification::new(ErrorKind::Forbidden)
         .with_status(StatusCode::MISDIRECTED_REQUEST.as_u16())
         .with_code("misdirected_request");
-    AppError::new(misdirected).with_public(format!(
+    AppError::new(misdirected).with_public_message(format!(
         "This server accepts only local host names, and {name} is not one. To allow it, start \
          the server with --allow-host {name}."
     ))

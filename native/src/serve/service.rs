@@ -145,7 +145,7 @@ pub(super) async fn readyz(
 ) -> Result<String, AppError> {
     if *phase.borrow() > Phase::Serving {
         return Err(AppError::unavailable("the draining process")
-            .with_public("This process is shutting down: another one takes over."));
+            .with_public_message("This process is shutting down: another one takes over."));
     }
     let degraded = match failing.get() {
         workers if workers.is_empty() => String::new(),
@@ -176,8 +176,9 @@ pub(super) async fn metrics(
     State(scrape): State<ScrapeWorkers>,
 ) -> Result<impl IntoResponse, AppError> {
     let metrics = scrape().await.ok_or_else(|| {
-        AppError::unavailable("the supervisor")
-            .with_public("The metrics of all workers are not available now: try again later.")
+        AppError::unavailable("the supervisor").with_public_message(
+            "The metrics of all workers are not available now: try again later.",
+        )
     })?;
     Ok((
         [(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)],

@@ -8,10 +8,10 @@ use std::fmt::{self, Write};
 
 /// The maximum size of a line, in bytes. With a prefix it stays below the 4,096 bytes
 /// that Linux writes to a pipe atomically.
-const LONGEST_LINE: usize = 3 * 1024;
+const MAX_LINE_BYTES: usize = 3 * 1024;
 /// The maximum size of a value, so that client input cannot crowd out the rest.
-const LONGEST_VALUE: usize = 1024;
-const LONGEST_OPERATION: usize = 256;
+const MAX_VALUE_BYTES: usize = 1024;
+const MAX_OPERATION_BYTES: usize = 256;
 
 /// The keys of the line itself.
 const OWN_KEYS: [&str; 14] = [
@@ -97,8 +97,8 @@ impl LogLine {
     }
 
     fn text(&mut self, key: &str, value: &str) {
-        let longest = value.len().min(LONGEST_VALUE);
-        if self.0.len() + key.len() + longest > LONGEST_LINE {
+        let longest = value.len().min(MAX_VALUE_BYTES);
+        if self.0.len() + key.len() + longest > MAX_LINE_BYTES {
             return self.cut();
         }
         if value.len() == longest && needs_no_quotes(value) {
@@ -110,14 +110,14 @@ impl LogLine {
 
     /// Adds a text of arbitrary length from a client.
     fn short(&mut self, key: &str, value: &str) {
-        if value.len() <= LONGEST_OPERATION && needs_no_quotes(value) {
+        if value.len() <= MAX_OPERATION_BYTES && needs_no_quotes(value) {
             return self.plain(key, value);
         }
-        self.quoted_within(LONGEST_OPERATION, key, |quoted| quoted.write_str(value));
+        self.quoted_within(MAX_OPERATION_BYTES, key, |quoted| quoted.write_str(value));
     }
 
     fn quoted(&mut self, key: &str, write: impl FnOnce(&mut EscapedValue<'_>) -> fmt::Result) {
-        self.quoted_within(LONGEST_VALUE, key, write);
+        self.quoted_within(MAX_VALUE_BYTES, key, write);
     }
 
     fn quoted_within(
@@ -127,7 +127,7 @@ impl LogLine {
         write: impl FnOnce(&mut EscapedValue<'_>) -> fmt::Result,
     ) {
         self.plain(key, "\"");
-        let end = LONGEST_LINE.min(self.0.len() + longest);
+        let end = MAX_LINE_BYTES.min(self.0.len() + longest);
         let mut escaped = EscapedValue {
             text: &mut self.0,
             end,

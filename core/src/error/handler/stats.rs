@@ -5,11 +5,11 @@ use crate::error::{AppError, Decision};
 /// The counts of a [`Handler`](super::Handler).
 ///
 /// ```
-/// use highwater::error::{AppError, Handler, Ids, Incident};
+/// use highwater::error::{AppError, Handler, IdGenerator, Incident};
 ///
 /// let handler = Handler::new();
 /// for message in ["one", "two"] {
-///     let incident = Incident::new(Ids::new(7).make(), "GET /");
+///     let incident = Incident::new(IdGenerator::new(7).generate(), "GET /");
 ///     let _decision = handler.handle(&AppError::not_found(message), &incident);
 /// }
 /// let stats = handler.stats();
@@ -42,7 +42,7 @@ pub struct HandlerStats {
     pub other_codes: u64,
 }
 
-const MOST_CODES: usize = 64;
+const MAX_CODES: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct HandlerCounts(HandlerStats);
@@ -63,7 +63,7 @@ impl HandlerCounts {
             Decision::Crash => stats.crashes += 1,
         }
         let code = error.code();
-        let has_room = stats.codes.len() < MOST_CODES;
+        let has_room = stats.codes.len() < MAX_CODES;
         match stats.codes.iter_mut().find(|(known, _)| *known == code) {
             Some((_, count)) => *count += 1,
             None if has_room => stats.codes.push((code, 1)),

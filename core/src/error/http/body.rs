@@ -29,14 +29,14 @@ pin_project! {
     ///
     /// ```
     /// use futures::executor::block_on;
-    /// use highwater::error::{AppError, Handler, Ids, http::{HandlerBody, HandlerLayer}};
+    /// use highwater::error::{AppError, Handler, IdGenerator, http::{HandlerBody, HandlerLayer}};
     /// use http::{Request, Response};
     /// use http_body_util::{BodyExt, StreamBody};
     /// use std::sync::Arc;
     /// use tower::{Layer, ServiceExt, service_fn};
     ///
     /// let handler = Arc::new(Handler::new());
-    /// let layer = HandlerLayer::new(Arc::clone(&handler), Ids::new(7));
+    /// let layer = HandlerLayer::new(Arc::clone(&handler), IdGenerator::new(7));
     /// let service = layer.layer(service_fn(async |_: Request<()>| {
     ///     let rows = futures::stream::once(async {
     ///         Err::<http_body::Frame<axum::body::Bytes>, _>(AppError::unavailable("the database"))

@@ -26,11 +26,11 @@ pin_project! {
     /// handled.
     ///
     /// ```
-    /// use highwater::error::{AppError, Handler, Ids, http::{HandlerFuture, HandlerLayer}};
+    /// use highwater::error::{AppError, Handler, IdGenerator, http::{HandlerFuture, HandlerLayer}};
     /// use http::{Request, Response};
     /// use tower::{Layer, Service, service_fn};
     ///
-    /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7));
+    /// let layer = HandlerLayer::new(Handler::new(), IdGenerator::new(7));
     /// let mut service = layer.layer(service_fn(async |_: Request<()>| {
     ///     Err::<Response<String>, _>(AppError::not_found("There is no such page."))
     /// }));

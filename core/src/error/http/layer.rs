@@ -2,7 +2,7 @@
 
 use super::{HandlerService, request_context::LayerContext};
 use crate::{
-    error::{Handler, Ids},
+    error::{Handler, IdGenerator},
     sync::Arc,
 };
 use std::fmt;
@@ -24,7 +24,7 @@ use std::fmt;
 /// request.
 ///
 /// ```
-/// use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
+/// use highwater::error::{AppError, Handler, IdGenerator, http::HandlerLayer};
 /// use http::{Request, Response};
 /// use http_body_util::BodyExt;
 /// use tower::{Layer, ServiceExt, service_fn};
@@ -37,7 +37,7 @@ use std::fmt;
 ///     }
 /// }
 ///
-/// let layer = HandlerLayer::new(Handler::new(), Ids::new(7));
+/// let layer = HandlerLayer::new(Handler::new(), IdGenerator::new(7));
 /// let service = layer.layer(service_fn(serve));
 ///
 /// # futures::executor::block_on(async {
@@ -66,15 +66,15 @@ impl HandlerLayer {
     /// for requests without one.
     ///
     /// ```
-    /// use highwater::error::{Handler, Ids, http::HandlerLayer};
+    /// use highwater::error::{Handler, IdGenerator, http::HandlerLayer};
     /// use std::sync::Arc;
     ///
     /// let handler = Arc::new(Handler::new());
-    /// let _pages = HandlerLayer::new(Arc::clone(&handler), Ids::new(7));
-    /// let _orders = HandlerLayer::new(Arc::clone(&handler), Ids::new(8));
+    /// let _pages = HandlerLayer::new(Arc::clone(&handler), IdGenerator::new(7));
+    /// let _orders = HandlerLayer::new(Arc::clone(&handler), IdGenerator::new(8));
     /// assert_eq!(Arc::strong_count(&handler), 3);
     /// ```
-    pub fn new(handler: impl Into<Arc<Handler>>, ids: Ids) -> Self {
+    pub fn new(handler: impl Into<Arc<Handler>>, ids: IdGenerator) -> Self {
         HandlerLayer {
             shared: Arc::new(LayerContext {
                 handler: handler.into(),
@@ -99,7 +99,7 @@ impl HandlerLayer {
     /// Without this function, the process responds to a bug and continues.
     ///
     /// ```
-    /// use highwater::error::{Handler, Ids, http::HandlerLayer};
+    /// use highwater::error::{Handler, IdGenerator, http::HandlerLayer};
     /// use http::{Request, Response};
     /// use std::sync::mpsc;
     /// use tower::{Layer, ServiceExt, service_fn};
@@ -110,7 +110,7 @@ impl HandlerLayer {
     /// }
     ///
     /// let (drain, drained) = mpsc::channel();
-    /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7))
+    /// let layer = HandlerLayer::new(Handler::new(), IdGenerator::new(7))
     ///     .on_drain(move || drain.send(()).unwrap());
     /// let service = layer.layer(service_fn(serve));
     ///
@@ -138,13 +138,13 @@ impl HandlerLayer {
     /// Without this function, the process aborts.
     ///
     /// ```
-    /// use highwater::error::{AppError, Handler, Ids, HandlerPolicy, http::HandlerLayer};
+    /// use highwater::error::{AppError, Handler, IdGenerator, HandlerPolicy, http::HandlerLayer};
     /// use http::{Request, Response};
     /// use std::sync::mpsc;
     /// use tower::{Layer, ServiceExt, service_fn};
     ///
     /// let (crash, crashed) = mpsc::channel();
-    /// let layer = HandlerLayer::new(Handler::new().policy(HandlerPolicy::Crash), Ids::new(7))
+    /// let layer = HandlerLayer::new(Handler::new().policy(HandlerPolicy::Crash), IdGenerator::new(7))
     ///     .on_crash(move || crash.send(()).unwrap());
     /// let service = layer.layer(service_fn(async |_: Request<()>| {
     ///     Err::<Response<String>, _>(AppError::bug("no cart"))
@@ -163,7 +163,7 @@ impl HandlerLayer {
     /// so the hook has to store it.
     ///
     /// ```
-    /// use highwater::error::{Handler, Ids, http::HandlerLayer};
+    /// use highwater::error::{Handler, IdGenerator, http::HandlerLayer};
     /// use std::{cell::Cell, panic};
     ///
     /// thread_local! {
@@ -171,7 +171,7 @@ impl HandlerLayer {
     /// }
     ///
     /// panic::set_hook(Box::new(|panic| LAST.set(panic.location().map(ToString::to_string))));
-    /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7)).locate_panics(|| LAST.take());
+    /// let layer = HandlerLayer::new(Handler::new(), IdGenerator::new(7)).locate_panics(|| LAST.take());
     /// # let _ = layer;
     /// ```
     pub fn locate_panics(
@@ -190,11 +190,11 @@ impl HandlerLayer {
     /// for a successful request.
     ///
     /// ```
-    /// use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
+    /// use highwater::error::{AppError, Handler, IdGenerator, http::HandlerLayer};
     /// use http::{Request, Response};
     /// use tower::{Layer, ServiceExt, service_fn};
     ///
-    /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7)).set_request_ids();
+    /// let layer = HandlerLayer::new(Handler::new(), IdGenerator::new(7)).set_request_ids();
     /// let service = layer.layer(service_fn(async |request: Request<()>| {
     ///     assert!(request.headers().contains_key("x-request-id"));
     ///     Ok::<_, AppError>(Response::new(String::new()))
@@ -213,11 +213,11 @@ impl HandlerLayer {
     /// same id in several services.
     ///
     /// ```
-    /// use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
+    /// use highwater::error::{AppError, Handler, IdGenerator, http::HandlerLayer};
     /// use http::{Request, Response};
     /// use tower::{Layer, ServiceExt, service_fn};
     ///
-    /// let layer = HandlerLayer::new(Handler::new(), Ids::new(7)).ignore_client_ids();
+    /// let layer = HandlerLayer::new(Handler::new(), IdGenerator::new(7)).ignore_client_ids();
     /// let service = layer.layer(service_fn(async |_: Request<()>| {
     ///     Err::<Response<String>, _>(AppError::not_found("There is no such page."))
     /// }));

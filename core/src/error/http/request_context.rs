@@ -2,7 +2,9 @@
 
 use super::REQUEST_ID;
 use crate::{
-    error::{AppError, CorrelationId, Decision, Handler, Ids, Incident, Problem, text::guarded},
+    error::{
+        AppError, CorrelationId, Decision, Handler, IdGenerator, Incident, Problem, text::guarded,
+    },
     sync::Arc,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, uri::PathAndQuery};
@@ -12,7 +14,7 @@ use std::{any::Any, fmt};
 #[derive(Clone)]
 pub(super) struct LayerContext {
     pub(super) handler: Arc<Handler>,
-    pub(super) ids: Arc<Ids>,
+    pub(super) ids: Arc<IdGenerator>,
     pub(super) accepts_client_ids: bool,
     pub(super) sets_request_ids: bool,
     pub(super) on_drain: Option<Arc<Hook>>,
@@ -58,7 +60,7 @@ impl LayerContext {
             }
         }
         if self.sets_request_ids {
-            let own = header_of(&self.ids.make());
+            let own = header_of(&self.ids.generate());
             headers.insert(REQUEST_ID, own.clone());
             return Some(own);
         }
@@ -132,7 +134,7 @@ impl RequestContext {
         if let Some(known) = known.and_then(|id| CorrelationId::parse(id).ok()) {
             return known;
         }
-        let made = self.shared.ids.make();
+        let made = self.shared.ids.generate();
         self.id = Some(header_of(&made));
         made
     }

@@ -42,7 +42,7 @@ impl Classify for Infallible {
 ///
 /// ```
 /// use axum::{Router, body::Body, routing::get};
-/// use highwater::error::{AppError, Handler, Ids, http::HandlerLayer};
+/// use highwater::error::{AppError, Handler, IdGenerator, http::HandlerLayer};
 /// use http::Request;
 /// use tower::ServiceExt;
 ///
@@ -52,7 +52,7 @@ impl Classify for Infallible {
 ///
 /// let app = Router::new()
 ///     .route("/orders/42", get(order))
-///     .layer(HandlerLayer::new(Handler::new(), Ids::new(7)));
+///     .layer(HandlerLayer::new(Handler::new(), IdGenerator::new(7)));
 ///
 /// # futures::executor::block_on(async {
 /// let response = app.oneshot(Request::get("/orders/42").body(Body::empty())?).await?;

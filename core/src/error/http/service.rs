@@ -22,11 +22,11 @@ use tower_service::Service;
 /// the next request is answered with that error.
 ///
 /// ```
-/// use highwater::error::{AppError, Handler, Ids, http::{HandlerLayer, HandlerService}};
+/// use highwater::error::{AppError, Handler, IdGenerator, http::{HandlerLayer, HandlerService}};
 /// use http::{Request, Response};
 /// use tower::{Layer, ServiceExt, service_fn};
 ///
-/// let layer = HandlerLayer::new(Handler::new(), Ids::new(7));
+/// let layer = HandlerLayer::new(Handler::new(), IdGenerator::new(7));
 /// let service: HandlerService<_> = layer.layer(service_fn(async |_: Request<()>| {
 ///     Err::<Response<String>, _>(AppError::not_found("There is no such page."))
 /// }));

@@ -6,18 +6,18 @@ use sha2::{Digest, Sha256};
 type CancelCheck<'a> = &'a dyn Fn() -> bool;
 
 /// The number of candidates between two cancellation checks.
-const NUMBERS: u32 = 1 << 9;
+const NUMBERS_PER_CHECK: u32 = 1 << 9;
 
 /// The index below which naive recursion takes less than a millisecond.
 const SMALL_FIB: u32 = 22;
 
 /// The maximum recursion depth. It would take longer than anyone can wait, and keeps
 /// larger indexes from overflowing the stack.
-const DEEPEST_FIB: u32 = 128;
+const MAX_FIB_DEPTH: u32 = 128;
 
-const HASHES: u32 = 1 << 12;
+const HASHES_PER_CHECK: u32 = 1 << 12;
 
-const ITERATIONS: u32 = 256;
+const MAX_ITERATIONS: u32 = 256;
 
 pub(super) fn primes(below: u32, is_cancelled: CancelCheck) -> Option<u64> {
     let mut count = 0;
@@ -26,7 +26,7 @@ pub(super) fn primes(below: u32, is_cancelled: CancelCheck) -> Option<u64> {
         if is_cancelled() {
             return None;
         }
-        let end = first.saturating_add(NUMBERS).min(below);
+        let end = first.saturating_add(NUMBERS_PER_CHECK).min(below);
         count += (first..end).filter(|number| is_prime(*number)).count() as u64;
         first = end;
     }
@@ -63,7 +63,7 @@ pub(super) fn sieve(below: u32) -> u64 {
 }
 
 pub(super) fn fib(index: u32, is_cancelled: CancelCheck) -> Option<u64> {
-    recursive_fib(index.min(DEEPEST_FIB), is_cancelled)
+    recursive_fib(index.min(MAX_FIB_DEPTH), is_cancelled)
 }
 
 fn recursive_fib(index: u32, is_cancelled: CancelCheck) -> Option<u64> {
@@ -96,7 +96,7 @@ pub(super) fn fibonacci(index: u32) -> u64 {
 pub(super) fn hash_chain(length: u32, is_cancelled: CancelCheck) -> Option<u64> {
     let mut digest = [0; 32];
     for step in 0..length {
-        if step % HASHES == 0 && is_cancelled() {
+        if step % HASHES_PER_CHECK == 0 && is_cancelled() {
             return None;
         }
         digest = Sha256::digest(digest).into();
@@ -127,7 +127,7 @@ pub(super) fn mandelbrot(side: u32, is_cancelled: CancelCheck) -> Option<u64> {
 /// Returns the number of iterations until the point is known to be outside the set.
 fn escape(re: f64, im: f64) -> u32 {
     let (mut x, mut y) = (0.0, 0.0);
-    for step in 0..ITERATIONS {
+    for step in 0..MAX_ITERATIONS {
         let (xx, yy) = (x * x, y * y);
         if xx + yy > 4.0 {
             return step;
@@ -135,5 +135,5 @@ fn escape(re: f64, im: f64) -> u32 {
         y = 2.0 * x * y + im;
         x = xx - yy + re;
     }
-    ITERATIONS
+    MAX_ITERATIONS
 }

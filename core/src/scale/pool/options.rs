@@ -26,8 +26,8 @@ pub struct PoolOptions {
 }
 
 impl PoolOptions {
-    /// Creates options that run `running` works at once, one per thread, and queue as
-    /// many. 0 counts as 1.
+    /// Creates options for `running` threads and a queue of the same size. 0 counts
+    /// as 1.
     ///
     /// ```
     /// use highwater::scale::{Pool, PoolOptions};

@@ -55,11 +55,10 @@ impl Classify for LedgerError {
     fn classify(&self) -> Classification {
         match self {
             LedgerError::Invalid => Classification::new(ErrorKind::InvalidInput)
-                .with_public("The transfer is not valid.")
+                .with_public_message("The transfer is not valid.")
                 .with_field("amount", "must be greater than 0"),
-            LedgerError::NotFound(_) => {
-                Classification::new(ErrorKind::NotFound).with_public("There is no such account.")
-            }
+            LedgerError::NotFound(_) => Classification::new(ErrorKind::NotFound)
+                .with_public_message("There is no such account."),
             LedgerError::TimedOut => ErrorKind::Timeout.into(),
             LedgerError::OutOfRange(_) => ErrorKind::Bug.into(),
         }

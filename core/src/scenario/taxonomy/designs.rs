@@ -144,7 +144,7 @@ fn handler(context: &Context, attempts: u32) -> Handler {
     let retry = RetryPolicy::new()
         .attempts(attempts)
         .backoff(BACKOFF)
-        .longest(Duration::from_secs(2))
+        .max_wait(Duration::from_secs(2))
         .wait_for_breaker(true)
         .budget(budget.burst(burst));
     let log = ErrorLog::open(&context.trace);

@@ -57,14 +57,12 @@ impl Classify for PaymentError {
     fn classify(&self) -> Classification {
         match self {
             PaymentError::Invalid(_) => Classification::new(ErrorKind::InvalidInput)
-                .with_public("The payment is not valid.")
+                .with_public_message("The payment is not valid.")
                 .with_field("amount", "must be greater than 0"),
-            PaymentError::NotFound(_) => {
-                Classification::new(ErrorKind::NotFound).with_public("There is no such payment.")
-            }
-            PaymentError::Conflict(_) => {
-                Classification::new(ErrorKind::Conflict).with_public("This was already paid.")
-            }
+            PaymentError::NotFound(_) => Classification::new(ErrorKind::NotFound)
+                .with_public_message("There is no such payment."),
+            PaymentError::Conflict(_) => Classification::new(ErrorKind::Conflict)
+                .with_public_message("This was already paid."),
             PaymentError::RateLimited(_) => {
                 Classification::new(ErrorKind::RateLimited).with_retry_after(Duration::from_secs(1))
             }

@@ -8,7 +8,7 @@
 use super::{connection::BUFFER_BYTES, connection_limit::ConnectionLimit, socket::Socket};
 use axum::http::{StatusCode, header};
 use highwater::error::{
-    AppError, Classification, ErrorKind, Handler, Ids, Incident, Problem, http::REQUEST_ID,
+    AppError, Classification, ErrorKind, Handler, IdGenerator, Incident, Problem, http::REQUEST_ID,
 };
 use std::{
     hash::{BuildHasher, RandomState},
@@ -24,7 +24,7 @@ use tokio::{
 #[derive(Debug)]
 pub(super) struct MalformedRequests {
     handler: Arc<Handler>,
-    ids: Ids,
+    ids: IdGenerator,
 }
 
 impl MalformedRequests {
@@ -33,7 +33,7 @@ impl MalformedRequests {
         let seed = RandomState::new().hash_one("malformed");
         MalformedRequests {
             handler,
-            ids: Ids::new(seed),
+            ids: IdGenerator::new(seed),
         }
     }
 
@@ -66,7 +66,7 @@ impl MalformedRequests {
 
     /// Logs the error and returns the complete response.
     fn handle(&self, error: &AppError) -> String {
-        let id = self.ids.make();
+        let id = self.ids.generate();
         let incident = Incident::new(id, "reading the head of a request");
         let decision = self.handler.handle(error, &incident);
         let problem = decision.problem().map(Problem::to_json).unwrap_or_default();
@@ -118,6 +118,6 @@ fn classify(error: hyper::Error, head: &[u8]) -> AppError {
         )
     };
     AppError::new(Classification::new(kind).with_status(status.as_u16()))
-        .with_public(message)
+        .with_public_message(message)
         .with_source(error)
 }

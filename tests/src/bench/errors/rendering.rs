@@ -4,7 +4,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use highwater::error::{
-    AppError, Classification, Classify, CorrelationId, ErrorKind, Handler, Ids, Incident, Problem,
+    AppError, Classification, Classify, CorrelationId, ErrorKind, Handler, IdGenerator, Incident,
+    Problem,
 };
 
 const TIMES: u32 = 5_000;
@@ -26,7 +27,7 @@ impl Classify for UnknownOrder {
     fn classify(&self) -> Classification {
         Classification::new(ErrorKind::NotFound)
             .with_code("unknown_order")
-            .with_public("There is no such order.")
+            .with_public_message("There is no such order.")
     }
 }
 
@@ -42,7 +43,7 @@ impl Step {
 
     /// Returns nanoseconds per error.
     pub(super) fn time(self) -> f64 {
-        let ids = Ids::new(7);
+        let ids = IdGenerator::new(7);
         let handler = Handler::new().log_to(|_, line| {
             black_box(line);
         });
@@ -50,8 +51,8 @@ impl Step {
         for _ in 0..TIMES {
             let error = find(black_box(42)).expect_err("there are no orders");
             black_box(match self {
-                Self::Rendered => rendered(&error, &ids.make()),
-                Self::Handled => handled(&error, ids.make(), &handler),
+                Self::Rendered => rendered(&error, &ids.generate()),
+                Self::Handled => handled(&error, ids.generate(), &handler),
             });
         }
         start.elapsed().as_nanos() as f64 / f64::from(TIMES)

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use futures::future::select_all;
-use highwater::error::{Handler, Ids, http::HandlerLayer};
+use highwater::error::{Handler, IdGenerator, http::HandlerLayer};
 use http::Uri;
 use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client;
@@ -65,7 +65,7 @@ impl Setup {
             Self::Nothing | Self::NothingAgain => router,
             Self::EmptyLayer => router.layer(layer_fn(|route| route)),
             Self::Layer => {
-                let layer = HandlerLayer::new(Handler::new(), Ids::new(7));
+                let layer = HandlerLayer::new(Handler::new(), IdGenerator::new(7));
                 router.layer(layer.on_drain(|| {}))
             }
         }
