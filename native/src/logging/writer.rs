@@ -91,7 +91,7 @@ impl LineQueue {
             state: Mutex::default(),
             changed: Condvar::new(),
         });
-        let writer = Writer {
+        let writer = LineWriter {
             queue: Arc::clone(&queue),
             output,
             notices,
@@ -160,7 +160,7 @@ impl State {
     }
 }
 
-struct Writer<O, N> {
+struct LineWriter<O, N> {
     queue: Arc<LineQueue>,
     output: O,
     notices: N,
@@ -175,7 +175,7 @@ enum Step {
     },
 }
 
-impl<O: LineOutput, N: Notices> Writer<O, N> {
+impl<O: LineOutput, N: Notices> LineWriter<O, N> {
     fn run(mut self) {
         loop {
             let (due, next) = self.notices.due(Instant::now(), false);
