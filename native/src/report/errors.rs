@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn no_process_table_without_processes() {
         let text = table(&simulated("taxonomy", &[]));
-        assert!(text.contains("ATTEMPTS A REQUEST"), "{text}");
+        assert!(text.contains("ATTEMPTS PER REQUEST"), "{text}");
         assert!(!text.contains("GENERATION"), "{text}");
         assert_eq!(table(&simulated("decoupling", &[])), "");
     }
