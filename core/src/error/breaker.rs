@@ -17,7 +17,7 @@ use std::{fmt, time::Duration};
 /// - **Half-open**, after [`open_duration`](Self::open_duration): it admits up to
 ///   [`half_open_max_calls`](Self::half_open_max_calls) calls at a time. It closes
 ///   once as many have succeeded, and opens at the first failure. A call that is
-///   cancelled or panics frees its place at once. A call that is not reported within
+///   cancelled or panics frees its permit at once. A call that is not reported within
 ///   `open_duration` is replaced by another, but its outcome still counts, since a
 ///   call may take longer.
 ///
@@ -197,7 +197,7 @@ impl Breaker {
     /// Makes a call if the breaker admits it, and records its outcome.
     ///
     /// If the breaker is open, the operation is not started. If the future is dropped
-    /// or the operation panics, the call is not counted and its place is free again.
+    /// or the operation panics, the call is not counted and its permit is free again.
     /// See [`record`](Self::record) for what counts as a failure. No lock is held
     /// while the operation runs.
     ///
@@ -358,7 +358,7 @@ impl Breaker {
         }
     }
 
-    /// Frees the place of a call whose outcome will not be reported.
+    /// Frees the permit of a call whose outcome will not be reported.
     fn give_back(&self, generation: u64, round: u64) {
         lock(&self.shared).give_back(generation, round);
     }
@@ -500,7 +500,7 @@ impl Circuit {
     }
 
     fn give_back(&mut self, generation: u64, round: u64) {
-        // The place of a replaced call is already taken.
+        // The permit of a replaced call is already taken.
         if (generation, round) != (self.generation, self.round) {
             return;
         }

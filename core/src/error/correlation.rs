@@ -64,11 +64,11 @@ impl CorrelationId {
         let text = text.as_ref();
         let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
         let mut bytes = [0; Self::MAX_LEN];
-        let place = bytes.get_mut(..text.len()).ok_or(InvalidId)?;
+        let target = bytes.get_mut(..text.len()).ok_or(InvalidId)?;
         if text.is_empty() || !text.iter().all(is_allowed) {
             return Err(InvalidId);
         }
-        place.copy_from_slice(text);
+        target.copy_from_slice(text);
         let length = u8::try_from(text.len()).map_err(|_| InvalidId)?;
         Ok(CorrelationId { bytes, length })
     }
@@ -182,9 +182,9 @@ impl IdGenerator {
         let halves = [mix(self.seed), mix(self.seed.wrapping_add(count + 1))];
         let mut bytes = [0; CorrelationId::MAX_LEN];
         let made = halves.into_iter().flat_map(u64::to_be_bytes);
-        for (byte, place) in made.zip(bytes.chunks_exact_mut(2)) {
-            place[0] = DIGITS[usize::from(byte >> 4)];
-            place[1] = DIGITS[usize::from(byte & 0xf)];
+        for (byte, digits) in made.zip(bytes.chunks_exact_mut(2)) {
+            digits[0] = DIGITS[usize::from(byte >> 4)];
+            digits[1] = DIGITS[usize::from(byte & 0xf)];
         }
         CorrelationId { bytes, length: 32 }
     }

@@ -32,7 +32,7 @@ struct AdmissionCounts {
     accepted: u64,
     rejected: u64,
     /// Indexed by [`WorkOutcome`].
-    ended: [u64; 4],
+    outcomes: [u64; 4],
 }
 
 /// The rule for work that exceeds the queue's limit.
@@ -80,7 +80,7 @@ impl<W> AdmissionQueue<W> {
     pub(crate) fn admit<F>(
         self: &Arc<Self>,
         work: F,
-        bound: WhenFull,
+        when_full: WhenFull,
         wrap: impl FnOnce(F) -> W,
     ) -> Result<u64, (F, Duration)> {
         let mut state = lock(&self.state);
@@ -97,11 +97,11 @@ impl<W> AdmissionQueue<W> {
                 first = longest;
             }
             drop(state);
-            let place = RunPermit(Some(Arc::clone(self)));
-            (self.start)(first, place);
+            let permit = RunPermit(Some(Arc::clone(self)));
+            (self.start)(first, permit);
             return Ok(number);
         }
-        if bound == WhenFull::Wait || state.waiting.len() < self.waiting {
+        if when_full == WhenFull::Wait || state.waiting.len() < self.waiting {
             state.next += 1;
             state.counts.accepted += 1;
             state.waiting.push_back((number, wrap(work)));
@@ -116,8 +116,8 @@ impl<W> AdmissionQueue<W> {
     /// Removes queued work. It counts as cancelled.
     pub(crate) fn cancel(&self, number: u64) -> Option<W> {
         let mut state = lock(&self.state);
-        let place = state.waiting.binary_search_by_key(&number, |(it, _)| *it);
-        let (_, work) = state.waiting.remove(place.ok()?)?;
+        let index = state.waiting.binary_search_by_key(&number, |(it, _)| *it);
+        let (_, work) = state.waiting.remove(index.ok()?)?;
         state.count(WorkOutcome::Cancelled);
         Some(work)
     }
@@ -126,7 +126,7 @@ impl<W> AdmissionQueue<W> {
     pub(crate) fn stats(&self) -> PoolStats {
         let state = lock(&self.state);
         let counts = state.counts;
-        let [done, panicked, cancelled, lost] = counts.ended;
+        let [done, panicked, cancelled, lost] = counts.outcomes;
         PoolStats {
             running: counts.running,
             waiting: state.waiting.len(),
@@ -151,26 +151,26 @@ impl<W> AdmissionQueue<W> {
 }
 
 impl<W> AdmissionState<W> {
-    fn count(&mut self, ended: WorkOutcome) {
-        self.counts.ended[ended as usize] += 1;
+    fn count(&mut self, outcome: WorkOutcome) {
+        self.counts.outcomes[outcome as usize] += 1;
     }
 }
 
-/// The permission to run work. Dropping it frees its place without taking queued
+/// The permission to run work. Dropping it frees its slot without taking queued
 /// work. If no other permit is left, all queued work is lost, because nothing would
 /// run it.
 pub(crate) struct RunPermit<W>(Option<Arc<AdmissionQueue<W>>>);
 
 impl<W> RunPermit<W> {
     /// Reports the outcome of the current work, with its duration if known, and
-    /// returns the next work. `None` means that none is queued and the place is free.
-    pub(crate) fn next(&mut self, ended: WorkOutcome, took: Option<Duration>) -> Option<W> {
+    /// returns the next work. `None` means that none is queued and the slot is free.
+    pub(crate) fn next(&mut self, outcome: WorkOutcome, took: Option<Duration>) -> Option<W> {
         let admission = self.0.as_ref()?;
         let mut state = lock(&admission.state);
-        state.count(ended);
+        state.count(outcome);
         // Cancelled work says nothing about how long work takes.
         if let Some(took) = took
-            && ended != WorkOutcome::Cancelled
+            && outcome != WorkOutcome::Cancelled
         {
             let mean = state.mean.unwrap_or(took);
             state.mean = Some(mean / 8 * 7 + took / 8);
@@ -196,7 +196,7 @@ impl<W> Drop for RunPermit<W> {
         let mut lost = VecDeque::new();
         if state.counts.running == 0 {
             lost = std::mem::take(&mut state.waiting);
-            state.counts.ended[WorkOutcome::Lost as usize] += lost.len() as u64;
+            state.counts.outcomes[WorkOutcome::Lost as usize] += lost.len() as u64;
         }
         drop(state);
         // Outside the lock: its destructor may call `admit`.

@@ -91,14 +91,15 @@ impl Pool {
         let timing = clock.clone();
         let latencies: Arc<Mutex<PoolLatencies>> = Arc::default();
         let measured = Arc::clone(&latencies);
-        let admission = AdmissionQueue::new((running, waiting), retry_after, move |task, place| {
-            execute(Work {
-                task,
-                place,
-                clock: timing.clone(),
-                latencies: Arc::clone(&measured),
+        let admission =
+            AdmissionQueue::new((running, waiting), retry_after, move |task, permit| {
+                execute(Work {
+                    task,
+                    permit,
+                    clock: timing.clone(),
+                    latencies: Arc::clone(&measured),
+                });
             });
-        });
         Pool(Arc::new(PoolInner {
             admission,
             clock,
@@ -134,7 +135,7 @@ impl Pool {
     /// # Panics
     ///
     /// If `execute` panics, as `std::thread::spawn` does when the system has no more
-    /// threads. The work is lost and its place is free again.
+    /// threads. The work is lost and its slot is free again.
     pub fn try_run<T, F>(&self, work: F) -> Result<Ticket<T>, Rejected<F>>
     where
         T: Send + 'static,
@@ -186,7 +187,7 @@ impl Pool {
         }
     }
 
-    fn admit<T, F>(&self, work: F, bound: WhenFull) -> Result<Ticket<T>, Rejected<F>>
+    fn admit<T, F>(&self, work: F, when_full: WhenFull) -> Result<Ticket<T>, Rejected<F>>
     where
         T: Send + 'static,
         F: FnOnce(&Cancellation) -> T + Send + 'static,
@@ -194,17 +195,17 @@ impl Pool {
         let (sender, receiver) = oneshot::channel();
         let cancellation = Cancellation::new();
         let accepted_at = self.0.clock.as_ref().map(|clock| clock.now());
-        let cancellation_of_work = cancellation.clone();
+        let work_cancellation = cancellation.clone();
         let wrap = move |work| -> Box<dyn ErasedWork> {
             Box::new(QueuedWork {
                 state: WorkState::Waiting(work),
                 sender: Some(sender),
-                cancellation: cancellation_of_work,
+                cancellation: work_cancellation,
                 accepted_at,
             })
         };
         let admission = &self.0.admission;
-        match admission.admit(work, bound, wrap) {
+        match admission.admit(work, when_full, wrap) {
             Ok(number) => {
                 let canceller: Arc<dyn Cancel> = Arc::clone(admission) as _;
                 Ok(Ticket::new(receiver, cancellation, (number, canceller)))
@@ -304,7 +305,7 @@ pub struct PoolLatencies {
 #[must_use = "dropped, it is lost"]
 pub struct Work {
     task: Box<dyn ErasedWork>,
-    place: RunPermit<Box<dyn ErasedWork>>,
+    permit: RunPermit<Box<dyn ErasedWork>>,
     clock: Option<Arc<dyn Clock>>,
     latencies: Arc<Mutex<PoolLatencies>>,
 }
@@ -328,7 +329,7 @@ impl Work {
     pub fn run(self) {
         let Work {
             task,
-            mut place,
+            mut permit,
             clock,
             latencies,
         } = self;
@@ -336,19 +337,19 @@ impl Work {
         while let Some(mut task) = next {
             let now = || clock.as_ref().map(|clock| clock.now());
             let began = now();
-            let ended = task.work();
+            let outcome = task.work();
             let took = now()
                 .zip(began)
                 .map(|(now, began)| now.saturating_sub(began));
-            if let (Some(took), true) = (took, ended != WorkOutcome::Cancelled) {
+            if let (Some(took), true) = (took, outcome != WorkOutcome::Cancelled) {
                 let waited = task.accepted_at().zip(began);
                 let waited = waited.map(|(accepted, began)| began.saturating_sub(accepted));
                 let mut latencies = lock(&latencies);
                 latencies.ran.record(took);
                 latencies.waited.record(waited.unwrap_or_default());
             }
-            next = place.next(ended, took);
-            // Deliver last, so that the receiver of the result finds a free place.
+            next = permit.next(outcome, took);
+            // Deliver last, so that the receiver of the result finds a free slot.
             task.deliver();
         }
     }

@@ -13,7 +13,7 @@ use std::{
 
 /// A future for the result of accepted work.
 ///
-/// **Dropping it cancels the work.** Queued work never runs and frees its place at
+/// **Dropping it cancels the work.** Queued work never runs and frees its slot at
 /// once. Running work can check its [`Cancellation`]; it occupies its thread until it
 /// returns.
 ///

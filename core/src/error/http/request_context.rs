@@ -41,9 +41,9 @@ impl LayerContext {
     #[track_caller]
     pub(super) fn bug(&self, panic: &(dyn Any + Send)) -> AppError {
         let bug = AppError::from_panic(panic);
-        let place = self.locate_panic.as_ref();
-        match place.and_then(|locate| guarded(|| locate()).ok()?) {
-            Some(place) => bug.with_context("panicked_at", place),
+        let locate = self.locate_panic.as_ref();
+        match locate.and_then(|locate| guarded(|| locate()).ok()?) {
+            Some(location) => bug.with_context("panicked_at", location),
             None => bug,
         }
     }

@@ -46,15 +46,15 @@ pub(super) fn sieve(below: u32) -> u64 {
     // Index `n` stands for the number `2n + 1`. Index 0, the 1, stands in for the
     // prime 2.
     let mut is_composite = vec![false; below as usize / 2];
-    let places = is_composite.len();
-    for place in 1..places {
-        let number = 2 * place + 1;
+    let length = is_composite.len();
+    for index in 1..length {
+        let number = 2 * index + 1;
         let square = number * number / 2;
-        if square >= places {
+        if square >= length {
             break;
         }
-        if !is_composite[place] {
-            for multiple in (square..places).step_by(number) {
+        if !is_composite[index] {
+            for multiple in (square..length).step_by(number) {
                 is_composite[multiple] = true;
             }
         }

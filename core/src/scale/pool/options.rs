@@ -86,7 +86,7 @@ impl PoolOptions {
     }
 
     /// Sets a clock. With it, the pool measures how long work takes, and estimates
-    /// for rejected callers when the next place becomes free, at least a millisecond
+    /// for rejected callers when the next slot becomes free, at least a millisecond
     /// ahead. Cancelled work is not measured.
     ///
     /// ```
