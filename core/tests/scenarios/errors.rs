@@ -234,3 +234,26 @@ fn every_record_is_narrated() {
         );
     }
 }
+
+#[test]
+fn only_recent_crashes_count_towards_giving_up() {
+    // At 900 ms between requests, restarts spread over more than the period.
+    let settings = [("3", "4"), ("4", "3"), ("5", "2")];
+    for (bug_every, restarts) in settings {
+        for interval in ["900", "1000"] {
+            for seed in ["1", "2", "3"] {
+                assert_holds(&simulate(
+                    "handler",
+                    &[
+                        ("workers", "1"),
+                        ("requests", "60"),
+                        ("interval", interval),
+                        ("bug_every", bug_every),
+                        ("restarts", restarts),
+                        ("seed", seed),
+                    ],
+                ));
+            }
+        }
+    }
+}

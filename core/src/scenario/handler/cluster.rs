@@ -13,7 +13,7 @@ use crate::{
 use std::time::Duration;
 
 /// The period over which restarts are counted.
-const PERIOD: Duration = Duration::from_secs(10);
+pub(super) const PERIOD: Duration = Duration::from_secs(10);
 
 /// The workers of a run. A slot never has two processes at the same time, so slots are
 /// positions in [`Workers`].

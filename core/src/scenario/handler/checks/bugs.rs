@@ -6,6 +6,7 @@ use crate::{
         checks::CheckResult,
         handler::{
             ATTEMPTS,
+            cluster::PERIOD,
             summary::{HandlerSummary, TransferRecord, WorkerRecord, workers},
         },
         railway::Tally,
@@ -219,12 +220,17 @@ pub(super) fn gives_up(trace: &Trace) -> CheckResult {
     let allowed: usize = trace.param("restarts").parse().unwrap_or(0);
     let is_later = |request: &&TransferRecord| request.begin > index;
     let later = summary.requests.iter().filter(is_later).count();
-    let counts =
-        |process: &&WorkerRecord| process.has_crashed() || process.exited_with(KILLED_FROM_OUTSIDE);
-    let ended = summary.processes.iter().filter(counts);
-    let ended: Vec<_> = ended.map(|process| process.worker).collect();
-    let of_worker = |worker| ended.iter().filter(|it| *it == worker).count();
-    let most = ended.iter().map(of_worker).max().unwrap_or(0);
+    // The supervisor counts only the crashes of the last period.
+    let since = trace.events[index].at.saturating_sub(PERIOD);
+    let counts = |process: &&WorkerRecord| {
+        let is_recent = |(exit, _)| trace.events[exit].at >= since && exit < index;
+        let is_crash = process.has_crashed() || process.exited_with(KILLED_FROM_OUTSIDE);
+        is_crash && process.exit.is_some_and(is_recent)
+    };
+    let crashed = summary.processes.iter().filter(counts);
+    let crashed: Vec<_> = crashed.map(|process| process.worker).collect();
+    let of_worker = |worker| crashed.iter().filter(|it| *it == worker).count();
+    let most = crashed.iter().map(of_worker).max().unwrap_or(0);
     let rejected = |request: &TransferRecord| request.failure == Some(REJECTED);
     let left = summary
         .processes
