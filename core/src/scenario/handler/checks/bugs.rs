@@ -223,7 +223,7 @@ pub(super) fn gives_up(trace: &Trace) -> CheckResult {
     // The supervisor counts only the crashes of the last period.
     let since = trace.events[index].at.saturating_sub(PERIOD);
     let counts = |process: &&WorkerRecord| {
-        let is_recent = |(exit, _)| trace.events[exit].at >= since && exit < index;
+        let is_recent = |(exit, _): (usize, _)| trace.events[exit].at >= since && exit < index;
         let is_crash = process.has_crashed() || process.exited_with(KILLED_FROM_OUTSIDE);
         is_crash && process.exit.is_some_and(is_recent)
     };
