@@ -1,14 +1,15 @@
 //! `highwater serve`: the page and its API.
 //!
-//! The server is several processes. The supervisor binds the address (`listen`), builds
-//! the page (`page`), holds the listening socket and starts the workers (`supervisor`).
-//! The workers serve (`worker_process`, `worker`) and share the connections evenly
-//! (`turns`). A worker with a bug finishes its open requests and is replaced.
+//! The server consists of several processes. The supervisor binds the address (`listen`),
+//! builds the page (`page`), keeps the listening socket open and starts the workers
+//! (`supervisor`). The workers serve requests (`worker_process`, `worker`) and share the
+//! connections evenly (`turns`). After a bug, a worker finishes its open requests and is
+//! replaced.
 //!
 //! `highwater cluster` (`cluster`) runs the same supervisor with a smaller service
 //! (`service`, `jobs`). The page's routes are in `routes`, `api`, `trace_stream` and
-//! `problems`; checks and error handling are in `hosts`, `deadline`, `headers` and
-//! `errors`.
+//! `problems`. Request checks and error handling are in `hosts`, `deadline`, `headers`
+//! and `errors`.
 
 mod api;
 mod cluster;
@@ -62,15 +63,15 @@ use supervisor::{Signals, supervise};
 ///
 /// # Errors
 ///
-/// Bad input, an address that cannot be bound, a page that cannot be built, or workers
-/// that keep exiting.
+/// If the input is invalid, the address cannot be bound, the page cannot be built, or the
+/// workers keep exiting.
 pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
     logging::start(options.log_level, false).map_err(Error::Runtime)?;
     let addr = options.addr()?;
     let (www, build) = options.www();
-    // Signals are caught from here on, during the build too.
+    // Signals are caught from here on, including during the build.
     let mut signals = Signals::new()?;
-    // Before the build, so that a port that is in use is reported at once.
+    // Bound before the build, so that a port in use is reported immediately.
     let listener = listen(addr)?;
     let addr = listener.local_addr().unwrap_or(addr);
     warn_if_public(addr);
@@ -92,7 +93,9 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
         json: false,
     };
     let print_address = || {
-        logging::print(&format!("Highwater is at http://{addr}/ (Ctrl-C stops it)"));
+        logging::print(&format!(
+            "Highwater is running at http://{addr}/ (press Ctrl-C to stop)"
+        ));
         Ok(())
     };
     let remaining_build = async {
@@ -107,10 +110,10 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
     }
 }
 
-/// Returns the folder that this program was built from.
+/// Returns the source folder that this program was built from.
 pub(crate) fn checkout() -> PathBuf {
-    let native = Path::new(env!("CARGO_MANIFEST_DIR"));
-    native.parent().unwrap_or(native).to_owned()
+    let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest_dir.parent().unwrap_or(manifest_dir).to_owned()
 }
 
 /// Prints a warning if other machines can reach the address.
@@ -118,7 +121,7 @@ fn warn_if_public(addr: SocketAddr) {
     if !addr.ip().is_loopback() {
         logging::styled(&format!(
             "{BAD}warning:{BAD:#} other machines can reach {addr}, and anyone there can start \
-             runs from the page; browsers allow it threads on 127.0.0.1 and over HTTPS only"
+             runs from the page; browsers allow threads only on 127.0.0.1 and over HTTPS"
         ));
     }
 }

@@ -1,7 +1,7 @@
 //! The API of the page.
 
 use super::{
-    errors::busy,
+    errors::busy_error,
     trace_stream::{self, RecordFormat, TraceStream},
     worker::{Phase, phase_reached},
 };
@@ -25,7 +25,7 @@ use tokio::sync::{Semaphore, watch};
 const MAX_RUNS: usize = 4;
 const BODY_LIMIT_BYTES: usize = 16 * 1024;
 
-/// The state that requests share.
+/// State shared by all requests.
 #[derive(Debug)]
 pub(super) struct ApiState {
     run_permits: Arc<Semaphore>,
@@ -42,7 +42,7 @@ impl ApiState {
     }
 }
 
-/// Returns the limit on the size of a request's body.
+/// Returns the size limit for request bodies.
 pub(super) fn body_limit() -> DefaultBodyLimit {
     DefaultBodyLimit::max(BODY_LIMIT_BYTES)
 }
@@ -62,60 +62,61 @@ pub(super) async fn run(
 ) -> Result<Response, AppError> {
     require_json(&headers)?;
     let body = body.map_err(body_error)?;
-    let (experiment, records) = read(&body)?;
+    let (experiment, records) = parse_request(&body)?;
     let permit = Arc::clone(&state.run_permits)
         .try_acquire_owned()
         .map_err(|_| {
-            busy(format!(
-                "{MAX_RUNS} runs are in progress: try again when one has ended."
+            busy_error(format!(
+                "{MAX_RUNS} runs are already in progress. Try again when one has finished."
             ))
         })?;
     // The permit is held until the thread has exited and the client has received the
-    // buffered records, so that slow clients cannot exhaust the memory.
+    // buffered records, so that slow clients cannot exhaust memory.
     let permit = Arc::new(permit);
-    let running = RunThread::start(&experiment, Arc::clone(&permit)).map_err(|cause| {
-        busy("A run cannot be started now: try again later.".to_owned()).with_source(cause)
+    let run_thread = RunThread::start(&experiment, Arc::clone(&permit)).map_err(|cause| {
+        busy_error("The run could not be started. Try again later.".to_owned()).with_source(cause)
     })?;
-    let end = phase_reached(state.phase.clone(), Phase::Stopping);
+    let stopping = phase_reached(state.phase.clone(), Phase::Stopping);
     Ok(trace_stream::respond(TraceStream::new(
-        experiment, running, records, permit, end,
+        experiment, run_thread, records, permit, stopping,
     )))
 }
 
-/// Returns the error for an unknown address below `/api/`.
+/// Returns the error for an unknown path under `/api/`.
 pub(super) async fn not_found(uri: Uri) -> AppError {
     AppError::not_found(format!(
-        "There is no {}. Available: GET /api/scenarios and POST /api/runs.",
+        "{} does not exist. Available: GET /api/scenarios and POST /api/runs.",
         uri.path()
     ))
 }
 
-/// Returns the error for a method that the address does not support.
+/// Returns the error for a method that the path does not support.
 pub(super) async fn method_not_allowed(uri: Uri) -> AppError {
     AppError::method_not_allowed().with_public_message(format!(
-        "{} does not support this method: see the header Allow.",
+        "{} does not support this method. See the Allow header.",
         uri.path()
     ))
 }
 
-/// Classifies a failure to read the body. A disconnected client is not a bad request.
+/// Classifies a failure to read the body. A client disconnect is not a bad request.
 fn body_error(rejection: BytesRejection) -> AppError {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return AppError::too_large(BODY_LIMIT_BYTES as u64);
     }
-    let known = Classification::of(&rejection);
-    let is_gone = known.is_some_and(|known| known.kind() == ErrorKind::ClientGone);
-    let error = if is_gone {
+    let classification = Classification::of(&rejection);
+    let is_disconnect =
+        classification.is_some_and(|classification| classification.kind() == ErrorKind::ClientGone);
+    let error = if is_disconnect {
         AppError::client_gone()
     } else {
-        AppError::invalid_input("The body is incomplete.")
+        AppError::invalid_input("The request body is incomplete.")
     };
     error.with_source(rejection)
 }
 
-/// Rejects bodies that are not declared as JSON. Other sites can make a browser send
-/// forms or plain text here, but for JSON the browser first sends a preflight request,
-/// which this server does not approve.
+/// Rejects requests without a JSON content type. Other sites can make a browser send form
+/// data or plain text to this server. Before it sends JSON, the browser sends a preflight
+/// request, which this server rejects.
 fn require_json(headers: &HeaderMap) -> Result<(), AppError> {
     let content_type = headers
         .get(header::CONTENT_TYPE)
@@ -142,20 +143,20 @@ struct Request {
     records: RecordFormat,
 }
 
-/// Parses a request. An error lists all invalid fields.
-fn read(body: &[u8]) -> Result<(Experiment, RecordFormat), AppError> {
+/// Parses a request. The error lists all invalid fields.
+fn parse_request(body: &[u8]) -> Result<(Experiment, RecordFormat), AppError> {
     let request: Request = serde_json::from_slice(body).map_err(|cause| parse_error(&cause))?;
     let scenario = scenario::find(&request.scenario)
-        .map_err(|error| invalid(vec![("scenario".to_owned(), error.to_string())]))?;
+        .map_err(|error| invalid_fields_error(vec![("scenario".to_owned(), error.to_string())]))?;
     let mut experiment = scenario.experiment();
     let mut invalid_fields = Vec::new();
     let seed = request.seed.map(|seed| ("seed".to_owned(), seed));
     for (key, value) in request.params.into_iter().chain(seed) {
-        let done = text(&value).and_then(|value| {
+        let result = value_text(&value).and_then(|value| {
             let set = experiment.set(&key, &value);
             set.map_err(|error| error.to_string())
         });
-        if let Err(detail) = done {
+        if let Err(detail) = result {
             let is_seed = key == "seed";
             let field = if is_seed {
                 key
@@ -168,12 +169,12 @@ fn read(body: &[u8]) -> Result<(Experiment, RecordFormat), AppError> {
     if invalid_fields.is_empty() {
         return Ok((experiment, request.records));
     }
-    Err(invalid(invalid_fields))
+    Err(invalid_fields_error(invalid_fields))
 }
 
-/// Returns a value as text. Numbers may be JSON numbers or strings, as in the page's
-/// forms and addresses.
-fn text(value: &Value) -> Result<String, String> {
+/// Returns a parameter value as text. Strings are accepted because the page's forms and
+/// URLs contain numbers as text.
+fn value_text(value: &Value) -> Result<String, String> {
     match value {
         Value::Number(number) => Ok(number.to_string()),
         Value::String(text) => Ok(text.clone()),
@@ -195,10 +196,10 @@ fn parse_error(cause: &serde_json::Error) -> AppError {
     ))
 }
 
-fn invalid(fields: Vec<(String, String)>) -> AppError {
+fn invalid_fields_error(fields: Vec<(String, String)>) -> AppError {
     let message = match &fields[..] {
         [(_, detail)] => detail.clone(),
-        several => format!("{} fields are not valid.", several.len()),
+        several => format!("{} fields are invalid.", several.len()),
     };
     let error = AppError::invalid_input(message);
     fields.into_iter().fold(error, |error, (field, detail)| {
@@ -211,9 +212,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_may_be_strings() {
+    fn numeric_strings_are_accepted() {
         let body = br#"{"scenario": "decoupling", "params": {"users": 3, "interval": "20"}, "seed": "9007199254740991"}"#;
-        let (experiment, records) = read(body).unwrap();
+        let (experiment, records) = parse_request(body).unwrap();
         assert_eq!(records, RecordFormat::Json);
         assert_eq!(experiment.params().integer("users"), 3);
         assert_eq!(experiment.params().integer("interval"), 20);
@@ -221,14 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn scheduled_changes_are_parameters() {
+    fn scheduled_changes_are_valid_parameters() {
         let body = br#"{"scenario": "backpressure", "params": {"write@1500": 100, "read@9": "1"}}"#;
-        let (experiment, _) = read(body).unwrap();
+        let (experiment, _) = parse_request(body).unwrap();
         assert_eq!(
             experiment.fragment(),
             "#/backpressure?seed=1&read@9=1&write@1500=100"
         );
-        let error = read(br#"{"scenario": "backpressure", "params": {"mark@1500": 1}}"#);
+        let error = parse_request(br#"{"scenario": "backpressure", "params": {"mark@1500": 1}}"#);
         let error = error.unwrap_err();
         assert_eq!(error.fields()[0].field, "params.mark@1500");
         assert_eq!(
@@ -238,8 +239,8 @@ mod tests {
     }
 
     #[test]
-    fn misspelt_field_is_an_error() {
-        let error = read(br#"{"scenario": "decoupling", "parms": {}}"#).unwrap_err();
+    fn unknown_field_is_rejected() {
+        let error = parse_request(br#"{"scenario": "decoupling", "parms": {}}"#).unwrap_err();
         let message = error.public_message();
         assert!(message.contains("unknown field `parms`"), "{message}");
     }
@@ -247,32 +248,32 @@ mod tests {
     #[test]
     fn every_invalid_field_is_reported() {
         let body = br#"{"scenario": "decoupling", "params": {"users": 0, "usrs": 1, "interval": []}, "seed": -1}"#;
-        let error = read(body).unwrap_err();
+        let error = parse_request(body).unwrap_err();
         let fields = error.fields().iter().map(|field| &*field.field);
         let fields: Vec<&str> = fields.collect();
         assert_eq!(
             fields,
             ["params.interval", "params.users", "params.usrs", "seed"]
         );
-        assert_eq!(error.public_message(), "4 fields are not valid.");
+        assert_eq!(error.public_message(), "4 fields are invalid.");
     }
 
     #[test]
-    fn malformed_json_is_not_invalid_input() {
-        let deep = format!(r#"{{"params": {{"users": {}"#, "[".repeat(10_000));
-        for malformed in ["", "{", "not", &deep] {
-            let error = read(malformed.as_bytes()).unwrap_err();
+    fn malformed_json_has_its_own_code() {
+        let deeply_nested = format!(r#"{{"params": {{"users": {}"#, "[".repeat(10_000));
+        for malformed in ["", "{", "not", &deeply_nested] {
+            let error = parse_request(malformed.as_bytes()).unwrap_err();
             assert_eq!(error.code(), "malformed_json", "{malformed}");
         }
-        let misfits = [
+        let invalid_requests = [
             "[]",
             "{}",
             r#"{"scenario": 7}"#,
             r#"{"scenario": "decoupling", "records": "raw"}"#,
         ];
-        for misfit in misfits {
-            let error = read(misfit.as_bytes()).unwrap_err();
-            assert_eq!(error.code(), "invalid_input", "{misfit}");
+        for request in invalid_requests {
+            let error = parse_request(request.as_bytes()).unwrap_err();
+            assert_eq!(error.code(), "invalid_input", "{request}");
             assert!(!error.public_message().contains("struct"), "{error}");
         }
     }

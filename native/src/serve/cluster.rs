@@ -1,4 +1,4 @@
-//! `highwater cluster`: a small service with several workers, for load tests.
+//! `highwater cluster`: a small service with several workers, intended for load tests.
 
 use crate::{cli::ClusterOptions, error::Error};
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 ///
 /// # Errors
 ///
-/// Bad input, an address that cannot be bound, or workers that keep exiting.
+/// If the input is invalid, the address cannot be bound, or the workers keep exiting.
 pub(crate) async fn cluster(options: &ClusterOptions) -> Result<ExitCode, Error> {
     #[cfg(unix)]
     {
@@ -59,11 +59,13 @@ async fn serve(options: &ClusterOptions) -> Result<ExitCode, Error> {
         if options.json {
             return Ok(());
         }
-        let count = match workers {
-            1 => "1 worker serves".to_owned(),
-            several => format!("{several} workers serve"),
+        let worker_count = match workers {
+            1 => "1 worker".to_owned(),
+            several => format!("{several} workers"),
         };
-        logging::print(&format!("{count} http://{addr}/ (Ctrl-C stops the server)"));
+        logging::print(&format!(
+            "{worker_count} serving http://{addr}/ (press Ctrl-C to stop)"
+        ));
         Ok(())
     })
     .await

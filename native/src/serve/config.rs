@@ -10,7 +10,7 @@ use std::{
 };
 use std::{net::TcpListener, path::PathBuf};
 
-/// The time that a cluster's open requests have to finish after a shutdown request.
+/// The time limit for a cluster's open requests during a shutdown.
 #[cfg(unix)]
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
 
@@ -21,7 +21,7 @@ pub(crate) struct ClusterConfig {
     pub(crate) content: Content,
     /// The number of workers.
     pub(crate) workers: usize,
-    /// The time without a ready worker after which the supervisor gives up.
+    /// The supervisor gives up after this time without a ready worker.
     #[cfg(unix)]
     pub(crate) give_up_after: Duration,
     /// True if events are written to standard output as JSON.
@@ -44,7 +44,7 @@ pub(crate) enum Content {
 
 #[cfg(unix)]
 impl Content {
-    /// Returns the command-line arguments that describe the content to a worker.
+    /// Returns the command-line arguments that configure a worker for this content.
     pub(super) fn arguments(&self) -> Vec<OsString> {
         let mut arguments = Vec::new();
         let (www, faults) = match self {
@@ -52,7 +52,7 @@ impl Content {
                 if let Hosts::LoopbackAnd(allowed) = hosts {
                     arguments.push("--loopback-hosts".into());
                     for name in allowed {
-                        arguments.push(option("--allow-host", name));
+                        arguments.push(option_argument("--allow-host", name));
                     }
                 }
                 (Some(www), *faults)
@@ -60,13 +60,13 @@ impl Content {
             Content::Plain { faults } => (None, *faults),
         };
         if let Some(www) = www {
-            arguments.push(option("--www", www));
+            arguments.push(option_argument("--www", www));
         }
         if faults {
             arguments.push("--faults".into());
         }
-        // Passed only if it is not the default: after a reload the worker may be an
-        // older build that does not know the option.
+        // Passed only if it is not the default: after a reload, the worker may be an
+        // older build that does not support the option.
         let level = logging::level();
         if level != logging::DEFAULT_LEVEL {
             let level = level.as_str().to_ascii_lowercase();
@@ -75,8 +75,8 @@ impl Content {
         arguments
     }
 
-    /// Returns the time that open requests have to finish during a shutdown. For the
-    /// page it is zero: its event streams may be endless, so they are closed at once.
+    /// Returns the time limit for open requests during a shutdown. It is zero for the
+    /// page, because its event streams may be endless.
     pub(super) fn shutdown_timeout(&self) -> Duration {
         match self {
             Content::Page { .. } => Duration::ZERO,
@@ -85,10 +85,9 @@ impl Content {
     }
 }
 
-/// Returns an option and its value as one argument, because the value may begin with
-/// `-`.
+/// Returns an option and its value as one argument, because the value can begin with `-`.
 #[cfg(unix)]
-fn option(name: &str, value: impl AsRef<OsStr>) -> OsString {
+fn option_argument(name: &str, value: impl AsRef<OsStr>) -> OsString {
     let mut argument = OsString::from(name);
     argument.push("=");
     argument.push(value);

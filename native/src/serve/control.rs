@@ -1,28 +1,28 @@
-//! The control protocol between the supervisor and a worker: one message per line, its
-//! name first.
+//! The control protocol between the supervisor and a worker: one message per line,
+//! starting with the message name.
 //!
-//! During a reload the two may be different builds. Therefore unknown lines are
-//! ignored, and the names on the wire do not change.
+//! During a reload, the supervisor and the worker can be different builds. Therefore
+//! unknown lines are ignored and the message names never change.
 
 use std::{fmt, time::Duration};
 
-/// The interval of a worker's heartbeats.
+/// The interval between a worker's heartbeats.
 pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The time without a heartbeat after which a worker counts as hung.
+/// A worker counts as hung after this time without a heartbeat.
 pub(super) const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The time that workers have to report their metrics. A worker that takes longer
-/// counts with its last report.
+/// The time limit for workers to report their metrics. For a worker that exceeds it, the
+/// last report is used.
 pub(super) const SCRAPE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The maximum length of a line. No message is longer.
+/// The maximum length of a line, which no message exceeds.
 pub(super) const MAX_LINE_BYTES: u64 = 1 << 20;
 
 /// A message from a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum WorkerMessage {
-    /// The version of the program that the worker runs.
+    /// The version of the worker's program.
     Version(String),
     /// The worker accepts connections.
     Ready,
@@ -34,7 +34,7 @@ pub(super) enum WorkerMessage {
     HadBug,
     /// The worker received a termination signal and requests a replacement.
     GotSignal,
-    /// The metrics of the worker, in one line.
+    /// The worker's metrics, on one line.
     Metrics(String),
     /// A request for the metrics of all workers.
     Scrape,
@@ -43,11 +43,11 @@ pub(super) enum WorkerMessage {
 /// A message to a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SupervisorMessage {
-    /// Accept no more connections, and exit once the open ones are finished.
+    /// Stop accepting connections, and exit once the open ones are closed.
     Drain,
     /// Exit after a short grace period for open requests.
     Stop,
-    /// Report the metrics.
+    /// Report your metrics.
     Metrics,
     /// The metrics of all workers, in reply to [`WorkerMessage::Scrape`].
     Scraped(String),
@@ -57,13 +57,13 @@ pub(super) enum SupervisorMessage {
 
 impl WorkerMessage {
     pub(super) fn parse(line: &str) -> Option<Self> {
-        Some(match split(line) {
+        Some(match split_message(line) {
             ("version", version) => WorkerMessage::Version(version.to_owned()),
             ("ready", "") => WorkerMessage::Ready,
             ("beat", "") => WorkerMessage::Heartbeat,
             ("drains", "") => WorkerMessage::HadBug,
             ("leaves", "") => WorkerMessage::GotSignal,
-            ("metrics", numbers) => WorkerMessage::Metrics(numbers.to_owned()),
+            ("metrics", metrics) => WorkerMessage::Metrics(metrics.to_owned()),
             ("scrape", "") => WorkerMessage::Scrape,
             _ => return None,
         })
@@ -72,12 +72,12 @@ impl WorkerMessage {
 
 impl SupervisorMessage {
     pub(super) fn parse(line: &str) -> Option<Self> {
-        Some(match split(line) {
+        Some(match split_message(line) {
             ("drain", "") => SupervisorMessage::Drain,
             ("stop", "") => SupervisorMessage::Stop,
             ("metrics", "") => SupervisorMessage::Metrics,
             ("failing", workers) => SupervisorMessage::Failing(workers.to_owned()),
-            ("scraped", numbers) => SupervisorMessage::Scraped(numbers.to_owned()),
+            ("scraped", metrics) => SupervisorMessage::Scraped(metrics.to_owned()),
             _ => return None,
         })
     }
@@ -91,7 +91,7 @@ impl fmt::Display for WorkerMessage {
             WorkerMessage::Heartbeat => f.write_str("beat"),
             WorkerMessage::HadBug => f.write_str("drains"),
             WorkerMessage::GotSignal => f.write_str("leaves"),
-            WorkerMessage::Metrics(numbers) => write!(f, "metrics {numbers}"),
+            WorkerMessage::Metrics(metrics) => write!(f, "metrics {metrics}"),
             WorkerMessage::Scrape => f.write_str("scrape"),
         }
     }
@@ -103,13 +103,13 @@ impl fmt::Display for SupervisorMessage {
             SupervisorMessage::Drain => f.write_str("drain"),
             SupervisorMessage::Stop => f.write_str("stop"),
             SupervisorMessage::Metrics => f.write_str("metrics"),
-            SupervisorMessage::Scraped(numbers) => write!(f, "scraped {numbers}"),
+            SupervisorMessage::Scraped(metrics) => write!(f, "scraped {metrics}"),
             SupervisorMessage::Failing(workers) => write!(f, "failing {workers}"),
         }
     }
 }
 
-fn split(line: &str) -> (&str, &str) {
+fn split_message(line: &str) -> (&str, &str) {
     line.split_once(' ').unwrap_or((line, ""))
 }
 
@@ -118,15 +118,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_survive_the_round_trip() {
-        let numbers = || r#"{"a": 1}"#.to_owned();
+    fn messages_round_trip_through_their_lines() {
+        let metrics = || r#"{"a": 1}"#.to_owned();
         for message in [
             WorkerMessage::Version("1.2.3".to_owned()),
             WorkerMessage::Ready,
             WorkerMessage::Heartbeat,
             WorkerMessage::HadBug,
             WorkerMessage::GotSignal,
-            WorkerMessage::Metrics(numbers()),
+            WorkerMessage::Metrics(metrics()),
             WorkerMessage::Scrape,
         ] {
             assert_eq!(WorkerMessage::parse(&message.to_string()), Some(message));
@@ -135,7 +135,7 @@ mod tests {
             SupervisorMessage::Drain,
             SupervisorMessage::Stop,
             SupervisorMessage::Metrics,
-            SupervisorMessage::Scraped(numbers()),
+            SupervisorMessage::Scraped(metrics()),
             SupervisorMessage::Failing(String::new()),
             SupervisorMessage::Failing("2, 3".to_owned()),
         ] {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_lines_are_not_messages() {
+    fn unknown_lines_are_rejected() {
         for line in ["", "Ready", "ready now", "stop", "beats"] {
             assert_eq!(WorkerMessage::parse(line), None, "{line}");
         }

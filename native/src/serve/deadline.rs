@@ -1,4 +1,4 @@
-//! Deadlines of a request: for receiving its body and for starting its response.
+//! Request deadlines: for receiving the body and for starting the response.
 
 use super::worker::Limits;
 use axum::{
@@ -22,37 +22,40 @@ use std::{
 };
 use tokio::time::{Instant, timeout_at};
 
-/// Responds in time, even if the handler does not.
+/// Ensures a response within the time limits, even if the handler exceeds them.
 ///
-/// If the body is not complete in time, the client is at fault and the response is 408.
-/// If the response has not started in time, it is 503. Either way the handler is
-/// dropped. The length of a response is not limited: the trace of a run is streamed for
-/// as long as the run lasts.
+/// Returns 408 if the client does not send the whole body in time, and 503 if the handler
+/// does not start the response in time. In both cases the handler is dropped. The
+/// duration of a response is not limited: a run's trace is streamed for as long as the
+/// run lasts.
 pub(super) async fn enforce_deadline(
     State(limits): State<Limits>,
     request: Request,
     next: Next,
 ) -> Response {
-    let begin = Instant::now();
-    let is_awaited = Arc::new(AtomicBool::new(false));
+    let started_at = Instant::now();
+    let is_body_awaited = Arc::new(AtomicBool::new(false));
     let request = request.map(|body| {
         if body.is_end_stream() {
             return body;
         }
-        let is_awaited = Arc::clone(&is_awaited);
-        Body::new(MonitoredBody { body, is_awaited })
+        let is_body_awaited = Arc::clone(&is_body_awaited);
+        Body::new(MonitoredBody {
+            body,
+            is_body_awaited,
+        })
     });
     let mut response = pin!(next.run(request));
-    // A response that is ready at once needs no timer.
-    let at_once = poll_fn(|context| Poll::Ready(response.as_mut().poll(context))).await;
-    if let Poll::Ready(response) = at_once {
+    // A response that is ready immediately needs no timer.
+    let first_poll = poll_fn(|context| Poll::Ready(response.as_mut().poll(context))).await;
+    if let Poll::Ready(response) = first_poll {
         return response;
     }
     for limit in [limits.body.min(limits.response), limits.response] {
-        if let Ok(response) = timeout_at(begin + limit, response.as_mut()).await {
+        if let Ok(response) = timeout_at(started_at + limit, response.as_mut()).await {
             return response;
         }
-        if is_awaited.load(Relaxed) {
+        if is_body_awaited.load(Relaxed) {
             return body_timeout().into_response();
         }
     }
@@ -65,11 +68,11 @@ fn body_timeout() -> AppError {
     AppError::new(timeout).with_public_message("The request was not received in time.")
 }
 
-/// Marks an error as caused by a client that disconnected, so that it is recognized
-/// inside any wrapper.
+/// Marks an error that was caused by a client disconnect, so that it is recognized even
+/// when wrapped.
 fn mark_client_gone(error: axum::Error) -> axum::Error {
-    let known = Classification::of(&error);
-    if known.is_some_and(|known| known.kind() == ErrorKind::ClientGone) {
+    let classification = Classification::of(&error);
+    if classification.is_some_and(|classification| classification.kind() == ErrorKind::ClientGone) {
         return axum::Error::new(AppError::client_gone().with_source(error));
     }
     error
@@ -77,14 +80,14 @@ fn mark_client_gone(error: axum::Error) -> axum::Error {
 
 fn response_timeout() -> AppError {
     AppError::new(Classification::new(ErrorKind::Unavailable))
-        .with_public_message("The server did not respond in time: try again later.")
+        .with_public_message("The server did not respond in time. Try again later.")
         .with_retry_after(Duration::from_secs(1))
 }
 
-/// A request body that records whether the handler waits for more of it.
+/// A request body that records whether the handler is waiting for more data.
 struct MonitoredBody {
     body: Body,
-    is_awaited: Arc<AtomicBool>,
+    is_body_awaited: Arc<AtomicBool>,
 }
 
 impl HttpBody for MonitoredBody {
@@ -96,7 +99,7 @@ impl HttpBody for MonitoredBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
-        self.is_awaited.store(frame.is_pending(), Relaxed);
+        self.is_body_awaited.store(frame.is_pending(), Relaxed);
         frame.map_err(mark_client_gone)
     }
 
@@ -120,7 +123,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Returns the status of the response to a request with this body, and when the
+    /// Sends a request with this body. Returns the response status and the time until the
     /// response started.
     async fn request(router: Router<Limits>, body: Body) -> (StatusCode, Duration) {
         let limits = Limits {
@@ -131,16 +134,16 @@ mod tests {
         let router: Router = router
             .layer(from_fn_with_state(limits, enforce_deadline))
             .with_state(limits);
-        let begin = Instant::now();
+        let started_at = Instant::now();
         let Ok(response) = router.oneshot(Request::new(body)).await;
-        (response.status(), begin.elapsed())
+        (response.status(), started_at.elapsed())
     }
 
-    fn reader() -> Router<Limits> {
+    fn body_length_router() -> Router<Limits> {
         Router::new().fallback(any(async |body: Bytes| body.len().to_string()))
     }
 
-    fn endless() -> Body {
+    fn endless_body() -> Body {
         let ticks = stream::unfold(interval(SECOND), async |mut ticks| {
             ticks.tick().await;
             Some((Ok::<_, Infallible>("x"), ticks))
@@ -149,36 +152,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn endless_body_is_408() {
-        let (status, after) = request(reader(), endless()).await;
+    async fn endless_body_returns_408() {
+        let (status, elapsed) = request(body_length_router(), endless_body()).await;
         assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
-        assert_eq!(after.as_secs(), 10);
+        assert_eq!(elapsed.as_secs(), 10);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn slow_but_complete_body_is_read() {
-        let body = endless();
+    async fn slow_body_is_accepted_before_the_deadline() {
+        let body = endless_body();
         let body = Body::from_stream(body.into_data_stream().take(9));
-        let (status, after) = request(reader(), body).await;
+        let (status, elapsed) = request(body_length_router(), body).await;
         assert_eq!(status, StatusCode::OK);
-        assert!(after < 10 * SECOND, "{after:?}");
+        assert!(elapsed < 10 * SECOND, "{elapsed:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn missing_response_is_503() {
-        for body in [Body::empty(), Body::from("whole"), endless()] {
+    async fn handler_timeout_returns_503() {
+        for body in [Body::empty(), Body::from("whole"), endless_body()] {
             let router = Router::new().fallback(any(async || pending::<()>().await));
-            let (status, after) = request(router, body).await;
+            let (status, elapsed) = request(router, body).await;
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-            assert_eq!(after.as_secs(), 30);
+            assert_eq!(elapsed.as_secs(), 30);
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn response_may_outlast_the_deadline() {
+    async fn response_can_outlast_the_deadline() {
         let router: Router<Limits> = Router::new().fallback(any(async || {
             sleep(29 * SECOND).await;
-            Body::from_stream(endless().into_data_stream().take(100))
+            Body::from_stream(endless_body().into_data_stream().take(100))
         }));
         let router: Router = router
             .layer(from_fn_with_state(Limits::default(), enforce_deadline))

@@ -1,7 +1,7 @@
-//! Errors of the server: one handler for all responses.
+//! Error handling for all responses of the server.
 //!
-//! Errors are returned as problem details (RFC 9457), with the correlation id of the
-//! log entry. Browsers get plain text instead.
+//! Errors are returned as problem details (RFC 9457) with the correlation id of the log
+//! entry. Browsers receive plain text instead.
 
 use crate::{logging, panic_report};
 use axum::{
@@ -24,43 +24,44 @@ use std::{
     time::Duration,
 };
 
-/// The path of the problem descriptions: a problem's type is this and its code.
-pub(super) const PROBLEM_TYPES: &str = "/problems/";
+/// The path of the problem descriptions. A problem's type is this path followed by its
+/// code.
+pub(super) const PROBLEM_TYPES_PATH: &str = "/problems/";
 
-/// Returns the error handler of a worker.
+/// Returns a worker's error handler.
 pub(super) fn handler() -> Arc<Handler> {
     let handler = Handler::new()
-        .problem_types(PROBLEM_TYPES)
+        .problem_types(PROBLEM_TYPES_PATH)
         .log_with(logging::request);
     Arc::new(handler)
 }
 
-const PROBLEM: Name<'_> = Name::new_unchecked("problem");
+const PROBLEM_SUBTYPE: Name<'_> = Name::new_unchecked("problem");
 
-/// Returns the layer that handles the errors of a service. After a bug, the response is
-/// sent and `drain` is called.
+/// Returns the layer that handles a service's errors. After a bug, it sends the response
+/// and calls `drain`.
 pub(super) fn layer(
     handler: Arc<Handler>,
     drain: impl Fn() + Send + Sync + 'static,
 ) -> HandlerLayer {
-    // The standard library seeds its hash maps with random bytes from the system.
+    // `RandomState` is seeded with random bytes from the system.
     let seed = RandomState::new().hash_one("ids");
     HandlerLayer::new(handler, IdGenerator::new(seed))
         .on_drain(drain)
         .locate_panics(panic_report::take_panic_location)
 }
 
-/// Returns an error for a server at capacity. Clients may retry after a second.
-pub(super) fn busy(message: String) -> AppError {
-    let busy = Classification::new(ErrorKind::Unavailable).with_code("busy");
-    AppError::new(busy)
+/// Returns an error for a server at capacity. Clients can retry after a second.
+pub(super) fn busy_error(message: String) -> AppError {
+    let classification = Classification::new(ErrorKind::Unavailable).with_code("busy");
+    AppError::new(classification)
         .with_public_message(message)
         .with_retry_after(Duration::from_secs(1))
 }
 
-/// Replaces problem details by plain text for clients that prefer text to JSON, as
-/// browsers do. Responses of the API stay JSON.
-pub(super) async fn errors_as_text(request: Request, next: Next) -> Response {
+/// Replaces problem details with plain text for clients that prefer text to JSON, such as
+/// browsers. API responses stay JSON.
+pub(super) async fn render_errors_as_text(request: Request, next: Next) -> Response {
     let is_page = !request.uri().path().starts_with("/api/");
     let wants_text = prefers_text(request.headers());
     let response = next.run(request).await;
@@ -80,18 +81,20 @@ pub(super) async fn errors_as_text(request: Request, next: Next) -> Response {
     response
 }
 
-/// Returns true if the client prefers text to JSON. Without a valid `Accept` header, or
-/// if the client accepts neither, it does not.
+/// Returns true if the client prefers text to JSON. Returns false if the `Accept` header
+/// is missing or invalid, or if it accepts neither.
 fn prefers_text(headers: &HeaderMap) -> bool {
     let types = [
-        MediaType::from_parts(APPLICATION, PROBLEM, Some(JSON), &[]),
+        MediaType::from_parts(APPLICATION, PROBLEM_SUBTYPE, Some(JSON), &[]),
         MediaType::new(APPLICATION, JSON),
         MediaType::new(TEXT, HTML),
         MediaType::new(TEXT, PLAIN),
     ];
-    let sent = headers.get_all(header::ACCEPT).iter();
-    let sent: Result<Vec<&str>, _> = sent.map(HeaderValue::to_str).collect();
-    let Ok(Ok(accept)) = sent.map(|sent| sent.join(",").parse::<Accept>()) else {
+    let accept_values = headers.get_all(header::ACCEPT).iter();
+    let accept_values: Result<Vec<&str>, _> = accept_values.map(HeaderValue::to_str).collect();
+    let Ok(Ok(accept)) =
+        accept_values.map(|accept_values| accept_values.join(",").parse::<Accept>())
+    else {
         return false;
     };
     // A range with parameters, such as `text/html;charset=utf-8`, matches only a type
@@ -100,8 +103,8 @@ fn prefers_text(headers: &HeaderMap) -> bool {
     let ranges = ranges.filter(|range| types.iter().any(|it| it.essence() == range.essence()));
     let mut offered = types.to_vec();
     offered.extend(ranges);
-    let best = accept.negotiate(&offered);
-    best.is_some_and(|best| best.ty == TEXT)
+    let preferred = accept.negotiate(&offered);
+    preferred.is_some_and(|preferred| preferred.ty == TEXT)
 }
 
 fn plain_text(problem: &Problem) -> String {
@@ -115,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accept_decides_between_text_and_json() {
+    fn accept_header_selects_text_or_json() {
         for (accept, expected) in [
             ("", false),
             ("*/*", false),
@@ -152,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn accept_headers_are_joined() {
+    fn multiple_accept_headers_are_joined() {
         let mut headers = HeaderMap::new();
         for accept in ["application/json;q=0.5", "text/html"] {
             headers.append(header::ACCEPT, HeaderValue::from_static(accept));

@@ -1,4 +1,4 @@
-//! Deliberate faults for experiments. They are served with `--faults` only.
+//! Deliberate faults for experiments, enabled by `--faults`.
 
 use crate::logging;
 use std::{hint, process};
@@ -8,15 +8,15 @@ pub(super) async fn bug() -> String {
     panic!("a deliberate bug")
 }
 
-/// `POST …/hang`: blocks the event loop forever, and with it every connection of this
-/// process.
+/// `POST …/hang`: blocks the event loop forever, so every connection of this process
+/// hangs.
 pub(super) async fn hang() {
     loop {
         hint::spin_loop();
     }
 }
 
-/// `POST …/exit`: exits the process at once with code 1.
+/// `POST …/exit`: exits the process immediately with code 1.
 pub(super) async fn exit() {
     logging::flush();
     process::exit(1)

@@ -1,12 +1,12 @@
-//! Headers that every response carries.
+//! Headers that are sent with every response.
 
 use axum::{
     http::{HeaderName, HeaderValue, header},
     response::Response,
 };
 
-/// Adds the headers to a response, whether it is a file, a result or an error.
-pub(super) async fn set_security_headers(mut response: Response) -> Response {
+/// Adds the headers to any response: a file, an API result or an error.
+pub(super) async fn set_response_headers(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
@@ -14,13 +14,13 @@ pub(super) async fn set_security_headers(mut response: Response) -> Response {
     response
 }
 
-/// The headers.
+/// The headers of every response.
 ///
-/// The first three isolate the page from other sites; in return browsers allow it memory
-/// that threads share. `wasm-unsafe-eval` permits compiling WebAssembly and nothing
+/// The first three isolate the page from other sites, which browsers require for
+/// shared-memory threads. `wasm-unsafe-eval` permits compiling WebAssembly and nothing
 /// else. `no-cache` makes browsers revalidate, so that a rebuilt page never runs with
-/// old modules. `server-timing` tells the page that its origin has this API: it is the
-/// only header of the document that a script can read.
+/// stale modules. `server-timing` tells the page that its origin has this API: it is the
+/// only header of a document that its scripts can read.
 const HEADERS: [(HeaderName, &str); 8] = [
     (
         HeaderName::from_static("cross-origin-opener-policy"),

@@ -1,12 +1,12 @@
-//! Checks of the `Host` header.
+//! Validation of the `Host` header.
 //!
 //! Every request must satisfy RFC 9112, section 3.2: HTTP/1.1 requires exactly one valid
 //! `Host`.
 //!
-//! A server on a loopback address also rejects the names of other machines. Another
-//! site can resolve its own name to 127.0.0.1 (DNS rebinding), so that the browser
-//! treats this server as part of that site. The `Host` header still carries the site's
-//! name, which reveals the attack.
+//! A server on a loopback address also rejects the host names of other machines. Another
+//! site can resolve its own name to 127.0.0.1 (DNS rebinding), so that the browser treats
+//! this server as part of that site. The `Host` header still carries the site's name,
+//! which reveals the attack.
 
 use axum::{
     http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, Version, header},
@@ -15,30 +15,30 @@ use axum::{
 use highwater::error::{AppError, Classification, ErrorKind};
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The hosts that requests may address.
+/// The hosts that requests are allowed to name.
 #[derive(Clone, Debug)]
 pub(crate) enum Hosts {
     /// Any valid host.
     Any,
-    /// `localhost` and its subdomains, loopback addresses, and these names, as
-    /// [`parse_name`] returns them.
+    /// `localhost` and its subdomains, loopback addresses, and these names, normalized by
+    /// [`parse_name`].
     LoopbackAnd(Vec<String>),
 }
 
-/// Returns the error response to a request whose `Host` is missing, invalid or not
-/// served. It closes the connection, because a proxy in between may have parsed the
+/// Returns the error response if a request's `Host` is missing, invalid or not served.
+/// The response closes the connection, because an intermediate proxy may have parsed the
 /// request differently.
 pub(super) fn rejection<B>(hosts: &Hosts, request: &Request<B>) -> Option<Response> {
-    let checked = check(hosts, request.version(), request.uri(), request.headers());
-    let mut response = checked.err()?.into_response();
+    let result = check(hosts, request.version(), request.uri(), request.headers());
+    let mut response = result.err()?.into_response();
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(header::CONNECTION, close);
     Some(response)
 }
 
 fn check(hosts: &Hosts, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), AppError> {
-    let mut sent = headers.get_all(header::HOST).iter();
-    let host = match (sent.next(), sent.next()) {
+    let mut values = headers.get_all(header::HOST).iter();
+    let host = match (values.next(), values.next()) {
         (Some(_), Some(_)) => {
             return Err(AppError::invalid_input(
                 "The request has more than one Host header.",
@@ -65,23 +65,23 @@ fn check(hosts: &Hosts, version: Version, uri: &Uri, headers: &HeaderMap) -> Res
     };
     match (hosts, host) {
         (Hosts::LoopbackAnd(allowed), Some(host)) if !host.is_one_of(allowed) => {
-            Err(misdirected(&host.name()))
+            Err(misdirected_error(&host.name()))
         }
         _ => Ok(()),
     }
 }
 
-fn misdirected(name: &str) -> AppError {
-    let misdirected = Classification::new(ErrorKind::Forbidden)
+fn misdirected_error(name: &str) -> AppError {
+    let classification = Classification::new(ErrorKind::Forbidden)
         .with_status(StatusCode::MISDIRECTED_REQUEST.as_u16())
         .with_code("misdirected_request");
-    AppError::new(misdirected).with_public_message(format!(
+    AppError::new(classification).with_public_message(format!(
         "This server accepts only local host names, and {name} is not one. To allow it, start \
          the server with --allow-host {name}."
     ))
 }
 
-/// The host of a `Host` header, without its port.
+/// The host from a `Host` header, without the port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Host<'a> {
     Ip(IpAddr),
@@ -101,13 +101,13 @@ impl<'a> Host<'a> {
             let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
             let host = match name.parse() {
                 Ok(address) => Host::Ip(IpAddr::V4(address)),
-                Err(_) if is_name(name) => Host::Name(name),
+                Err(_) if is_valid_name(name) => Host::Name(name),
                 Err(_) => return None,
             };
             (host, port)
         };
         let is_valid = match port.strip_prefix(':') {
-            Some(digits) => is_port(digits),
+            Some(digits) => is_valid_port(digits),
             None => port.is_empty(),
         };
         is_valid.then_some(host)
@@ -127,8 +127,8 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// Returns the normalized name: in lower case, without the final dot of a fully
-    /// qualified name and without the brackets of an address.
+    /// Returns the normalized name: in lower case, without the trailing dot of a fully
+    /// qualified name or the brackets of an IPv6 address.
     fn name(self) -> String {
         match self {
             Host::Ip(address) => address.to_string(),
@@ -137,11 +137,11 @@ impl<'a> Host<'a> {
     }
 }
 
-/// Parses the name of a host to allow, and returns it normalized.
+/// Parses and normalizes the name of an allowed host.
 ///
 /// # Errors
 ///
-/// If the text is not a host name or an address, or has a scheme, port or path.
+/// If the text is not a host name or an IP address, or if it has a scheme, port or path.
 pub(crate) fn parse_name(text: &str) -> Result<String, String> {
     let text = text.trim();
     let address = text.parse::<Ipv6Addr>().ok();
@@ -149,14 +149,14 @@ pub(crate) fn parse_name(text: &str) -> Result<String, String> {
         Some(address) => Some(Host::Ip(address.into())),
         None => Host::parse(text).filter(|_| text.ends_with(']') || !text.contains(':')),
     };
-    // Patterns are not supported: a name with a star would never match.
+    // Patterns are not supported: a name with an asterisk would never match.
     let host = host.filter(|_| !text.contains('*'));
     host.map(Host::name)
-        .ok_or_else(|| "expected a host name or an address without scheme and port".to_owned())
+        .ok_or_else(|| "expected a host name or an IP address, without scheme or port".to_owned())
 }
 
 /// Returns true for a `reg-name` of RFC 3986 that is not empty and has no comma.
-fn is_name(name: &str) -> bool {
+fn is_valid_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     while let Some(byte) = bytes.next() {
         let is_valid = match byte {
@@ -176,10 +176,10 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Returns true for a valid port. The grammar allows empty ports and leading zeros.
-fn is_port(digits: &str) -> bool {
-    let significant = digits.trim_start_matches('0');
+fn is_valid_port(digits: &str) -> bool {
+    let without_zeros = digits.trim_start_matches('0');
     digits.bytes().all(|byte| byte.is_ascii_digit())
-        && (significant.is_empty() || significant.parse::<u16>().is_ok())
+        && (without_zeros.is_empty() || without_zeros.parse::<u16>().is_ok())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! CPU jobs on request, run on a bounded pool of threads.
+//! CPU jobs for HTTP requests, run on a bounded thread pool.
 
 use super::metrics::Meter;
 use axum::extract::{Query, State, rejection::QueryRejection};
@@ -9,10 +9,10 @@ use highwater::{
 use serde::Deserialize;
 use std::{sync::Arc, thread, time::Instant};
 
-/// The maximum number of jobs that wait for each thread. Further jobs are rejected.
-const WAITING_PER_THREAD: usize = 64;
+/// The maximum number of queued jobs per thread. Excess jobs are rejected.
+const QUEUED_PER_THREAD: usize = 64;
 
-/// Runs jobs on a pool of threads and counts them.
+/// Runs jobs on a thread pool and counts them.
 #[derive(Debug)]
 pub(super) struct JobService {
     pool: Pool,
@@ -25,13 +25,13 @@ pub(super) struct JobQuery {
 }
 
 impl JobService {
-    /// Creates a service on rayon's threads, one per core.
+    /// Creates a service that runs jobs on rayon's threads, one per core.
     pub(super) fn new(meter: Arc<Meter>) -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        let start = Instant::now();
+        let started_at = Instant::now();
         let options = PoolOptions::new(threads)
-            .waiting(WAITING_PER_THREAD * threads)
-            .clock(Arc::new(move || start.elapsed()));
+            .waiting(QUEUED_PER_THREAD * threads)
+            .clock(Arc::new(move || started_at.elapsed()));
         JobService {
             pool: Pool::new(options, |work| rayon::spawn(|| work.run())),
             meter,
@@ -63,11 +63,12 @@ pub(super) async fn work(
     query: Result<Query<JobQuery>, QueryRejection>,
 ) -> Result<String, AppError> {
     let Query(query) = query.map_err(|rejection| {
-        AppError::invalid_input("Name a job: for example /work?job=fib:27.").with_source(rejection)
+        AppError::invalid_input("The query must name a job, for example /work?job=fib:27.")
+            .with_source(rejection)
     })?;
     let job: Job = query.job.parse()?;
     let work = move |cancellation: &Cancellation| job.run_until(|| cancellation.is_cancelled());
-    // A cancelled job has no result, and no client to read it.
+    // A cancelled job has no result, but its client has disconnected.
     let result = jobs.run(work).await?.unwrap_or_default();
     Ok(format!("{job} = {result}\n"))
 }

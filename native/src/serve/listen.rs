@@ -15,7 +15,8 @@ const BACKLOG: u32 = 4096;
 ///
 /// # Errors
 ///
-/// If the address cannot be bound, or the passed socket is not a single TCP listener.
+/// If the address cannot be bound, or if the service manager passed anything other than
+/// one TCP listener.
 pub(super) fn listen(addr: SocketAddr) -> Result<TcpListener, Error> {
     if let Some(listener) = inherited_socket()? {
         return Ok(listener);
@@ -32,8 +33,8 @@ fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // Otherwise the address stays unavailable for a while after a server has exited. On
-    // Windows the option would let two processes listen at once.
+    // Without this option, the address stays unavailable for a while after a server
+    // exits. On Windows, the option would let two processes listen on the same address.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;
@@ -45,7 +46,10 @@ fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
 fn inherited_socket() -> Result<Option<TcpListener>, Error> {
     let mut sockets = listenfd::ListenFd::from_env();
     if sockets.len() > 1 {
-        let cause = format!("{} sockets were passed; pass exactly one", sockets.len());
+        let cause = format!(
+            "{} sockets were passed; expected exactly one",
+            sockets.len()
+        );
         return Err(Error::InheritedSocket(io::Error::other(cause)));
     }
     let listener = sockets.take_tcp_listener(0).map_err(|cause| {
@@ -71,7 +75,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn used_port_is_an_error_with_a_suggestion() {
+    async fn port_in_use_error_suggests_another_address() {
         let first = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let addr = first.local_addr().unwrap();
         let error = listen(addr).unwrap_err();
@@ -80,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn foreign_address_cannot_be_bound() {
+    async fn binding_a_foreign_address_fails() {
         let addr = SocketAddr::from(([192, 0, 2, 1], 80));
         let error = listen(addr).unwrap_err();
         assert!(matches!(error, Error::Listen { .. }), "{error}");

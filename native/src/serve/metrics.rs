@@ -1,8 +1,8 @@
-//! Metrics of one worker, and of all workers together.
+//! Metrics of a single worker and of all workers.
 //!
-//! A worker counts with a [`Meter`], whose snapshot is a [`Metrics`]. A snapshot is sent
-//! to the supervisor as one line, merged with those of other workers, and served in the
-//! text format of Prometheus.
+//! A worker counts events in a [`Meter`], whose snapshot is a [`Metrics`]. The snapshot
+//! is sent to the supervisor as one line, merged with those of other workers, and served
+//! in the Prometheus text format.
 
 mod durations;
 mod meter;
@@ -16,13 +16,14 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Collects the merged metrics of all workers that report them. `None` if the supervisor
-/// does not reply.
+/// A function that requests the merged metrics of all workers. It returns `None` if the
+/// supervisor does not reply.
 pub(super) type ScrapeWorkers = Arc<dyn Fn() -> BoxFuture<'static, Option<Metrics>> + Send + Sync>;
 
-/// Returns a [`ScrapeWorkers`] for a worker without a supervisor: its own metrics.
+/// Returns a [`ScrapeWorkers`] for a worker without a supervisor. It returns the worker's
+/// own metrics.
 #[cfg(any(test, not(unix)))]
-pub(super) fn single_worker(meter: &Arc<Meter>) -> ScrapeWorkers {
+pub(super) fn scrape_single_worker(meter: &Arc<Meter>) -> ScrapeWorkers {
     let meter = Arc::clone(meter);
     Arc::new(move || {
         let metrics = meter.metrics();
@@ -34,75 +35,93 @@ pub(super) fn single_worker(meter: &Arc<Meter>) -> ScrapeWorkers {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Metrics {
-    /// The running workers that these metrics include.
+    /// The number of running workers that are included.
     pub(super) workers: u64,
     /// Requests whose response is not complete.
     pub(super) in_flight: u64,
-    /// Responses that have started, by the first digit of their status, from 1.
-    pub(super) answered: [u64; 5],
+    /// Started responses by status class, from 1xx to 5xx.
+    #[serde(rename = "answered")]
+    pub(super) responses: [u64; 5],
     /// Requests whose client disconnected before the response was complete.
-    pub(super) hung_up: u64,
+    #[serde(rename = "hung_up")]
+    pub(super) disconnects: u64,
     /// Requests whose head could not be parsed.
-    pub(super) malformed: u64,
+    #[serde(rename = "malformed")]
+    pub(super) malformed_requests: u64,
     /// Open connections.
-    pub(super) open: u64,
-    pub(super) accepted: u64,
-    /// Failed attempts to accept a connection. Each was retried, or the client was gone.
-    pub(super) not_accepted: u64,
-    /// The number of times that a connection had to wait for another one to close.
-    pub(super) full: u64,
-    /// Connections closed after a timeout: without a request, during a request's head,
-    /// or because the client did not read its response.
-    pub(super) idle: u64,
-    pub(super) slow_heads: u64,
-    pub(super) stalled: u64,
+    #[serde(rename = "open")]
+    pub(super) open_connections: u64,
+    #[serde(rename = "accepted")]
+    pub(super) accepted_connections: u64,
+    /// Failed attempts to accept a connection. Each was retried, unless the client had
+    /// disconnected.
+    #[serde(rename = "not_accepted")]
+    pub(super) accept_errors: u64,
+    /// The number of times that a connection waited because the connection limit was
+    /// reached.
+    #[serde(rename = "full")]
+    pub(super) connection_waits: u64,
+    /// Connections closed because they were idle.
+    #[serde(rename = "idle")]
+    pub(super) idle_timeouts: u64,
+    /// Connections closed because a request head did not arrive in time.
+    #[serde(rename = "slow_heads")]
+    pub(super) head_timeouts: u64,
+    /// Connections closed because the client did not read the response.
+    #[serde(rename = "stalled")]
+    pub(super) stall_timeouts: u64,
     pub(super) read_bytes: u64,
     pub(super) written_bytes: u64,
     pub(super) jobs_done: u64,
     /// Jobs rejected because the queue was full.
     pub(super) jobs_rejected: u64,
     pub(super) jobs_panicked: u64,
-    /// Lines of the log and of the journal that were dropped, because their reader
-    /// stalled or was gone.
+    /// Log lines dropped because their reader stalled or exited.
     pub(super) log_dropped: u64,
+    /// Journal lines dropped for the same reasons.
     pub(super) journal_dropped: u64,
     /// Repeated log lines that were counted but not written.
-    pub(super) log_left_out: u64,
-    /// The time from the end of a request's head to the start of its response.
-    pub(super) latency: Durations,
-    /// The lag of the event loop, sampled periodically.
-    pub(super) lag: Durations,
-    /// Metrics that only the supervisor has.
-    pub(super) supervised: Option<Supervised>,
+    #[serde(rename = "log_left_out")]
+    pub(super) log_suppressed: u64,
+    /// The time from the end of a request head to the start of the response.
+    #[serde(rename = "latency")]
+    pub(super) response_latency: Durations,
+    /// The event-loop lag, sampled periodically.
+    #[serde(rename = "lag")]
+    pub(super) loop_lag: Durations,
+    /// The supervisor's metrics, which are added to the sum for all workers.
+    #[serde(rename = "supervised")]
+    pub(super) supervisor: Option<SupervisorMetrics>,
 }
 
-/// The supervisor's metrics of its workers.
+/// Worker counts that only the supervisor can report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
-pub(super) struct Supervised {
+pub(super) struct SupervisorMetrics {
     /// The configured number of workers.
-    pub(super) wanted: u64,
+    #[serde(rename = "wanted")]
+    pub(super) configured: u64,
     /// Workers that accept connections.
     pub(super) ready: u64,
     /// Workers that repeatedly fail to start.
     pub(super) failing: u64,
-    /// Workers that were replaced or are being replaced.
+    /// Workers that have been or are being replaced.
     pub(super) restarts: u64,
 }
 
-/// A line that is not in the format of [`Metrics::to_line`].
+/// The error for a line that is not in the format of [`Metrics::to_line`].
 #[derive(Debug, thiserror::Error)]
-#[error("not a line of metrics: {0}")]
+#[error("invalid metrics line: {0}")]
 pub(super) struct MetricsParseError(#[from] serde_json::Error);
 
 impl Metrics {
     /// Returns the metrics as one line, without a line break.
     pub(super) fn to_line(&self) -> String {
-        serde_json::to_string(self).expect("numbers and strings can be serialized")
+        serde_json::to_string(self).expect("metrics contain only serializable values")
     }
 
-    /// Parses a line from [`to_line`](Self::to_line). Metrics that another build does not
-    /// have are zero.
+    /// Parses a line from [`to_line`](Self::to_line). Missing metrics, which a different
+    /// build may not support, are zero.
     ///
     /// # Errors
     ///
@@ -117,16 +136,16 @@ impl Metrics {
         let Metrics {
             workers,
             in_flight,
-            answered,
-            hung_up,
-            malformed,
-            open,
-            accepted,
-            not_accepted,
-            full,
-            idle,
-            slow_heads,
-            stalled,
+            responses,
+            disconnects,
+            malformed_requests,
+            open_connections,
+            accepted_connections,
+            accept_errors,
+            connection_waits,
+            idle_timeouts,
+            head_timeouts,
+            stall_timeouts,
             read_bytes,
             written_bytes,
             jobs_done,
@@ -134,26 +153,26 @@ impl Metrics {
             jobs_panicked,
             log_dropped,
             journal_dropped,
-            log_left_out,
-            latency,
-            lag,
-            // Set on the sum only.
-            supervised: _,
+            log_suppressed,
+            response_latency,
+            loop_lag,
+            // Set only on the sum.
+            supervisor: _,
         } = other;
         self.workers += workers;
         self.in_flight += in_flight;
-        for (sum, more) in self.answered.iter_mut().zip(answered) {
-            *sum += more;
+        for (sum, count) in self.responses.iter_mut().zip(responses) {
+            *sum += count;
         }
-        self.hung_up += hung_up;
-        self.malformed += malformed;
-        self.open += open;
-        self.accepted += accepted;
-        self.not_accepted += not_accepted;
-        self.full += full;
-        self.idle += idle;
-        self.slow_heads += slow_heads;
-        self.stalled += stalled;
+        self.disconnects += disconnects;
+        self.malformed_requests += malformed_requests;
+        self.open_connections += open_connections;
+        self.accepted_connections += accepted_connections;
+        self.accept_errors += accept_errors;
+        self.connection_waits += connection_waits;
+        self.idle_timeouts += idle_timeouts;
+        self.head_timeouts += head_timeouts;
+        self.stall_timeouts += stall_timeouts;
         self.read_bytes += read_bytes;
         self.written_bytes += written_bytes;
         self.jobs_done += jobs_done;
@@ -161,28 +180,28 @@ impl Metrics {
         self.jobs_panicked += jobs_panicked;
         self.log_dropped += log_dropped;
         self.journal_dropped += journal_dropped;
-        self.log_left_out += log_left_out;
-        self.latency.merge(latency);
-        self.lag.merge(lag);
+        self.log_suppressed += log_suppressed;
+        self.response_latency.merge(response_latency);
+        self.loop_lag.merge(loop_lag);
     }
 
-    /// Returns metrics with the log counters of this process.
+    /// Returns metrics that contain only the log counters of this process.
     pub(super) fn from_log(counts: Counts) -> Self {
         Metrics {
             log_dropped: counts.log_dropped,
             journal_dropped: counts.journal_dropped,
-            log_left_out: counts.left_out,
+            log_suppressed: counts.left_out,
             ..Metrics::default()
         }
     }
 
-    /// Returns what remains of a worker's metrics after it has exited: the counters, but
-    /// not the gauges. This keeps the sums monotonic.
+    /// Returns the metrics to retain after the worker has exited: its counters without
+    /// its gauges. Retaining the counters keeps the sums monotonic.
     pub(super) fn after_exit(self) -> Self {
         Metrics {
             workers: 0,
             in_flight: 0,
-            open: 0,
+            open_connections: 0,
             ..self
         }
     }
@@ -206,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_survive_the_round_trip() {
+    fn metrics_round_trip_through_their_line() {
         let metrics = sample();
         let line = metrics.to_line();
         assert!(!line.contains('\n'));
@@ -214,29 +233,32 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_of_another_build_are_ignored() {
+    fn unknown_fields_are_ignored() {
         let metrics = Metrics::from_line(r#"{"accepted": 3, "unknown": []}"#).unwrap();
-        assert_eq!(metrics.accepted, 3);
-        assert_eq!(metrics.latency.count(), 0);
+        assert_eq!(metrics.accepted_connections, 3);
+        assert_eq!(metrics.response_latency.count(), 0);
         assert!(Metrics::from_line("ready").is_err());
     }
 
     #[test]
-    fn merged_metrics_are_sums() {
+    fn merging_adds_all_metrics() {
         let mut all = sample();
         all.merge(&sample());
         assert_eq!(all.workers, 2);
-        assert_eq!(all.answered, [0, 0, 0, 2, 0]);
+        assert_eq!(all.responses, [0, 0, 0, 2, 0]);
         assert_eq!((all.read_bytes, all.written_bytes), (240, 160));
-        assert_eq!(all.latency.count(), 2);
-        assert_eq!(all.latency.sum(), Duration::from_millis(6));
-        assert_eq!(all.lag.count(), 2);
+        assert_eq!(all.response_latency.count(), 2);
+        assert_eq!(all.response_latency.sum(), Duration::from_millis(6));
+        assert_eq!(all.loop_lag.count(), 2);
     }
 
     #[test]
-    fn exited_workers_keep_counters_but_not_gauges() {
+    fn exited_worker_keeps_counters_and_drops_gauges() {
         let exited = sample().after_exit();
-        assert_eq!((exited.workers, exited.in_flight, exited.open), (0, 0, 0));
-        assert_eq!((exited.answered[3], exited.accepted), (1, 1));
+        assert_eq!(
+            (exited.workers, exited.in_flight, exited.open_connections),
+            (0, 0, 0)
+        );
+        assert_eq!((exited.responses[3], exited.accepted_connections), (1, 1));
     }
 }

@@ -1,4 +1,4 @@
-//! Building the page's files.
+//! Building the page.
 
 use super::checkout;
 use crate::{error::Error, logging};
@@ -14,48 +14,48 @@ use tokio::process::{Child, Command};
 #[path = "../../../web/bundle/src/environment.rs"]
 mod environment;
 
-/// Returns the first chapter of the page.
+/// Returns the name of the page's first chapter.
 fn first_chapter() -> &'static str {
     scenario::ALL.first().map_or("", |first| first.chapter)
 }
 
-/// Returns a file that every build produces.
+/// Returns the path of a file that every build produces.
 fn first_file() -> String {
     format!("pkg/{}/highwater_web.js", first_chapter())
 }
 
-/// Checks that there is a page to serve, after building its first chapter if `build` is
-/// set. The build is quick if nothing has changed.
+/// Builds the page's first chapter if `build` is set, then checks that there is a page to
+/// serve. The build is fast if nothing has changed.
 ///
-/// [`build_remaining`] builds the other chapters and the threaded versions. Until then
-/// the page waits for a missing chapter, and runs without threads.
+/// [`build_remaining`] builds the other chapters and the threaded versions. Until they
+/// are built, the page waits for missing chapters and runs without threads.
 ///
 /// # Errors
 ///
 /// [`Error::NoPage`].
 pub(super) async fn prepare(www: &Path, build: bool) -> Result<(), Error> {
-    let no_page = |reason: &str| Error::NoPage {
+    let no_page_error = |reason: &str| Error::NoPage {
         www: www.to_owned(),
         reason: reason.to_owned(),
     };
     if !www.is_dir() {
-        return Err(no_page(
-            "no such folder; name the page's folder with --www DIR",
+        return Err(no_page_error(
+            "no such folder; pass the page's folder with --www DIR",
         ));
     }
     let failure = if build {
-        let first = is_first_build(www);
-        if first {
+        let is_first = is_first_build(www);
+        if is_first {
             logging::line("building the page; the first build takes a minute or two");
         }
-        let quiet: &[&str] = if first { &[] } else { &["-q"] };
-        match bundle(quiet, &["--single", "--chapter", first_chapter()]).await {
+        let cargo_options: &[&str] = if is_first { &[] } else { &["-q"] };
+        match run_bundler(cargo_options, &["--single", "--chapter", first_chapter()]).await {
             Ok(status) if status.success() => None,
             Ok(status) => Some(format!("the build failed ({status})")),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
                 Some("cargo is not on the PATH".to_owned())
             }
-            Err(cause) => Some(format!("cargo did not start ({cause})")),
+            Err(cause) => Some(format!("cargo could not be started ({cause})")),
         }
     } else {
         None
@@ -69,39 +69,39 @@ pub(super) async fn prepare(www: &Path, build: bool) -> Result<(), Error> {
             ));
             Ok(())
         }
-        (false, Some(failure)) => Err(no_page(&format!(
-            "{failure}, and there is no earlier build"
+        (false, Some(failure)) => Err(no_page_error(&format!(
+            "{failure}, and there is no previous build"
         ))),
-        (false, None) if build => Err(no_page(&format!("the build did not produce {file}"))),
-        (false, None) => Err(no_page(&format!(
+        (false, None) if build => Err(no_page_error(&format!("the build did not produce {file}"))),
+        (false, None) => Err(no_page_error(&format!(
             "{file} is missing; build it with cargo run -p bundle"
         ))),
     }
 }
 
-/// Builds what [`prepare`] left out, while the page is being served.
+/// Builds the parts that [`prepare`] skipped, while the page is being served.
 pub(super) async fn build_remaining() {
-    let failure = match bundle(&["-q"], &[]).await {
+    let failure = match run_bundler(&["-q"], &[]).await {
         Ok(status) if status.success() => return,
         Ok(status) => status.to_string(),
         Err(cause) => cause.to_string(),
     };
     logging::line(&format!(
         "warning: building the other chapters failed ({failure}); \
-         some may be missing, and the page may run on one thread only"
+         some may be missing, and the page may run without threads"
     ));
 }
 
-/// Returns true for a first build, which takes long enough to announce.
+/// Returns true if this is the first build, which takes long enough to be announced.
 fn is_first_build(www: &Path) -> bool {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let bundle = checkout().join(target).join("debug/bundle");
+    let bundler = checkout().join(target).join("debug/bundle");
     let exists = |program: &Path| program.with_extension(env::consts::EXE_EXTENSION).is_file();
-    !www.join(first_file()).is_file() || !exists(&bundle)
+    !www.join(first_file()).is_file() || !exists(&bundler)
 }
 
 /// Runs the bundler, which runs the compiler. Dropping the future terminates both.
-async fn bundle(cargo_options: &[&str], options: &[&str]) -> io::Result<ExitStatus> {
+async fn run_bundler(cargo_options: &[&str], options: &[&str]) -> io::Result<ExitStatus> {
     let mut cargo = Command::new("cargo");
     cargo
         .arg("run")
@@ -118,23 +118,24 @@ async fn bundle(cargo_options: &[&str], options: &[&str]) -> io::Result<ExitStat
             cargo.env_remove(name);
         }
     }
-    // In its own group, Ctrl-C in a terminal does not reach it: see `ProcessGroup`.
+    // In its own process group, it does not receive Ctrl-C from a terminal. See
+    // `ProcessGroup`.
     #[cfg(unix)]
     cargo.process_group(0);
 
     #[cfg(unix)]
-    let (mut child, _own) = super::reaper::spawn(&mut cargo)?;
+    let (mut child, _child_guard) = super::reaper::spawn(&mut cargo)?;
     #[cfg(not(unix))]
     let mut child = cargo.spawn()?;
     // Dropped before the child, while the process id is still valid.
     let mut group = ProcessGroup::of(&child);
     let status = child.wait().await;
-    group.exited();
+    group.mark_exited();
     status
 }
 
-/// A child and its descendants, terminated on drop. Terminating only the child would
-/// leave the compilers running.
+/// A child process and its descendants, terminated on drop. Terminating only the child
+/// would leave the compilers running.
 struct ProcessGroup {
     #[cfg(unix)]
     group: Option<nix::unistd::Pid>,
@@ -151,7 +152,7 @@ impl ProcessGroup {
     }
 
     /// Forgets the group after the child has exited: its id may be reused.
-    fn exited(&mut self) {
+    fn mark_exited(&mut self) {
         self.group = None;
     }
 }
@@ -173,7 +174,7 @@ impl ProcessGroup {
         ProcessGroup {}
     }
 
-    fn exited(&mut self) {}
+    fn mark_exited(&mut self) {}
 }
 
 #[cfg(test)]
@@ -181,18 +182,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_of_our_build_are_removed() {
+    fn variables_of_the_outer_build_are_removed() {
         for name in ["CARGO", "RUSTC", "RUSTFLAGS", "CARGO_PKG_NAME"] {
             assert!(environment::is_foreign(name), "{name}");
         }
-        // Set by the user for every build.
+        // These are set by the user for every build.
         for name in ["PATH", "CARGO_HOME", "CARGO_TARGET_DIR"] {
             assert!(!environment::is_foreign(name), "{name}");
         }
     }
 
     #[test]
-    fn build_without_a_page_is_the_first() {
+    fn build_without_a_page_is_a_first_build() {
         let www = tempfile::tempdir().unwrap();
         assert!(is_first_build(www.path()));
     }

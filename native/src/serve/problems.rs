@@ -1,11 +1,11 @@
-//! Descriptions of problems, at the address that a problem's `type` names.
+//! Problem descriptions, served at the address in a problem's `type` field.
 
-use super::errors::PROBLEM_TYPES;
+use super::errors::PROBLEM_TYPES_PATH;
 use axum::extract::Path;
 use highwater::error::AppError;
 use std::fmt::Write;
 
-/// A problem's code, its meaning, and what to do about it.
+/// A problem's code, and a description of its meaning and remedy.
 struct ProblemDoc {
     code: &'static str,
     text: &'static str,
@@ -16,7 +16,7 @@ const PROBLEMS: [ProblemDoc; 14] = [
     ProblemDoc {
         code: "invalid_input",
         text: "The request is well-formed, but some of its values are not valid. If `errors` is \
-               present, it says what is wrong with each field. Retrying the same request fails \
+               present, it describes the error in each field. Retrying the same request fails \
                again.",
     },
     ProblemDoc {
@@ -30,7 +30,7 @@ const PROBLEMS: [ProblemDoc; 14] = [
     },
     ProblemDoc {
         code: "method_not_allowed",
-        text: "This address does not support the method. The header Allow lists the supported \
+        text: "This address does not support the method. The Allow header lists the supported \
                methods.",
     },
     ProblemDoc {
@@ -44,16 +44,16 @@ const PROBLEMS: [ProblemDoc; 14] = [
     },
     ProblemDoc {
         code: "busy",
-        text: "The maximum number of runs is in progress. The header Retry-After says when to \
+        text: "The maximum number of runs is in progress. The Retry-After header says when to \
                retry.",
     },
     ProblemDoc {
         code: "timeout",
-        text: "The request was not received in time. Sending it again may help.",
+        text: "The request was not received in time. Retrying may help.",
     },
     ProblemDoc {
         code: "unavailable",
-        text: "Something that the response needs is not available now. Try again later.",
+        text: "A resource that the response needs is temporarily unavailable. Try again later.",
     },
     ProblemDoc {
         code: "forbidden",
@@ -70,13 +70,13 @@ const PROBLEMS: [ProblemDoc; 14] = [
     },
     ProblemDoc {
         code: "failure",
-        text: "The server failed, through no fault of yours, and retrying is not likely to help. \
-               The server's log has the details: look for the `id`.",
+        text: "The server failed. Your request is not the cause, and retrying is unlikely to help. \
+               Search the server's log for the `id` to find the details.",
     },
     ProblemDoc {
         code: "internal_error",
-        text: "You found a bug in the server. Its details are in the server's log: look for the \
-               `id`. The affected process accepts no more requests and is replaced.",
+        text: "The request hit a bug in the server. Search the server's log for the `id` to find the \
+               details. The affected process accepts no more requests and is replaced.",
     },
 ];
 
@@ -85,16 +85,18 @@ pub(super) async fn list() -> String {
     let mut text = "The problems that this server returns, by code:\n\n".to_owned();
     for ProblemDoc { code, .. } in &PROBLEMS {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{PROBLEM_TYPES}{code}");
+        let _ = writeln!(text, "{PROBLEM_TYPES_PATH}{code}");
     }
     text
 }
 
 /// `GET /problems/CODE`: describes one problem.
-pub(super) async fn one(Path(code): Path<String>) -> Result<String, AppError> {
-    let found = PROBLEMS.iter().find(|problem| problem.code == code);
-    let found = found.ok_or_else(|| {
-        AppError::not_found(format!("No problem has this code: see {PROBLEM_TYPES}."))
+pub(super) async fn describe(Path(code): Path<String>) -> Result<String, AppError> {
+    let problem = PROBLEMS.iter().find(|problem| problem.code == code);
+    let problem = problem.ok_or_else(|| {
+        AppError::not_found(format!(
+            "No problem has this code. See {PROBLEM_TYPES_PATH}."
+        ))
     })?;
-    Ok(format!("{}\n\n{}\n", found.code, found.text))
+    Ok(format!("{}\n\n{}\n", problem.code, problem.text))
 }

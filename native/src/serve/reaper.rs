@@ -1,9 +1,8 @@
-//! Spawning of child processes, and reaping of adopted orphans.
+//! Spawning child processes and reaping adopted orphans.
 //!
-//! As process 1 of a container, or as a subreaper, this process becomes the parent of
-//! orphans, which stay zombies until it waits for them. The exits of its own children
-//! belong to the callers that spawned them. To tell the two apart, all children are
-//! spawned with [`spawn`].
+//! As PID 1 of a container or as a subreaper, this process adopts orphans, which stay
+//! zombies until it waits for them. Its own children are waited for by the callers that
+//! spawned them. To tell the two apart, all children are spawned with [`spawn`].
 
 #[cfg(target_os = "linux")]
 use crate::logging;
@@ -16,17 +15,17 @@ use std::{
 };
 use tokio::process::{Child, Command};
 
-/// The ids of the children that a caller waits for. Static, because children belong to
-/// the whole process.
+/// The process ids of the children that a caller waits for. Static, because children
+/// belong to the whole process.
 static OWN_CHILDREN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
-/// Keeps a child from being reaped as an orphan until it is dropped.
+/// Prevents a child from being reaped as an orphan, until the guard is dropped.
 #[derive(Debug)]
 pub(super) struct ChildGuard {
     pid: u32,
 }
 
-/// Spawns a process whose exit the caller waits for.
+/// Spawns a process that the caller waits for.
 pub(super) fn spawn(command: &mut Command) -> io::Result<(Child, ChildGuard)> {
     // Locked during the spawn, so that a child that exits at once is not reaped as an
     // orphan.
@@ -53,7 +52,7 @@ pub(super) async fn reap() -> Infallible {
     if linux::adopts_orphans() {
         let Err(cause) = linux::reap().await;
         logging::line(&format!(
-            "orphaned processes stay zombies, because they cannot be reaped: {cause}"
+            "cannot reap orphaned processes, which stay zombies: {cause}"
         ));
     }
     pending().await
@@ -69,7 +68,7 @@ mod linux {
         time::sleep,
     };
 
-    /// The delay before the next attempt when a child of our own comes first.
+    /// The delay before retrying when one of our own children is reported first.
     const RETRY_DELAY: Duration = Duration::from_millis(20);
 
     pub(super) fn adopts_orphans() -> bool {
@@ -77,42 +76,43 @@ mod linux {
     }
 
     pub(super) async fn reap() -> io::Result<Infallible> {
-        let mut exits = signal(SignalKind::child())?;
+        let mut child_signals = signal(SignalKind::child())?;
         loop {
             while !reap_exited() {
                 sleep(RETRY_DELAY).await;
             }
-            exits.recv().await;
+            child_signals.recv().await;
         }
     }
 
-    /// Reaps the orphans that have exited. Returns false if there may be more: the
-    /// system reports one child at a time, and orphans may follow one of our own that
-    /// its caller has not waited for yet.
+    /// Reaps the orphans that have exited. Returns false if more may be left: the system
+    /// reports one child at a time, and it may report one of our own children that its
+    /// caller has not yet waited for.
     fn reap_exited() -> bool {
         loop {
             let own_children = own_children();
-            match wait(libc::P_ALL, 0, libc::WNOWAIT) {
+            match wait_for_exited(libc::P_ALL, 0, libc::WNOWAIT) {
                 Some(pid) if own_children.contains(&pid) => return false,
-                Some(pid) => wait(libc::P_PID, pid, 0),
+                Some(pid) => wait_for_exited(libc::P_PID, pid, 0),
                 None => return true,
             };
         }
     }
 
-    /// Returns the id of a child that has exited, if there is one.
+    /// Returns the id of an exited child, if there is one.
     ///
     /// Uses `libc`, because `nix` cannot represent a child killed by a real-time signal.
-    fn wait(which: libc::idtype_t, id: u32, flags: i32) -> Option<u32> {
+    fn wait_for_exited(id_type: libc::idtype_t, id: u32, flags: i32) -> Option<u32> {
         let flags = libc::WEXITED | libc::WNOHANG | flags;
         loop {
             // SAFETY: the struct consists of integers and pointers, for which zero is
             // valid.
             let mut info: libc::siginfo_t = unsafe { mem::zeroed() };
             // SAFETY: `info` is valid for writes during the call.
-            let done = unsafe { libc::waitid(which, id, &raw mut info, flags) };
-            match Errno::result(done) {
-                // SAFETY: the field is zero, as initialized, if no child has exited.
+            let result = unsafe { libc::waitid(id_type, id, &raw mut info, flags) };
+            match Errno::result(result) {
+                // SAFETY: if no child has exited, the field still has its initial value,
+                // zero.
                 Ok(_) => {
                     return u32::try_from(unsafe { info.si_pid() })
                         .ok()

@@ -23,51 +23,58 @@ use std::{
 };
 use tower_http::services::ServeDir;
 
-/// The configuration of the page.
+/// The page's configuration.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Site<'a> {
-    /// The folder of the page.
+pub(super) struct PageConfig<'a> {
+    /// The page's folder.
     pub(super) www: &'a Path,
     /// True if `POST /api/faults/bug` is served.
     pub(super) faults: bool,
-    /// The hosts that requests may address.
+    /// The hosts that requests are allowed to name.
     pub(super) hosts: &'a Hosts,
 }
 
 /// Returns the router. All errors go to `handler`.
 pub(super) fn router(
-    site: Site<'_>,
+    page_config: PageConfig<'_>,
     state: Arc<api::ApiState>,
-    shared: &EndpointState,
+    endpoint_state: &EndpointState,
     handler: HandlerLayer,
 ) -> Router {
     let mut router = Router::new()
         .route("/healthz", get(|| async { "alive\n" }))
-        // Requests queue while the page is built, so that a response means ready.
-        .route("/readyz", get(service::readyz).with_state(shared.clone()))
-        .route("/metrics", get(service::metrics).with_state(shared.clone()))
+        // Requests queue while the page is being built, so any response means that it is
+        // ready.
+        .route(
+            "/readyz",
+            get(service::readyz).with_state(endpoint_state.clone()),
+        )
+        .route(
+            "/metrics",
+            get(service::metrics).with_state(endpoint_state.clone()),
+        )
         .route("/api/scenarios", get(api::scenarios))
         .route("/api/runs", post(api::run))
         .route("/api/", any(api::not_found))
         .route("/api/{*unknown}", any(api::not_found))
         .route("/problems/", get(problems::list))
-        .route("/problems/{code}", get(problems::one));
-    if site.faults {
+        .route("/problems/{code}", get(problems::describe));
+    if page_config.faults {
         router = router.route("/api/faults/bug", post(faults::bug));
     }
-    let hosts = Arc::new(site.hosts.clone());
+    let hosts = Arc::new(page_config.hosts.clone());
     router
         .method_not_allowed_fallback(api::method_not_allowed)
-        .fallback_service(files(site.www))
+        .fallback_service(file_routes(page_config.www))
         .layer(api::body_limit())
         .layer(from_fn_with_state(
-            shared.limits,
+            endpoint_state.limits,
             deadline::enforce_deadline,
         ))
         .layer(from_fn_with_state(hosts, check_host))
         .layer(handler)
-        .layer(from_fn(errors::errors_as_text))
-        .layer(map_response(headers::set_security_headers))
+        .layer(from_fn(errors::render_errors_as_text))
+        .layer(map_response(headers::set_response_headers))
         .with_state(state)
 }
 
@@ -79,29 +86,31 @@ async fn check_host(State(hosts): State<Arc<Hosts>>, request: Request, next: Nex
 }
 
 /// Serves the page's files, except hidden ones.
-fn files(www: &Path) -> Router {
+fn file_routes(www: &Path) -> Router {
     let folder = ServeDir::new(www);
-    Router::new().fallback(async move |request: Request| file(folder, request).await)
+    Router::new().fallback(async move |request: Request| serve_file(folder, request).await)
 }
 
-async fn file(mut folder: ServeDir, request: Request) -> Response {
+async fn serve_file(mut folder: ServeDir, request: Request) -> Response {
     let uri = request.uri().clone();
     if is_hidden(&uri) {
-        return no_such_file(&uri).into_response();
+        return not_found_error(&uri).into_response();
     }
     match folder.try_call(request).await {
         Ok(response) if response.status() == StatusCode::NOT_FOUND => {
-            no_such_file(&uri).into_response()
+            not_found_error(&uri).into_response()
         }
         Ok(response) => response.into_response(),
-        Err(cause) if is_absent(&cause) => no_such_file(&uri).with_source(cause).into_response(),
+        Err(cause) if is_not_found(&cause) => {
+            not_found_error(&uri).with_source(cause).into_response()
+        }
         Err(cause) => AppError::from(cause).into_response(),
     }
 }
 
-/// Returns true if there is no file at the path, or none that this process may read.
-/// Other errors are failures of the system.
-fn is_absent(cause: &io::Error) -> bool {
+/// Returns true if the path has no file that this process can read. Other errors are
+/// system failures.
+fn is_not_found(cause: &io::Error) -> bool {
     // `ErrorKind::FilesystemLoop` is not stable.
     #[cfg(unix)]
     let is_loop = cause.raw_os_error() == Some(nix::errno::Errno::ELOOP as i32);
@@ -121,15 +130,15 @@ fn is_absent(cause: &io::Error) -> bool {
         )
 }
 
-/// Returns true if a file or folder in the path begins with a dot. The path is decoded
-/// first, as it is for the lookup.
+/// Returns true if a file or folder name in the path begins with a dot. The path is
+/// percent-decoded first, as in the file lookup.
 fn is_hidden(uri: &Uri) -> bool {
     let path = percent_decode_str(uri.path()).decode_utf8_lossy();
     path.split(['/', '\\']).any(|name| name.starts_with('.'))
 }
 
-fn no_such_file(uri: &Uri) -> AppError {
-    AppError::not_found(format!("There is no {}: the page is at /.", uri.path()))
+fn not_found_error(uri: &Uri) -> AppError {
+    AppError::not_found(format!("{} does not exist. The page is at /.", uri.path()))
 }
 
 #[cfg(test)]
@@ -150,13 +159,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn endless_body_times_out() {
         let (_phase, phase) = watch::channel(Phase::Serving);
-        let site = Site {
+        let page_config = PageConfig {
             www: Path::new("."),
             faults: false,
             hosts: &Hosts::Any,
         };
         let state = Arc::new(api::ApiState::new(phase.clone()));
-        let shared = EndpointState {
+        let endpoint_state = EndpointState {
             limits: Limits::default(),
             phase,
             scrape: Arc::new(|| future::ready(Some(Metrics::default())).boxed()),
@@ -168,9 +177,11 @@ mod tests {
             .header(header::HOST, "test")
             .header(header::CONTENT_TYPE, "application/json");
         let request = request.body(body).unwrap();
-        let Ok(answer) = router(site, state, &shared, handler).oneshot(request).await;
-        assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
-        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        let Ok(response) = router(page_config, state, &endpoint_state, handler)
+            .oneshot(request)
+            .await;
+        assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(problem["code"], "timeout");
         assert_eq!(problem["type"], "/problems/timeout");

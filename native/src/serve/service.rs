@@ -1,4 +1,4 @@
-//! The service of `highwater cluster`. It does little itself, so that a load test
+//! The service of `highwater cluster`. It does little work itself, so that a load test
 //! measures the server.
 
 use super::{
@@ -33,12 +33,12 @@ use std::{
 use tokio::sync::watch;
 use tower::{Layer, Service};
 
-/// The header that carries the id of the responding process.
+/// The response header with the process id of the worker.
 pub(super) const WORKER_HEADER: HeaderName = HeaderName::from_static("x-worker");
 
 const GREETING: &str = "Hello from one of many.\n";
 
-/// The service inside the error handler.
+/// The service wrapped in the error handler.
 pub(super) type HandledService = HandlerService<PlainService>;
 
 /// Responds to `GET /` directly and routes all other requests.
@@ -48,7 +48,7 @@ pub(super) struct PlainService {
     router: Router,
 }
 
-/// The state that the routes share.
+/// State shared by the routes.
 #[derive(Clone)]
 pub(super) struct EndpointState {
     pub(super) limits: Limits,
@@ -60,20 +60,20 @@ pub(super) struct EndpointState {
 /// Returns the service. All errors go to `handler`. With `faults`, it also serves
 /// deliberate faults.
 pub(super) fn service(
-    shared: EndpointState,
+    endpoint_state: EndpointState,
     meter: Arc<Meter>,
     faults: bool,
     handler: &HandlerLayer,
 ) -> HandledService {
     let plain = PlainService {
         worker: process::id().into(),
-        router: routes(shared, meter, faults),
+        router: routes(endpoint_state, meter, faults),
     };
     handler.layer(plain)
 }
 
-fn routes(shared: EndpointState, meter: Arc<Meter>, faults: bool) -> Router {
-    let limits = shared.limits;
+fn routes(endpoint_state: EndpointState, meter: Arc<Meter>, faults: bool) -> Router {
+    let limits = endpoint_state.limits;
     let jobs = Arc::new(JobService::new(meter));
     let mut router = Router::new()
         .route("/work", get(jobs::work).with_state(Arc::clone(&jobs)))
@@ -81,10 +81,10 @@ fn routes(shared: EndpointState, meter: Arc<Meter>, faults: bool) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/problems/", get(problems::list))
-        .route("/problems/{code}", get(problems::one))
+        .route("/problems/{code}", get(problems::describe))
         .fallback(async || {
             AppError::not_found(
-                "Available: GET /, /work?job=fib:27, /healthz, /readyz and /metrics.",
+                "No such endpoint. Available: GET /, /work?job=fib:27, /healthz, /readyz and /metrics.",
             )
         });
     if faults {
@@ -96,7 +96,7 @@ fn routes(shared: EndpointState, meter: Arc<Meter>, faults: bool) -> Router {
     }
     router
         .layer(from_fn_with_state(limits, deadline::enforce_deadline))
-        .with_state(shared)
+        .with_state(endpoint_state)
 }
 
 impl Service<Request<Incoming>> for PlainService {
@@ -113,8 +113,8 @@ impl Service<Request<Incoming>> for PlainService {
             return Either::Left(ready(Ok(rejection)));
         }
         if request.uri().path() == "/" {
-            let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-            let response = if is_read {
+            let is_supported = matches!(*request.method(), Method::GET | Method::HEAD);
+            let response = if is_supported {
                 self.greet()
             } else {
                 let allow = [(header::ALLOW, "GET,HEAD")];
@@ -138,20 +138,20 @@ impl PlainService {
 }
 
 /// `GET /readyz`: returns the id of this process and the workers that fail to start, or
-/// 503 if this process drains. The service is ready as long as one worker is.
+/// 503 if this process is draining. The service is ready as long as one worker is ready.
 pub(super) async fn readyz(
     State(phase): State<watch::Receiver<Phase>>,
     State(failing): State<FailingWorkers>,
 ) -> Result<String, AppError> {
     if *phase.borrow() > Phase::Serving {
         return Err(AppError::unavailable("the draining process")
-            .with_public_message("This process is shutting down: another one takes over."));
+            .with_public_message("This process is shutting down. Another one is taking over."));
     }
-    let degraded = match failing.get() {
+    let degraded_line = match failing.get() {
         workers if workers.is_empty() => String::new(),
         workers => format!("degraded: these workers fail to start: {workers}\n"),
     };
-    Ok(format!("ready: process {}\n{degraded}", process::id()))
+    Ok(format!("ready: process {}\n{degraded_line}", process::id()))
 }
 
 /// The numbers of the workers that repeatedly fail to start, as last reported by the
@@ -176,9 +176,8 @@ pub(super) async fn metrics(
     State(scrape): State<ScrapeWorkers>,
 ) -> Result<impl IntoResponse, AppError> {
     let metrics = scrape().await.ok_or_else(|| {
-        AppError::unavailable("the supervisor").with_public_message(
-            "The metrics of all workers are not available now: try again later.",
-        )
+        AppError::unavailable("the supervisor")
+            .with_public_message("The metrics are temporarily unavailable. Try again later.")
     })?;
     Ok((
         [(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)],
@@ -187,20 +186,20 @@ pub(super) async fn metrics(
 }
 
 impl FromRef<EndpointState> for watch::Receiver<Phase> {
-    fn from_ref(shared: &EndpointState) -> Self {
-        shared.phase.clone()
+    fn from_ref(endpoint_state: &EndpointState) -> Self {
+        endpoint_state.phase.clone()
     }
 }
 
 impl FromRef<EndpointState> for FailingWorkers {
-    fn from_ref(shared: &EndpointState) -> Self {
-        shared.failing.clone()
+    fn from_ref(endpoint_state: &EndpointState) -> Self {
+        endpoint_state.failing.clone()
     }
 }
 
 impl FromRef<EndpointState> for ScrapeWorkers {
-    fn from_ref(shared: &EndpointState) -> Self {
-        ScrapeWorkers::clone(&shared.scrape)
+    fn from_ref(endpoint_state: &EndpointState) -> Self {
+        ScrapeWorkers::clone(&endpoint_state.scrape)
     }
 }
 
@@ -212,7 +211,7 @@ mod tests {
     use highwater::error::http::REQUEST_ID;
     use tower::ServiceExt;
 
-    /// The routes with their state. Unlike the service, they accept any body.
+    /// The routes with their state. Unlike the service, they accept any body type.
     struct TestServer {
         router: Router,
         meter: Arc<Meter>,
@@ -224,13 +223,13 @@ mod tests {
         let (phase, changes) = watch::channel(Phase::Serving);
         let meter = Arc::new(Meter::default());
         let failing = FailingWorkers::default();
-        let shared = EndpointState {
+        let endpoint_state = EndpointState {
             limits: Limits::default(),
             phase: changes,
-            scrape: metrics::single_worker(&meter),
+            scrape: metrics::scrape_single_worker(&meter),
             failing: failing.clone(),
         };
-        let router = routes(shared, Arc::clone(&meter), faults);
+        let router = routes(endpoint_state, Arc::clone(&meter), faults);
         let router = router.layer(errors::layer(errors::handler(), || {}));
         TestServer {
             router,
@@ -263,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn failing_workers_degrade_readiness() {
+    async fn failing_workers_are_reported_by_readyz() {
         let server = start(false);
         server.failing.set("2, 3".to_owned());
         let (status, text) = server.request("GET", "/readyz").await;
@@ -286,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn invalid_jobs_name_a_valid_one() {
+    async fn invalid_job_error_includes_an_example() {
         let server = start(false);
         for path in ["/work", "/work?job=fib", "/work?job=fib:-1", "/work?jobs=1"] {
             let (status, problem) = server.request("GET", path).await;
@@ -296,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn panicking_job_is_500_and_the_pool_survives() {
+    async fn panicking_job_returns_500_and_keeps_the_pool() {
         let server = start(true);
         let (status, problem) = server.request("POST", "/faults/job").await;
         assert_eq!(status, 500);
@@ -306,7 +305,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn faults_are_off_by_default() {
+    async fn faults_are_disabled_by_default() {
         let server = start(false);
         for path in ["/faults/bug", "/faults/hang", "/faults/exit", "/faults/job"] {
             assert_eq!(server.request("POST", path).await.0, 404, "{path}");

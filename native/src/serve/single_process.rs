@@ -1,10 +1,10 @@
-//! Serving without a supervisor, on systems where a socket cannot be inherited: this
-//! process is the only worker, and a bug ends it.
+//! Serving without a supervisor, on systems where a socket cannot be inherited. This
+//! process is the only worker and exits after a bug.
 
 use super::{
     config::{ClusterConfig, Content},
     metrics::{self, Meter},
-    routes::Site,
+    routes::PageConfig,
     service::FailingWorkers,
     turns::Turns,
     worker::{Phase, Worker, WorkerContext, advance},
@@ -33,7 +33,7 @@ impl Signals {
 ///
 /// # Errors
 ///
-/// [`Error::NeedsUnix`] if the configuration asks for several workers.
+/// [`Error::NeedsUnix`] if the configuration requests several workers.
 pub(super) async fn supervise(
     config: ClusterConfig,
     mut signals: Signals,
@@ -44,13 +44,13 @@ pub(super) async fn supervise(
     }
     let Content::Page { www, faults, hosts } = config.content;
     let phase = Arc::new(watch::Sender::new(Phase::Serving));
-    let content = super::worker::WorkerContent::Page(Site {
+    let content = super::worker::WorkerContent::Page(PageConfig {
         www: &www,
         faults,
         hosts: &hosts,
     });
     let meter = Arc::new(Meter::default());
-    let scrape = metrics::single_worker(&meter);
+    let scrape = metrics::scrape_single_worker(&meter);
     let context = WorkerContext {
         meter,
         scrape,
@@ -62,7 +62,7 @@ pub(super) async fn supervise(
         // There is no supervisor to replace this worker.
         move || drop(advance(&phase, Phase::Draining))
     });
-    let stopped = async {
+    let stop_on_signal = async {
         signals.stop().await;
         advance(&phase, Phase::Stopping);
         std::future::pending::<()>().await;
@@ -70,6 +70,6 @@ pub(super) async fn supervise(
     on_ready()?;
     tokio::select! {
         code = worker.serve(config.listener, Turns::unshared()) => code.map_err(Error::Runtime),
-        () = stopped => Ok(ExitCode::SUCCESS),
+        () = stop_on_signal => Ok(ExitCode::SUCCESS),
     }
 }

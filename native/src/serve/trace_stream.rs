@@ -1,5 +1,5 @@
-//! A run's trace as server-sent events: any number of `trace` events with new records,
-//! then one `end` event with the verdicts.
+//! Streams a run's trace as server-sent events: `trace` events with new records, then one
+//! `end` event with the verdicts.
 
 use super::service::WORKER_HEADER;
 use crate::{logging, panic_report::RunFailure, run_thread::RunThread};
@@ -18,18 +18,20 @@ use serde_json::json;
 use std::{any::Any, mem, process, sync::Arc, time::Duration};
 use tokio::time::{Interval, MissedTickBehavior};
 
-/// The interval of events: short enough for a live picture, at little cost.
+/// The interval between events, which is short enough for a live view and costs little.
 const EVENT_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The maximum number of records in one event, because clients buffer a whole event.
-const MAX_RECORDS: usize = 1024;
+/// The maximum number of records per event. It is limited because clients buffer whole
+/// events.
+const MAX_EVENT_RECORDS: usize = 1024;
 
 /// Returns the response that streams a run. It ends after the `end` event, or without one
-/// if the server stops. Dropping it, as when the client disconnects, aborts the run.
+/// if the server stops. Dropping it aborts the run, for example when the client
+/// disconnects.
 pub(super) fn respond(trace_stream: TraceStream) -> Response {
     let events = Sse::new(trace_stream.into_events()).keep_alive(KeepAlive::default());
     let mut response = events.into_response();
-    // The processes of a run are children of this one.
+    // A run's processes are children of this process.
     response
         .headers_mut()
         .insert(WORKER_HEADER, process::id().into());
@@ -38,21 +40,21 @@ pub(super) fn respond(trace_stream: TraceStream) -> Response {
 
 /// A run and the stream of its trace.
 ///
-/// The stream advances as fast as the client reads. In the meantime the run's recorder
-/// buffers new records. When its buffer is full it drops the oldest records, and the
-/// client receives their number.
+/// The stream advances as fast as the client reads, and the run's recorder buffers new
+/// records. When the buffer is full, the recorder drops the oldest records, and the
+/// client receives the number of dropped records.
 pub(super) struct TraceStream {
     experiment: Experiment,
     run: RunThread,
     format: RecordFormat,
     /// All records sent so far, from which the verdicts are computed.
     trace: Trace,
-    /// The records to send next. They are complete up to `known_until`.
+    /// The records to send next, which are complete up to `complete_until`.
     next: RecordBatch,
-    known_until: Duration,
+    complete_until: Duration,
     ticks: Interval,
     state: StreamState,
-    server_stops: BoxFuture<'static, ()>,
+    server_stopped: BoxFuture<'static, ()>,
     _permit: Arc<dyn Any + Send + Sync>,
 }
 
@@ -60,19 +62,19 @@ pub(super) struct TraceStream {
 enum StreamState {
     Running,
     /// The run has ended; the remaining records and the `end` event follow.
-    Ended,
+    RunEnded,
     /// The `end` event was sent.
-    Sent,
+    EndSent,
 }
 
 impl TraceStream {
-    /// Creates a stream. It holds `permit` until it is dropped.
+    /// Creates a stream, which holds `permit` until it is dropped.
     pub(super) fn new(
         experiment: Experiment,
         run: RunThread,
         format: RecordFormat,
         permit: Arc<dyn Any + Send + Sync>,
-        server_stops: impl Future<Output = ()> + Send + 'static,
+        server_stopped: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
         let mut ticks = tokio::time::interval(EVENT_INTERVAL);
         // A slow client receives larger events, not more frequent ones.
@@ -83,10 +85,10 @@ impl TraceStream {
             run,
             format,
             next: RecordBatch::default(),
-            known_until: Duration::ZERO,
+            complete_until: Duration::ZERO,
             ticks,
             state: StreamState::Running,
-            server_stops: server_stops.boxed(),
+            server_stopped: server_stopped.boxed(),
             _permit: permit,
         }
     }
@@ -104,25 +106,26 @@ impl TraceStream {
         while !self.has_records() && self.state == StreamState::Running {
             tokio::select! {
                 biased;
-                () = &mut self.server_stops => return None,
+                () = &mut self.server_stopped => return None,
                 failure = self.run.ended() => {
                     self.trace.died =
                         failure.map(|failure| log_failure(&self.experiment, &failure));
-                    self.state = StreamState::Ended;
+                    self.state = StreamState::RunEnded;
                 }
                 _ = self.ticks.tick() => {}
             }
-            // The clock is read first, so that the drained batch is complete up to it.
-            self.known_until = self.run.now();
+            // The clock is read first, so that the drained batch is complete up to that
+            // time.
+            self.complete_until = self.run.now();
             self.next = self.run.recorder().drain();
-            if self.format.reports_time() {
+            if self.format.sends_empty_batches() {
                 return Some(("trace", self.take_batch()));
             }
         }
         if self.has_records() {
             return Some(("trace", self.take_batch()));
         }
-        if mem::replace(&mut self.state, StreamState::Sent) == StreamState::Sent {
+        if mem::replace(&mut self.state, StreamState::EndSent) == StreamState::EndSent {
             return None;
         }
         let end = json!({
@@ -138,21 +141,20 @@ impl TraceStream {
     }
 
     fn take_batch(&mut self) -> Result<String, serde_json::Error> {
-        let later = self.next.split_off(MAX_RECORDS);
-        let batch = mem::replace(&mut self.next, later);
-        let known_until = if self.next.events.is_empty() {
-            self.known_until
+        let rest = self.next.split_off(MAX_EVENT_RECORDS);
+        let batch = mem::replace(&mut self.next, rest);
+        let complete_until = if self.next.events.is_empty() {
+            self.complete_until
         } else {
             Duration::ZERO
         };
-        let data = self.format.encode(&batch, known_until)?;
+        let data = self.format.encode(&batch, complete_until)?;
         self.trace.append(batch);
         Ok(data)
     }
 }
 
-/// Logs the failure of a run with its location in the code, and returns the message for
-/// the client.
+/// Logs a run's failure with its source location, and returns the message for the client.
 fn log_failure(experiment: &Experiment, failure: &RunFailure) -> String {
     logging::line(&format!(
         "run failed ({}): {failure}",
@@ -165,26 +167,26 @@ fn log_failure(experiment: &Experiment, failure: &RunFailure) -> String {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum RecordFormat {
-    /// A JSON object per record, with names in place of ids.
+    /// One JSON object per record, with names instead of ids.
     #[default]
     Json,
-    /// The format of the page's own worlds: 80 bytes per record, in base64. A third of
-    /// the size of JSON, and cheap to parse.
+    /// The page's internal format: 80 bytes per record, in base64. It is a third of the
+    /// size of JSON and cheap to parse.
     Packed,
 }
 
 impl RecordFormat {
-    /// Returns true if an event is sent even without new records. The page plays a run
-    /// up to the time of the last event.
-    fn reports_time(self) -> bool {
+    /// Returns true if events are sent even without new records. The page needs them
+    /// because it plays a run up to the time of the last event.
+    fn sends_empty_batches(self) -> bool {
         self == RecordFormat::Packed
     }
 
-    /// Encodes a batch that is complete up to `known_until`.
+    /// Encodes a batch that is complete up to `complete_until`.
     fn encode(
         self,
         batch: &RecordBatch,
-        known_until: Duration,
+        complete_until: Duration,
     ) -> Result<String, serde_json::Error> {
         if self == RecordFormat::Json {
             return serde_json::to_string(batch);
@@ -194,7 +196,7 @@ impl RecordFormat {
         let packed = json!({
             "names": names,
             "words": BASE64_STANDARD.encode(bytes),
-            "now_ms": u64::try_from(known_until.as_millis()).unwrap_or(u64::MAX),
+            "now_ms": u64::try_from(complete_until.as_millis()).unwrap_or(u64::MAX),
         });
         Ok(packed.to_string())
     }
@@ -212,14 +214,14 @@ mod tests {
     use std::future::pending;
 
     /// More records than the recorder buffers.
-    const RECORDS: usize = TRACE_CAPACITY + 5000;
+    const RECORD_COUNT: usize = TRACE_CAPACITY + 5000;
 
-    /// Starts a run that produces all records at once and does not end.
-    fn flood() -> RunThread {
+    /// Starts a run that produces all records immediately and never ends.
+    fn start_flooding_run() -> RunThread {
         let run = |_, recorder: highwater::trace::Recorder| {
             async move {
                 let source = recorder.name("flood");
-                for subject in 0..RECORDS {
+                for subject in 0..RECORD_COUNT {
                     recorder.instant(RecordKind::Level, source, subject as u64);
                 }
                 pending::<()>().await;
@@ -230,10 +232,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn slow_client_buffers_no_more_than_the_recorder() {
-        let run = flood();
+    async fn slow_client_is_limited_to_the_recorder_buffer() {
+        let run = start_flooding_run();
         let recorder = run.recorder();
-        while recorder.recorded() < RECORDS as u64 {
+        while recorder.recorded() < RECORD_COUNT as u64 {
             tokio::task::yield_now().await;
         }
         let experiment = scenario::find("decoupling").unwrap().experiment();
@@ -249,7 +251,7 @@ mod tests {
             let batch: Value = serde_json::from_str(&batch.unwrap()).unwrap();
             assert_eq!(batch["dropped"], 5000);
             let count = batch["events"].as_array().unwrap().len();
-            assert!(count <= MAX_RECORDS, "{count}");
+            assert!(count <= MAX_EVENT_RECORDS, "{count}");
             received += count;
         }
         assert_eq!(received, TRACE_CAPACITY);
@@ -265,7 +267,7 @@ mod tests {
         let stopped = async {};
         let trace_stream = TraceStream::new(
             experiment,
-            flood(),
+            start_flooding_run(),
             RecordFormat::Packed,
             Arc::new(()),
             stopped,

@@ -1,15 +1,16 @@
-//! Turns at the shared accept queue, which balance connections across the workers.
+//! Turn-taking at the shared accept queue, which balances connections across the workers.
 //!
-//! All workers accept from one socket, so that no queued connection is lost when a
-//! worker exits. The kernel wakes every worker for each connection, and the first to run
-//! would take a whole burst. Therefore the workers share a table with one [`TurnEntry`]
-//! each, which counts accepted connections. A worker that is [`MAX_LEAD`] connections
-//! ahead of another one leaves the next connection to it.
+//! All workers accept from one socket, so that no queued connection is lost when a worker
+//! exits. The kernel wakes every worker for each connection, and the first to run would
+//! take a whole burst. Therefore the workers share a table with one [`TurnEntry`] each,
+//! which counts accepted connections. A worker that is [`MAX_LEAD`] connections ahead of
+//! another worker leaves the next connection to that worker.
 //!
-//! No connection waits for an unresponsive worker. A worker that stops accepting clears
-//! its entry. A worker that does not check the queue for [`SILENCE_LIMIT`] while
-//! connections wait is skipped until it checks again. It then continues at the count of
-//! the others, so that it does not have to catch up on the connections it missed.
+//! Connections do not wait for an unresponsive worker. A worker that stops accepting
+//! marks its entry as inactive. A worker that does not check the queue for
+//! [`SILENCE_LIMIT`] while connections wait is skipped until it checks again. It then
+//! continues at the count of the others, so that it does not have to make up for missed
+//! connections.
 
 #[cfg(unix)]
 mod table;
@@ -23,7 +24,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// The maximum number of connections that a worker is ahead of another one.
+/// The maximum number of connections by which a worker can be ahead of another.
 const MAX_LEAD: u64 = 4;
 
 /// The time that connections wait for an unresponsive worker. It is too short for
@@ -35,16 +36,17 @@ const SILENCE_LIMIT: Duration = Duration::from_millis(30);
 /// process did not run for a while, the other workers probably did not run either.
 const MAX_STEP: Duration = Duration::from_millis(2);
 
-/// A number that no check has.
+/// A check count that no worker reaches.
 const NEVER: u64 = u64::MAX;
 
-/// The state of a worker in shared memory. Several processes read and write each field.
+/// A worker's state in shared memory. Several processes read and write each field.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct TurnEntry {
     /// Nonzero while the worker accepts connections.
-    accepts: AtomicU32,
-    /// The number of connections that the worker accepted or was excused from.
+    is_accepting: AtomicU32,
+    /// The number of connections that the worker has accepted, plus missed ones that it
+    /// does not have to make up for.
     accepted: AtomicU64,
     /// The number of times that the worker has checked the queue.
     checks: AtomicU64,
@@ -52,12 +54,13 @@ pub(super) struct TurnEntry {
     skipped_at: AtomicU64,
 }
 
-/// The turns of one worker. Dropping it stops the others from waiting for this worker.
+/// The turns of one worker. After it is dropped, the other workers do not wait for this
+/// worker.
 #[derive(Debug)]
 pub(super) struct Turns {
     entries: &'static [TurnEntry],
     /// The number of entries that have ever been in use.
-    used: &'static AtomicU64,
+    used_entries: &'static AtomicU64,
     own: usize,
 }
 
@@ -78,17 +81,17 @@ struct AwaitedWorker {
 impl TurnEntry {
     fn new() -> Self {
         TurnEntry {
-            accepts: AtomicU32::new(0),
+            is_accepting: AtomicU32::new(0),
             accepted: AtomicU64::new(0),
             checks: AtomicU64::new(0),
             skipped_at: AtomicU64::new(NEVER),
         }
     }
 
-    /// Resets the entry for a worker that has not started to accept.
+    /// Resets the entry for a worker that is not yet accepting connections.
     #[cfg(unix)]
     fn reset(&self) {
-        self.accepts.store(0, SeqCst);
+        self.is_accepting.store(0, SeqCst);
         self.accepted.store(0, SeqCst);
         self.checks.store(0, SeqCst);
         self.skipped_at.store(NEVER, SeqCst);
@@ -103,36 +106,36 @@ impl TurnEntry {
     }
 
     fn takes_turns(&self) -> bool {
-        self.accepts.load(SeqCst) != 0 && !self.is_skipped()
+        self.is_accepting.load(SeqCst) != 0 && !self.is_skipped()
     }
 }
 
 impl Turns {
-    /// Creates turns for a worker that shares its queue with no other worker.
+    /// Creates turns for a worker that does not share its queue.
     pub(super) fn unshared() -> Self {
         Turns {
             entries: Box::leak(Box::new([TurnEntry::new()])),
-            used: Box::leak(Box::new(AtomicU64::new(1))),
+            used_entries: Box::leak(Box::new(AtomicU64::new(1))),
             own: 0,
         }
     }
 
-    /// Joins the others, at their count.
+    /// Starts taking turns, at the lowest count of the others.
     pub(super) fn join(&self) {
         let own = self.own();
-        if own.accepts.load(SeqCst) == 0 {
-            // The count may also go down: the others may have started at zero since.
-            if let Some(least) = self.least_accepted() {
-                own.accepted.store(least, SeqCst);
+        if own.is_accepting.load(SeqCst) == 0 {
+            // The count can also decrease, because the others may have restarted at zero.
+            if let Some(lowest) = self.lowest_accepted() {
+                own.accepted.store(lowest, SeqCst);
             }
             own.checks.fetch_add(1, SeqCst);
-            own.accepts.store(1, SeqCst);
+            own.is_accepting.store(1, SeqCst);
         }
     }
 
-    /// Leaves: the others accept without waiting for this worker.
+    /// Stops taking turns: the others do not wait for this worker.
     pub(super) fn leave(&self) {
-        self.own().accepts.store(0, SeqCst);
+        self.own().is_accepting.store(0, SeqCst);
     }
 
     /// Counts a connection that this worker accepted.
@@ -146,8 +149,8 @@ impl Turns {
         self.others().any(|(_, other)| other.accepted() > accepted)
     }
 
-    /// Returns true if the next connection is for this worker. If not, the caller checks
-    /// again soon, with the same `wait` for as long as connections are queued.
+    /// Returns true if it is this worker's turn. If not, the caller must check again
+    /// soon, with the same `wait` for as long as connections are queued.
     pub(super) fn check(&self, wait: &mut TurnWait, now: Instant) -> bool {
         let own = self.own();
         if own.is_skipped() {
@@ -163,9 +166,11 @@ impl Turns {
                 continue;
             }
             let checks = other.checks.load(SeqCst);
-            let before = wait.awaited.iter();
-            let mut before = before.filter(|it| it.index == index && it.checks == checks);
-            let silence = before.next().map_or(Duration::ZERO, |it| it.silence + step);
+            let previous = wait.awaited.iter();
+            let mut previous = previous.filter(|it| it.index == index && it.checks == checks);
+            let silence = previous
+                .next()
+                .map_or(Duration::ZERO, |it| it.silence + step);
             if silence >= SILENCE_LIMIT {
                 other.skipped_at.store(checks, SeqCst);
             } else {
@@ -180,14 +185,14 @@ impl Turns {
         wait.awaited.is_empty()
     }
 
-    /// Continues at the lowest count of the others, if that is higher.
+    /// Raises this worker's count to the lowest count of the others.
     fn catch_up(&self) {
-        if let Some(least) = self.least_accepted() {
-            self.own().accepted.fetch_max(least, SeqCst);
+        if let Some(lowest) = self.lowest_accepted() {
+            self.own().accepted.fetch_max(lowest, SeqCst);
         }
     }
 
-    fn least_accepted(&self) -> Option<u64> {
+    fn lowest_accepted(&self) -> Option<u64> {
         self.others().map(|(_, other)| other.accepted()).min()
     }
 
@@ -197,8 +202,8 @@ impl Turns {
 
     /// Returns the other workers that take turns.
     fn others(&self) -> impl Iterator<Item = (usize, &TurnEntry)> {
-        let used = usize::try_from(self.used.load(SeqCst)).unwrap_or(usize::MAX);
-        let entries = self.entries.iter().enumerate().take(used);
+        let used_entries = usize::try_from(self.used_entries.load(SeqCst)).unwrap_or(usize::MAX);
+        let entries = self.entries.iter().enumerate().take(used_entries);
         entries.filter(|(index, entry)| *index != self.own && entry.takes_turns())
     }
 }
@@ -225,13 +230,17 @@ pub(super) mod tests {
 
     const TICK: Duration = Duration::from_millis(1);
 
-    /// Creates workers that share a table.
-    pub(in crate::serve) fn workers(count: usize) -> Vec<Turns> {
+    /// Creates the turns of `count` workers that share a table.
+    pub(in crate::serve) fn shared_turns(count: usize) -> Vec<Turns> {
         let entries: Vec<TurnEntry> = (0..count).map(|_| TurnEntry::new()).collect();
         let entries: &'static [TurnEntry] = entries.leak();
-        let used = Box::leak(Box::new(AtomicU64::new(count as u64)));
-        let worker = |own| Turns { entries, used, own };
-        (0..count).map(worker).collect()
+        let used_entries = Box::leak(Box::new(AtomicU64::new(count as u64)));
+        let turns = |own| Turns {
+            entries,
+            used_entries,
+            own,
+        };
+        (0..count).map(turns).collect()
     }
 
     /// A worker with an endless queue of connections.
@@ -251,7 +260,7 @@ pub(super) mod tests {
                     accepted: 0,
                 }
             };
-            workers(count).into_iter().map(busy).collect()
+            shared_turns(count).into_iter().map(busy).collect()
         }
 
         fn try_accept(&mut self, now: Instant) -> bool {
@@ -267,7 +276,7 @@ pub(super) mod tests {
 
     proptest! {
         #[test]
-        fn live_workers_stay_within_the_lead(
+        fn responsive_workers_stay_within_the_maximum_lead(
             count in 1_usize..16,
             order in prop::collection::vec(any::<prop::sample::Index>(), 0..2000),
         ) {
@@ -276,37 +285,37 @@ pub(super) mod tests {
             for index in order {
                 workers[index.index(count)].try_accept(now);
                 let accepted = || workers.iter().map(|worker| worker.accepted);
-                prop_assert!(accepted().max() <= accepted().min().map(|least| least + MAX_LEAD));
+                prop_assert!(accepted().max() <= accepted().min().map(|lowest| lowest + MAX_LEAD));
             }
         }
 
         #[test]
         fn connections_wait_at_most_the_silence_limit(
             counts in prop::collection::vec((0_u64..100, 0_u8..4), 1..16),
-            live in any::<prop::sample::Index>(),
+            live_index in any::<prop::sample::Index>(),
         ) {
             let mut now = Instant::now();
             let mut workers = BusyWorker::all(counts.len(), now);
-            let live = live.index(counts.len());
-            let mut running = Vec::new();
+            let live_index = live_index.index(counts.len());
+            let mut responsive = Vec::new();
             for (index, (accepted, state)) in counts.iter().enumerate() {
                 let turns = &workers[index].turns;
                 turns.own().accepted.store(*accepted, SeqCst);
                 match state {
-                    _ if index == live => running.push(index),
+                    _ if index == live_index => responsive.push(index),
                     // Stopped, or with a blocked event loop.
                     0 => {}
                     1 => turns.leave(),
-                    _ => running.push(index),
+                    _ => responsive.push(index),
                 }
             }
             for _ in 0..10 {
                 let begin = now;
-                let mut is_taken = false;
-                while !is_taken {
+                let mut is_accepted = false;
+                while !is_accepted {
                     now += TICK;
-                    for index in &running {
-                        is_taken |= workers[*index].try_accept(now);
+                    for index in &responsive {
+                        is_accepted |= workers[*index].try_accept(now);
                     }
                     prop_assert!(now - begin <= SILENCE_LIMIT + 2 * TICK);
                 }
@@ -332,7 +341,7 @@ pub(super) mod tests {
             }
         }
         let accepted = || workers.iter().map(|worker| worker.accepted);
-        assert!(accepted().max() <= accepted().min().map(|least| least + MAX_LEAD));
+        assert!(accepted().max() <= accepted().min().map(|lowest| lowest + MAX_LEAD));
     }
 
     #[test]
@@ -345,7 +354,7 @@ pub(super) mod tests {
         }
         while workers[1].try_accept(now) {}
         assert!(workers[1].accepted <= MAX_LEAD, "{}", workers[1].accepted);
-        // The other worker waited once.
+        // The other worker waited only once.
         assert!(workers[0].accepted >= 1000);
         assert!(!workers[1].turns.own().is_skipped());
     }
@@ -364,7 +373,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn own_delays_are_not_held_against_others() {
+    fn own_delay_does_not_skip_other_workers() {
         let mut now = Instant::now();
         let mut workers = BusyWorker::all(2, now);
         while workers[0].try_accept(now) {}

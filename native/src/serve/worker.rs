@@ -1,4 +1,4 @@
-//! The worker: serves connections until it is stopped or has a bug.
+//! A worker, which serves connections until it is stopped or hits a bug.
 
 mod accept;
 mod activity;
@@ -19,12 +19,12 @@ pub(super) use limits::raise_open_files;
 use super::{
     api, errors,
     metrics::{Meter, ScrapeWorkers},
-    routes::{Site, router},
+    routes::{PageConfig, router},
     service::{self, EndpointState, FailingWorkers, HandledService},
     turns::Turns,
 };
 use crate::logging;
-use accept::{Accept, Queue, accept_all};
+use accept::{AcceptQueue, ListenerQueue, accept_all};
 use axum::routing::RouterIntoService;
 use connection_limit::ConnectionLimit;
 use highwater::error::Handler;
@@ -46,11 +46,11 @@ use tokio::{
 /// The exit code of a worker that had a bug: `EX_SOFTWARE` of `sysexits.h`.
 pub(super) const EXIT_BUG: u8 = 70;
 
-/// The time that clients have to read their responses when a worker stops.
+/// The time limit for clients to read their responses when a worker stops.
 pub(super) const GRACE_PERIOD: Duration = Duration::from_secs(2);
 
-/// The time that requests in flight have to finish when a worker is replaced. Its
-/// replacement serves new requests in the meantime.
+/// The time limit for requests in flight when a worker is replaced. The replacement
+/// serves new requests in the meantime.
 pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The phase of a worker. It only advances.
@@ -63,18 +63,18 @@ pub(super) enum Phase {
     Stopping,
 }
 
-/// Advances to a phase. Returns false if the phase is already that one or a later one.
+/// Advances to a phase. Returns false if the worker has already reached it.
 pub(super) fn advance(phase: &watch::Sender<Phase>, to: Phase) -> bool {
     phase.send_if_modified(|phase| {
-        let advances = *phase < to;
+        let is_advance = *phase < to;
         *phase = to.max(*phase);
-        advances
+        is_advance
     })
 }
 
-/// Completes when the phase is `to` or a later one.
+/// Completes when the worker has reached the phase `to` or a later one.
 pub(super) async fn phase_reached(mut phase: watch::Receiver<Phase>, to: Phase) {
-    // An error means that the sender is gone, which ends the worker as well.
+    // An error means that the sender was dropped, which also stops the worker.
     let _ = phase.wait_for(|phase| *phase >= to).await;
 }
 
@@ -82,40 +82,40 @@ pub(super) async fn phase_reached(mut phase: watch::Receiver<Phase>, to: Phase) 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum WorkerContent<'a> {
     /// The page and its API.
-    Page(Site<'a>),
+    Page(PageConfig<'a>),
     /// The small service of `highwater cluster`, with deliberate faults if `faults` is set.
     Plain { faults: bool },
 }
 
 /// A worker that is ready to serve.
 ///
-/// Everything that can fail or panic during start-up happens in [`Worker::new`]. After
-/// it, the worker can report that it is ready.
+/// Everything that can fail or panic during start-up happens in [`Worker::new`]. Once it
+/// returns, the worker can report that it is ready.
 pub(super) struct Worker {
     service: ContentService,
     limits: Limits,
     meter: Arc<Meter>,
     phase: Arc<watch::Sender<Phase>>,
-    bug: watch::Receiver<bool>,
+    has_bug: watch::Receiver<bool>,
     handler: Arc<Handler>,
 }
 
-/// The connections between a worker and the code that runs it.
+/// The state that a worker shares with the code that runs it.
 pub(super) struct WorkerContext {
     pub(super) meter: Arc<Meter>,
-    /// The source of `GET /metrics`.
+    /// Provides the metrics for `GET /metrics`.
     pub(super) scrape: ScrapeWorkers,
     /// The failing workers that `GET /readyz` reports.
     pub(super) failing: FailingWorkers,
     pub(super) phase: Arc<watch::Sender<Phase>>,
 }
 
-/// The parts of a worker, besides the service, that its connections need.
+/// The parts of a worker that its connections need, except for the service.
 struct ConnectionContext {
     limits: Limits,
     meter: Arc<Meter>,
     phase: Arc<watch::Sender<Phase>>,
-    bug: watch::Receiver<bool>,
+    has_bug: watch::Receiver<bool>,
     malformed: MalformedRequests,
 }
 
@@ -126,7 +126,7 @@ enum ContentService {
 
 impl Worker {
     /// Creates a worker. Its phase controls when it drains and stops. `on_bug` is called
-    /// at the first bug, and decides whether the phase advances.
+    /// after the first bug and decides whether to advance the phase.
     pub(super) fn new(
         content: WorkerContent<'_>,
         context: WorkerContext,
@@ -139,7 +139,7 @@ impl Worker {
             phase,
         } = context;
         let limits = Limits::for_this_process();
-        let (bug_sender, bug) = watch::channel(false);
+        let (bug_sender, has_bug) = watch::channel(false);
         let handler = errors::handler();
         let layer = errors::layer(Arc::clone(&handler), move || {
             if !bug_sender.send_replace(true) {
@@ -153,9 +153,9 @@ impl Worker {
             failing,
         };
         let service = match content {
-            WorkerContent::Page(site) => {
+            WorkerContent::Page(page_config) => {
                 let state = Arc::new(api::ApiState::new(phase.subscribe()));
-                ContentService::Page(router(site, state, &shared, layer).into_service())
+                ContentService::Page(router(page_config, state, &shared, layer).into_service())
             }
             WorkerContent::Plain { faults } => {
                 let meter = Arc::clone(&meter);
@@ -167,7 +167,7 @@ impl Worker {
             limits,
             meter,
             phase,
-            bug,
+            has_bug,
             handler,
         }
     }
@@ -178,27 +178,27 @@ impl Worker {
     ///
     /// If the listener, which must be non-blocking, cannot be registered with the runtime.
     pub(super) async fn serve(self, listener: TcpListener, turns: Turns) -> io::Result<ExitCode> {
-        let queue = Queue::new(listener)?;
+        let queue = ListenerQueue::new(listener)?;
         let Worker {
             service,
             limits,
             meter,
             phase,
-            bug,
+            has_bug,
             handler,
         } = self;
         let context = ConnectionContext {
             limits,
             meter,
             phase,
-            bug: bug.clone(),
+            has_bug: has_bug.clone(),
             malformed: MalformedRequests::new(handler),
         };
         match service {
-            ContentService::Page(page) => serve_on(queue, turns, page, context).await,
-            ContentService::Plain(plain) => serve_on(queue, turns, plain, context).await,
+            ContentService::Page(page) => serve_queue(queue, turns, page, context).await,
+            ContentService::Plain(plain) => serve_queue(queue, turns, plain, context).await,
         }
-        Ok(if *bug.borrow() {
+        Ok(if *has_bug.borrow() {
             ExitCode::from(EXIT_BUG)
         } else {
             ExitCode::SUCCESS
@@ -208,12 +208,12 @@ impl Worker {
 
 /// Serves connections from a queue.
 ///
-/// Once the worker drains, only connections that are queued already are accepted. Open
-/// connections are served for the [linger](Limits::linger) time, with `Connection: close`
-/// in each response. Then idle connections are closed and requests in flight are
-/// finished. The function returns after the last connection, or at the drain deadline,
+/// Once the worker drains, it accepts only connections that are already queued. It serves
+/// open connections for the [linger](Limits::linger) time, with `Connection: close` in
+/// each response. It then closes idle connections and finishes the requests in flight.
+/// The function returns after the last connection has closed, or at the drain deadline,
 /// which aborts the remaining ones.
-async fn serve_on<A: Accept, S: HttpService>(
+async fn serve_queue<A: AcceptQueue, S: HttpService>(
     queue: A,
     turns: Turns,
     service: S,
@@ -223,7 +223,7 @@ async fn serve_on<A: Accept, S: HttpService>(
         limits,
         meter,
         phase,
-        bug,
+        has_bug,
         malformed,
     } = context;
     let phases = phase.subscribe();
@@ -249,15 +249,15 @@ async fn serve_on<A: Accept, S: HttpService>(
         turns,
         Arc::clone(&connection_limit),
         phases.clone(),
-        bug,
+        has_bug,
         serve,
     );
-    let ending = async {
+    let serve_and_drain = async {
         accepting.await;
         drain(&connection_limit, &limits, &phase).await;
     };
     tokio::select! {
-        () = ending => {}
+        () = serve_and_drain => {}
         () = meter.monitor_lag() => {}
     }
 }
@@ -265,7 +265,7 @@ async fn serve_on<A: Accept, S: HttpService>(
 /// Waits for the open connections to finish.
 async fn drain(connection_limit: &ConnectionLimit, limits: &Limits, phase: &watch::Sender<Phase>) {
     let phases = phase.subscribe();
-    let closed = async {
+    let close_all = async {
         tokio::select! {
             () = connection_limit.all_closed() => return,
             () = sleep(limits.linger) => {}
@@ -275,13 +275,13 @@ async fn drain(connection_limit: &ConnectionLimit, limits: &Limits, phase: &watc
         connection_limit.all_closed().await;
     };
     let deadline = async {
-        // With a time limit, because the trace of an endless run may be streaming.
+        // A time limit is needed because the trace of an endless run may be streaming.
         let _ = timeout(limits.drain, phase_reached(phases.clone(), Phase::Stopping)).await;
         advance(phase, Phase::Stopping);
         sleep(limits.grace).await;
     };
     tokio::select! {
-        () = closed => {}
+        () = close_all => {}
         () = deadline => {}
     }
 }

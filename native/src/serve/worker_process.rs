@@ -11,7 +11,7 @@ mod control_channel;
 use super::{
     control::{HEARTBEAT_INTERVAL, WorkerMessage},
     metrics::Meter,
-    routes::Site,
+    routes::PageConfig,
     service::FailingWorkers,
     turns,
     worker::{Phase, Worker, WorkerContent, WorkerContext, advance},
@@ -60,7 +60,7 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     let faults = options.faults;
     let hosts = options.hosts();
     let content = match &options.www {
-        Some(www) => WorkerContent::Page(Site {
+        Some(www) => WorkerContent::Page(PageConfig {
             www,
             faults,
             hosts: &hosts,

@@ -143,7 +143,7 @@ fn browsers_get_text_and_programs_get_json() {
     assert!(
         words
             .body
-            .starts_with("There is no /none: the page is at /.\n")
+            .starts_with("/none does not exist. The page is at /.\n")
     );
     let id = words.header("x-request-id").unwrap();
     assert!(words.body.contains(id), "{words:?}");

@@ -51,8 +51,8 @@ impl Server {
         let stdout = process.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
         let addr = line
-            .strip_prefix("Highwater is at http://")
-            .and_then(|rest| rest.strip_suffix("/ (Ctrl-C stops it)\n"));
+            .strip_prefix("Highwater is running at http://")
+            .and_then(|rest| rest.strip_suffix("/ (press Ctrl-C to stop)\n"));
         let log = Arc::new(Mutex::new(Vec::new()));
         let stderr = BufReader::new(process.stderr.take().unwrap());
         let reader = thread::spawn({

@@ -1,4 +1,4 @@
-//! A mergeable histogram of durations.
+//! A mergeable duration histogram.
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use hdrhistogram::{
@@ -8,8 +8,8 @@ use hdrhistogram::{
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 
-/// A histogram of durations, with a resolution of one microsecond or two significant
-/// digits, whichever is coarser.
+/// A duration histogram with a resolution of one microsecond or two significant digits,
+/// whichever is coarser.
 #[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[serde(try_from = "EncodedDurations", into = "EncodedDurations")]
 pub(in crate::serve) struct Durations {
@@ -17,19 +17,20 @@ pub(in crate::serve) struct Durations {
     sum: Duration,
 }
 
-/// The maximum duration. Longer ones count as this.
-const MAX: Duration = Duration::from_hours(1);
-const DIGITS: u8 = 2;
+/// The maximum recorded duration. Longer durations are capped at it.
+const MAX_DURATION: Duration = Duration::from_hours(1);
+const SIGNIFICANT_DIGITS: u8 = 2;
 
 impl Durations {
     pub(in crate::serve) fn record(&mut self, duration: Duration) {
         self.sum += duration;
-        self.histogram.saturating_record(micros(duration));
+        self.histogram.saturating_record(as_micros(duration));
     }
 
     pub(in crate::serve) fn merge(&mut self, other: &Self) {
         self.sum += other.sum;
-        // It fails only for values beyond the bounds, which are the same for both.
+        // Adding fails only for values out of range, and both histograms have the same
+        // range.
         let _ = self.histogram.add(&other.histogram);
     }
 
@@ -42,9 +43,9 @@ impl Durations {
         self.sum
     }
 
-    /// Returns the number of durations up to the given one.
+    /// Returns the number of durations that are at most `duration`.
     pub(in crate::serve) fn count_within(&self, duration: Duration) -> u64 {
-        self.histogram.count_between(0, micros(duration))
+        self.histogram.count_between(0, as_micros(duration))
     }
 
     /// Returns the longest duration, or zero if there is none.
@@ -55,9 +56,9 @@ impl Durations {
 
 impl Default for Durations {
     fn default() -> Self {
-        let histogram = Histogram::new_with_max(micros(MAX), DIGITS);
+        let histogram = Histogram::new_with_max(as_micros(MAX_DURATION), SIGNIFICANT_DIGITS);
         Durations {
-            histogram: histogram.expect("the bounds are in order"),
+            histogram: histogram.expect("the histogram bounds are valid"),
             sum: Duration::ZERO,
         }
     }
@@ -73,11 +74,11 @@ impl fmt::Debug for Durations {
     }
 }
 
-fn micros(duration: Duration) -> u64 {
+fn as_micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The serialized form: the histogram in HDR format, which is compact.
+/// The serialized form, with the histogram in the compact HDR format.
 #[derive(Deserialize, Serialize)]
 struct EncodedDurations {
     sum_us: u64,
@@ -87,10 +88,10 @@ struct EncodedDurations {
 impl From<Durations> for EncodedDurations {
     fn from(durations: Durations) -> Self {
         let mut bytes = Vec::new();
-        let written = V2Serializer::new().serialize(&durations.histogram, &mut bytes);
-        written.expect("writing to a vector does not fail");
+        let result = V2Serializer::new().serialize(&durations.histogram, &mut bytes);
+        result.expect("writing to a vector does not fail");
         EncodedDurations {
-            sum_us: micros(durations.sum),
+            sum_us: as_micros(durations.sum),
             histogram: STANDARD_NO_PAD.encode(bytes),
         }
     }
@@ -99,16 +100,16 @@ impl From<Durations> for EncodedDurations {
 impl TryFrom<EncodedDurations> for Durations {
     type Error = &'static str;
 
-    fn try_from(line: EncodedDurations) -> Result<Self, &'static str> {
-        let bytes = STANDARD_NO_PAD.decode(line.histogram);
-        let bytes = bytes.map_err(|_| "the histogram is not in base64")?;
+    fn try_from(encoded: EncodedDurations) -> Result<Self, &'static str> {
+        let bytes = STANDARD_NO_PAD.decode(encoded.histogram);
+        let bytes = bytes.map_err(|_| "the histogram is not valid base64")?;
         let histogram: Histogram<u64> = Deserializer::new()
             .deserialize(&mut &bytes[..])
-            .map_err(|_| "the histogram cannot be read")?;
+            .map_err(|_| "the histogram cannot be decoded")?;
         let mut durations = Durations::default();
-        let added = durations.histogram.add(histogram);
-        added.map_err(|_| "the histogram has other bounds")?;
-        durations.sum = Duration::from_micros(line.sum_us);
+        let result = durations.histogram.add(histogram);
+        result.map_err(|_| "the histogram contains values out of range")?;
+        durations.sum = Duration::from_micros(encoded.sum_us);
         Ok(durations)
     }
 }
@@ -120,9 +121,9 @@ mod tests {
     #[test]
     fn durations_are_capped_at_the_maximum() {
         let mut durations = Durations::default();
-        durations.record(100 * MAX);
+        durations.record(100 * MAX_DURATION);
         assert_eq!(durations.count(), 1);
-        assert!(durations.max() >= MAX);
+        assert!(durations.max() >= MAX_DURATION);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The counters of a worker.
+//! A worker's counters.
 
 use super::{super::worker::ConnectionTimeout, Durations, Metrics};
 use crate::logging;
@@ -13,39 +13,39 @@ use std::{
 };
 use tokio::time::{Instant, sleep_until};
 
-/// Counts the events of a worker. A request costs a few atomic additions.
+/// Counts a worker's events. Each request costs a few atomic additions.
 #[derive(Debug, Default)]
 pub(in crate::serve) struct Meter {
-    started: Count,
-    finished: Count,
-    hung_up: Count,
-    malformed: Count,
-    answered: [Count; 5],
-    accepted: Count,
-    closed: Count,
-    not_accepted: Count,
-    full: Count,
-    idle: Count,
-    slow_heads: Count,
-    stalled: Count,
-    read_bytes: Count,
-    written_bytes: Count,
-    jobs_done: Count,
-    jobs_rejected: Count,
-    jobs_panicked: Count,
+    started_requests: Counter,
+    finished_requests: Counter,
+    disconnects: Counter,
+    malformed_requests: Counter,
+    responses: [Counter; 5],
+    accepted_connections: Counter,
+    closed_connections: Counter,
+    accept_errors: Counter,
+    connection_waits: Counter,
+    idle_timeouts: Counter,
+    head_timeouts: Counter,
+    stall_timeouts: Counter,
+    read_bytes: Counter,
+    written_bytes: Counter,
+    jobs_done: Counter,
+    jobs_rejected: Counter,
+    jobs_panicked: Counter,
     /// Contended only while metrics are scraped.
-    latency: Mutex<Durations>,
-    lag: Mutex<Durations>,
+    response_latency: Mutex<Durations>,
+    loop_lag: Mutex<Durations>,
 }
 
-/// The sampling interval of the event loop's lag.
+/// The sampling interval of the event-loop lag.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The maximum number of missed samples that one delay counts for.
-const MAX_MISSED: u32 = 1_000;
+/// The maximum number of missed samples that are recorded for one delay.
+const MAX_MISSED_SAMPLES: u32 = 1_000;
 
 impl Meter {
-    /// Samples the lag of the event loop. Never completes.
+    /// Samples the event-loop lag. Never completes.
     pub(in crate::serve) async fn monitor_lag(&self) {
         let begin = Instant::now();
         let mut monitor = LagMonitor::new(SAMPLE_INTERVAL, Duration::ZERO);
@@ -57,27 +57,31 @@ impl Meter {
 
     /// Returns a snapshot of all counters.
     pub(in crate::serve) fn metrics(&self) -> Metrics {
-        // Ends are read before starts, so that no difference is negative. If the CPU
-        // reorders the reads, the difference saturates at zero.
-        let (finished, closed) = (self.finished.get(), self.closed.get());
-        let accepted = self.accepted.get();
+        // Finished counts are read before started counts, so that no difference is
+        // negative. If the CPU reorders the reads, the difference saturates at zero.
+        let (finished_requests, closed_connections) =
+            (self.finished_requests.get(), self.closed_connections.get());
+        let accepted_connections = self.accepted_connections.get();
         Metrics {
             workers: 1,
-            in_flight: self.started.get().saturating_sub(finished),
-            answered: self.answered.each_ref().map(Count::get),
-            hung_up: self.hung_up.get(),
-            malformed: self.malformed.get(),
-            open: accepted.saturating_sub(closed),
-            accepted,
-            not_accepted: self.not_accepted.get(),
-            full: self.full.get(),
-            idle: self.idle.get(),
-            slow_heads: self.slow_heads.get(),
-            stalled: self.stalled.get(),
+            in_flight: self
+                .started_requests
+                .get()
+                .saturating_sub(finished_requests),
+            responses: self.responses.each_ref().map(Counter::get),
+            disconnects: self.disconnects.get(),
+            malformed_requests: self.malformed_requests.get(),
+            open_connections: accepted_connections.saturating_sub(closed_connections),
+            accepted_connections,
+            accept_errors: self.accept_errors.get(),
+            connection_waits: self.connection_waits.get(),
+            idle_timeouts: self.idle_timeouts.get(),
+            head_timeouts: self.head_timeouts.get(),
+            stall_timeouts: self.stall_timeouts.get(),
             read_bytes: self.read_bytes.get(),
             written_bytes: self.written_bytes.get(),
-            latency: locked(&self.latency, |latency| latency.clone()),
-            lag: locked(&self.lag, |lag| lag.clone()),
+            response_latency: with_lock(&self.response_latency, |latency| latency.clone()),
+            loop_lag: with_lock(&self.loop_lag, |lag| lag.clone()),
             jobs_done: self.jobs_done.get(),
             jobs_rejected: self.jobs_rejected.get(),
             jobs_panicked: self.jobs_panicked.get(),
@@ -86,28 +90,28 @@ impl Meter {
     }
 
     pub(in crate::serve) fn connection_accepted(&self) {
-        self.accepted.add(1);
+        self.accepted_connections.add(1);
     }
 
-    /// Counts a connection that was closed after it was accepted.
+    /// Counts the closing of an accepted connection.
     pub(in crate::serve) fn connection_closed(&self) {
-        self.closed.add(1);
+        self.closed_connections.add(1);
     }
 
     pub(in crate::serve) fn accept_failed(&self) {
-        self.not_accepted.add(1);
+        self.accept_errors.add(1);
     }
 
-    /// Counts a connection that has to wait for another one to close.
+    /// Counts a connection that waits because the connection limit is reached.
     pub(in crate::serve) fn limit_reached(&self) {
-        self.full.add(1);
+        self.connection_waits.add(1);
     }
 
-    pub(in crate::serve) fn connection_timed_out(&self, overdue: ConnectionTimeout) {
-        let count = match overdue {
-            ConnectionTimeout::Idle => &self.idle,
-            ConnectionTimeout::Head => &self.slow_heads,
-            ConnectionTimeout::Stall => &self.stalled,
+    pub(in crate::serve) fn connection_timed_out(&self, timeout: ConnectionTimeout) {
+        let count = match timeout {
+            ConnectionTimeout::Idle => &self.idle_timeouts,
+            ConnectionTimeout::Head => &self.head_timeouts,
+            ConnectionTimeout::Stall => &self.stall_timeouts,
         };
         count.add(1);
     }
@@ -121,37 +125,39 @@ impl Meter {
     }
 
     pub(in crate::serve) fn request_started(&self) {
-        self.started.add(1);
+        self.started_requests.add(1);
     }
 
     /// Counts a request whose head could not be parsed, and its response.
     pub(in crate::serve) fn malformed_request(&self, status: u16) {
-        self.malformed.add(1);
+        self.malformed_requests.add(1);
         self.count_status(status);
     }
 
     fn count_status(&self, status: u16) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
-        self.answered[class].add(1);
+        self.responses[class].add(1);
     }
 
-    /// Counts a response that starts, and its latency. A response to a client that has
-    /// disconnected does not count.
+    /// Counts a started response and records its latency. Responses to disconnected
+    /// clients are not counted.
     pub(in crate::serve) fn response_started(&self, status: StatusCode, latency: Duration) {
         if status.as_u16() == ErrorKind::ClientGone.status() {
             return;
         }
         self.count_status(status.as_u16());
-        locked(&self.latency, |latencies| latencies.record(latency));
+        with_lock(&self.response_latency, |latencies| {
+            latencies.record(latency)
+        });
     }
 
-    /// Counts a request that is over: its response is complete, the client disconnected,
-    /// or the connection timed out.
+    /// Counts a finished request: its response is complete, the client disconnected, or
+    /// the connection timed out.
     pub(in crate::serve) fn request_finished(&self, disconnected: bool) {
         if disconnected {
-            self.hung_up.add(1);
+            self.disconnects.add(1);
         }
-        self.finished.add(1);
+        self.finished_requests.add(1);
     }
 
     /// Counts a completed job.
@@ -168,26 +174,26 @@ impl Meter {
         self.jobs_panicked.add(1);
     }
 
-    /// Records a lag of the event loop, and the smaller lags of the samples that were
-    /// missed during it.
+    /// Records an event-loop lag, and the smaller lags of the samples that were missed
+    /// during it.
     pub(in crate::serve) fn record_lag(&self, lag: Duration) {
-        let step = SAMPLE_INTERVAL.max(lag / MAX_MISSED);
-        locked(&self.lag, |lags| {
-            let mut late = Some(lag);
-            while let Some(lag) = late {
+        let step = SAMPLE_INTERVAL.max(lag / MAX_MISSED_SAMPLES);
+        with_lock(&self.loop_lag, |lags| {
+            let mut remaining = Some(lag);
+            while let Some(lag) = remaining {
                 lags.record(lag);
-                late = lag.checked_sub(step);
+                remaining = lag.checked_sub(step);
             }
         });
     }
 }
 
 #[derive(Debug, Default)]
-struct Count(AtomicU64);
+struct Counter(AtomicU64);
 
-impl Count {
-    fn add(&self, more: u64) {
-        self.0.fetch_add(more, Relaxed);
+impl Counter {
+    fn add(&self, count: u64) {
+        self.0.fetch_add(count, Relaxed);
     }
 
     fn get(&self) -> u64 {
@@ -195,8 +201,8 @@ impl Count {
     }
 }
 
-fn locked<R>(durations: &Mutex<Durations>, with: impl FnOnce(&mut Durations) -> R) -> R {
-    with(&mut durations.lock().unwrap_or_else(PoisonError::into_inner))
+fn with_lock<R>(durations: &Mutex<Durations>, access: impl FnOnce(&mut Durations) -> R) -> R {
+    access(&mut durations.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 #[cfg(test)]
@@ -205,7 +211,7 @@ mod tests {
     use tokio::time::{advance, sleep};
 
     #[tokio::test(start_paused = true)]
-    async fn blocked_loop_has_lag() {
+    async fn blocked_event_loop_records_lag() {
         let meter = Meter::default();
         let blocking = async {
             sleep(SAMPLE_INTERVAL / 2).await;
@@ -216,17 +222,17 @@ mod tests {
             () = meter.monitor_lag() => {}
             () = blocking => {}
         }
-        let lag = meter.metrics().lag;
+        let lag = meter.metrics().loop_lag;
         assert!(lag.max() > Duration::from_secs(1), "{lag:?}");
     }
 
     #[test]
-    fn disconnected_clients_are_not_in_flight() {
+    fn disconnected_request_is_not_in_flight() {
         let meter = Meter::default();
         meter.request_started();
         assert_eq!(meter.metrics().in_flight, 1);
         meter.request_finished(true);
         let metrics = meter.metrics();
-        assert_eq!((metrics.in_flight, metrics.hung_up), (0, 1));
+        assert_eq!((metrics.in_flight, metrics.disconnects), (0, 1));
     }
 }

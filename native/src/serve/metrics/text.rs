@@ -1,14 +1,14 @@
-//! Metrics in the text format of Prometheus.
+//! Metrics in the Prometheus text format.
 
-use super::{Durations, Metrics, Supervised};
+use super::{Durations, Metrics, SupervisorMetrics};
 use prometheus::{
     Encoder, TextEncoder,
     proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType},
 };
 use std::time::Duration;
 
-/// The upper bounds of the histograms' buckets, in seconds.
-const BOUNDS: [f64; 16] = [
+/// The upper bounds of the histogram buckets, in seconds.
+const BUCKET_BOUNDS: [f64; 16] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0,
 ];
@@ -21,92 +21,96 @@ impl Metrics {
     pub(in crate::serve) fn to_text(&self) -> String {
         let mut families = self.families();
         families.extend(self.log_families());
-        families.extend(self.supervised.iter().flat_map(Supervised::families));
+        families.extend(self.supervisor.iter().flat_map(SupervisorMetrics::families));
         let mut text = Vec::new();
-        let encoded = TextEncoder::new().encode(&families, &mut text);
-        encoded.expect("writing to a vector does not fail, and no family is empty");
-        String::from_utf8(text).expect("names and numbers are text")
+        let result = TextEncoder::new().encode(&families, &mut text);
+        result.expect("writing to a vector does not fail, and no family is empty");
+        String::from_utf8(text).expect("the text format is UTF-8")
     }
 
     fn log_families(&self) -> [MetricFamily; 3] {
         [
             counter(
                 "log_lines_dropped_total",
-                "Log lines dropped because their reader stalled or was gone.",
+                "Log lines dropped because their reader stalled or exited.",
                 self.log_dropped,
             ),
             counter(
                 "journal_lines_dropped_total",
-                "JSON lines on standard output dropped because their reader stalled or was gone.",
+                "JSON lines on standard output dropped because their reader stalled or exited.",
                 self.journal_dropped,
             ),
             counter(
                 "log_lines_left_out_total",
                 "Repeated log lines that were counted but not written.",
-                self.log_left_out,
+                self.log_suppressed,
             ),
         ]
     }
 
     fn families(&self) -> Vec<MetricFamily> {
-        let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-        let classes = classes.into_iter().zip(self.answered);
+        let status_classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+        let status_classes = status_classes.into_iter().zip(self.responses);
         vec![
             gauge(
                 "workers",
                 "Workers included in these metrics.",
                 self.workers,
             ),
-            labelled(
+            labelled_counter(
                 "http_requests_total",
-                "Responses, by class of status.",
+                "Responses, by status class.",
                 "status",
-                classes,
+                status_classes,
             ),
             counter(
                 "http_requests_hung_up_total",
                 "Requests whose client disconnected before the response was complete.",
-                self.hung_up,
+                self.disconnects,
             ),
             counter(
                 "http_requests_malformed_total",
                 "Requests rejected because their head could not be parsed.",
-                self.malformed,
+                self.malformed_requests,
             ),
             gauge(
                 "http_requests_in_flight",
                 "Requests whose response is not complete.",
                 self.in_flight,
             ),
-            durations(
+            duration_histogram(
                 "http_request_duration_seconds",
-                "Time from the end of a request's head to the start of its response.",
-                &self.latency,
+                "Time from the end of the request head to the start of the response.",
+                &self.response_latency,
             ),
-            gauge("connections_open", "Open connections.", self.open),
+            gauge(
+                "connections_open",
+                "Open connections.",
+                self.open_connections,
+            ),
             counter(
                 "connections_accepted_total",
                 "Accepted connections.",
-                self.accepted,
+                self.accepted_connections,
             ),
             counter(
                 "connections_accept_errors_total",
                 "Failed attempts to accept a connection.",
-                self.not_accepted,
+                self.accept_errors,
             ),
             counter(
                 "connections_waits_total",
-                "Times that a connection had to wait for another one to close.",
-                self.full,
+                "Times that a connection waited because the connection limit was reached.",
+                self.connection_waits,
             ),
-            labelled(
+            labelled_counter(
                 "connections_cut_off_total",
                 "Connections closed after a timeout, by reason.",
                 "reason",
                 [
-                    ("idle", self.idle),
-                    ("head", self.slow_heads),
-                    ("stall", self.stalled),
+                    ("idle", self.idle_timeouts),
+                    ("head", self.head_timeouts),
+                    ("stall", self.stall_timeouts),
                 ],
             ),
             counter(
@@ -119,7 +123,7 @@ impl Metrics {
                 "Bytes written to connections.",
                 self.written_bytes,
             ),
-            labelled(
+            labelled_counter(
                 "jobs_total",
                 "Jobs, by outcome.",
                 "outcome",
@@ -129,18 +133,18 @@ impl Metrics {
                     ("panicked", self.jobs_panicked),
                 ],
             ),
-            durations("loop_lag_seconds", "Lag of the event loop.", &self.lag),
+            duration_histogram("loop_lag_seconds", "Event-loop lag.", &self.loop_lag),
         ]
     }
 }
 
-impl Supervised {
+impl SupervisorMetrics {
     fn families(&self) -> [MetricFamily; 4] {
         [
             gauge(
                 "workers_wanted",
                 "Configured number of workers.",
-                self.wanted,
+                self.configured,
             ),
             gauge(
                 "workers_ready",
@@ -162,11 +166,11 @@ impl Supervised {
 }
 
 fn counter(name: &str, help: &str, value: u64) -> MetricFamily {
-    group(name, help, MetricType::COUNTER, vec![counted(value)])
+    family(name, help, MetricType::COUNTER, vec![counter_metric(value)])
 }
 
-/// Returns a counter for each value of a label.
-fn labelled<'a>(
+/// Returns a counter family with one metric for each label value.
+fn labelled_counter<'a>(
     name: &str,
     help: &str,
     label: &str,
@@ -176,14 +180,14 @@ fn labelled<'a>(
         let mut pair = LabelPair::default();
         pair.set_name(label.to_owned());
         pair.set_value(label_value.to_owned());
-        let mut metric = counted(value);
+        let mut metric = counter_metric(value);
         metric.set_label(vec![pair]);
         metric
     });
-    group(name, help, MetricType::COUNTER, metrics.collect())
+    family(name, help, MetricType::COUNTER, metrics.collect())
 }
 
-fn counted(value: u64) -> Metric {
+fn counter_metric(value: u64) -> Metric {
     let mut counter = Counter::default();
     counter.set_value(value as f64);
     let mut metric = Metric::default();
@@ -195,15 +199,15 @@ fn gauge(name: &str, help: &str, value: u64) -> MetricFamily {
     let mut gauge = Gauge::default();
     gauge.set_value(value as f64);
     let metric = Metric::from_gauge(gauge);
-    group(name, help, MetricType::GAUGE, vec![metric])
+    family(name, help, MetricType::GAUGE, vec![metric])
 }
 
-fn durations(name: &str, help: &str, durations: &Durations) -> MetricFamily {
-    let buckets = BOUNDS.map(|bound| {
+fn duration_histogram(name: &str, help: &str, durations: &Durations) -> MetricFamily {
+    let buckets = BUCKET_BOUNDS.map(|bound| {
         let mut bucket = Bucket::default();
         bucket.set_upper_bound(bound);
-        let within = durations.count_within(Duration::from_secs_f64(bound));
-        bucket.set_cumulative_count(within);
+        let count = durations.count_within(Duration::from_secs_f64(bound));
+        bucket.set_cumulative_count(count);
         bucket
     });
     let mut histogram = Histogram::default();
@@ -212,16 +216,16 @@ fn durations(name: &str, help: &str, durations: &Durations) -> MetricFamily {
     histogram.set_bucket(buckets.to_vec());
     let mut metric = Metric::default();
     metric.set_histogram(histogram);
-    group(name, help, MetricType::HISTOGRAM, vec![metric])
+    family(name, help, MetricType::HISTOGRAM, vec![metric])
 }
 
-fn group(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
-    let mut group = MetricFamily::default();
-    group.set_name(format!("highwater_{name}"));
-    group.set_help(help.to_owned());
-    group.set_field_type(kind);
-    group.set_metric(metrics);
-    group
+fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(format!("highwater_{name}"));
+    family.set_help(help.to_owned());
+    family.set_field_type(kind);
+    family.set_metric(metrics);
+    family
 }
 
 #[cfg(test)]
@@ -239,7 +243,7 @@ mod tests {
             meter.request_finished(false);
         }
         Metrics {
-            supervised: Some(Supervised::default()),
+            supervisor: Some(SupervisorMetrics::default()),
             ..meter.metrics()
         }
     }
@@ -250,22 +254,22 @@ mod tests {
     }
 
     #[test]
-    fn text_is_parsed_by_a_prometheus_parser() {
+    fn text_is_valid_for_a_prometheus_parser() {
         let scrape = parse(&sample().to_text());
-        let value = |name: &str, label: Option<(&str, &str)>| {
+        let find_value = |name: &str, label: Option<(&str, &str)>| {
             let sample = scrape.samples.iter().find(|sample| {
-                let is_labelled =
+                let has_label =
                     label.is_none_or(|(key, value)| sample.labels.get(key) == Some(value));
-                sample.metric == name && is_labelled
+                sample.metric == name && has_label
             });
             sample.map(|sample| sample.value.clone())
         };
-        let answered = value("highwater_http_requests_total", Some(("status", "2xx")));
-        assert_eq!(answered, Some(Value::Counter(3.0)));
-        let workers = value("highwater_workers", None);
+        let responses = find_value("highwater_http_requests_total", Some(("status", "2xx")));
+        assert_eq!(responses, Some(Value::Counter(3.0)));
+        let workers = find_value("highwater_workers", None);
         assert_eq!(workers, Some(Value::Gauge(1.0)));
         let Some(Value::Histogram(buckets)) =
-            value("highwater_http_request_duration_seconds", None)
+            find_value("highwater_http_request_duration_seconds", None)
         else {
             panic!("no histogram");
         };
@@ -278,9 +282,9 @@ mod tests {
         assert_eq!(count_within(f64::INFINITY), Some(3.0));
     }
 
-    /// Checks the rules of `promtool check metrics`.
+    /// Checks the rules that `promtool check metrics` enforces.
     #[test]
-    fn families_are_unique_and_named_by_type() {
+    fn family_names_are_unique_and_match_their_types() {
         let text = sample().to_text();
         let mut kinds = BTreeMap::new();
         let mut family_name = None;
@@ -296,8 +300,8 @@ mod tests {
                 let is_total = name.ends_with("_total");
                 assert_eq!(is_total, kind == "counter", "{line}");
             } else {
-                let group = family_name.unwrap();
-                assert!(line.starts_with(group), "{line}");
+                let name = family_name.unwrap();
+                assert!(line.starts_with(name), "{line}");
             }
         }
         assert_eq!(kinds.len(), 22);
@@ -306,11 +310,11 @@ mod tests {
     #[test]
     fn buckets_are_cumulative() {
         let metrics = sample();
-        let within = BOUNDS.map(|bound| {
+        let counts = BUCKET_BOUNDS.map(|bound| {
             let bound = Duration::from_secs_f64(bound);
-            metrics.latency.count_within(bound)
+            metrics.response_latency.count_within(bound)
         });
-        assert!(within.is_sorted(), "{within:?}");
-        assert!(BOUNDS.is_sorted());
+        assert!(counts.is_sorted(), "{counts:?}");
+        assert!(BUCKET_BOUNDS.is_sorted());
     }
 }

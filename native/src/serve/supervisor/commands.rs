@@ -1,4 +1,4 @@
-//! Commands that signals give to the supervisor.
+//! Supervisor commands, which are sent as signals.
 
 use super::{SupervisorDriver, journal::log, systemd};
 use crate::{cli::MAX_WORKERS, interrupt::Signal};
@@ -12,9 +12,9 @@ pub(crate) enum SupervisorCommand {
     /// Replace all workers.
     Reload,
     /// Add one worker.
-    More,
+    AddWorker,
     /// Remove one worker.
-    Fewer,
+    RemoveWorker,
 }
 
 impl SupervisorDriver {
@@ -24,14 +24,14 @@ impl SupervisorDriver {
         match command {
             SupervisorCommand::Stop(_) => self.stop(),
             SupervisorCommand::Reload => self.reload(),
-            SupervisorCommand::More => self.scale_to(self.supervisor.slots() + 1),
-            SupervisorCommand::Fewer => self.scale_to(self.supervisor.slots() - 1),
+            SupervisorCommand::AddWorker => self.scale_to(self.supervisor.slots() + 1),
+            SupervisorCommand::RemoveWorker => self.scale_to(self.supervisor.slots() - 1),
         }
     }
 
     fn stop(&mut self) {
         if self.supervisor.has_escalated() {
-            // It is shutting down already.
+            // The supervisor is already shutting down.
             return;
         }
         log(
@@ -41,17 +41,17 @@ impl SupervisorDriver {
         self.journal.cluster("stopping", json!({}));
         systemd::stopping();
         self.begin_shutdown();
-        self.supervisor.shutdown(self.start.elapsed());
+        self.supervisor.shutdown(self.started_at.elapsed());
     }
 
     fn reload(&mut self) {
         if self.is_shutting_down {
             return log("reload ignored: the server is shutting down");
         }
-        if let Err(cause) = self.spec.program.find() {
+        if let Err(cause) = self.spec.program.resolve() {
             log(format!("reload aborted: {cause}; all workers keep serving"));
-            let why = json!({"why": cause.to_string()});
-            self.journal.cluster("reload_aborted", why);
+            let fields = json!({"why": cause.to_string()});
+            self.journal.cluster("reload_aborted", fields);
             // A service manager that requested the reload waits for both notifications.
             systemd::reloading();
             if !self.supervisor.is_reloading() {
@@ -66,29 +66,29 @@ impl SupervisorDriver {
         }
         self.journal.cluster("reloading", json!({}));
         systemd::reloading();
-        self.supervisor.reload(self.start.elapsed());
+        self.supervisor.reload(self.started_at.elapsed());
     }
 
     fn scale_to(&mut self, workers: usize) {
-        let before = self.supervisor.slots();
+        let current = self.supervisor.slots();
         if self.is_shutting_down {
-            return log("number of workers not changed: the server is shutting down");
+            return log("scaling ignored: the server is shutting down");
         }
         if !(1..=usize::from(MAX_WORKERS)).contains(&workers) {
             return log(format!(
-                "number of workers not changed: it stays {before}, as it must be 1 to 1,024"
+                "scaling ignored: the number of workers stays {current}, because it must be 1 to 1,024"
             ));
         }
-        let direction = if workers < before { "down" } else { "up" };
+        let direction = if workers < current { "down" } else { "up" };
         let noun = if workers == 1 { "worker" } else { "workers" };
         log(format!("scaling {direction} to {workers} {noun}"));
         self.journal.cluster("scaled", json!({"workers": workers}));
-        self.supervisor.scale_to(workers, self.start.elapsed());
+        self.supervisor.scale_to(workers, self.started_at.elapsed());
         systemd::status(&self.status());
     }
 
     /// Reports a completed reload.
-    pub(super) fn reloaded(&mut self) {
+    pub(super) fn on_reloaded(&mut self) {
         log("reload complete");
         self.journal.cluster("reloaded", json!({}));
         if !self.supervisor.is_reloading() {
@@ -97,10 +97,10 @@ impl SupervisorDriver {
     }
 
     /// Reports a reload that was aborted because the replacement in this slot failed.
-    pub(super) fn reload_aborted(&mut self, slot: usize) {
-        let serving = self.serving_in_slot(slot);
-        let next = serving.map_or_else(
-            || "another attempt to start it follows".to_owned(),
+    pub(super) fn on_reload_aborted(&mut self, slot: usize) {
+        let serving_worker = self.serving_worker(slot);
+        let next = serving_worker.map_or_else(
+            || "its start is retried".to_owned(),
             |label| format!("{label} and all others keep serving"),
         );
         log(format!(

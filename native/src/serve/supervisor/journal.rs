@@ -1,4 +1,4 @@
-//! The events of a supervisor: log lines for people, and JSON lines for programs.
+//! Supervisor events: log lines for people and JSON lines for programs.
 
 use crate::logging;
 use highwater::scale::WorkerId;
@@ -11,7 +11,7 @@ pub(super) struct Journal {
     pub(super) json: bool,
 }
 
-/// A worker as it appears in logs and in the journal.
+/// The identity of a worker in the log and the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct WorkerLabel {
     pub(super) id: WorkerId,
@@ -25,28 +25,28 @@ impl fmt::Display for WorkerLabel {
 }
 
 impl Journal {
-    /// Writes an event of a worker.
+    /// Writes a worker event.
     pub(super) fn worker(self, event: &str, label: WorkerLabel) {
-        self.worker_with(event, label, "why", Value::Null);
+        self.worker_with_field(event, label, "why", Value::Null);
     }
 
-    /// Writes an event of a worker, with its reason.
-    pub(super) fn worker_because(self, event: &str, label: WorkerLabel, why: &str) {
-        self.worker_with(event, label, "why", why.into());
+    /// Writes a worker event with its reason.
+    pub(super) fn worker_with_reason(self, event: &str, label: WorkerLabel, reason: &str) {
+        self.worker_with_field(event, label, "why", reason.into());
     }
 
-    /// Writes that a worker was started from a file.
+    /// Writes that a worker was started from a program file.
     pub(super) fn started(self, label: WorkerLabel, program: &Path) {
         let program = program.display().to_string();
-        self.worker_with("started", label, "program", program.into());
+        self.worker_with_field("started", label, "program", program.into());
     }
 
     /// Writes that a worker is ready, with the version that it reported.
     pub(super) fn ready(self, label: WorkerLabel, version: Option<&str>) {
-        self.worker_with("ready", label, "version", version.into());
+        self.worker_with_field("ready", label, "version", version.into());
     }
 
-    fn worker_with(self, event: &str, label: WorkerLabel, key: &str, value: Value) {
+    fn worker_with_field(self, event: &str, label: WorkerLabel, key: &str, value: Value) {
         let WorkerLabel { id, pid } = label;
         let mut line = json!({
             "event": event,
@@ -60,7 +60,7 @@ impl Journal {
         self.print(&line);
     }
 
-    /// Writes an event of the whole cluster. `fields` is an object.
+    /// Writes a cluster event. `fields` must be a JSON object.
     pub(super) fn cluster(self, event: &str, fields: Value) {
         let mut line = json!({"event": event, "pid": process::id()});
         if let (Some(line), Value::Object(fields)) = (line.as_object_mut(), fields) {

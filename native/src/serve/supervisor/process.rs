@@ -1,4 +1,4 @@
-//! The process of a worker, from the supervisor's side.
+//! A worker process, as seen by the supervisor.
 
 use super::{
     super::{
@@ -36,14 +36,14 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// The specification from which workers are started.
+/// The specification for starting workers.
 #[derive(Debug)]
 pub(super) struct WorkerSpec {
     /// The listening socket. `None` during a shutdown, when no more workers are started.
     pub(super) listener: Option<net::TcpListener>,
     pub(super) content: Content,
     pub(super) program: Program,
-    /// The shared table of turns. `None` if it could not be created.
+    /// The shared turn table. `None` if it could not be created.
     pub(super) turns: Option<Arc<TurnTable>>,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct WorkerSpec {
 #[derive(Debug)]
 pub(super) struct WorkerProcess {
     pub(super) label: WorkerLabel,
-    /// The file that the process runs.
+    /// The program file that the process runs.
     pub(super) program: PathBuf,
     /// The version that the worker reported.
     pub(super) version: Option<String>,
@@ -61,10 +61,10 @@ pub(super) struct WorkerProcess {
     last_message_at: Instant,
     is_killed: bool,
     outbox: Arc<Outbox>,
-    kill: UnboundedSender<()>,
+    kill_sender: UnboundedSender<()>,
 }
 
-/// The stage of a worker, according to the events so far.
+/// A worker's stage, according to the events received so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Starting,
@@ -72,40 +72,40 @@ pub(super) enum Stage {
     Draining,
 }
 
-/// An event of a worker.
+/// An event of a worker process, with the worker's id.
 #[derive(Debug)]
 pub(super) struct WorkerEvent {
     pub(super) id: WorkerId,
     pub(super) event: ProcessEvent,
 }
 
-/// An event of a process.
+/// A message from a worker process, or its exit.
 #[derive(Debug)]
 pub(super) enum ProcessEvent {
     Message(WorkerMessage),
     Exited(Exit),
 }
 
-/// The exit of a process.
+/// The exit status of a process.
 #[derive(Debug)]
 pub(super) struct Exit(io::Result<ExitStatus>);
 
 /// The time limit for reading the last messages of a process that has exited. Its
-/// children may hold the control channel open.
-const LAST_MESSAGES_TIMEOUT: Duration = Duration::from_millis(100);
+/// children may keep the control channel open.
+const FINAL_MESSAGES_TIMEOUT: Duration = Duration::from_millis(100);
 
 impl WorkerProcess {
-    /// Starts a worker from a program's file. The worker inherits the listening socket,
-    /// the control channel and the table of turns.
+    /// Starts a worker from a program file. The worker inherits the listening socket, the
+    /// control channel and the turn table.
     pub(super) fn start(
         spec: &WorkerSpec,
         program: &Path,
         id: WorkerId,
         events: &UnboundedSender<WorkerEvent>,
     ) -> io::Result<Self> {
-        let (ours, theirs) = StdUnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let channel = UnixStream::from_std(ours)?;
+        let (supervisor_end, worker_end) = StdUnixStream::pair()?;
+        supervisor_end.set_nonblocking(true)?;
+        let channel = UnixStream::from_std(supervisor_end)?;
         let listener = spec.listener.as_ref();
         let listener = listener.ok_or_else(|| io::Error::other("the server is shutting down"))?;
         let socket = OwnedFd::from(listener.try_clone()?);
@@ -115,23 +115,23 @@ impl WorkerProcess {
             .arg("serve-worker")
             .args(spec.content.arguments())
             .stdin(Stdio::from(socket))
-            .stdout(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::from(OwnedFd::from(worker_end)))
             // Only the supervisor notifies the service manager.
             .env_remove("NOTIFY_SOCKET")
             .env_remove("WATCHDOG_USEC")
             .env_remove("WATCHDOG_PID")
             .env_remove(turns::TURNS_VARIABLE)
-            // Otherwise Ctrl-C in a terminal would signal the workers too.
+            // Otherwise Ctrl-C in a terminal would also signal the workers.
             .process_group(0)
             .kill_on_drop(true);
         let reservation = spec.turns.as_ref().and_then(TurnTable::reserve);
         if let Some(reservation) = &reservation {
-            command.env(turns::TURNS_VARIABLE, reservation.variable());
+            command.env(turns::TURNS_VARIABLE, reservation.env_value());
         }
         let (child, child_guard) = reaper::spawn(&mut command)?;
         let pid = child.id().unwrap_or_default();
         let outbox = Arc::<Outbox>::default();
-        let (kill, kill_requests) = mpsc::unbounded_channel();
+        let (kill_sender, kill_requests) = mpsc::unbounded_channel();
         let monitoring = monitor(
             child,
             channel,
@@ -153,30 +153,30 @@ impl WorkerProcess {
             last_message_at: Instant::now(),
             is_killed: false,
             outbox,
-            kill,
+            kill_sender,
         })
     }
 
-    /// Queues a message to the worker. Never blocks.
+    /// Queues a message for the worker. Never blocks.
     pub(super) fn send(&self, message: SupervisorMessage) {
         self.outbox.push(message);
     }
 
-    /// Restarts the time without a heartbeat.
-    pub(super) fn note_activity(&mut self) {
+    /// Restarts the heartbeat timeout.
+    pub(super) fn restart_heartbeat_timeout(&mut self) {
         self.last_message_at = Instant::now();
     }
 
-    /// Returns when a draining worker counts as hung. For the other stages, the
-    /// [`Supervisor`](highwater::scale::Supervisor) checks heartbeats.
+    /// Returns the time at which a draining worker counts as hung. In the other stages,
+    /// the [`Supervisor`](highwater::scale::Supervisor) checks heartbeats.
     pub(super) fn hang_deadline(&self) -> Option<Instant> {
         let is_draining = self.stage == Stage::Draining && !self.is_killed;
         is_draining.then(|| self.last_message_at + HEARTBEAT_TIMEOUT)
     }
 
-    /// Kills the process. Returns false if it was killed before.
+    /// Kills the process. Returns false if it was already killed.
     pub(super) fn kill(&mut self) -> bool {
-        let _ = self.kill.send(());
+        let _ = self.kill_sender.send(());
         !std::mem::replace(&mut self.is_killed, true)
     }
 
@@ -186,7 +186,7 @@ impl WorkerProcess {
     }
 }
 
-/// Forwards the messages of a process until it has exited, then its exit.
+/// Forwards the messages of a process until it exits, then its exit status.
 async fn monitor(
     mut child: Child,
     channel: UnixStream,
@@ -203,7 +203,7 @@ async fn monitor(
         tokio::select! {
             status = child.wait() => break status,
             request = kill_requests.recv() => match request {
-                // It fails if the process has just exited.
+                // Fails if the process has just exited.
                 Some(()) => drop(child.start_kill()),
                 // The `WorkerProcess` was dropped. Dropping the child kills the process.
                 None => return,
@@ -211,11 +211,11 @@ async fn monitor(
         }
     };
     // All messages are forwarded before the exit.
-    let _ = timeout(LAST_MESSAGES_TIMEOUT, &mut reader).await;
+    let _ = timeout(FINAL_MESSAGES_TIMEOUT, &mut reader).await;
     reader.abort();
     writer.abort();
     let event = ProcessEvent::Exited(Exit(status));
-    // It fails if the supervisor is gone.
+    // Fails if the supervisor was dropped.
     let _ = events.send(WorkerEvent { id, event });
 }
 
@@ -225,9 +225,10 @@ async fn read_messages(channel: OwnedReadHalf, id: WorkerId, events: UnboundedSe
     let mut line = Vec::new();
     loop {
         line.clear();
-        let mut limited = (&mut channel).take(MAX_LINE_BYTES);
-        match limited.read_until(b'\n', &mut line).await {
-            // The process may continue without a channel: then its heartbeats stop.
+        let mut limited_channel = (&mut channel).take(MAX_LINE_BYTES);
+        match limited_channel.read_until(b'\n', &mut line).await {
+            // The process may keep running without a channel, but its heartbeats then
+            // stop.
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
@@ -252,12 +253,12 @@ async fn write_messages(mut channel: OwnedWriteHalf, outbox: Arc<Outbox>) {
     }
 }
 
-/// The messages that a worker has not read yet: at most one of each kind, the latest.
-/// This bounds the memory for a worker that does not read.
+/// The messages that a worker has not read yet: only the latest of each kind. This bounds
+/// the memory used for a worker that does not read.
 #[derive(Debug, Default)]
 struct Outbox {
     pending: Mutex<Vec<SupervisorMessage>>,
-    changed: Notify,
+    message_added: Notify,
 }
 
 impl Outbox {
@@ -266,7 +267,7 @@ impl Outbox {
         pending.retain(|other| discriminant(other) != discriminant(&message));
         pending.push(message);
         drop(pending);
-        self.changed.notify_one();
+        self.message_added.notify_one();
     }
 
     async fn next(&self) -> SupervisorMessage {
@@ -274,7 +275,7 @@ impl Outbox {
             if let Some(message) = self.take_first() {
                 return message;
             }
-            self.changed.notified().await;
+            self.message_added.notified().await;
         }
     }
 
@@ -289,8 +290,8 @@ impl Outbox {
 }
 
 impl Exit {
-    /// Returns true for the exit codes of success and of a bug that the worker has
-    /// reported.
+    /// Returns true if the exit code means success or a bug that the worker reported
+    /// itself.
     pub(super) fn is_clean(&self) -> bool {
         let code = self.0.as_ref().ok().and_then(ExitStatus::code);
         code.is_some_and(|code| code == 0 || code == i32::from(EXIT_BUG))
@@ -321,14 +322,14 @@ mod tests {
     const ID: WorkerId = WorkerId::new(3, 1);
 
     /// Returns the messages that are forwarded for these bytes.
-    async fn forwarded(bytes: &[u8]) -> Vec<WorkerMessage> {
-        let (ours, mut theirs) = StdUnixStream::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        let (read, _write) = UnixStream::from_std(ours).unwrap().into_split();
+    async fn forwarded_messages(bytes: &[u8]) -> Vec<WorkerMessage> {
+        let (supervisor_end, mut worker_end) = StdUnixStream::pair().unwrap();
+        supervisor_end.set_nonblocking(true).unwrap();
+        let (read, _write) = UnixStream::from_std(supervisor_end).unwrap().into_split();
         let (events, mut received) = mpsc::unbounded_channel();
         let reader = tokio::spawn(read_messages(read, ID, events));
         let bytes = bytes.to_vec();
-        let writer = std::thread::spawn(move || io::Write::write_all(&mut theirs, &bytes));
+        let writer = std::thread::spawn(move || io::Write::write_all(&mut worker_end, &bytes));
         reader.await.unwrap();
         writer.join().unwrap().unwrap();
         let mut messages = Vec::new();
@@ -347,16 +348,16 @@ mod tests {
         let bytes = b"ready\nserving on port 80\n\n\xff\xfe\nbeat\nmetrics {}\ndrai";
         let metrics = WorkerMessage::Metrics("{}".to_owned());
         assert_eq!(
-            forwarded(bytes).await,
+            forwarded_messages(bytes).await,
             [WorkerMessage::Ready, WorkerMessage::Heartbeat, metrics]
         );
     }
 
     #[tokio::test]
-    async fn endless_lines_are_split() {
+    async fn overlong_lines_are_split() {
         let mut bytes = vec![b'x'; 3 << 20];
         bytes.extend(b"\nbeat\n");
-        assert_eq!(forwarded(&bytes).await, [WorkerMessage::Heartbeat]);
+        assert_eq!(forwarded_messages(&bytes).await, [WorkerMessage::Heartbeat]);
     }
 
     #[tokio::test]
@@ -368,18 +369,18 @@ mod tests {
         }
         outbox.push(SupervisorMessage::Drain);
         outbox.push(SupervisorMessage::Stop);
-        let taken = [
+        let messages = [
             outbox.next().await,
             outbox.next().await,
             outbox.next().await,
             outbox.next().await,
         ];
-        let last = SupervisorMessage::Scraped("999".to_owned());
+        let latest_scrape = SupervisorMessage::Scraped("999".to_owned());
         assert_eq!(
-            taken,
+            messages,
             [
                 SupervisorMessage::Metrics,
-                last,
+                latest_scrape,
                 SupervisorMessage::Drain,
                 SupervisorMessage::Stop
             ]
@@ -388,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn exits_are_described() {
+    fn exit_descriptions_name_the_code_or_signal() {
         for (status, text, is_clean) in [
             (0, "exit code 0", true),
             (70 << 8, "exit code 70", true),

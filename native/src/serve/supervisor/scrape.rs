@@ -1,4 +1,4 @@
-//! Collecting the metrics of all workers.
+//! Collects the metrics of all workers.
 
 use super::super::{control::SCRAPE_TIMEOUT, metrics::Metrics};
 use crate::logging;
@@ -8,14 +8,14 @@ use std::{
     time::Duration,
 };
 
-/// The scrapes in progress, and the metrics that workers have reported.
+/// The scrapes in progress and the last report of each worker.
 #[derive(Debug, Default)]
 pub(super) struct Scrapes {
     pending: Vec<PendingScrape>,
     /// The last report of each worker.
-    last: BTreeMap<WorkerId, Metrics>,
-    /// The counters of the workers that have exited, which keep the sums monotonic.
-    exited: Metrics,
+    last_reports: BTreeMap<WorkerId, Metrics>,
+    /// The counters of exited workers, retained to keep the sums monotonic.
+    exited_counters: Metrics,
 }
 
 #[derive(Debug)]
@@ -27,16 +27,16 @@ struct PendingScrape {
 }
 
 impl Scrapes {
-    /// Begins a scrape for a worker. The caller requests the metrics of `workers`.
+    /// Begins a scrape for a worker. The caller must request the metrics of `workers`.
     pub(super) fn begin(
         &mut self,
         requester: WorkerId,
         workers: BTreeSet<WorkerId>,
         now: Duration,
     ) {
-        // The supervisor writes to the log as well.
+        // The supervisor also writes to the log.
         let mut sum = Metrics::from_log(logging::counts());
-        sum.merge(&self.exited);
+        sum.merge(&self.exited_counters);
         self.pending.push(PendingScrape {
             requester,
             waiting_for: workers,
@@ -45,51 +45,55 @@ impl Scrapes {
         });
     }
 
-    /// Records the metrics that a worker reported.
+    /// Records a worker's report.
     pub(super) fn record(&mut self, id: WorkerId, metrics: Metrics) {
         for scrape in &mut self.pending {
             if scrape.waiting_for.remove(&id) {
                 scrape.sum.merge(&metrics);
             }
         }
-        self.last.insert(id, metrics);
+        self.last_reports.insert(id, metrics);
     }
 
     /// Records that a worker has exited. Pending scrapes use its last report.
     pub(super) fn exited(&mut self, id: WorkerId) {
-        let Some(last) = self.last.remove(&id) else {
+        let Some(last_report) = self.last_reports.remove(&id) else {
             for scrape in &mut self.pending {
                 scrape.waiting_for.remove(&id);
             }
             return;
         };
-        let last = last.after_exit();
+        let last_report = last_report.after_exit();
         for scrape in &mut self.pending {
             if scrape.waiting_for.remove(&id) {
-                scrape.sum.merge(&last);
+                scrape.sum.merge(&last_report);
             }
         }
-        self.exited.merge(&last);
+        self.exited_counters.merge(&last_report);
     }
 
     /// Removes and returns the scrapes that are complete or have timed out, each with its
-    /// requester. Workers that did not report in time count with their last report.
-    pub(super) fn complete(&mut self, now: Duration) -> Vec<(WorkerId, Metrics)> {
+    /// requester. For workers that did not report in time, the last report is used.
+    pub(super) fn take_complete(&mut self, now: Duration) -> Vec<(WorkerId, Metrics)> {
         let is_complete =
             |scrape: &mut PendingScrape| scrape.waiting_for.is_empty() || scrape.deadline <= now;
         let complete = self.pending.extract_if(.., is_complete);
-        let last = &self.last;
+        let last_reports = &self.last_reports;
         let finish = |mut scrape: PendingScrape| {
-            // Without these counters, the sums would go down and up again.
-            for late in scrape.waiting_for.iter().filter_map(|id| last.get(id)) {
-                scrape.sum.merge(&late.clone().after_exit());
+            // Without these counters, the sums would temporarily decrease.
+            for report in scrape
+                .waiting_for
+                .iter()
+                .filter_map(|id| last_reports.get(id))
+            {
+                scrape.sum.merge(&report.clone().after_exit());
             }
             (scrape.requester, scrape.sum)
         };
         complete.map(finish).collect()
     }
 
-    /// Returns when the first pending scrape times out.
+    /// Returns the time at which the first pending scrape times out.
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.pending.iter().map(|scrape| scrape.deadline).min()
     }
@@ -102,10 +106,10 @@ mod tests {
     const REQUESTER: WorkerId = WorkerId::new(0, 1);
     const OTHER: WorkerId = WorkerId::new(1, 1);
 
-    fn accepted(accepted: u64) -> Metrics {
+    fn accepted(accepted_connections: u64) -> Metrics {
         Metrics {
             workers: 1,
-            accepted,
+            accepted_connections,
             ..Metrics::default()
         }
     }
@@ -119,10 +123,13 @@ mod tests {
         let mut scrapes = Scrapes::default();
         scrapes.begin(REQUESTER, all(), Duration::ZERO);
         scrapes.record(REQUESTER, accepted(3));
-        assert_eq!(scrapes.complete(Duration::ZERO), []);
+        assert_eq!(scrapes.take_complete(Duration::ZERO), []);
         scrapes.record(OTHER, accepted(4));
-        let complete = scrapes.complete(Duration::ZERO);
-        assert_eq!((complete[0].0, complete[0].1.accepted), (REQUESTER, 7));
+        let complete = scrapes.take_complete(Duration::ZERO);
+        assert_eq!(
+            (complete[0].0, complete[0].1.accepted_connections),
+            (REQUESTER, 7)
+        );
         assert_eq!(scrapes.deadline(), None);
     }
 
@@ -132,7 +139,7 @@ mod tests {
         scrapes.begin(REQUESTER, all(), Duration::ZERO);
         scrapes.record(REQUESTER, accepted(3));
         let late = scrapes.deadline().unwrap();
-        assert_eq!(scrapes.complete(late)[0].1.workers, 1);
+        assert_eq!(scrapes.take_complete(late)[0].1.workers, 1);
     }
 
     #[test]
@@ -142,8 +149,8 @@ mod tests {
         scrapes.begin(REQUESTER, all(), Duration::ZERO);
         scrapes.record(REQUESTER, accepted(3));
         let late = scrapes.deadline().unwrap();
-        let sum = &scrapes.complete(late)[0].1;
-        assert_eq!((sum.accepted, sum.workers), (7, 1));
+        let sum = &scrapes.take_complete(late)[0].1;
+        assert_eq!((sum.accepted_connections, sum.workers), (7, 1));
     }
 
     #[test]
@@ -153,11 +160,16 @@ mod tests {
         scrapes.record(OTHER, accepted(4));
         scrapes.exited(OTHER);
         scrapes.record(REQUESTER, accepted(3));
-        assert_eq!(scrapes.complete(Duration::ZERO)[0].1.accepted, 7);
+        assert_eq!(
+            scrapes.take_complete(Duration::ZERO)[0]
+                .1
+                .accepted_connections,
+            7
+        );
         scrapes.begin(REQUESTER, BTreeSet::from([REQUESTER]), Duration::ZERO);
         scrapes.record(REQUESTER, accepted(3));
-        let sum = &scrapes.complete(Duration::ZERO)[0].1;
-        assert_eq!((sum.accepted, sum.workers), (7, 1));
+        let sum = &scrapes.take_complete(Duration::ZERO)[0].1;
+        assert_eq!((sum.accepted_connections, sum.workers), (7, 1));
     }
 
     #[test]
@@ -166,6 +178,11 @@ mod tests {
         scrapes.begin(REQUESTER, all(), Duration::ZERO);
         scrapes.record(REQUESTER, accepted(3));
         scrapes.exited(OTHER);
-        assert_eq!(scrapes.complete(Duration::ZERO)[0].1.accepted, 3);
+        assert_eq!(
+            scrapes.take_complete(Duration::ZERO)[0]
+                .1
+                .accepted_connections,
+            3
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The signals that a supervisor handles, as [`SupervisorCommand`]s.
+//! Receives the supervisor's signals as [`SupervisorCommand`]s.
 
 use super::commands::SupervisorCommand;
 use crate::{error::Error, interrupt::Signal};
@@ -6,20 +6,20 @@ use nix::sys::signal::Signal::{SIGTTIN, SIGTTOU};
 use std::io::{self, IsTerminal};
 use tokio::signal::unix::{self, SignalKind, signal};
 
-/// The pending signals of this process.
+/// The signal handlers of this process.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: unix::Signal,
     terminate: unix::Signal,
     hangup: unix::Signal,
-    more: unix::Signal,
-    fewer: unix::Signal,
+    add_worker: unix::Signal,
+    remove_worker: unix::Signal,
     /// True if this process was started from a terminal.
     had_terminal: bool,
 }
 
 impl Signals {
-    /// Starts to catch signals.
+    /// Starts catching signals.
     ///
     /// # Errors
     ///
@@ -31,8 +31,8 @@ impl Signals {
                 interrupt: signal(SignalKind::interrupt())?,
                 terminate: signal(SignalKind::terminate())?,
                 hangup: signal(SignalKind::hangup())?,
-                more: signal(by_number(SIGTTIN))?,
-                fewer: signal(by_number(SIGTTOU))?,
+                add_worker: signal(by_number(SIGTTIN))?,
+                remove_worker: signal(by_number(SIGTTOU))?,
                 had_terminal: has_terminal(),
             })
         };
@@ -46,7 +46,7 @@ impl Signals {
             _ = self.interrupt.recv() => SupervisorCommand::Stop(Signal::Interrupt),
             _ = self.terminate.recv() => SupervisorCommand::Stop(Signal::Terminate),
             _ = self.hangup.recv() => {
-                // `SIGHUP` also means that the terminal was closed. A service that is to
+                // `SIGHUP` is also sent when the terminal is closed. A service that must
                 // outlive its terminal is started without one.
                 if self.had_terminal && !has_terminal() {
                     SupervisorCommand::Stop(Signal::Hangup)
@@ -54,18 +54,18 @@ impl Signals {
                     SupervisorCommand::Reload
                 }
             }
-            _ = self.more.recv() => SupervisorCommand::More,
-            _ = self.fewer.recv() => SupervisorCommand::Fewer,
+            _ = self.add_worker.recv() => SupervisorCommand::AddWorker,
+            _ = self.remove_worker.recv() => SupervisorCommand::RemoveWorker,
         }
     }
 
-    /// Waits for the next signal that ends a program without workers.
+    /// Waits for the next signal that stops a program without workers.
     pub(crate) async fn stop(&mut self) -> Signal {
         loop {
             match self.next().await {
                 SupervisorCommand::Stop(signal) => return signal,
                 SupervisorCommand::Reload => return Signal::Hangup,
-                SupervisorCommand::More | SupervisorCommand::Fewer => {}
+                SupervisorCommand::AddWorker | SupervisorCommand::RemoveWorker => {}
             }
         }
     }

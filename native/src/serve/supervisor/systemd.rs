@@ -1,5 +1,5 @@
 //! Notifications to a service manager that implements systemd's protocol, through the
-//! socket in `NOTIFY_SOCKET`. Without the variable nothing is sent.
+//! socket in `NOTIFY_SOCKET`. If the variable is not set, nothing is sent.
 //!
 //! Notifying never blocks. If the manager does not read its socket, up to
 //! [`QUEUE_CAPACITY`] messages are queued and further ones are dropped.
@@ -22,27 +22,27 @@ use tokio::{net, sync::mpsc};
 /// The maximum number of queued messages.
 const QUEUE_CAPACITY: usize = 64;
 
-/// The maximum number of characters of a socket's name in the log.
+/// The maximum number of characters of a socket name that are logged.
 const MAX_LOGGED_CHARS: usize = 100;
 
-/// Notifies that the service is ready, or that a reload is complete.
+/// Notifies the manager that the service is ready or that a reload is complete.
 pub(super) fn ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// Notifies that a reload has started.
+/// Notifies the manager that a reload has started.
 pub(super) fn reloading() {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         notify(&[NotifyState::Reloading, now]);
     }
 }
 
-/// Notifies that the service is shutting down.
+/// Notifies the manager that the service is shutting down.
 pub(super) fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// Sends a one-line status of the service.
+/// Sends a one-line service status to the manager.
 pub(super) fn status(status: &str) {
     notify(&[NotifyState::Status(status)]);
 }
@@ -52,7 +52,7 @@ fn notify(states: &[NotifyState<'_>]) {
     let manager =
         MANAGER.get_or_init(|| {
             let name = env::var_os("NOTIFY_SOCKET")?;
-            let address = address(&name);
+            let address = parse_address(&name);
             let address = address.inspect_err(|cause| {
             let name: String = name.to_string_lossy().chars().take(MAX_LOGGED_CHARS).collect();
             log(format!(
@@ -66,14 +66,14 @@ fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
-/// Parses the address of a manager's socket: an absolute path, or `@` and the name of an
-/// abstract socket.
-fn address(name: &OsStr) -> io::Result<SocketAddr> {
+/// Parses the address of a manager's socket: an absolute path, or `@` followed by the
+/// name of an abstract socket.
+fn parse_address(name: &OsStr) -> io::Result<SocketAddr> {
     match name.as_bytes() {
         [b'/', _, ..] => SocketAddr::from_pathname(name),
         [b'@', name @ ..] if !name.is_empty() => abstract_address(name),
         _ => Err(io::Error::other(
-            "it must be an absolute path, or @ and the name of an abstract socket",
+            "it must be an absolute path, or @ followed by the name of an abstract socket",
         )),
     }
 }
@@ -86,19 +86,21 @@ fn abstract_address(name: &[u8]) -> io::Result<SocketAddr> {
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn abstract_address(_name: &[u8]) -> io::Result<SocketAddr> {
-    Err(io::Error::other("abstract sockets exist on Linux only"))
+    Err(io::Error::other(
+        "abstract sockets are supported only on Linux",
+    ))
 }
 
-/// A service manager, with a queue of messages to it.
+/// A service manager with a queue of outgoing messages.
 #[derive(Debug)]
 struct Manager(mpsc::Sender<String>);
 
 impl Manager {
     fn new(address: SocketAddr) -> Self {
-        let (messages, mut to_send) = mpsc::channel::<String>(QUEUE_CAPACITY);
+        let (messages, mut receiver) = mpsc::channel::<String>(QUEUE_CAPACITY);
         tokio::spawn(async move {
-            while let Some(message) = to_send.recv().await {
-                // An error is ignored: the manager may be gone.
+            while let Some(message) = receiver.recv().await {
+                // Errors are ignored, because the manager may have exited.
                 let _ = send(&address, message.as_bytes()).await;
             }
         });
@@ -131,26 +133,26 @@ mod tests {
     use tokio::time::timeout;
 
     #[test]
-    fn invalid_names_are_rejected() {
+    fn invalid_socket_names_are_rejected() {
         for name in ["", "/", "@", "run/notify", "vsock:2:1234"] {
-            assert!(address(OsStr::new(name)).is_err(), "{name:?}");
+            assert!(parse_address(OsStr::new(name)).is_err(), "{name:?}");
         }
         for prefix in ["/", "@"] {
             let name = prefix.to_owned() + &"x".repeat(300);
-            assert!(address(OsStr::new(&name)).is_err());
+            assert!(parse_address(OsStr::new(&name)).is_err());
         }
-        assert!(address(OsStr::new("/run/notify")).is_ok());
+        assert!(parse_address(OsStr::new("/run/notify")).is_ok());
         #[cfg(target_os = "linux")]
-        assert!(address(OsStr::new("@notify")).is_ok());
+        assert!(parse_address(OsStr::new("@notify")).is_ok());
     }
 
     #[tokio::test]
-    async fn unread_messages_stay_in_order() {
+    async fn queued_messages_are_sent_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let socket = net::UnixDatagram::bind(&path).unwrap();
-        let manager = Manager::new(address(path.as_os_str()).unwrap());
-        // More messages than fit in a socket, which are ten by default.
+        let manager = Manager::new(parse_address(path.as_os_str()).unwrap());
+        // More messages than a socket buffers, which is ten by default.
         for count in 0..QUEUE_CAPACITY {
             manager.notify(&[NotifyState::Status(&count.to_string())]);
             tokio::task::yield_now().await;
@@ -173,7 +175,7 @@ mod tests {
         let socket = UnixDatagram::bind_addr(&bound).unwrap();
         socket.set_nonblocking(true).unwrap();
         let socket = net::UnixDatagram::from_std(socket).unwrap();
-        let manager = Manager::new(address(OsStr::new(&format!("@{name}"))).unwrap());
+        let manager = Manager::new(parse_address(OsStr::new(&format!("@{name}"))).unwrap());
         manager.notify(&[NotifyState::Ready, NotifyState::Status("fine")]);
         let mut message = [0; 100];
         let received = timeout(Duration::from_mins(1), socket.recv(&mut message));

@@ -1,9 +1,9 @@
-//! Events of worker processes: their messages and their exits.
+//! Worker events: messages and exits.
 
 use super::{
     super::{
         control::{SupervisorMessage, WorkerMessage},
-        metrics::{Metrics, Supervised},
+        metrics::{Metrics, SupervisorMetrics},
     },
     SupervisorDriver,
     journal::log,
@@ -19,7 +19,7 @@ impl SupervisorDriver {
         self.detect_suspension();
         let WorkerEvent { id, event } = event;
         if let Some(process) = self.processes.get_mut(&id) {
-            process.note_activity();
+            process.restart_heartbeat_timeout();
         }
         match event {
             ProcessEvent::Message(message) => return self.handle_message(id, message),
@@ -29,7 +29,7 @@ impl SupervisorDriver {
     }
 
     fn handle_message(&mut self, id: WorkerId, message: WorkerMessage) -> bool {
-        let now = self.start.elapsed();
+        let now = self.started_at.elapsed();
         match message {
             WorkerMessage::Ready => {
                 self.on_ready(id);
@@ -77,12 +77,12 @@ impl SupervisorDriver {
             version.unwrap_or("unknown")
         ));
         if self.failing.count() > 0 {
-            process.send(SupervisorMessage::Failing(self.failing.line()));
+            process.send(SupervisorMessage::Failing(self.failing.worker_list()));
         }
     }
 
-    /// Handles a request to be replaced, which workers repeat.
-    fn retire(&mut self, id: WorkerId, why: &str) {
+    /// Handles a worker's request to be replaced. Workers repeat the request.
+    fn retire(&mut self, id: WorkerId, reason: &str) {
         let Some(process) = self.processes.get_mut(&id) else {
             return;
         };
@@ -90,11 +90,11 @@ impl SupervisorDriver {
             process.is_retiring = true;
             let label = process.label;
             log(format!(
-                "{label} {why}; it serves until its replacement is ready"
+                "{label} {reason}; it serves until its replacement is ready"
             ));
-            self.journal.worker_because("retiring", label, why);
+            self.journal.worker_with_reason("retiring", label, reason);
         }
-        self.supervisor.retire(id, self.start.elapsed());
+        self.supervisor.retire(id, self.started_at.elapsed());
     }
 
     fn on_exit(&mut self, id: WorkerId, exit: &Exit) {
@@ -112,10 +112,11 @@ impl SupervisorDriver {
             "crashed"
         };
         self.journal
-            .worker_because("exited", label, &exit.to_string());
-        self.supervisor.exited(id, self.start.elapsed());
+            .worker_with_reason("exited", label, &exit.to_string());
+        self.supervisor.exited(id, self.started_at.elapsed());
         match stage {
-            // The supervisor gave up and kills all workers; the cause came before.
+            // The supervisor gave up and is killing all workers. The cause has already
+            // been logged.
             _ if self.supervisor.has_escalated() => log(format!("{label} exited: {exit}")),
             Stage::Starting => {
                 let program = process.program.display();
@@ -134,9 +135,9 @@ impl SupervisorDriver {
         }
     }
 
-    /// Records and logs a failed start. The supervisor has been notified already.
+    /// Records and logs a failed start. The supervisor has already been notified.
     pub(super) fn on_start_failure(&mut self, slot: usize, failure: String) {
-        let now = self.start.elapsed();
+        let now = self.started_at.elapsed();
         self.last_failure = failure;
         if !self.supervisor.is_failing(slot) {
             return log(&self.last_failure);
@@ -145,13 +146,13 @@ impl SupervisorDriver {
         let Some(suppressed) = self.failing.record_failure(slot, now) else {
             return;
         };
-        let (ready, all) = (self.supervisor.ready_count(), self.supervisor.slots());
-        let more = match suppressed {
+        let (ready, total) = (self.supervisor.ready_count(), self.supervisor.slots());
+        let suppressed_note = match suppressed {
             0 => String::new(),
-            count => format!(" ({count} more failures since the last line)"),
+            count => format!(" ({count} more failures since the last log line)"),
         };
         log(format!(
-            "{}{more}; worker {} is restarted after pauses of up to 10 s, {ready} of {all} \
+            "{}{suppressed_note}; retrying worker {} with delays of up to 10 s, {ready} of {total} \
              workers ready",
             self.last_failure,
             slot + 1
@@ -161,7 +162,7 @@ impl SupervisorDriver {
         }
     }
 
-    /// Removes slots from the failing ones that have recovered or were removed.
+    /// Forgets failing slots that have recovered or were removed.
     pub(super) fn forget_recovered(&mut self) {
         let (supervisor, slots) = (&self.supervisor, self.supervisor.slots());
         if self
@@ -174,25 +175,25 @@ impl SupervisorDriver {
 
     /// Reports the failing workers to the journal, the service manager and all workers.
     fn publish_failing(&self) {
-        let workers = self.failing.numbers();
+        let workers = self.failing.worker_numbers();
         self.journal.cluster("failing", json!({"workers": workers}));
         systemd::status(&self.status());
         for process in self.processes.values() {
-            process.send(SupervisorMessage::Failing(self.failing.line()));
+            process.send(SupervisorMessage::Failing(self.failing.worker_list()));
         }
     }
 
     /// Replies to the scrapes that are complete or have timed out.
     pub(super) fn complete_scrapes(&mut self) {
-        let supervised = Supervised {
-            wanted: self.supervisor.slots() as u64,
+        let supervisor_metrics = SupervisorMetrics {
+            configured: self.supervisor.slots() as u64,
             ready: self.supervisor.ready_count() as u64,
             failing: self.failing.count() as u64,
             restarts: self.supervisor.restarts(),
         };
-        for (requester, mut sum) in self.scrapes.complete(self.start.elapsed()) {
+        for (requester, mut sum) in self.scrapes.take_complete(self.started_at.elapsed()) {
             if let Some(process) = self.processes.get(&requester) {
-                sum.supervised = Some(supervised);
+                sum.supervisor = Some(supervisor_metrics);
                 process.send(SupervisorMessage::Scraped(sum.to_line()));
             }
         }

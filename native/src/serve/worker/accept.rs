@@ -1,4 +1,4 @@
-//! Accepting connections from the socket's queue.
+//! Accepting connections from the accept queue.
 
 use super::{
     Phase,
@@ -20,32 +20,34 @@ use tokio::{
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
-/// The number of checks without a sleep in between while it is another worker's turn, and
-/// the time limit for them. They suffice if the other workers are running.
-const QUICK_CHECKS: usize = 8;
-const QUICK_CHECKS_WITHIN: Duration = Duration::from_micros(50);
+/// The maximum number of turn checks without sleeping in between. They suffice while the
+/// other workers are running.
+const MAX_QUICK_CHECKS: usize = 8;
 
-/// The sleep between two later checks, unless another connection arrives.
+/// The time limit for checks without sleeping.
+const QUICK_CHECKS_TIMEOUT: Duration = Duration::from_micros(50);
+
+/// The sleep between later checks, unless a connection arrives first.
 const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
-/// The maximum number of connections that a worker behind the others accepts without
-/// yielding to its open connections.
+/// The maximum number of connections that a worker accepts without yielding to its open
+/// connections while it is behind the others.
 const MAX_CATCH_UP: usize = 64;
 
-/// The maximum number of queued connections that are accepted at the end. It is the
-/// capacity of the queue, so that the loop ends even if connections keep arriving.
+/// The maximum number of queued connections that a draining worker accepts. It equals the
+/// queue's capacity, so that the loop terminates even if connections keep arriving.
 const MAX_FINAL_ACCEPTS: usize = 4096;
 
 /// An accept queue.
-pub(super) trait Accept: Send {
+pub(super) trait AcceptQueue: Send {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// Completes when a connection may have arrived since the previous completion.
-    /// Dropping the future loses no arrival.
+    /// Dropping the future does not lose an arrival.
     fn arrival(&mut self) -> impl Future<Output = io::Result<()>> + Send;
 
     /// Returns true if a connection is in the queue.
-    fn is_pending(&mut self) -> bool;
+    fn has_connection(&mut self) -> bool;
 
     /// Accepts the next connection.
     ///
@@ -56,11 +58,11 @@ pub(super) trait Accept: Send {
 }
 
 #[cfg(unix)]
-pub(super) use unix::Queue;
+pub(super) use unix::ListenerQueue;
 
 #[cfg(unix)]
 mod unix {
-    use super::{Accept, set_nodelay};
+    use super::{AcceptQueue, set_nodelay};
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::{io, net::TcpListener, os::fd::AsFd};
     use tokio::{
@@ -70,21 +72,21 @@ mod unix {
 
     /// The accept queue of a socket that other processes may share.
     #[derive(Debug)]
-    pub(in crate::serve::worker) struct Queue(AsyncFd<TcpListener>);
+    pub(in crate::serve::worker) struct ListenerQueue(AsyncFd<TcpListener>);
 
-    impl Queue {
-        /// `listener` must be non-blocking.
+    impl ListenerQueue {
+        /// Creates a queue. `listener` must be non-blocking.
         pub(in crate::serve::worker) fn new(listener: TcpListener) -> io::Result<Self> {
             let interest = Interest::READABLE;
             // SAFETY: the listener owns its descriptor, which stays open until the
             // listener is dropped.
-            Ok(Queue(unsafe {
+            Ok(ListenerQueue(unsafe {
                 AsyncFd::register_with_interest(listener, interest)
             }?))
         }
     }
 
-    impl Accept for Queue {
+    impl AcceptQueue for ListenerQueue {
         type Stream = TcpStream;
 
         async fn arrival(&mut self) -> io::Result<()> {
@@ -92,7 +94,7 @@ mod unix {
             Ok(())
         }
 
-        fn is_pending(&mut self) -> bool {
+        fn has_connection(&mut self) -> bool {
             let mut queue = [PollFd::new(self.0.get_ref().as_fd(), PollFlags::POLLIN)];
             // If the poll fails, accepting reports the error.
             poll(&mut queue, PollTimeout::ZERO) != Ok(0)
@@ -109,33 +111,33 @@ mod unix {
 }
 
 #[cfg(not(unix))]
-pub(super) use elsewhere::Queue;
+pub(super) use other_platforms::ListenerQueue;
 
 #[cfg(not(unix))]
-mod elsewhere {
-    use super::{Accept, set_nodelay};
+mod other_platforms {
+    use super::{AcceptQueue, set_nodelay};
     use futures::FutureExt;
     use std::io;
     use tokio::net::{TcpListener, TcpStream};
 
     /// The accept queue of a socket that no other process shares.
     #[derive(Debug)]
-    pub(in crate::serve::worker) struct Queue {
+    pub(in crate::serve::worker) struct ListenerQueue {
         listener: TcpListener,
         next: Option<TcpStream>,
     }
 
-    impl Queue {
-        /// `listener` must be non-blocking.
+    impl ListenerQueue {
+        /// Creates a queue. `listener` must be non-blocking.
         pub(in crate::serve::worker) fn new(listener: std::net::TcpListener) -> io::Result<Self> {
-            Ok(Queue {
+            Ok(ListenerQueue {
                 listener: TcpListener::from_std(listener)?,
                 next: None,
             })
         }
     }
 
-    impl Accept for Queue {
+    impl AcceptQueue for ListenerQueue {
         type Stream = TcpStream;
 
         async fn arrival(&mut self) -> io::Result<()> {
@@ -145,7 +147,7 @@ mod elsewhere {
             Ok(())
         }
 
-        fn is_pending(&mut self) -> bool {
+        fn has_connection(&mut self) -> bool {
             self.next.is_some()
         }
 
@@ -163,7 +165,7 @@ mod elsewhere {
     }
 }
 
-/// Disables Nagle's algorithm, so that small events are sent at once.
+/// Disables Nagle's algorithm, so that small events are sent immediately.
 fn set_nodelay(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
 }
@@ -171,28 +173,28 @@ fn set_nodelay(stream: &TcpStream) {
 /// Passes connections with their permits to `serve` until the worker drains. Then the
 /// queue is dropped, and later connections go to other processes that share the socket.
 ///
-/// If there is no other process, closing the last listener resets the queued
-/// connections. Therefore the connections that are queued at the end are still accepted,
-/// unless this worker had a `bug` and should serve no more than it has to.
+/// If there is no other process, closing the last listener resets the queued connections.
+/// Therefore the worker first accepts the connections that are already queued, unless it
+/// hit a bug and should serve as little as possible.
 ///
-/// While all permits are in use, no connection is accepted. None is refused: they stay in
-/// the queue, or another worker accepts them.
-pub(super) async fn accept_all<A: Accept>(
+/// While all permits are in use, new connections are neither accepted nor refused: they
+/// stay in the queue, or another worker accepts them.
+pub(super) async fn accept_all<A: AcceptQueue>(
     mut queue: A,
     turns: Turns,
     connection_limit: Arc<ConnectionLimit>,
     phase: watch::Receiver<Phase>,
-    bug: watch::Receiver<bool>,
+    has_bug: watch::Receiver<bool>,
     mut serve: impl FnMut(A::Stream, ConnectionPermit),
 ) {
     tokio::select! {
-        // In this order, so that a draining worker accepts no more connections.
+        // Polled in this order, so that a draining worker accepts no more connections.
         biased;
         () = phase_reached(phase, Phase::Draining) => {}
-        () = accept(&mut queue, &turns, &connection_limit, &mut serve) => {}
+        () = accept_in_turn(&mut queue, &turns, &connection_limit, &mut serve) => {}
     }
     drop(turns);
-    if *bug.borrow() {
+    if *has_bug.borrow() {
         return;
     }
     for _ in 0..MAX_FINAL_ACCEPTS {
@@ -211,14 +213,14 @@ pub(super) async fn accept_all<A: Accept>(
 }
 
 /// Accepts connections whenever it is this worker's turn.
-async fn accept<A: Accept>(
+async fn accept_in_turn<A: AcceptQueue>(
     queue: &mut A,
     turns: &Turns,
     connection_limit: &Arc<ConnectionLimit>,
     serve: &mut impl FnMut(A::Stream, ConnectionPermit),
 ) {
     let mut backoff = FIRST_BACKOFF;
-    let mut catch_up = 0;
+    let mut catch_up_count = 0;
     loop {
         let mut permit = if let Some(permit) = connection_limit.try_acquire() {
             permit
@@ -227,17 +229,17 @@ async fn accept<A: Accept>(
             connection_limit.acquire().await
         };
         turns.join();
-        match next(queue, turns).await {
+        match accept_next(queue, turns).await {
             Ok(stream) => {
                 backoff = FIRST_BACKOFF;
                 turns.count_accepted();
                 permit.mark_used();
                 serve(stream, permit);
-                if turns.is_behind() && catch_up < MAX_CATCH_UP {
-                    catch_up += 1;
+                if turns.is_behind() && catch_up_count < MAX_CATCH_UP {
+                    catch_up_count += 1;
                 } else {
-                    catch_up = 0;
-                    // Open connections go first.
+                    catch_up_count = 0;
+                    // Open connections take precedence.
                     yield_now().await;
                 }
             }
@@ -257,11 +259,11 @@ async fn accept<A: Accept>(
     }
 }
 
-/// Accepts the next connection once there is one and it is this worker's turn.
-async fn next<A: Accept>(queue: &mut A, turns: &Turns) -> io::Result<A::Stream> {
+/// Accepts the next connection as soon as there is one and it is this worker's turn.
+async fn accept_next<A: AcceptQueue>(queue: &mut A, turns: &Turns) -> io::Result<A::Stream> {
     loop {
         let begin = Instant::now();
-        let mut quick_checks = 0..QUICK_CHECKS;
+        let mut quick_checks = 0..MAX_QUICK_CHECKS;
         let mut wait = TurnWait::new(begin);
         loop {
             if turns.check(&mut wait, Instant::now()) {
@@ -270,10 +272,10 @@ async fn next<A: Accept>(queue: &mut A, turns: &Turns) -> io::Result<A::Stream> 
                     accepted => return accepted,
                 }
             }
-            if !queue.is_pending() {
+            if !queue.has_connection() {
                 break;
             }
-            if quick_checks.next().is_some() && begin.elapsed() < QUICK_CHECKS_WITHIN {
+            if quick_checks.next().is_some() && begin.elapsed() < QUICK_CHECKS_TIMEOUT {
                 yield_now().await;
             } else {
                 tokio::select! {
@@ -286,7 +288,7 @@ async fn next<A: Accept>(queue: &mut A, turns: &Turns) -> io::Result<A::Stream> 
     }
 }
 
-/// Returns true for an error of a single connection, which was closed before it was
+/// Returns true if the error affects only one connection, which was closed before it was
 /// accepted.
 fn is_client_error(error: &io::Error) -> bool {
     matches!(

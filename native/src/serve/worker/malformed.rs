@@ -29,7 +29,7 @@ pub(super) struct MalformedRequests {
 
 impl MalformedRequests {
     pub(super) fn new(handler: Arc<Handler>) -> Self {
-        // The standard library seeds its hash maps with random bytes from the system.
+        // `RandomState` is seeded with random bytes from the system.
         let seed = RandomState::new().hash_one("malformed");
         MalformedRequests {
             handler,

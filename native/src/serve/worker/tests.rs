@@ -21,55 +21,55 @@ use tower::service_fn;
 const SECOND: Duration = Duration::from_secs(1);
 const GET: &str = "GET / HTTP/1.1\r\nhost: test\r\n\r\n";
 /// A request whose response takes five seconds.
-const SLOW: &str = "GET /slow HTTP/1.1\r\nhost: test\r\n\r\n";
+const SLOW_GET: &str = "GET /slow HTTP/1.1\r\nhost: test\r\n\r\n";
 /// A request without a response.
-const NEVER: &str = "GET /never HTTP/1.1\r\nhost: test\r\n\r\n";
+const HANGING_GET: &str = "GET /never HTTP/1.1\r\nhost: test\r\n\r\n";
 /// A request whose response does not fit in any buffer.
-const LONG: &str = "GET /long HTTP/1.1\r\nhost: test\r\n\r\n";
+const LONG_GET: &str = "GET /long HTTP/1.1\r\nhost: test\r\n\r\n";
 
 /// A worker, and the sender of its connections.
 struct Server {
     queue: mpsc::UnboundedSender<io::Result<DuplexStream>>,
     phase: Arc<watch::Sender<Phase>>,
     meter: Arc<Meter>,
-    bug: watch::Sender<bool>,
+    has_bug: watch::Sender<bool>,
     serving: JoinHandle<()>,
 }
 
 /// An accept queue of connections and errors.
 struct Incoming {
-    arriving: mpsc::UnboundedReceiver<io::Result<DuplexStream>>,
-    arrived: VecDeque<io::Result<DuplexStream>>,
+    receiver: mpsc::UnboundedReceiver<io::Result<DuplexStream>>,
+    buffered: VecDeque<io::Result<DuplexStream>>,
 }
 
 impl Incoming {
-    fn new(arriving: mpsc::UnboundedReceiver<io::Result<DuplexStream>>) -> Self {
+    fn new(receiver: mpsc::UnboundedReceiver<io::Result<DuplexStream>>) -> Self {
         Incoming {
-            arriving,
-            arrived: VecDeque::new(),
+            receiver,
+            buffered: VecDeque::new(),
         }
     }
 }
 
-impl Accept for Incoming {
+impl AcceptQueue for Incoming {
     type Stream = DuplexStream;
 
     async fn arrival(&mut self) -> io::Result<()> {
-        match self.arriving.recv().await {
-            Some(accepted) => self.arrived.push_back(accepted),
+        match self.receiver.recv().await {
+            Some(accepted) => self.buffered.push_back(accepted),
             None => pending().await,
         }
         Ok(())
     }
 
-    fn is_pending(&mut self) -> bool {
-        !self.arrived.is_empty() || !self.arriving.is_empty()
+    fn has_connection(&mut self) -> bool {
+        !self.buffered.is_empty() || !self.receiver.is_empty()
     }
 
     fn try_accept(&mut self) -> io::Result<DuplexStream> {
-        let arrived = self.arrived.pop_front();
-        let arrived = arrived.or_else(|| self.arriving.try_recv().ok());
-        arrived.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
+        let buffered = self.buffered.pop_front();
+        let buffered = buffered.or_else(|| self.receiver.try_recv().ok());
+        buffered.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
     }
 }
 
@@ -81,7 +81,7 @@ impl Server {
     }
 
     fn start_on(
-        listener: impl Accept<Stream = DuplexStream> + 'static,
+        listener: impl AcceptQueue<Stream = DuplexStream> + 'static,
         queue: mpsc::UnboundedSender<io::Result<DuplexStream>>,
         limits: Limits,
     ) -> Self {
@@ -89,15 +89,15 @@ impl Server {
     }
 
     fn start_with(
-        listener: impl Accept<Stream = DuplexStream> + 'static,
+        listener: impl AcceptQueue<Stream = DuplexStream> + 'static,
         queue: mpsc::UnboundedSender<io::Result<DuplexStream>>,
         limits: Limits,
         turns: Turns,
     ) -> Self {
         let phase = Arc::new(watch::Sender::new(Phase::Serving));
         let meter = Arc::new(Meter::default());
-        let bug = watch::Sender::new(false);
-        let serving = serve_on(
+        let has_bug = watch::Sender::new(false);
+        let serving = serve_queue(
             listener,
             turns,
             service_fn(respond),
@@ -105,7 +105,7 @@ impl Server {
                 limits,
                 meter: Arc::clone(&meter),
                 phase: Arc::clone(&phase),
-                bug: bug.subscribe(),
+                has_bug: has_bug.subscribe(),
                 malformed: MalformedRequests::new(errors::handler()),
             },
         );
@@ -113,7 +113,7 @@ impl Server {
             queue,
             phase,
             meter,
-            bug,
+            has_bug,
             serving: tokio::spawn(serving),
         }
     }
@@ -180,7 +180,7 @@ impl Client {
 
 /// Compares times with a tolerance, because tokio's timers are exact to a millisecond.
 #[track_caller]
-fn assert_is(took: Duration, expected: Duration) {
+fn assert_duration(took: Duration, expected: Duration) {
     let off = took.abs_diff(expected);
     assert!(
         off < Duration::from_millis(50),
@@ -188,6 +188,6 @@ fn assert_is(took: Duration, expected: Duration) {
     );
 }
 
-fn is_last(response: &str) -> bool {
+fn closes_connection(response: &str) -> bool {
     response.contains("\r\nconnection: close\r\n")
 }

@@ -1,7 +1,7 @@
 //! Tests of accepting: the connection limit, errors, and turns.
 
 use super::*;
-use crate::serve::turns::{TurnWait, tests::workers};
+use crate::serve::turns::{TurnWait, tests::shared_turns};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::task::yield_now;
 
@@ -15,17 +15,20 @@ fn room_for(connections: usize) -> Limits {
 #[tokio::test(start_paused = true)]
 async fn clients_beyond_the_limit_wait() {
     let server = Server::start(room_for(2));
-    let first = server.connect(NEVER).await;
-    let _second = server.connect(NEVER).await;
+    let first = server.connect(HANGING_GET).await;
+    let _second = server.connect(HANGING_GET).await;
     let mut third = server.connect(GET).await;
     assert!(timeout(100 * SECOND, third.response()).await.is_err());
-    assert_eq!(server.meter.metrics().accepted, 2);
+    assert_eq!(server.meter.metrics().accepted_connections, 2);
     drop(first);
     // A full worker closes each connection after its response.
-    assert!(is_last(&third.response().await));
+    assert!(closes_connection(&third.response().await));
     let metrics = server.meter.metrics();
-    assert_eq!((metrics.accepted, metrics.open), (3, 1));
-    assert!(metrics.full > 0);
+    assert_eq!(
+        (metrics.accepted_connections, metrics.open_connections),
+        (3, 1)
+    );
+    assert!(metrics.connection_waits > 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -37,7 +40,7 @@ async fn idle_connections_make_room() {
     }
     let begin = Instant::now();
     server.connect(GET).await.response().await;
-    assert_is(begin.elapsed(), SECOND);
+    assert_duration(begin.elapsed(), SECOND);
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,7 +55,7 @@ async fn waiting_clients_are_all_served() {
         client.response().await;
     }
     assert!(begin.elapsed() < 3 * SECOND, "{:?}", begin.elapsed());
-    assert_eq!(server.meter.metrics().accepted, 12);
+    assert_eq!(server.meter.metrics().accepted_connections, 12);
 }
 
 #[tokio::test(start_paused = true)]
@@ -63,7 +66,7 @@ async fn connections_stay_open_below_the_limit() {
         clients.push(server.connect(GET).await);
     }
     for client in &mut clients {
-        assert!(!is_last(&client.response().await));
+        assert!(!closes_connection(&client.response().await));
     }
 }
 
@@ -74,15 +77,15 @@ struct OutOfDescriptors {
     until: Instant,
 }
 
-impl Accept for OutOfDescriptors {
+impl AcceptQueue for OutOfDescriptors {
     type Stream = DuplexStream;
 
     async fn arrival(&mut self) -> io::Result<()> {
         self.queue.arrival().await
     }
 
-    fn is_pending(&mut self) -> bool {
-        self.queue.is_pending()
+    fn has_connection(&mut self) -> bool {
+        self.queue.has_connection()
     }
 
     fn try_accept(&mut self) -> io::Result<DuplexStream> {
@@ -110,7 +113,7 @@ async fn accept_errors_back_off() {
     assert!(after >= 60 * SECOND && after <= 61 * SECOND, "{after:?}");
     let tries = tries.load(Relaxed);
     assert!((60..80).contains(&tries), "{tries}");
-    assert!(server.meter.metrics().not_accepted >= 60);
+    assert!(server.meter.metrics().accept_errors >= 60);
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,7 +127,7 @@ async fn worker_drains_despite_accept_errors() {
     let server = Server::start_on(queue_without_descriptors, queue, Limits::default());
     sleep(30 * SECOND).await;
     advance(&server.phase, Phase::Draining);
-    assert_is(server.finish().await, Duration::ZERO);
+    assert_duration(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,8 +142,8 @@ async fn client_errors_delay_no_other_client() {
     }
     let begin = Instant::now();
     server.connect(GET).await.response().await;
-    assert_is(begin.elapsed(), Duration::ZERO);
-    assert_eq!(server.meter.metrics().not_accepted, 3);
+    assert_duration(begin.elapsed(), Duration::ZERO);
+    assert_eq!(server.meter.metrics().accept_errors, 3);
 }
 
 /// Accepts up to `count` connections from an endless queue, as another worker would.
@@ -155,7 +158,7 @@ fn accept_as(turns: &Turns, count: usize) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn leading_worker_leaves_the_next_connection() {
-    let [turns, other] = workers(2).try_into().unwrap();
+    let [turns, other] = shared_turns(2).try_into().unwrap();
     other.join();
     let (queue, connections) = mpsc::unbounded_channel();
     let listener = Incoming::new(connections);
@@ -165,7 +168,7 @@ async fn leading_worker_leaves_the_next_connection() {
         clients.push(server.connect(GET).await);
     }
     let mut wait = TurnWait::new(Instant::now());
-    while server.meter.metrics().accepted < 4 {
+    while server.meter.metrics().accepted_connections < 4 {
         other.check(&mut wait, Instant::now());
         yield_now().await;
     }
@@ -173,17 +176,17 @@ async fn leading_worker_leaves_the_next_connection() {
         other.check(&mut wait, Instant::now());
         sleep(Duration::from_millis(1)).await;
     }
-    assert_eq!(server.meter.metrics().accepted, 4);
+    assert_eq!(server.meter.metrics().accepted_connections, 4);
     // The other worker no longer checks, so the connections do not wait for it.
     for client in &mut clients {
         client.response().await;
     }
-    assert_eq!(server.meter.metrics().accepted, 8);
+    assert_eq!(server.meter.metrics().accepted_connections, 8);
 }
 
 #[tokio::test(start_paused = true)]
 async fn full_and_draining_workers_are_skipped() {
-    let [turns, other] = workers(2).try_into().unwrap();
+    let [turns, other] = shared_turns(2).try_into().unwrap();
     other.join();
     let (queue, connections) = mpsc::unbounded_channel();
     let listener = Incoming::new(connections);
@@ -191,8 +194,8 @@ async fn full_and_draining_workers_are_skipped() {
     yield_now().await;
     // The other worker waits for it while it has room.
     assert!(accept_as(&other, 100) < 100);
-    let held = server.connect(NEVER).await;
-    while server.meter.metrics().accepted < 1 {
+    let held = server.connect(HANGING_GET).await;
+    while server.meter.metrics().accepted_connections < 1 {
         yield_now().await;
     }
     assert_eq!(accept_as(&other, 100), 100);

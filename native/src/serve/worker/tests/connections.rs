@@ -9,14 +9,17 @@ async fn connections_are_kept_alive() {
     for _ in 0..3 {
         let response = client.response().await;
         assert!(response.starts_with("HTTP/1.1 200 OK"), "{response}");
-        assert!(!is_last(&response), "{response}");
+        assert!(!closes_connection(&response), "{response}");
         sleep(50 * SECOND).await;
         client.send(GET).await;
     }
     client.response().await;
     let metrics = server.meter.metrics();
-    assert_eq!((metrics.accepted, metrics.open), (1, 1));
-    assert_eq!((metrics.answered[1], metrics.in_flight), (4, 0));
+    assert_eq!(
+        (metrics.accepted_connections, metrics.open_connections),
+        (1, 1)
+    );
+    assert_eq!((metrics.responses[1], metrics.in_flight), (4, 0));
     assert_eq!(metrics.read_bytes, 4 * GET.len() as u64);
 }
 
@@ -24,9 +27,9 @@ async fn connections_are_kept_alive() {
 async fn incomplete_head_times_out() {
     let server = Server::start(Limits::default());
     let mut client = server.connect("GET / HTTP/1.1\r\nx-").await;
-    assert_is(client.wait_for_close().await, 10 * SECOND);
+    assert_duration(client.wait_for_close().await, 10 * SECOND);
     assert_eq!(client.read, "");
-    assert_eq!(server.meter.metrics().slow_heads, 1);
+    assert_eq!(server.meter.metrics().head_timeouts, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -43,7 +46,7 @@ async fn head_sent_byte_by_byte_times_out() {
         sleep(SECOND).await;
     }
     assert!((10..=11).contains(&sent), "{sent} bytes were accepted");
-    assert_eq!(server.meter.metrics().slow_heads, 1);
+    assert_eq!(server.meter.metrics().head_timeouts, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,28 +55,28 @@ async fn idle_connections_time_out() {
     let mut silent = server.connect("").await;
     let mut done = server.connect(GET).await;
     done.response().await;
-    assert_is(silent.wait_for_close().await, 60 * SECOND);
-    assert_is(done.wait_for_close().await, Duration::ZERO);
+    assert_duration(silent.wait_for_close().await, 60 * SECOND);
+    assert_duration(done.wait_for_close().await, Duration::ZERO);
     let metrics = server.meter.metrics();
-    assert_eq!((metrics.idle, metrics.open), (2, 0));
+    assert_eq!((metrics.idle_timeouts, metrics.open_connections), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn unread_response_times_out() {
     let server = Server::start(Limits::default());
-    let client = server.connect(LONG).await;
+    let client = server.connect(LONG_GET).await;
     sleep(29 * SECOND).await;
-    assert_eq!(server.meter.metrics().open, 1);
+    assert_eq!(server.meter.metrics().open_connections, 1);
     sleep(2 * SECOND).await;
     let metrics = server.meter.metrics();
-    assert_eq!((metrics.stalled, metrics.open), (1, 0));
+    assert_eq!((metrics.stall_timeouts, metrics.open_connections), (1, 0));
     drop(client);
 }
 
 #[tokio::test(start_paused = true)]
 async fn slow_reader_gets_the_whole_response() {
     let server = Server::start(Limits::default());
-    let mut client = server.connect(LONG).await;
+    let mut client = server.connect(LONG_GET).await;
     let mut taken = 0;
     let mut buffer = [0; 4096];
     while taken < 1 << 20 {
@@ -82,13 +85,13 @@ async fn slow_reader_gets_the_whole_response() {
         assert!(bytes > 0, "closed after {taken} bytes");
         taken += bytes;
     }
-    assert_eq!(server.meter.metrics().stalled, 0);
+    assert_eq!(server.meter.metrics().stall_timeouts, 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn slow_service_does_not_time_out() {
     let server = Server::start(Limits::default());
-    let mut client = server.connect(NEVER).await;
+    let mut client = server.connect(HANGING_GET).await;
     assert!(
         timeout(1000 * SECOND, client.wait_for_close())
             .await
@@ -100,13 +103,17 @@ async fn slow_service_does_not_time_out() {
 #[tokio::test(start_paused = true)]
 async fn disconnect_is_counted_and_frees_the_connection() {
     let server = Server::start(Limits::default());
-    let client = server.connect(NEVER).await;
+    let client = server.connect(HANGING_GET).await;
     sleep(SECOND).await;
     drop(client);
     sleep(SECOND).await;
     let metrics = server.meter.metrics();
     assert_eq!(
-        (metrics.hung_up, metrics.in_flight, metrics.open),
+        (
+            metrics.disconnects,
+            metrics.in_flight,
+            metrics.open_connections
+        ),
         (1, 0, 0)
     );
 }
@@ -116,7 +123,7 @@ async fn unread_body_does_not_block_the_connection() {
     let server = Server::start(Limits::default());
     let head = "POST / HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
     let mut client = server.connect(head).await;
-    assert_is(client.wait_for_close().await, Duration::ZERO);
+    assert_duration(client.wait_for_close().await, Duration::ZERO);
     assert!(
         client.read.starts_with("HTTP/1.1 200 OK"),
         "{}",
@@ -145,8 +152,8 @@ async fn oversized_body_gets_a_response_and_a_deadline() {
     while client.stream.write_all(&body).await.is_ok() {
         sleep(SECOND / 100).await;
     }
-    assert_is(begin.elapsed(), 2 * SECOND);
-    assert_eq!(server.meter.metrics().open, 0);
+    assert_duration(begin.elapsed(), 2 * SECOND);
+    assert_eq!(server.meter.metrics().open_connections, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -171,10 +178,10 @@ async fn endless_head_is_rejected_while_it_is_sent() {
     while client.stream.write_all(header.as_bytes()).await.is_ok() {
         sleep(SECOND / 100).await;
     }
-    assert_is(begin.elapsed(), 2 * SECOND);
+    assert_duration(begin.elapsed(), 2 * SECOND);
     let metrics = server.meter.metrics();
-    assert_eq!((metrics.malformed, metrics.answered[3]), (1, 1));
-    assert_eq!(metrics.open, 0);
+    assert_eq!((metrics.malformed_requests, metrics.responses[3]), (1, 1));
+    assert_eq!(metrics.open_connections, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -192,6 +199,9 @@ async fn pipelined_malformed_request_is_rejected_and_counted() {
     );
     assert!(responses[2].contains("\r\ndate: "), "{}", client.read);
     let metrics = server.meter.metrics();
-    assert_eq!((metrics.malformed, metrics.answered), (1, [0, 2, 0, 1, 0]));
+    assert_eq!(
+        (metrics.malformed_requests, metrics.responses),
+        (1, [0, 2, 0, 1, 0])
+    );
     assert_eq!(metrics.in_flight, 0);
 }

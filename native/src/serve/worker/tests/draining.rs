@@ -7,20 +7,20 @@ async fn worker_without_connections_finishes_at_once() {
     let server = Server::start(Limits::default());
     sleep(SECOND).await;
     advance(&server.phase, Phase::Draining);
-    assert_is(server.finish().await, Duration::ZERO);
+    assert_duration(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
 async fn open_connections_get_one_last_response() {
     let server = Server::start(Limits::default());
     let mut client = server.connect(GET).await;
-    assert!(!is_last(&client.response().await));
+    assert!(!closes_connection(&client.response().await));
     advance(&server.phase, Phase::Draining);
     sleep(SECOND / 2).await;
     client.send(GET).await;
-    assert!(is_last(&client.response().await));
-    assert_is(client.wait_for_close().await, Duration::ZERO);
-    assert_is(server.finish().await, Duration::ZERO);
+    assert!(closes_connection(&client.response().await));
+    assert_duration(client.wait_for_close().await, Duration::ZERO);
+    assert_duration(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
@@ -31,7 +31,7 @@ async fn draining_worker_accepts_no_connections() {
     advance(&server.phase, Phase::Draining);
     sleep(SECOND / 2).await;
     assert!(server.queue.is_closed());
-    assert_eq!(server.meter.metrics().accepted, 1);
+    assert_eq!(server.meter.metrics().accepted_connections, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -40,9 +40,9 @@ async fn queued_connections_are_served() {
     advance(&server.phase, Phase::Draining);
     let mut clients = [server.connect(GET).await, server.connect(GET).await];
     for client in &mut clients {
-        assert!(is_last(&client.response().await));
+        assert!(closes_connection(&client.response().await));
     }
-    assert_is(server.finish().await, Duration::ZERO);
+    assert_duration(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,7 +62,7 @@ async fn final_accepts_respect_the_limit() {
 #[tokio::test(start_paused = true)]
 async fn worker_with_a_bug_leaves_the_queue() {
     let server = Server::start(Limits::default());
-    server.bug.send_replace(true);
+    server.has_bug.send_replace(true);
     advance(&server.phase, Phase::Draining);
     let mut client = server.connect(GET).await;
     client.wait_for_close().await;
@@ -76,21 +76,21 @@ async fn idle_connections_close_after_the_linger() {
     let mut done = server.connect(GET).await;
     done.response().await;
     advance(&server.phase, Phase::Draining);
-    assert_is(done.wait_for_close().await, SECOND);
-    assert_is(silent.wait_for_close().await, Duration::ZERO);
-    assert_is(server.finish().await, Duration::ZERO);
+    assert_duration(done.wait_for_close().await, SECOND);
+    assert_duration(silent.wait_for_close().await, Duration::ZERO);
+    assert_duration(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
 async fn requests_in_flight_are_finished() {
     let server = Server::start(Limits::default());
-    let mut client = server.connect(SLOW).await;
+    let mut client = server.connect(SLOW_GET).await;
     sleep(SECOND).await;
     advance(&server.phase, Phase::Draining);
     let response = client.response().await;
     assert!(response.starts_with("HTTP/1.1 200 OK"), "{response}");
-    assert!(is_last(&response), "{response}");
-    assert_is(server.finish().await, Duration::ZERO);
+    assert!(closes_connection(&response), "{response}");
+    assert_duration(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,8 +104,8 @@ async fn partial_request_outlasts_the_linger() {
     client.send(first).await;
     sleep(SECOND).await;
     client.send(second).await;
-    assert!(is_last(&client.response().await));
-    assert_is(server.finish().await, Duration::ZERO);
+    assert!(closes_connection(&client.response().await));
+    assert_duration(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,17 +114,17 @@ async fn incomplete_head_does_not_delay_draining() {
     let mut client = server.connect("GET / HTTP/1.1\r\nx-").await;
     sleep(SECOND).await;
     advance(&server.phase, Phase::Draining);
-    assert_is(client.wait_for_close().await, SECOND);
-    assert_is(server.finish().await, Duration::ZERO);
+    assert_duration(client.wait_for_close().await, SECOND);
+    assert_duration(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
 async fn unfinished_requests_are_aborted_at_the_deadline() {
     let server = Server::start(Limits::default());
-    let _client = server.connect(NEVER).await;
+    let _client = server.connect(HANGING_GET).await;
     sleep(SECOND).await;
     advance(&server.phase, Phase::Draining);
-    assert_is(server.finish().await, 32 * SECOND);
+    assert_duration(server.finish().await, 32 * SECOND);
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,17 +133,17 @@ async fn stopping_skips_the_linger() {
     let mut idle = server.connect(GET).await;
     idle.response().await;
     advance(&server.phase, Phase::Stopping);
-    assert_is(idle.wait_for_close().await, Duration::ZERO);
-    assert_is(server.finish().await, Duration::ZERO);
+    assert_duration(idle.wait_for_close().await, Duration::ZERO);
+    assert_duration(server.finish().await, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
 async fn stopping_grants_requests_a_grace_period() {
     let server = Server::start(Limits::default());
-    let _client = server.connect(SLOW).await;
+    let _client = server.connect(SLOW_GET).await;
     sleep(SECOND).await;
     advance(&server.phase, Phase::Draining);
     sleep(SECOND).await;
     advance(&server.phase, Phase::Stopping);
-    assert_is(server.finish().await, 2 * SECOND);
+    assert_duration(server.finish().await, 2 * SECOND);
 }
