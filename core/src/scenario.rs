@@ -123,7 +123,7 @@ pub static PROGRAMS: &[&Program] = &[
 
 /// Returns the program called `name`.
 ///
-/// A new process receives only this name and looks up its program with it.
+/// A new process receives only this name, and looks up its program by it.
 #[cfg(feature = "processes")]
 #[must_use]
 pub fn program(name: &str) -> Option<&'static Program> {
@@ -150,7 +150,7 @@ pub fn find(name: &str) -> Result<&'static Scenario, InputError> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Scenario {
-    /// The name in commands and addresses.
+    /// The name used in commands and addresses.
     pub name: &'static str,
     /// The name of its chapter.
     pub chapter: &'static str,
@@ -164,8 +164,8 @@ pub struct Scenario {
     pub run: fn(Context) -> LocalBoxFuture<'static, ()>,
     /// The claims that its trace must prove.
     pub checks: &'static [Check],
-    /// Describes one of its records; [`sentence`](Self::sentence) also handles the
-    /// records that all scenarios share.
+    /// Describes one of its records. [`sentence`](Self::sentence) also handles the
+    /// records common to all scenarios.
     pub narrate: fn(&Trace, &Event) -> String,
 }
 

@@ -15,7 +15,7 @@ use super::{Context, Param, ParamUnit, Preset, Scenario};
 use futures::{FutureExt, future::join};
 use recorded_queue::RecordedQueue;
 
-/// Names in the trace; pictures and checks look sources up by them.
+/// Trace names, used by diagrams and checks to find sources.
 const SOURCE: &str = "Source";
 const BUFFER: &str = "Buffer";
 const DESTINATION: &str = "Destination";
@@ -27,20 +27,20 @@ pub(super) static SCENARIO: Scenario = Scenario {
     params: &[
         Param::choice(
             "heed",
-            "A full queue's signal",
+            "Full-queue signal",
             "The source waits for the queue to drain, or ignores the signal.",
             &["wait", "ignore"],
         ),
         Param::choice(
             "overflow",
-            "A full queue",
-            "Makes the source wait, drops the oldest or the newest chunk, keeps only the latest, or rejects it. No effect with ignore.",
+            "Overflow policy",
+            "Makes the source wait, drops the oldest or newest chunk, keeps only the latest, or rejects it. No effect with ignore.",
             &["wait", "drop-oldest", "drop-newest", "latest", "fail"],
         ),
         Param::integer(
             "mark",
             "High-water mark",
-            "The queue is full at this level. A waiting source resumes at half of it.",
+            "The queue is full at this level. A waiting source resumes at half.",
             (ParamUnit::KiB, 1, 4_096, 256),
         ),
         Param::integer(
@@ -52,20 +52,20 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "chunks",
             "Chunks",
-            "How many are written.",
+            "Total number.",
             (ParamUnit::Count, 1, 2_000, 60),
         ),
         Param::integer(
             "read",
-            "Source's time for a chunk",
-            "How long the source takes to produce one, ±20 %.",
+            "Source time per chunk",
+            "Time to produce one, ±20 %.",
             (ParamUnit::Ms, 0, 1_000, 15),
         )
         .live(),
         Param::integer(
             "write",
-            "Destination's time for a chunk",
-            "How long the destination takes to write one, ±20 %.",
+            "Destination time per chunk",
+            "Time to write one, ±20 %.",
             (ParamUnit::Ms, 0, 1_000, 45),
         )
         .live(),
@@ -78,15 +78,15 @@ pub(super) static SCENARIO: Scenario = Scenario {
     ],
     presets: &[
         Preset {
-            title: "The slow end sets the pace",
+            title: "The destination sets the pace",
             set: &[],
         },
         Preset {
-            title: "The signal ignored: memory grows with the input",
+            title: "Signal ignored: memory grows with the input",
             set: &[("heed", "ignore")],
         },
         Preset {
-            title: "A destination that stalls",
+            title: "The destination stalls",
             set: &[("inject", "stall"), ("write", "30")],
         },
         Preset {
@@ -98,7 +98,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[("overflow", "drop-oldest")],
         },
         Preset {
-            title: "A queue that rejects chunks",
+            title: "The queue rejects chunks",
             set: &[("overflow", "fail")],
         },
         Preset {
@@ -112,7 +112,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
 };
 
 async fn run(context: Context) {
-    // Registered in the order in which chunks pass through.
+    // Registered in processing order.
     for name in [SOURCE, BUFFER, DESTINATION] {
         let id = context.trace.name(name);
         context

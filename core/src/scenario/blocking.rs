@@ -1,8 +1,8 @@
-//! `blocking`: CPU work on a server's loop or on threads.
+//! `blocking`: CPU work on a server's event loop or on threads.
 //!
 //! A server handles small requests on its loop. Some requests need a job of CPU work.
-//! On the loop the job delays everything else, heartbeat included. On a thread it
-//! delays nothing.
+//! On the loop, the job delays everything else, including the heartbeat. On a thread,
+//! it delays nothing.
 
 mod checks;
 mod heartbeat;
@@ -23,10 +23,10 @@ use heartbeat::Heartbeat;
 use server::Server;
 use std::{rc::Rc, time::Duration};
 
-/// The duration of a job that was overlooked when jobs were offloaded.
+/// The duration of the one job that runs on the loop although jobs are offloaded.
 const HOG: Duration = Duration::from_secs(2);
 
-/// The number of requests with a job in a burst.
+/// The number of requests in a burst. Each needs a job.
 const BURST: u64 = 12;
 
 pub(super) static SCENARIO: Scenario = Scenario {
@@ -37,7 +37,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::choice(
             "run",
             "Jobs run",
-            "On the loop, which they block, or on a thread.",
+            "On the loop, blocking it, or on a thread.",
             &["loop", "offloaded"],
         ),
         KIND,
@@ -50,8 +50,8 @@ pub(super) static SCENARIO: Scenario = Scenario {
         .live(),
         Param::integer(
             "every",
-            "A job every",
-            "One request in this many needs a job; 0 for none.",
+            "Requests per job",
+            "One in this many needs a job; 0 for none.",
             (Count, 0, 200, 20),
         )
         .live(),
@@ -72,8 +72,8 @@ pub(super) static SCENARIO: Scenario = Scenario {
         .live(),
         Param::integer(
             "beat",
-            "Heartbeat every",
-            "Interval at which loop lag is measured.",
+            "Heartbeat interval",
+            "Loop lag is measured at this interval.",
             (Ms, 10, 1_000, 20),
         ),
         Param::integer(
@@ -85,7 +85,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "queue",
             "Queue",
-            "Jobs that can wait for a thread. Further requests are rejected.",
+            "Jobs that can wait for a thread. More are rejected.",
             (Count, 0, 20, 4),
         ),
         Param::choice(
@@ -105,11 +105,11 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[("run", "offloaded")],
         },
         Preset {
-            title: "One overlooked job of two seconds",
+            title: "One two-second job on the loop",
             set: &[("run", "offloaded"), ("inject", "hog")],
         },
         Preset {
-            title: "More jobs than fit in the queue",
+            title: "More jobs than the queue can hold",
             set: &[("run", "offloaded"), ("inject", "burst"), ("size", "300")],
         },
     ],
@@ -151,7 +151,7 @@ async fn run(context: Context) {
     heartbeat.stop().await;
 }
 
-/// Runs the overlooked job on the loop.
+/// Runs one long job on the loop.
 fn run_overlooked_job(context: &Context) {
     let job = Job::costing(scaling::kind(&context.params), HOG);
     let _result = context.platform.run_on_loop(job, &context.trace, 0);

@@ -76,7 +76,7 @@ impl Schedule {
 
     /// Returns the parameter's latest changed value, or `None` if it has not changed.
     ///
-    /// Records every change that is due by now.
+    /// Also records every change that is due.
     pub(super) fn value_now(&self, key: &str) -> Option<Value> {
         let ScheduleState {
             changes, recorded, ..

@@ -1,4 +1,4 @@
-//! All chapters and their scenarios, whether this build contains them or not.
+//! All chapters and their scenarios, including those not in this build.
 //!
 //! Two crates include this file: this one, and `web/bundle`, which builds each
 //! chapter of the page separately.
@@ -9,13 +9,13 @@
 /// chapter is therefore a Cargo feature: `chapter-` followed by its name.
 #[derive(Debug)]
 pub struct Chapter {
-    /// The name in features and addresses.
+    /// The name, used in features and addresses.
     pub name: &'static str,
     /// The names of its scenarios.
     pub scenarios: &'static [&'static str],
 }
 
-/// All chapters, enabled in this build or not.
+/// All chapters, including those disabled in this build.
 pub const CHAPTERS: &[Chapter] = &[
     Chapter {
         name: "events",

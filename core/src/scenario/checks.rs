@@ -8,8 +8,8 @@ use serde::Serialize;
 pub struct Check {
     /// The name in results.
     pub name: &'static str,
-    /// Evaluates the claim. It may assume a complete trace;
-    /// [`judge`](Self::judge) fails an incomplete one whatever it returns.
+    /// Evaluates the claim. It may assume a complete trace, since
+    /// [`judge`](Self::judge) fails incomplete ones regardless of its result.
     pub decide: fn(&Trace) -> CheckResult,
 }
 
@@ -22,14 +22,14 @@ pub enum CheckResult {
         claim: String,
         /// `true` if the claim holds.
         holds: bool,
-        /// The counts that show it.
+        /// The supporting counts.
         evidence: String,
     },
     /// This run cannot confirm or refute the claim.
     NotExercised {
         /// The claim.
         claim: String,
-        /// The reason, and the parameters that would exercise it.
+        /// The reason, and the parameters that would exercise the claim.
         hint: String,
     },
 }
@@ -43,7 +43,7 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// The claim, in one sentence.
     pub claim: String,
-    /// The counts that show it, or the parameters that would exercise it.
+    /// The supporting counts, or the parameters that would exercise the claim.
     pub evidence: String,
 }
 

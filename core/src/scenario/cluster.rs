@@ -1,8 +1,8 @@
 //! `cluster`: a front, worker processes, and one event.
 //!
-//! Each request blocks the loop of its worker for a while. Then a worker is killed,
-//! hangs or fails to restart, or all workers are replaced. The scenario shows how much
-//! of that a client notices.
+//! Each request blocks its worker's loop for a while. Then a worker is killed, hangs or
+//! fails to restart, or all workers are replaced. The scenario shows the effect on
+//! clients.
 //!
 //! Requests arrive at intervals, or come from up to a million simulated users.
 
@@ -26,7 +26,7 @@ use front::Front;
 use futures::FutureExt;
 use std::time::Duration;
 
-// Source names in the trace, which pictures and checks look up.
+// Trace names, used by diagrams and checks to find sources.
 const FRONT: &str = "Front";
 const SUPERVISOR: &str = "Supervisor";
 
@@ -35,25 +35,25 @@ const RELOADING: &str = "reloading";
 const RELOADED: &str = "reloaded";
 const RELOAD_ABORTED: &str = "reload aborted";
 
-/// The state of a worker that hangs. Its supervisor has not noticed yet.
+/// The state of a hanging worker until its supervisor detects the hang.
 const HANGING: &str = "hanging";
 
-// Causes of kills.
+// Reasons to kill a worker.
 const NO_HEARTBEAT: &str = "no heartbeat";
 const NOT_READY: &str = "not ready in time";
 const NOT_DRAINED: &str = "not drained in time";
 const STOPPED: &str = "stopped";
 
-/// The cause of a request's failure when no worker is available.
+/// The failure of a request when no worker is available.
 const REFUSED: &str = "refused";
 
-/// The name of the front's count of users that sent a request.
+/// The name of the recorded number of users that sent a request.
 const ACTIVE_USERS: &str = "Active users";
 
 /// The heartbeat interval of an idle worker.
 const BEAT: Duration = Duration::from_millis(100);
 
-/// The program of a worker.
+/// The worker program.
 pub(super) static WORKER: Program = Program {
     name: "cluster-worker",
     run: |context| worker::run(context).boxed_local(),
@@ -82,7 +82,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[("event", "hang")],
         },
         Preset {
-            title: "The same with least-busy balancing: less is lost",
+            title: "The same with least-busy balancing: fewer losses",
             set: &[("event", "hang"), ("balance", "least_busy")],
         },
         Preset {
@@ -94,11 +94,11 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[("event", "bad_reload")],
         },
         Preset {
-            title: "The same, stopped first: no worker is left",
+            title: "The same, stopping first: no worker is left",
             set: &[("event", "bad_reload"), ("restart", "stop_then_start")],
         },
         Preset {
-            title: "A million users, and a reload no one notices",
+            title: "A reload that no one of a million users notices",
             set: &[("event", "reload"), ("users", "1000000"), ("workers", "8")],
         },
     ],

@@ -17,14 +17,14 @@ use service::{DownstreamService, ServiceProfile};
 use user_service::UserService;
 use wiring::BusWiring;
 
-/// Names in the trace; pictures and checks look services up by them.
+/// Trace names, used by diagrams and checks to find services.
 const USER_SERVICE: &str = "UserService";
 const EVENT_BUS: &str = "EventBus";
 const EMAIL: &str = "EmailService";
 const AUDIT: &str = "AuditLog";
 const METRICS: &str = "Metrics";
 const LOYALTY: &str = "LoyaltyService";
-/// A leaked listener.
+/// The name of leaked listeners.
 const SESSION: &str = "Session";
 
 pub(super) static SCENARIO: Scenario = Scenario {
@@ -35,7 +35,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::choice(
             "design",
             "Design",
-            "How UserService reaches the others: by an event on a bus, or by calling each by name.",
+            "UserService reaches the others by an event on a bus, or by calling each by name.",
             &["events", "direct"],
         ),
         Param::choice(
@@ -47,7 +47,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "users",
             "Users",
-            "How many users sign up.",
+            "Total number.",
             (ParamUnit::Count, 1, 10_000, 12),
         ),
         Param::integer(
@@ -60,21 +60,21 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "email_latency",
             "Email latency",
-            "How long EmailService takes for one mail, ±20 %.",
+            "EmailService's time per mail, ±20 %.",
             (ParamUnit::Ms, 0, 5_000, 80),
         )
         .live(),
         Param::choice(
             "fail",
             "Failing service",
-            "Which service has occasional operational failures.",
+            "The service with occasional operational failures.",
             &["email", "audit", "metrics", "none"],
         )
         .live(),
         Param::integer(
             "fail_rate",
             "Failures",
-            "How often it fails.",
+            "Share of failing calls.",
             (ParamUnit::Percent, 1, 100, 40),
         )
         .live(),
@@ -93,25 +93,25 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "inbox",
             "Inbox capacity",
-            "How many events the inbox of an asynchronous listener holds.",
+            "An asynchronous listener's inbox holds this many events.",
             (ParamUnit::Count, 1, 10_000, 16),
         ),
         Param::choice(
             "overflow",
-            "A full inbox",
-            "Makes the sign-up wait, drops the oldest or the newest event, keeps only the latest, or fails its listener.",
+            "Overflow policy",
+            "A full inbox makes the sign-up wait, drops the oldest or newest event, keeps only the latest, or fails its listener.",
             &["wait", "drop-oldest", "drop-newest", "latest", "fail"],
         ),
         Param::choice(
             "reentry",
             "Listener that emits",
-            "EmailService emits an event for each mail from within its listener. AuditLog gets both.",
+            "EmailService's listener emits an event per mail. AuditLog gets both.",
             &["none", "email"],
         ),
         Param::integer(
             "leak",
             "Listeners leaked",
-            "How many sign-ups leak a listener. The bus warns at the eleventh listener.",
+            "Sign-ups that leak a listener. The bus warns at the eleventh listener.",
             (ParamUnit::Count, 0, 10, 0),
         ),
     ],
@@ -193,8 +193,8 @@ async fn run(context: Context) {
         context.platform.sleep(wait).await;
         if user == users / 2 + 1 && params.choice("added") == "loyalty" {
             let loyalty = DownstreamService::start(&context, ServiceProfile::loyalty());
-            // With `direct` nothing calls it: that would take an edit to
-            // `UserService`.
+            // With `direct`, nothing calls it, because `UserService` would need an
+            // edit.
             if !is_direct {
                 wiring.subscribe(loyalty);
             }

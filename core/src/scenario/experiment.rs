@@ -1,4 +1,4 @@
-//! A scenario with all its settings, as an address or a command line names it.
+//! A scenario with its settings, as given in an address or on a command line.
 
 use super::{
     Change, Context, InputError, Param, SEED, Scenario, Value, Values,
@@ -12,8 +12,8 @@ use futures::future::LocalBoxFuture;
 
 /// Capacity of a run's trace buffer, in records.
 ///
-/// No scenario records this many within its parameter ranges, so a run that is
-/// drained only at its end drops none.
+/// No scenario records this many within its parameter ranges, so no records are dropped
+/// even if the buffer is drained only after the run.
 pub const TRACE_CAPACITY: usize = 1 << 18;
 
 /// A scenario with its parameters, seed and scheduled changes.
@@ -57,8 +57,8 @@ impl Experiment {
     /// Creates an experiment from the parts of an address,
     /// `#/NAME?seed=…&key=value…`, already split and decoded.
     ///
-    /// Invalid pairs are ignored, and their parameters keep their defaults. The
-    /// second part of the result has an error for each ignored pair.
+    /// Invalid pairs are ignored, and their parameters keep their defaults. The result
+    /// also has an error for each ignored pair.
     ///
     /// # Errors
     ///
@@ -206,7 +206,7 @@ impl Experiment {
 
     /// Starts the experiment in a world.
     ///
-    /// The future completes when everything the scenario started has ended.
+    /// The future completes when all tasks and processes of the scenario have finished.
     pub fn start(&self, platform: Platform, trace: Recorder) -> LocalBoxFuture<'static, ()> {
         let mut params = self.params.clone();
         if !self.changes.is_empty() {
@@ -225,8 +225,8 @@ impl Experiment {
     ///
     /// # Panics
     ///
-    /// Panics if the scenario panics, and the trace is lost. To keep the records
-    /// up to the panic, use [`simulate_in`](Self::simulate_in).
+    /// Panics if the scenario panics; the trace is lost. To keep the records up to the
+    /// panic, use [`simulate_in`](Self::simulate_in).
     #[must_use]
     pub fn simulate(&self) -> Trace {
         let world = VirtualTime::new();

@@ -1,8 +1,8 @@
 //! `handler`: a gateway, worker processes, and a bug.
 //!
-//! Each worker keeps a ledger that has to balance. A request with the bug breaks it
-//! halfway through a transfer. The policy of the worker's error handler decides what
-//! happens next: the worker drains and is replaced, crashes, or keeps running.
+//! Each worker has a ledger that must balance. The bug corrupts it halfway through a
+//! transfer. The worker's error policy then decides whether the worker drains and is
+//! replaced, crashes, or keeps running.
 
 mod checks;
 mod cluster;
@@ -19,7 +19,7 @@ use crate::platform::Program;
 use futures::FutureExt;
 use gateway::Gateway;
 
-// Source names in the trace, which pictures and checks look up.
+// Trace names, used by diagrams and checks to find sources.
 const GATEWAY: &str = "Gateway";
 const DISPATCHER: &str = "Dispatcher";
 const SUPERVISOR: &str = "Supervisor";
@@ -27,10 +27,10 @@ const SUPERVISOR: &str = "Supervisor";
 /// The maximum number of workers.
 const WORKERS: usize = 4;
 
-/// The maximum attempts of a request by a gateway that retries everything.
+/// The maximum attempts per request if the gateway retries everything.
 const ATTEMPTS: u64 = 3;
 
-/// The program of a worker.
+/// The worker program.
 pub(super) static WORKER: Program = Program {
     name: "ledger",
     run: |context| worker::run(context).boxed_local(),
@@ -47,7 +47,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[],
         },
         Preset {
-            title: "The same bug, swallowed: wrong answers",
+            title: "The same bug, swallowed: wrong responses",
             set: &[("policy", "swallow")],
         },
         Preset {

@@ -16,10 +16,10 @@ use futures::FutureExt;
 use sensor::Sensor;
 use wiring::SensorWiring;
 
-/// Names in the trace; pictures and checks look listeners up by them.
+/// Trace names, used by diagrams and checks to find listeners.
 const SENSOR: &str = "Sensor";
 const EMITTER: &str = "Emitter";
-/// Changes the list or fails, as the parameters say.
+/// Changes the list or fails, depending on the parameters.
 const DISPLAY: &str = "Display";
 const LOGGER: &str = "Logger";
 /// A once listener.
@@ -44,7 +44,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "readings",
             "Readings",
-            "How many readings the sensor announces.",
+            "Number of scheduled readings.",
             (ParamUnit::Count, 1, 2_000, 6),
         ),
         Param::integer(
@@ -56,8 +56,8 @@ pub(super) static SCENARIO: Scenario = Scenario {
         .live(),
         Param::integer(
             "work",
-            "Work of a listener",
-            "How long each listener takes, ±20 %. It blocks the other listeners.",
+            "Listener work",
+            "Time each listener takes, ±20 %. It blocks the others.",
             (ParamUnit::Ms, 0, 1_000, 40),
         )
         .live(),
@@ -65,7 +65,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param {
             key: "change",
             label: "During the third emit",
-            help: "In its turn, Display removes Logger, adds Newcomer, or does both.",
+            help: "When called, Display removes Logger, adds Newcomer, or does both.",
             live: false,
             kind: ParamKind::Choice {
                 options: &["nothing", "remove", "add", "both"],
@@ -81,13 +81,13 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::choice(
             "reentry",
             "Listener that emits",
-            "In its turn, Alarm makes the sensor announce another reading.",
+            "When called, Alarm makes the sensor announce another reading.",
             &["none", "alarm"],
         ),
         Param::choice(
             "fail",
             "Failing listener",
-            "Which listener fails at every second reading.",
+            "The listener that fails at every second reading.",
             &["none", "display"],
         )
         .live(),
@@ -106,7 +106,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "leak",
             "Listeners leaked",
-            "How many readings leak a listener. The emitter warns at the eleventh listener.",
+            "Readings that leak a listener. The emitter warns at the eleventh listener.",
             (ParamUnit::Count, 0, 10, 0),
         ),
     ],

@@ -10,7 +10,7 @@ use std::{fmt, time::Duration};
 /// A parameter of a scenario.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Param {
-    /// The name in commands and addresses.
+    /// The name used in commands and addresses.
     pub key: &'static str,
     /// The label on the page.
     pub label: &'static str,
@@ -80,8 +80,8 @@ impl Param {
 
 /// The seed, a parameter of every scenario.
 ///
-/// Its maximum is JavaScript's `Number.MAX_SAFE_INTEGER`, so readers that store
-/// numbers as doubles keep every seed exactly.
+/// Its maximum is JavaScript's `Number.MAX_SAFE_INTEGER`, so parsers that store numbers
+/// as doubles represent every seed exactly.
 pub static SEED: Param = Param::integer(
     "seed",
     "Seed",
@@ -117,7 +117,7 @@ pub enum ParamKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParamUnit {
-    /// A count of the things that the label names.
+    /// A plain number of the items that the label names.
     Count,
     /// Milliseconds.
     Ms,

@@ -1,8 +1,8 @@
 //! `pipeline`: a file processed in stages, and the cleanup when one fails.
 //!
-//! Connected as a pipeline, the first error stops every stage and the partial
-//! output is discarded. Connected by hand, the error is reported, but the files
-//! stay open and the partial output stays.
+//! In a pipeline, the first error stops every stage, and the partial output is
+//! discarded. If the stages are connected by hand, the error is reported, but the files
+//! stay open and the partial output is left behind.
 
 mod checks;
 mod file;
@@ -17,7 +17,7 @@ use super::{Context, Param, ParamUnit, Preset, Scenario};
 use crate::trace::RecordKind;
 use futures::FutureExt;
 
-/// Names in the trace: the stages, in order, and the whole transfer.
+/// Trace names of the stages, in order, and of the whole transfer.
 const READ: &str = "Read";
 const BUFFER: &str = "Read ahead";
 const PARSE: &str = "Parse";
@@ -35,38 +35,38 @@ pub(super) static SCENARIO: Scenario = Scenario {
     params: &[
         Param::choice(
             "connect",
-            "Stages are connected",
+            "Stage connection",
             "As a pipeline that cleans up after a failure, or by hand (pipe), which leaves files open.",
             &["pipeline", "pipe"],
         ),
         Param::choice(
             "fail",
             "Failing stage",
-            "Which stage fails halfway.",
+            "The stage that fails halfway.",
             &["none", "read", "parse", "compress", "write"],
         ),
         Param::integer(
             "lines",
             "Lines",
-            "How long the file is.",
+            "Total number.",
             (ParamUnit::Count, 1, 50_000, 1_600),
         ),
         Param::integer(
             "chunk",
             "Chunk",
-            "How much is read at a time. Lines may span chunks.",
+            "Size of one read. Lines may span chunks.",
             (ParamUnit::KiB, 1, 64, 1),
         ),
         Param::integer(
             "mark",
             "High-water mark",
-            "How far reading may run ahead of later stages.",
+            "Reading may run ahead of later stages by this much.",
             (ParamUnit::KiB, 1, 1_024, 8),
         ),
         Param::integer(
             "window",
             "Batches compressed at once",
-            "Their order is kept.",
+            "Their order is preserved.",
             (ParamUnit::Count, 1, 16, 3),
         ),
         Param::integer(
@@ -105,7 +105,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[("fail", "write"), ("connect", "pipe")],
         },
         Preset {
-            title: "A slow destination: everything waits for it",
+            title: "A slow destination: every stage waits for it",
             set: &[("write", "80"), ("lines", "800")],
         },
         Preset {
@@ -120,7 +120,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
 
 async fn run(context: Context) {
     let trace = &context.trace;
-    // Registered in the order in which chunks pass through.
+    // Registered in processing order.
     for name in [READ, BUFFER, PARSE, COMPRESS, WRITE] {
         trace.instant(RecordKind::Start, trace.name(name), 0);
     }
@@ -133,7 +133,7 @@ async fn run(context: Context) {
         conclude(transfer, with_pipeline::run(&context).await);
         None
     };
-    // Files left open are closed only here, as at the end of a program.
+    // Files left open are closed only here, as if the program exited.
     drop(left_open);
 }
 

@@ -34,10 +34,10 @@ pub(super) const INTERVAL: Param = Param::integer(
 /// The error handler's name in the trace.
 pub(super) const ERROR_HANDLER: &str = "ErrorHandler";
 
-/// The cause of an attempt that a draining worker handed back unstarted.
+/// The cause of an attempt that a draining worker handed back before starting it.
 pub(super) const HANDED_BACK: &str = "handed back";
 
-/// A secret in the details of every error, which no response may contain.
+/// A secret in the details of every error. No response may contain it.
 pub(super) const SECRET: &str = "password=hunter2";
 
 /// Returns the correlation id that the client gave a request. It contains the request's

@@ -1,4 +1,4 @@
-//! Shared parts of the CPU work scenarios: kinds of jobs, names, summaries and figures.
+//! Shared parts of the CPU work scenarios: job kinds, names, summaries and figures.
 
 mod figures;
 mod narrate;
@@ -16,7 +16,7 @@ use crate::{
     trace::{NameId, RecordKind, Recorder},
 };
 
-// Source names in the trace. The platform names the threads.
+// Trace names of sources. The platform names the threads.
 pub(super) const LOOP: &str = "Loop";
 pub(super) const HEARTBEAT: &str = "Heartbeat";
 pub(super) const REQUESTS: &str = "Requests";

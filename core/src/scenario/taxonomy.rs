@@ -19,7 +19,7 @@ use futures::FutureExt;
 use service::Payment;
 use std::rc::Rc;
 
-// Source names in the trace, which pictures and checks look up.
+// Trace names, used by diagrams and checks to find sources.
 const API: &str = "Api";
 const GET: &str = "GetPayment";
 const CREATE: &str = "CreatePayment";

@@ -1,8 +1,8 @@
 //! `threads`: the same jobs on the loop, on one thread, on two, and so on.
 //!
-//! Threads speed the jobs up until there are as many threads as cores. More threads only
-//! take turns. Small jobs are faster on the loop, because sending a job to a thread takes
-//! longer than running it.
+//! Adding threads speeds up the jobs until there is one thread per core. More threads
+//! only take turns. Small jobs are faster on the loop, because sending a job to a
+//! thread takes longer than running it.
 
 mod checks;
 
@@ -31,7 +31,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::choice(
             "measure",
             "Measure",
-            "The speed-up by each added thread, or the job size from which threads pay.",
+            "The speed-up per added thread, or the job size from which threads pay off.",
             &["speed-up", "break-even"],
         ),
         KIND,
@@ -44,7 +44,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "jobs",
             "Jobs",
-            "Number of jobs per size and number of threads.",
+            "Number of jobs per measurement.",
             (Count, 1, 100, 24),
         ),
         Param::integer(
@@ -60,7 +60,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[],
         },
         Preset {
-            title: "The job size from which threads pay",
+            title: "The job size from which threads pay off",
             set: &[("measure", "break-even"), ("jobs", "50")],
         },
         Preset {

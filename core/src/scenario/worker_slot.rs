@@ -1,11 +1,10 @@
-//! The named workers of a trace and the processes that ran under each name.
+//! Named workers in a trace, and the processes that ran under each name.
 
 use super::workers::{DRAINING, KILLED, STARTING};
 use crate::trace::{Event, NameId, RecordKind, Trace};
 use std::{fmt::Write, time::Duration};
 
-/// The worker slots of a run, built from its trace, in the order of their first
-/// process.
+/// The worker slots of a run, built from its trace and ordered by first process.
 ///
 /// ```
 /// use highwater::scenario::{self, WorkerState, WorkerSlots};
@@ -34,7 +33,8 @@ impl WorkerSlots {
     /// was empty, returns how long the slot was empty.
     pub fn apply(&mut self, trace: &Trace, event: &Event) -> Option<Duration> {
         match event.kind {
-            // A source that never was `starting` is a pool, and its subject is no process.
+            // A source that was never `starting` is a pool. Its subject is not a
+            // process.
             RecordKind::Start if event.subject > 0 => {
                 let mut slots = self.0.iter_mut();
                 let slot = slots.find(|it| it.worker == event.source)?;
@@ -47,7 +47,7 @@ impl WorkerSlots {
                     Some(STARTING) => WorkerState::Starting,
                     Some(DRAINING) => WorkerState::Draining,
                     Some(KILLED) => WorkerState::Killed,
-                    // A breaker's states are none of these.
+                    // Breakers have other states.
                     _ => return None,
                 };
                 self.slot(event.source).enter(event.subject, state);
@@ -71,7 +71,7 @@ impl WorkerSlots {
         &self.0
     }
 
-    /// Returns the slot with that name.
+    /// Returns the slot of the worker with this name.
     #[must_use]
     pub fn get(&self, worker: NameId) -> Option<&WorkerSlot> {
         self.0.iter().find(|slot| slot.worker == worker)
@@ -96,7 +96,7 @@ pub struct WorkerSlot {
     pub worker: NameId,
     /// The state of the latest process.
     pub state: WorkerState,
-    /// All processes of this slot, the latest last.
+    /// All processes of this slot, oldest first.
     pub generations: Vec<Generation>,
     /// The time of the last exit, until the next process is ready.
     empty_since: Option<Duration>,

@@ -21,26 +21,26 @@ pub(super) const STARTING: &str = "starting";
 pub(super) const DRAINING: &str = "draining";
 pub(super) const KILLED: &str = "killed";
 
-/// The cause of an exit by a kill from outside, for example by a reader of the report
-/// who found the process id there.
+/// The exit cause of a process killed from outside, for example by a user who found its
+/// id in the report.
 pub(super) const KILLED_FROM_OUTSIDE: &str = "killed from outside";
 
-/// The cause of an exit by a panic.
+/// The exit cause of a process that panicked.
 pub(super) const BUG_EXIT: &str = "a bug";
 
-/// The cause of a supervisor's exit when it gives up.
+/// The exit cause of a supervisor that gives up.
 pub(super) const GIVEN_UP: &str = "too many restarts";
 
-/// The cause of a failed request, or attempt at one, that was in flight on a worker
-/// when it exited.
+/// The failure of a request or attempt that was in flight on a worker when the worker
+/// exited.
 pub(super) const LOST: &str = "lost";
 
 /// The processes of a cluster.
 ///
-/// Each runs at a position, which has a name in the trace such as `Worker 1`. During a
-/// reload two processes of one slot run at the same time, so positions are not slots:
-/// a process takes the position of its slot if that is free, and otherwise the first
-/// free one. An exit frees the position.
+/// Each process runs at a position, which has a trace name such as `Worker 1`.
+/// Positions are not slots, because during a reload two processes of one slot run at
+/// the same time. A process takes its slot's position if that is free, otherwise the
+/// first free position. An exit frees the position.
 pub(super) struct Workers {
     platform: Platform,
     trace: Recorder,
@@ -72,7 +72,7 @@ pub(super) enum ProcessState {
 }
 
 impl Workers {
-    /// Creates this many free positions.
+    /// Creates `positions` free positions.
     pub(super) fn new(context: &Context, positions: usize) -> Self {
         let (sender, events) = mpsc::unbounded();
         let mut workers = Workers {
@@ -88,7 +88,8 @@ impl Workers {
         workers
     }
 
-    /// Starts a process with its settings as the first message. Returns its position.
+    /// Starts a process and sends its settings as the first message. Returns its
+    /// position.
     pub(super) fn start(
         &mut self,
         id: WorkerId,
@@ -187,7 +188,7 @@ impl Workers {
         }
     }
 
-    /// Ends the messages to a worker, so that it finishes its work and exits.
+    /// Closes a worker's input, so that it finishes its work and exits.
     pub(super) fn drain(&mut self, position: usize) {
         self.set_state(position, ProcessState::Draining);
         self.record_state(position, DRAINING);
@@ -205,7 +206,7 @@ impl Workers {
         }
     }
 
-    /// Kills a worker without a record, as an outsider would.
+    /// Kills a worker without recording it, as an external kill would.
     pub(super) fn kill_from_outside(&self, position: usize) {
         if let Some(worker) = self.worker(position) {
             worker.process.kill();

@@ -302,7 +302,7 @@ fn requests_waiting_for_a_replacement_are_not_refused() {
 #[test]
 fn dead_workers_do_not_count_as_silent() {
     let trace = simulate(&[("event", "kill"), ("work", "100"), ("startup", "1000")]);
-    let silence = figure(&trace, "Longest without a heartbeat");
+    let silence = figure(&trace, "Longest heartbeat gap");
     let ms: f64 = silence.trim_end_matches(" ms").parse().unwrap();
     assert!(ms < 300.0, "{silence}");
 }

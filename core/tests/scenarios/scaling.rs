@@ -99,7 +99,7 @@ fn speedup_is_limited_by_cores() {
 #[test]
 fn break_even_size_is_measured() {
     let trace = simulate("threads", &[("measure", "break-even"), ("jobs", "50")]);
-    assert_eq!(figure(&trace, "Threads pay from"), "4 µs");
+    assert_eq!(figure(&trace, "Threads pay off from"), "4 µs");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The checks of `backpressure`.
 //!
-//! They use amounts and the order of records, never durations, so they hold in
-//! every world.
+//! They depend on amounts and record order, never on durations, so they hold in every
+//! world.
 
 use super::summary::BackpressureSummary;
 use crate::{
@@ -55,13 +55,13 @@ fn every_chunk_accounted(trace: &Trace) -> CheckResult {
                 offered == all && left == 0
             },
         evidence: format!(
-            "{written} written, {received} received, {} dropped, {} refused, {left} left",
+            "{written} written, {received} received, {} dropped, {} rejected, {left} buffered",
             summary.dropped, summary.refused
         ),
     }
 }
 
-/// The level never exceeds the mark plus one chunk.
+/// The buffer level never exceeds the high-water mark plus one chunk.
 fn peak_bounded(trace: &Trace) -> CheckResult {
     let claim = "the buffer never holds more than its high-water mark plus one chunk".to_owned();
     let summary = BackpressureSummary::of(trace);
@@ -80,7 +80,8 @@ fn peak_bounded(trace: &Trace) -> CheckResult {
     }
 }
 
-/// The peak is bounded by the mark, or if ignored, equals the backlog.
+/// The peak is bounded by the mark. If the mark is ignored, the peak equals the
+/// backlog.
 fn peak_and_input(trace: &Trace) -> CheckResult {
     let ignores = trace.param("heed") == "ignore";
     let claim = if ignores {
@@ -116,9 +117,9 @@ fn peak_and_input(trace: &Trace) -> CheckResult {
     }
 }
 
-/// Resuming at half of the mark avoids a task switch per chunk.
+/// Resuming at half the mark avoids a task switch per chunk.
 fn resumes_at_low_mark(trace: &Trace) -> CheckResult {
-    let claim = "a waiting source resumes at half of the mark".to_owned();
+    let claim = "a waiting source resumes at half the mark".to_owned();
     let summary = BackpressureSummary::of(trace);
     if summary.levels_at_resume.is_empty() {
         return not_exercised(

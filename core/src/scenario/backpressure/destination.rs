@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Duration of the injected stall.
 const STALL: Duration = Duration::from_secs(1);
 
-/// Receives and writes chunks until the channel ends or a write fails.
+/// Receives and writes chunks until the channel closes or a write fails.
 pub(super) async fn write_all(
     context: Context,
     (mut receiver, queue): (Receiver<Chunk>, RecordedQueue),
@@ -29,7 +29,7 @@ pub(super) async fn write_all(
         queue.record_changes(&receiver.stats());
         let span = trace.begin(RecordKind::Handle, id, number);
         let mut took = draws.jitter(params.millis("write"), 20);
-        // `>=`, since the chunk in the middle may have been dropped.
+        // `>=` because the middle chunk may have been dropped.
         let is_due = !injected && number >= half;
         injected |= is_due;
         if is_due && inject == "stall" {

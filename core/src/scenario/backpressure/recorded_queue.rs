@@ -22,7 +22,7 @@ pub(super) struct RecordedQueue {
 }
 
 impl RecordedQueue {
-    /// Opens the channel and returns both ends, each with the recorder.
+    /// Opens the channel. Returns both ends, each paired with a recorder.
     pub(super) fn open(
         context: &Context,
     ) -> (
@@ -38,9 +38,9 @@ impl RecordedQueue {
             _ => Overflow::Wait,
         };
         let high = params.kibibytes("mark");
-        // Only the bytes count towards the mark.
+        // Only bytes count towards the mark.
         let bound = Bound::weight(high, |chunk: &Chunk| chunk.1.len());
-        let bound = bound.expect("the parameter's range begins at 1");
+        let bound = bound.expect("the parameter's minimum is 1");
         let (sender, receiver) = channel(bound, overflow);
         let queue = RecordedQueue {
             id: context.trace.name(BUFFER),
@@ -56,7 +56,7 @@ impl RecordedQueue {
         self.id
     }
 
-    /// Records what changed since the last call.
+    /// Records all changes since the last call.
     pub(super) fn record_changes(&self, stats: &crate::stream::Stats) {
         let dropped = stats.dropped.items;
         let lost = dropped - self.lost.replace(dropped);

@@ -35,7 +35,7 @@ pub(super) async fn read_all(context: Context, (sender, queue): (Sender<Chunk>, 
         if params.choice("inject") == "burst" && is_of_burst {
             took = Duration::ZERO;
         }
-        // Time spent waiting for the queue is not made up for.
+        // The source does not catch up on time spent waiting for the queue.
         due = due.max(context.platform.now()) + took;
         let wait = due.saturating_sub(context.platform.now());
         context.platform.sleep(wait).await;
@@ -79,7 +79,7 @@ impl ChunkSource<'_> {
         Ok(())
     }
 
-    /// Sends as the overflow policy says, and records any wait.
+    /// Sends a chunk under the overflow policy and records any wait.
     async fn send(&self, chunk: Chunk) -> Result<(), SendError<Chunk>> {
         let chunk = match self.sender.try_send(chunk) {
             Err(SendError::Full(chunk)) if self.may_wait() => chunk,

@@ -1,4 +1,4 @@
-//! The data that the checks need from a trace.
+//! A trace summary for the checks.
 
 use super::{BUFFER, DESTINATION, SOURCE};
 use crate::trace::{Event, Phase, RecordKind, Trace};
@@ -18,7 +18,8 @@ pub(super) struct BackpressureSummary {
     pub(super) refused: u64,
     /// The peak level during the first and the second half of the input, in bytes.
     pub(super) peaks: [u64; 2],
-    /// Number of levels that differ from the bytes written and not yet received.
+    /// Number of recorded levels that differ from the bytes written but not yet
+    /// received.
     pub(super) level_mismatches: usize,
     /// The latest level, in bytes.
     pub(super) level: u64,
@@ -26,7 +27,7 @@ pub(super) struct BackpressureSummary {
     pub(super) levels_at_resume: Vec<u64>,
     /// Trace index at which the destination failed.
     pub(super) failed: Option<usize>,
-    /// Number of chunks written after that.
+    /// Number of chunks written after the failure.
     pub(super) written_after: usize,
     /// Number of ends closed.
     pub(super) closed: usize,

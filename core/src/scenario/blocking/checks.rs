@@ -1,6 +1,6 @@
 //! The checks of `blocking`.
 //!
-//! They use counts and the order of records, so they hold in every world. Durations
+//! They depend on counts and record order, so they hold in every world. Durations
 //! decide only whether a run was long enough to be checked.
 
 use crate::{
@@ -63,7 +63,7 @@ fn no_beat_while_blocked(trace: &Trace) -> CheckResult {
         claim: claim.to_owned(),
         holds: summary.while_blocked == 0 && summary.beats > 0,
         evidence: format!(
-            "{} jobs on the loop, {} other records during them; {} heartbeats in all",
+            "{} jobs on the loop, {} other records during them; {} heartbeats in total",
             summary.on_loop, summary.while_blocked, summary.beats
         ),
     }
@@ -93,7 +93,7 @@ fn beats_while_offloaded(trace: &Trace) -> CheckResult {
 }
 
 fn queue_bounded(trace: &Trace) -> CheckResult {
-    let claim = "jobs beyond threads and queue are rejected";
+    let claim = "jobs that fit neither threads nor queue are rejected";
     let summary = ScalingSummary::of(trace);
     if trace.param("run") != "offloaded" || summary.accepted + summary.refused_jobs == 0 {
         return not_exercised(claim, "nothing was offloaded: set run=offloaded, every=20");

@@ -3,16 +3,16 @@
 /// Picks a ready worker for each request.
 pub(super) struct Balance {
     least_busy: bool,
-    /// The loads by position.
+    /// Worker loads, indexed by position.
     loads: Vec<Load>,
     turn: u64,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Load {
-    /// Requests sent to the worker and not yet done.
+    /// Requests sent to the worker and not yet completed.
     in_flight: usize,
-    /// The number of the last pick.
+    /// The sequence number of the worker's last pick.
     turn: u64,
 }
 
@@ -26,13 +26,13 @@ impl Balance {
         }
     }
 
-    /// Resets the load of a position with a new worker.
+    /// Resets the load of a position that has a new worker.
     pub(super) fn reset(&mut self, position: usize) {
         *self.load(position) = Load::default();
     }
 
     /// Picks the worker with the fewest requests in flight, or any when balancing round
-    /// robin. Among equals it picks the one whose last request is the oldest.
+    /// robin. Ties go to the worker whose last request is the oldest.
     pub(super) fn pick(&mut self, ready: impl Iterator<Item = usize>) -> Option<usize> {
         let least_busy = self.least_busy;
         let position = ready.min_by_key(|position| {

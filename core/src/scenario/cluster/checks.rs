@@ -1,6 +1,6 @@
 //! The checks of `cluster`.
 //!
-//! They use counts and the order of records but no durations, so they hold in every
+//! They depend on counts and record order, never on durations, so they hold in every
 //! world.
 
 mod requests;
@@ -44,7 +44,7 @@ pub(super) const ALL: &[Check] = &[
     },
 ];
 
-/// Decides a check and notes in the evidence if only a sample is recorded.
+/// Decides a check. The evidence mentions if only a sample is recorded.
 fn decided(
     summary: &ClusterSummary,
     claim: String,

@@ -1,4 +1,4 @@
-//! The figures of a run, for display.
+//! Figures of a run, for display.
 
 use super::{FRONT, request_log::RequestTotals, summary::ClusterSummary};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Returns the figures of a run with their names.
+/// Returns the names and values of a run's figures.
 pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
     let summary = ClusterSummary::of(trace);
     let number = |count: u64| count.to_string();
@@ -18,8 +18,8 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
         lost,
         refused,
     } = requests.totals();
-    // A sample tells lost and refused requests apart only by the totals, in which
-    // requests that wait for a new worker look refused.
+    // In a sampled run, only the totals separate lost from refused requests. A request
+    // that waits for a new worker looks refused in them.
     let may_refuse = summary.given_up.is_some() || summary.reload.is_some();
     let (lost, refused) = if may_refuse || !requests.is_sample() {
         (lost, refused)
@@ -33,7 +33,7 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
     let in_flight = failed.clone().map(|process| process.in_flight).sum();
     let latencies = trace.summary();
     let front = trace.id(FRONT);
-    // Figures that need records cover only the recorded requests.
+    // Figures computed from records cover only the recorded requests.
     let suffix = if requests.is_sample() {
         ", of those recorded"
     } else {
@@ -64,17 +64,17 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
         ("Request p50", latency(50)),
         ("Request p99", latency(99)),
         ("Failed workers", number(failed.count() as u64)),
-        ("In flight on them", number(in_flight) + suffix),
+        ("In flight on failed workers", number(in_flight) + suffix),
         ("Processes started", number(summary.processes.len() as u64)),
         ("Requests by process", shares.collect::<Vec<_>>().join(", ")),
         ("Reload", reload.map_or_else(dash, milliseconds)),
-        ("Longest without a heartbeat", silence(trace)),
+        ("Longest heartbeat gap", silence(trace)),
     ];
     let rows = rows.into_iter();
     rows.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Returns the longest time that a ready worker sent no heartbeat.
+/// Returns the longest heartbeat gap of a ready worker.
 fn silence(trace: &Trace) -> String {
     let mut latest: Vec<Option<Duration>> = vec![None; trace.names.len()];
     let mut longest = Duration::ZERO;

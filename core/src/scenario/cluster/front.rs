@@ -19,18 +19,18 @@ pub(super) struct Front {
     id: NameId,
     pool: WorkerPool,
     arrivals: Arrivals,
-    /// The users, if requests come from users instead of `arrivals`.
+    /// `Some` if simulated users send the requests instead of `arrivals`.
     users: Option<Users>,
     /// One in this many users is recorded.
     sample_every: u64,
-    /// Counts the requests of the other users without recording them.
+    /// Counts the requests of unrecorded users.
     counting: Recorder,
-    /// Requests arrived so far.
+    /// Number of requests that have arrived.
     arrived: u64,
     /// The number of the request that triggers the event.
     fault_at: u64,
-    /// The open requests in order of arrival. A finished one leaves a gap until all
-    /// earlier ones are finished.
+    /// The open requests in order of arrival. A finished request leaves a gap until all
+    /// earlier ones have finished.
     open: VecDeque<Option<OpenRequest>>,
     /// The numbers of the open requests that wait for a worker.
     waiting: Vec<u64>,
@@ -38,12 +38,12 @@ pub(super) struct Front {
 
 /// An unanswered request.
 struct OpenRequest {
-    /// Counted from 1 in order of arrival.
+    /// Numbered from 1 in order of arrival.
     number: u64,
-    /// Its subject in the trace: the user's number, or the same number without users.
+    /// Its subject in the trace: the user's number, or `number` if there are no users.
     subject: u64,
     request: Span,
-    /// The span of its work in a worker.
+    /// The span during which a worker handles it.
     work: Option<Span>,
     /// The worker it was sent to.
     worker: Option<WorkerId>,
@@ -120,7 +120,7 @@ impl Front {
         self.pool.close().await;
     }
 
-    /// Admits the requests that have arrived by now.
+    /// Admits all requests that have arrived.
     fn admit(&mut self) {
         let now = self.now();
         loop {
@@ -202,7 +202,7 @@ impl Front {
         }
     }
 
-    /// Ends a request, with the cause if it failed.
+    /// Ends a request. `failure` is the cause if it failed.
     fn end(&mut self, number: u64, failure: Option<&str>) {
         let Some(open) = self.entry(number).and_then(Option::take) else {
             return;
@@ -233,7 +233,7 @@ impl Front {
         self.open.get_mut(index)
     }
 
-    /// Returns the recorder for a subject, which only counts if it is not in the sample.
+    /// Returns the recorder for a subject. Outside the sample, it only counts.
     fn trace(&self, subject: u64) -> &Recorder {
         if subject.is_multiple_of(self.sample_every) {
             &self.context.trace

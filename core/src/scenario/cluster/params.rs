@@ -9,19 +9,19 @@ pub(super) const ALL: &[Param] = &[
     Param::choice(
         "event",
         "Event",
-        "At 40 % of the requests, one worker is killed, hangs, or is killed and crashes on every restart; or all are reloaded, with a working or a broken version.",
+        "At 40 % of the requests, one worker is killed, hangs, or is killed and crashes on every restart; or all reload, with a working or broken version.",
         &["kill", "hang", "crash_loop", "reload", "bad_reload", "none"],
     ),
     Param::choice(
         "restart",
         "Reload",
-        "Replaces workers one by one, each new one being ready before the old one drains; or stops all, then starts new ones.",
+        "Replaces workers one by one, draining each after its replacement is ready; or stops all, then starts new ones.",
         &["rolling", "stop_then_start"],
     ),
     Param::choice(
         "balance",
         "Load balancing",
-        "Workers take turns, or the least busy one is picked.",
+        "Workers take turns, or the least busy is picked.",
         &["round_robin", "least_busy"],
     ),
     Param::integer(

@@ -1,4 +1,4 @@
-//! The requests of a run as recorded in its trace, for the checks.
+//! The requests recorded in a trace, for the checks.
 
 use super::{REFUSED, users};
 use crate::{
@@ -9,8 +9,8 @@ use crate::{
 /// The requests of a run.
 #[derive(Default)]
 pub(super) struct RequestLog<'a> {
-    /// By number from 1, or in order of arrival with users. The first entry collects
-    /// records that belong to no request.
+    /// Indexed by request number, or by arrival if there are users. Entry 0 collects
+    /// records without a known request.
     all: Vec<RequestRecord<'a>>,
     pub(super) users: u64,
     /// One in this many users is recorded.
@@ -23,7 +23,7 @@ pub(super) struct RequestLog<'a> {
     pub(super) counters: Counters,
 }
 
-/// The outcome of a request. Indexes refer to the events of the trace.
+/// The outcome of a request. Indexes refer to trace events.
 #[derive(Clone, Default)]
 pub(super) struct RequestRecord<'a> {
     /// The index of its arrival.
@@ -31,12 +31,12 @@ pub(super) struct RequestRecord<'a> {
     /// The process it was sent to, and the index of that record.
     pub(super) call: Option<(usize, usize)>,
     pub(super) ends: usize,
-    /// The index of its last end.
+    /// The index of its last end record.
     pub(super) end: usize,
     pub(super) failure: Option<&'a str>,
 }
 
-/// The number of all requests, recorded or not, and their outcomes.
+/// The totals of all requests, recorded or not, by outcome.
 pub(super) struct RequestTotals {
     pub(super) sent: u64,
     pub(super) answered: u64,
@@ -45,7 +45,7 @@ pub(super) struct RequestTotals {
 }
 
 impl<'a> RequestLog<'a> {
-    /// Creates the empty log of a trace's requests.
+    /// Creates an empty log for a trace.
     pub(super) fn of(trace: &Trace) -> Self {
         let number = |key| trace.param(key).parse().unwrap_or(0_u64);
         let users = number("users");
@@ -71,7 +71,8 @@ impl<'a> RequestLog<'a> {
         &self.all[1..]
     }
 
-    /// Counts the recorded requests that ended with this failure, or without one.
+    /// Counts the recorded requests that ended with `failure`, or successfully if
+    /// `None`.
     pub(super) fn ended_with(&self, failure: Option<&str>) -> u64 {
         let matches = |it: &&RequestRecord| it.ends > 0 && it.failure == failure;
         self.recorded().iter().filter(matches).count() as u64
@@ -99,7 +100,7 @@ impl<'a> RequestLog<'a> {
         }
     }
 
-    /// Adds the arrival of a request, given its own or its user's number.
+    /// Adds the arrival of a request. `number` is its own or its user's.
     pub(super) fn begin(&mut self, number: u64, index: usize) {
         let next = self.all.len();
         if self.users > 0
@@ -127,7 +128,7 @@ impl<'a> RequestLog<'a> {
         self.active_users == self.users && recorded.iter().all(|latest| *latest > 0)
     }
 
-    /// Counts the ends that belong to no known request.
+    /// Counts the end records without a known request.
     pub(super) fn strays(&self) -> usize {
         self.all[0].ends
     }

@@ -9,8 +9,8 @@ use crate::{
     trace::{Event, NameId, Phase, RecordKind, Trace},
 };
 
-/// The workers and requests of a run, collected in one pass over the trace. Indexes refer
-/// to the events of the trace.
+/// The workers and requests of a run, collected in one pass over the trace. Indexes
+/// refer to trace events.
 #[derive(Default)]
 pub(super) struct ClusterSummary<'a> {
     pub(super) requests: RequestLog<'a>,
@@ -20,7 +20,7 @@ pub(super) struct ClusterSummary<'a> {
     /// The index at which the supervisor gave up.
     pub(super) given_up: Option<usize>,
     pub(super) reload: Option<Reload<'a>>,
-    /// Requests sent to another worker than the one due by the load balancing.
+    /// Number of requests not sent to the worker that load balancing should pick.
     pub(super) misrouted: usize,
     /// `true` if all workers became ready again after the last unexpected exit.
     pub(super) is_complete: bool,
@@ -33,8 +33,8 @@ pub(super) struct ProcessRecord<'a> {
     pub(super) id: u64,
     pub(super) started: usize,
     is_ready: bool,
-    /// The supervisor drained it, or it failed as a reload's replacement and so aborted
-    /// the reload.
+    /// `true` if the supervisor drained it, or if it was a replacement whose failure
+    /// aborted the reload.
     is_exit_expected: bool,
     pub(super) hung: bool,
     /// The index of its exit, and the cause unless it exited normally.
@@ -43,12 +43,12 @@ pub(super) struct ProcessRecord<'a> {
     earlier: u64,
     /// Requests sent to it, or started by it if not all are recorded.
     pub(super) calls: u64,
-    /// Its recorded requests in flight; after its exit, those it left unfinished.
+    /// Its recorded requests in flight, or after its exit, its unfinished ones.
     pub(super) in_flight: u64,
     last_call: usize,
 }
 
-/// A reload, complete or not.
+/// A complete or incomplete reload.
 pub(super) struct Reload<'a> {
     pub(super) begin: usize,
     /// The index of its end, and the outcome.
@@ -86,7 +86,7 @@ impl<'a> ClusterSummary<'a> {
             .filter(|process| process.exited_unexpectedly())
     }
 
-    /// Returns whether a index lies within the reload.
+    /// Returns whether an index lies within the reload.
     pub(super) fn is_in_reload(&self, index: usize) -> bool {
         self.reload.as_ref().is_some_and(|reload| {
             let is_over = reload.end.is_some_and(|(end, _)| end < index);
@@ -239,7 +239,7 @@ impl ProcessRecord<'_> {
         self.exit.is_some_and(|(_, why)| why == Some(cause))
     }
 
-    /// Returns whether it exited other than normally.
+    /// Returns whether it exited abnormally.
     pub(super) fn has_failed(&self) -> bool {
         self.exit.is_some_and(|(_, cause)| cause.is_some())
     }

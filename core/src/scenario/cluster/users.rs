@@ -6,33 +6,34 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 /// The maximum number of recorded users.
 const MAX_RECORDED: u64 = 2_000;
 
-/// Returns the sampling interval: a user is recorded if its number is a multiple of it.
+/// Returns the sampling interval. A user is recorded if its number is a multiple of it.
 ///
-/// The sample is of users rather than of requests, since every n-th request might go to
-/// the same worker.
+/// Users are sampled instead of requests, since every n-th request might go to the same
+/// worker.
 pub(super) fn sample_every(users: u64) -> u64 {
     users.div_ceil(MAX_RECORDED).max(1)
 }
 
 /// The users of a run, numbered from 1. Each user either thinks or waits for a response.
 ///
-/// After a response a user thinks for the set time ± 50 % and sends the next request,
-/// until twice that time has passed. So every user sends a request, and there are never
-/// more open requests than users, however slow the workers are.
+/// After a response, a user thinks for the think time ± 50 % and sends the next
+/// request. Users stop after twice the think time. Every user therefore sends a
+/// request, and open requests never outnumber users, however slow the workers are.
 pub(super) struct Users {
     draws: Random,
     think: Duration,
     count: u64,
     /// The time after which users send no more requests; zero before they begin.
     end: Duration,
-    /// The thinking users, with the next to send a request on top.
+    /// The thinking users. The next one to send a request is on top.
     thinking: BinaryHeap<Reverse<Thinking>>,
     /// Users that sent at least one request.
     active: u64,
 }
 
 /// A thinking user: the time of its next request in microseconds, its number, and
-/// whether it sent one before. Packed into one word because there may be a million.
+/// whether it sent one before. Packed into one word, since there may be a million
+/// users.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Thinking(u64);
 
@@ -51,7 +52,7 @@ impl Users {
         })
     }
 
-    /// Returns the approximate number of all requests.
+    /// Returns the approximate total number of requests.
     pub(super) fn requests(&self) -> u64 {
         2 * self.count
     }
@@ -60,8 +61,8 @@ impl Users {
         !self.end.is_zero()
     }
 
-    /// Begins with a steady rate of requests, as if the users had been active for a
-    /// while: each starts at a random point of its thinking time.
+    /// Starts each user at a random point of its think time, so that the request rate
+    /// is steady from the beginning.
     pub(super) fn begin(&mut self, now: Duration) {
         let past = 3 * self.think;
         self.end = now + 2 * self.think;
@@ -82,7 +83,7 @@ impl Users {
         Some(next.at())
     }
 
-    /// Returns the next user that has sent a request by now, and the time of it.
+    /// Takes the next request that is due. Returns its user and its time.
     pub(super) fn take(&mut self, now: Duration) -> Option<(u64, Duration)> {
         let at = self.due().filter(|due| *due <= now)?;
         let Reverse(next) = self.thinking.pop()?;
@@ -90,7 +91,7 @@ impl Users {
         Some((next.user(), at))
     }
 
-    /// Gives a user its response or failure, after which it thinks again.
+    /// Delivers a response or failure to a user, who then thinks again.
     pub(super) fn answer(&mut self, user: u64, now: Duration) {
         let at = now + self.think / 2 + self.draws.within(self.think);
         if at < self.end {
@@ -105,7 +106,7 @@ impl Users {
 }
 
 impl Thinking {
-    /// An upper bound of user numbers, a little over a million.
+    /// An upper bound on user numbers, slightly more than a million.
     const USERS: u64 = 1 << 20;
 
     fn new(user: u64, at: Duration, was_active: bool) -> Self {

@@ -1,20 +1,20 @@
-//! The program of a worker, which handles one request at a time.
+//! The worker program, which handles one request at a time.
 
 use super::BEAT;
 use crate::{platform::ProcessContext, scale::Job, trace::Recorder};
 use std::time::Duration;
 
-/// The time a hanging worker blocks its loop, longer than any run.
+/// How long a hanging worker blocks its loop: longer than any run.
 const FOREVER: Duration = Duration::from_mins(10);
 
-/// Encodes the settings, the first message to a worker.
+/// Encodes the settings for the first message to a worker.
 pub(super) fn settings(work: Duration, startup_ms: u64, is_broken: bool) -> String {
     let work = Job::costing(Job::Primes, work);
     let version = if is_broken { "bad" } else { "good" };
     format!("{work} {startup_ms} {version}")
 }
 
-/// The message that makes a worker hang, in place of a request's number.
+/// The message that makes a worker hang. Other messages are request numbers.
 pub(super) const HANG: &str = "hang";
 
 /// A worker's report to the front.
@@ -51,9 +51,9 @@ pub(super) async fn run(context: ProcessContext) {
         match context.crash("this version is broken").await {}
     }
     context.ready();
-    // The front records the run.
+    // Only the front records the run.
     let unused = Recorder::new(context.platform().timer(), 1);
-    // The task is dropped when the program ends.
+    // The task is dropped when the program exits.
     drop(context.platform().spawn(beat(context.clone())));
     while let Some(line) = context.recv().await {
         if line == HANG {
@@ -63,7 +63,7 @@ pub(super) async fn run(context: ProcessContext) {
         context.send(format!("started {line}"));
         let _result = context.platform().run_on_loop(work, &unused, 0);
         context.send(format!("done {line}"));
-        // Lets the heartbeat run, which shares this loop.
+        // Yields to the heartbeat, which shares this loop.
         context.platform().sleep(Duration::ZERO).await;
     }
 }

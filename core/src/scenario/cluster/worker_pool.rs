@@ -1,4 +1,4 @@
-//! The workers with their supervisor and load balancing.
+//! The workers, their supervisor and their load balancing.
 
 use super::{
     HANGING, NO_HEARTBEAT, NOT_DRAINED, NOT_READY, RELOAD_ABORTED, RELOADED, RELOADING, STOPPED,
@@ -28,11 +28,11 @@ pub(super) struct WorkerPool {
     id: NameId,
     workers: Workers,
     balance: Balance,
-    /// Set once new workers crash on start.
+    /// `true` once new workers crash on start.
     is_broken: bool,
-    /// Set while all workers stop. New ones start when the last has exited.
+    /// `true` while all workers stop. New ones start after the last exit.
     is_down: bool,
-    /// Set while all workers start again. The reload completes when they are ready.
+    /// `true` while new workers start. The reload completes when all are ready.
     is_coming_up: bool,
     hanging: Option<WorkerId>,
 }
@@ -89,12 +89,12 @@ impl WorkerPool {
         !self.supervisor.has_escalated() && !self.is_down && !self.is_coming_up
     }
 
-    /// Returns whether waiting requests have to keep waiting for a worker.
+    /// Returns whether waiting requests must keep waiting for a worker.
     pub(super) fn keeps_waiting(&self) -> bool {
         self.expects_workers() && self.workers.ready_positions().next().is_none()
     }
 
-    /// Returns whether all workers are in their final state.
+    /// Returns whether no worker is about to change state.
     pub(super) fn is_settled(&self) -> bool {
         if self.supervisor.has_escalated() {
             return self.workers.is_empty();

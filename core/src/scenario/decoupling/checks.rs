@@ -1,7 +1,7 @@
 //! The checks of `decoupling`.
 //!
-//! They use counts and the order of records, never durations, so they hold in
-//! every world.
+//! They depend on counts and record order, never on durations, so they hold in every
+//! world.
 
 use super::{AUDIT, EMAIL, EVENT_BUS, LOYALTY, METRICS, SESSION, summary::DecouplingSummary};
 use crate::{
@@ -155,7 +155,7 @@ fn latency_includes_email(trace: &Trace) -> CheckResult {
         (_, false) => "with asynchronous listeners the registration does not wait for the email",
     }
     .to_owned();
-    // Later sign-ups may wait for inbox space, and so end after their email.
+    // Later sign-ups may wait for inbox space and therefore end after their email.
     let first_in_inbox: u64 = match trace.param("overflow") {
         "wait" if !waits => trace.param("inbox").parse().unwrap_or(0),
         _ => u64::MAX,
@@ -222,14 +222,14 @@ fn no_edit_for_a_subscriber(trace: &Trace) -> CheckResult {
     }
 }
 
-/// An inbox may lose events as its policy says, but counts each loss.
+/// An inbox may lose events under its overflow policy, but it counts each loss.
 fn inbox_accounts_for_all(trace: &Trace) -> CheckResult {
     let summary = DecouplingSummary::of(trace);
     let overflow = trace.param("overflow");
     let claim = match overflow {
         "wait" => "a full inbox makes the sign-up wait and loses nothing",
-        "fail" => "a full inbox fails its listener and counts each refusal",
-        _ => "a full inbox drops events and counts each",
+        "fail" => "a full inbox fails its listener and counts each rejection",
+        _ => "a full inbox drops events and counts each drop",
     }
     .to_owned();
     if summary.is_direct || trace.param("listeners") != "async" {
@@ -254,13 +254,13 @@ fn inbox_accounts_for_all(trace: &Trace) -> CheckResult {
         claim,
         holds: holds && total.delivered > 0,
         evidence: format!(
-            "{} delivered: {} handled, {} dropped, {} refused",
+            "{} delivered: {} handled, {} dropped, {} rejected",
             total.delivered, total.handled, total.dropped, total.refused
         ),
     }
 }
 
-/// Counts of the sign-ups delivered to an inbox, by outcome.
+/// The sign-ups delivered to an inbox, counted by outcome.
 #[derive(Default)]
 struct InboxAccount {
     delivered: u64,
@@ -291,8 +291,8 @@ impl InboxAccount {
     }
 }
 
-/// Distinguishes deliveries of `MailSent` from those of `UserRegistered`: the former
-/// directly follow an emit by `EmailService`.
+/// Distinguishes `MailSent` from `UserRegistered` deliveries. Only the former directly
+/// follow an emit by `EmailService`.
 struct MailDeliveries {
     email: Option<NameId>,
     audit: Option<NameId>,
@@ -374,7 +374,7 @@ fn leak_reported(trace: &Trace) -> CheckResult {
             subscribed += 1;
         }
     }
-    // AuditLog's second subscription is for `MailSent`, a list of its own.
+    // AuditLog's second subscription is to `MailSent`, which has its own listener list.
     let others = u64::from(trace.param("reentry") == "email" && leaked > 0);
     let hint = "at most ten listeners: set leak=10, design=events, users=12";
     leak_check::leak_reported(trace, SESSION, subscribed - others, leaked, hint)

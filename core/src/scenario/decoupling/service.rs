@@ -1,4 +1,4 @@
-//! The services that react to a sign-up, the same code in both designs.
+//! The services that react to a sign-up. Both designs share this code.
 
 use super::{AUDIT, EMAIL, LOYALTY, METRICS};
 use crate::{
@@ -14,7 +14,7 @@ use std::{
 /// The characteristics of a service.
 pub(super) struct ServiceProfile {
     name: &'static str,
-    /// The option of `fail` that selects it, if it can fail.
+    /// The value of `fail` that selects it, if it can fail.
     fails_as: Option<&'static str>,
     /// Selects its random streams.
     number: u64,
@@ -121,7 +121,7 @@ impl DownstreamService {
         self.id
     }
 
-    /// Handles a sign-up and blocks the event loop until it is done.
+    /// Handles a sign-up and blocks the event loop meanwhile.
     pub(super) fn handle(&self, user: u64) -> Result<(), Unavailable> {
         let span = self.trace.begin(RecordKind::Handle, self.id, user);
         let (latency, failed) = self.draw(user);
@@ -137,7 +137,7 @@ impl DownstreamService {
         self.finish(span, failed)
     }
 
-    /// Draws the latency of a sign-up, and `true` if it fails.
+    /// Draws a sign-up's latency and whether it fails.
     ///
     /// Panics if the fault is a bug.
     fn draw(&self, user: u64) -> (Duration, bool) {

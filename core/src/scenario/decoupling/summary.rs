@@ -1,4 +1,4 @@
-//! The data that the checks need from a trace.
+//! A trace summary for the checks.
 
 use super::{LOYALTY, SESSION, USER_SERVICE};
 use crate::trace::{Event, NameId, Phase, RecordKind, Trace};
@@ -9,8 +9,8 @@ pub(super) struct DecouplingSummary {
     pub(super) is_direct: bool,
     /// `true` if a full inbox may lose events.
     inboxes_lose: bool,
-    /// The services started before `UserService`, which calls them in this order with
-    /// `direct`. Services that it never called are included.
+    /// The services started before `UserService`, including any that it never called.
+    /// With `direct`, it calls them in this order.
     pub(super) call_order: Vec<NameId>,
     /// The targets of all records by `UserService`: declared dependencies and calls.
     pub(super) dependencies: Vec<NameId>,
@@ -22,7 +22,7 @@ pub(super) struct DecouplingSummary {
     user_service: Option<NameId>,
 }
 
-/// A span about one user, with the trace indices of its records.
+/// A span for one user, with the trace indices of its records.
 #[derive(Clone, Copy)]
 pub(super) struct UserSpan {
     pub(super) begin: usize,
@@ -61,7 +61,7 @@ impl DecouplingSummary {
                         summary.call_order.push(source);
                     }
                 }
-                // A service that listens to two event types counts once.
+                // A service that listens to two event types is counted once.
                 RecordKind::Subscribe if Some(source) != session && !summary.listens(source) => {
                     summary.subscribed.push((source, index));
                 }
@@ -85,7 +85,7 @@ impl DecouplingSummary {
             .map(|((.., user), span)| (*user, *span))
     }
 
-    /// Returns each failure as service and user, in that order.
+    /// Returns the service and user of each failure, ordered by both.
     pub(super) fn failures(&self) -> impl Iterator<Item = (NameId, u64)> + '_ {
         self.spans
             .iter()
@@ -119,7 +119,7 @@ impl DecouplingSummary {
         self.handled(service, user).is_some() || (self.inboxes_lose && delivered)
     }
 
-    /// Returns the listeners, except one, at the time of the emit for `user`.
+    /// Returns the listeners subscribed at the emit for `user`, without `except`.
     pub(super) fn subscribed_before(&self, user: u64, except: NameId) -> Vec<NameId> {
         let emitted = self
             .user_service
@@ -133,7 +133,8 @@ impl DecouplingSummary {
     }
 
     fn add_span(&mut self, index: usize, event: &Event) {
-        // The bus has one delivery per listener and user, so key it by listener.
+        // Deliveries are keyed by listener, since the bus makes one per listener and
+        // user.
         let owner = match event.kind {
             RecordKind::Deliver => event.target.unwrap_or(event.source),
             _ => event.source,

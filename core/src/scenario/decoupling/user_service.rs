@@ -28,8 +28,8 @@ pub(super) struct UserService {
     id: NameId,
     trace: Recorder,
     design: SignUpDesign,
-    /// `true` if it waits for space in listeners' inboxes. It never waits for
-    /// asynchronous listeners to finish.
+    /// `true` if it waits for inbox space. It never waits for asynchronous listeners to
+    /// finish.
     awaits_listeners: bool,
 }
 
@@ -94,7 +94,7 @@ impl UserService {
     fn start(context: &Context, design: SignUpDesign) -> Self {
         let id = context.trace.name(USER_SERVICE);
         context.trace.instant(RecordKind::Start, id, 0);
-        // Recorded from the fields of the design, so the trace shows the actual
+        // Recorded from the design's fields, so the trace shows the actual
         // dependencies.
         for dependency in design.dependencies() {
             context.trace.send(RecordKind::Depend, id, dependency, 0);
@@ -109,8 +109,8 @@ impl UserService {
 
     /// Registers a user who arrived at `due`.
     ///
-    /// The request is answered when the future completes. With a full inbox and the
-    /// policy `wait`, it waits for space.
+    /// The request is answered when the future completes. If an inbox is full and the
+    /// policy is `wait`, it waits for space.
     pub(super) fn register(&self, user: u64, due: Duration) -> impl Future<Output = ()> + 'static {
         let request = self.trace.begin_at(due, RecordKind::Request, self.id, user);
         let (outcome, announced) = match &self.design {
@@ -133,7 +133,7 @@ impl UserService {
         }
     }
 
-    /// Calls each service in turn. The first failure fails the sign-up, and each new
+    /// Calls each service in turn. The first failure fails the sign-up. Each new
     /// service needs an edit here.
     fn call_each(&self, user: u64, services: &DirectServices) -> Result<(), Unavailable> {
         for service in services.in_call_order() {

@@ -1,4 +1,4 @@
-//! Wires the services to the bus; no other module knows the listeners.
+//! Wires the services to the bus. Only this module depends on the listeners.
 
 use super::{
     AUDIT, EMAIL, EVENT_BUS,
@@ -99,7 +99,7 @@ impl BusWiring {
         let capacity = usize::try_from(params.integer("inbox")).unwrap_or(usize::MAX);
         let overflow = overflow(params);
         let inbox = self.bus.inbox(service.name(), capacity, overflow);
-        let inbox = inbox.expect("the parameter's range begins at 1");
+        let inbox = inbox.expect("the parameter's minimum is 1");
         self.inboxes.borrow_mut().push(inbox.id());
         let task = process_inbox(inbox, service, mail_announcer, trace);
         self.tasks
@@ -107,8 +107,8 @@ impl BusWiring {
             .push(self.context.platform.spawn(task));
     }
 
-    /// Wires `MailSent` if `reentry` asks for it: subscribes `AuditLog`, and returns
-    /// an announcer for `EmailService`.
+    /// If `reentry` is `email`, subscribes `AuditLog` to `MailSent` and returns an
+    /// announcer for `EmailService`.
     fn wire_mail_sent(&self, name: &str, id: NameId) -> Option<MailAnnouncer> {
         if self.context.params.choice("reentry") != "email" {
             return None;
@@ -157,7 +157,7 @@ async fn process_inbox(
         let Some(event) = next else {
             return;
         };
-        // The service has recorded a failure; no caller waits for it.
+        // The service has already recorded any failure, and no caller waits for it.
         let handled = service.handle_async(event.user).await;
         if let (Ok(()), Some(mail_announcer)) = (handled, &mail_announcer) {
             mail_announcer.emit_mail_sent(event.user);
@@ -175,7 +175,7 @@ fn overflow(params: &Values) -> Overflow {
     }
 }
 
-/// Returns the user that an event is about.
+/// Returns an event's user.
 fn user_of(event: &dyn Any) -> Option<u64> {
     let registered = event
         .downcast_ref()
@@ -188,7 +188,7 @@ struct MailAnnouncer {
     trace: Recorder,
     email: NameId,
     bus_id: NameId,
-    /// Not the bus: its listener owns this, so a `Bus` here would be a reference cycle.
+    /// An emitter instead of the bus, because the bus owns this through its listener.
     emitter: Emitter<MailSent>,
 }
 

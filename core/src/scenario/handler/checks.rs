@@ -1,6 +1,6 @@
 //! The checks of `handler`.
 //!
-//! They use counts and the order of records but no durations, so they hold in every
+//! They depend on counts and record order, never on durations, so they hold in every
 //! world.
 
 mod bugs;
@@ -52,7 +52,7 @@ pub(super) const ALL: &[Check] = &[
 
 const NO_BUG: &str = "no request hit the bug: set bug_every=20";
 
-/// The policy for a bug in a worker.
+/// A worker's policy for bugs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum BugPolicy {
     Supervise,

@@ -27,7 +27,7 @@ pub(super) struct Cluster {
     workers: Workers,
     slots: usize,
     settings: String,
-    /// The slot whose turn it is.
+    /// The slot to try first for the next request.
     turn: usize,
 }
 
@@ -91,7 +91,7 @@ impl Cluster {
         self.are_replaced() || self.workers.states().any(is_starting)
     }
 
-    /// Returns whether all workers are in their final state.
+    /// Returns whether no worker is about to change state.
     pub(super) fn is_settled(&self) -> bool {
         (0..self.slots).all(|slot| match self.workers.state(slot) {
             Some(ProcessState::Ready) => true,
@@ -130,7 +130,7 @@ impl Cluster {
         }
     }
 
-    /// Ends the messages to a worker, so that it finishes its work and exits.
+    /// Closes a worker's input, so that it finishes its work and exits.
     pub(super) fn drain(&mut self, slot: usize) {
         self.workers.drain(slot);
     }

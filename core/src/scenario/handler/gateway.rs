@@ -100,7 +100,7 @@ impl Gateway {
         self.cluster.close().await;
     }
 
-    /// Admits the requests that have arrived by now.
+    /// Admits all requests that have arrived.
     fn admit(&mut self) {
         let now = self.context.platform.now();
         while let Some((number, arrived)) = self.arrivals.take(now) {
@@ -210,7 +210,7 @@ impl Gateway {
                     attempt.fail(HANDED_BACK);
                 }
                 if let Some(open) = self.find(number) {
-                    // The worker never started it, so it cannot lose it.
+                    // The worker never started the request, so its exit cannot lose it.
                     open.worker = None;
                     open.tries -= 1;
                 }

@@ -1,4 +1,4 @@
-//! A ledger whose accounts have to balance, with a bug in it.
+//! A ledger whose accounts must balance, with a bug.
 
 use crate::{
     error::{Classification, Classify, ErrorKind},
@@ -8,7 +8,7 @@ use crate::{
 /// The total of all accounts and fees, which never changes.
 pub(super) const TOTAL: i64 = 1_000;
 
-/// The fee of a transfer, by amount.
+/// The fee for each transfer amount.
 const FEES: [i64; 13] = [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2];
 
 /// The amount that is missing from the fee table, which triggers the bug.

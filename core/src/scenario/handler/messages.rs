@@ -1,4 +1,4 @@
-//! The messages between the gateway and a worker, as lines of text.
+//! Messages between the gateway and a worker, encoded as lines of text.
 
 use super::ledger::{ACCOUNTS, UNLUCKY};
 use crate::{
@@ -92,7 +92,7 @@ impl fmt::Display for TransferRequest {
 pub(super) enum WorkerReply<'a> {
     /// An error occurred. The handler has not decided yet.
     Raised { number: u64, error: &'a str },
-    /// The handler retries the request because of this error code.
+    /// The handler retries the request after an error with this code.
     Retry { number: u64, code: &'a str },
     /// The transfer is complete; `total` is the total of accounts and fees.
     Done { number: u64, total: i64 },

@@ -9,7 +9,7 @@ use crate::scenario::{
 pub(super) const ALL: &[Param] = &[
     Param::choice(
         "policy",
-        "On a bug",
+        "Bug policy",
         "The worker drains and is replaced, crashes without replacement, or answers 500 and continues.",
         &["supervise", "crash", "swallow"],
     ),
@@ -24,14 +24,14 @@ pub(super) const ALL: &[Param] = &[
     Param::integer(
         "latency",
         "Time per request",
-        "A worker can start others during this time.",
+        "A worker can start others meanwhile.",
         (Ms, 0, 1_000, 60),
     )
     .live(),
     Param::integer(
         "bug_every",
-        "A bug every",
-        "One request in this many hits the bug; 0 for none.",
+        "Requests per bug",
+        "One in this many hits the bug; 0 for none.",
         (Count, 0, 1_000, 20),
     )
     .live(),
@@ -45,7 +45,7 @@ pub(super) const ALL: &[Param] = &[
     Param::choice(
         "retry",
         "Gateway retries",
-        "Nothing, since workers retry transient errors; or every 5xx and lost request, bugs included.",
+        "Nothing, since workers retry transient errors; or every 5xx and lost request, including bugs.",
         &["nothing", "everything"],
     ),
     Param::integer(

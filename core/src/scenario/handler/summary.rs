@@ -9,15 +9,15 @@ use crate::{
     trace::{Event, NameId, Phase, RecordKind, Trace},
 };
 
-/// The workers and requests of a run, collected in one pass over the trace. Indexes refer
-/// to the events of the trace.
+/// The workers and requests of a run, collected in one pass over the trace. Indexes
+/// refer to trace events.
 #[derive(Default)]
 pub(super) struct HandlerSummary<'a> {
-    /// By number from 1. The first entry collects records that belong to no request.
+    /// Indexed by request number. Entry 0 collects records without a known request.
     pub(super) requests: Vec<TransferRecord<'a>>,
     /// All processes that became ready.
     pub(super) processes: Vec<WorkerRecord<'a>>,
-    /// Processes that exited before they were ready, other than by a kill.
+    /// Number of processes that exited before becoming ready, without killed ones.
     pub(super) failed_starts: usize,
     /// The index at which the supervisor gave up.
     pub(super) given_up: Option<usize>,
@@ -28,7 +28,7 @@ pub(super) struct HandlerSummary<'a> {
 pub(super) struct TransferRecord<'a> {
     /// The index of its arrival.
     pub(super) begin: usize,
-    /// The processes it was sent to, with the positions of those records.
+    /// The processes it was sent to, and the indexes of those records.
     pub(super) calls: Vec<(usize, usize)>,
     pub(super) handed_back: usize,
     /// The errors of its attempts in order.
@@ -102,7 +102,7 @@ impl<'a> HandlerSummary<'a> {
         })
     }
 
-    /// Counts the processes that the bug ended.
+    /// Counts the processes that crashed on the bug.
     pub(super) fn crashes(&self) -> usize {
         self.processes
             .iter()
@@ -199,7 +199,7 @@ impl TransferRecord<'_> {
         self.faults.iter().filter(|fault| **fault == BUG).count()
     }
 
-    /// Returns how many workers accepted it.
+    /// Returns the number of workers that accepted it.
     pub(super) fn tries(&self) -> usize {
         self.calls.len().saturating_sub(self.handed_back)
     }

@@ -1,4 +1,4 @@
-//! The program of a worker: a ledger and an error handler.
+//! The worker program: a ledger and an error handler.
 
 use super::{
     ledger::{Ledger, LedgerError},
@@ -17,10 +17,10 @@ use std::{
     time::Duration,
 };
 
-/// The maximum attempts of a request in a worker.
+/// The maximum attempts per request within a worker.
 const ATTEMPTS: u32 = 2;
 
-/// Encodes the settings, the first message to a worker.
+/// Encodes the settings for the first message to a worker.
 pub(super) fn settings(policy: &str, latency: Duration) -> String {
     format!(
         "{policy} {}",
@@ -70,11 +70,11 @@ fn crash_message(number: u64) -> String {
 
 /// The outcome of a request's first step.
 enum TransferOutcome {
-    /// The transfer has the contained total and awaits confirmation.
+    /// The transfer awaits confirmation. Contains the total after the transfer.
     Pending(i64),
     /// The request is answered.
     Answered,
-    /// The request is answered, and the worker must drain.
+    /// The request is answered and the worker must drain.
     Drain,
     /// The worker must crash.
     Crash,
@@ -136,7 +136,8 @@ impl Worker {
                 TransferOutcome::Answered
             }
             Decision::Drain(problem) => {
-                // Sent before the response, so that no client sends more after it.
+                // Sent before the response, so that no new request follows the
+                // response.
                 self.send(WorkerReply::Drain);
                 self.answer(number, &problem);
                 TransferOutcome::Drain
@@ -172,7 +173,7 @@ impl Worker {
         }
     }
 
-    /// Lets the error handler decide on an error and forwards its log lines.
+    /// Passes an error to the error handler and forwards its log lines.
     fn handle(&self, number: u64, error: LedgerError, attempt: u32) -> Decision {
         let name = error.name();
         self.send(WorkerReply::Raised {

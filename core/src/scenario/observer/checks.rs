@@ -1,7 +1,7 @@
 //! The checks of `observer`.
 //!
-//! They use counts and the order of records, never durations, so they hold in
-//! every world.
+//! They depend on counts and record order, never on durations, so they hold in every
+//! world.
 
 use super::{
     ALARM, CALIBRATION, EMITTER, ERROR_LOG, FORGOTTEN, LATE_LISTENER, LOGGER,
@@ -84,8 +84,8 @@ fn every_reading_announced(trace: &Trace) -> CheckResult {
 
 /// Returns the listeners that an emit must call, in order.
 ///
-/// That is its list, except a once listener called by another emit and, with live
-/// removal, listeners removed before their turn.
+/// That is its list, without a once listener called by another emit and, with live
+/// removal, without listeners removed before their turn.
 fn expected_calls(trace: &Trace, summary: &ObserverSummary, emit: &EmitRecord) -> Vec<NameId> {
     let is_live = trace.param("removal") == "live";
     let calibration = trace.id(CALIBRATION);
@@ -170,7 +170,7 @@ fn removed_during_emit(trace: &Trace) -> CheckResult {
     let claim = if is_live {
         "with live removal a listener removed during an emit is skipped at once"
     } else {
-        "a listener removed during an emit is called by that emit, but by none after it"
+        "a listener removed during an emit is called by that emit, but by no later one"
     }
     .to_owned();
     let summary = ObserverSummary::of(trace);

@@ -1,4 +1,4 @@
-//! Narration of records.
+//! Turns a record into a sentence.
 
 use super::{ALARM, CALIBRATION};
 use crate::{
@@ -33,7 +33,7 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
             )
         }
         (RecordKind::Call, ..) => {
-            format!("{source} asks {target} for another reading.")
+            format!("{source} requests another reading from {target}.")
         }
         (RecordKind::Emit, ..) => format!("{source} emits reading {reading}."),
         (RecordKind::Deliver, ..) => format!("{source} calls {target} with reading {reading}."),

@@ -1,4 +1,4 @@
-//! The subject. It announces readings and does not know its listeners.
+//! The subject. It announces readings and does not depend on its listeners.
 
 use super::{EMITTER, SENSOR};
 use crate::{

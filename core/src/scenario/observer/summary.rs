@@ -1,12 +1,12 @@
-//! The data that the checks need from a trace.
+//! A trace summary for the checks.
 
 use super::{ALARM, SENSOR};
 use crate::trace::{Event, NameId, Phase, RecordKind, Trace};
 
 /// A summary of a trace, collected in one pass.
 ///
-/// It uses records alone: subscriptions and removals give the listener list, and
-/// deliveries give the calls of an emit.
+/// It is based on records only. Subscriptions and removals yield the listener list,
+/// deliveries the calls of an emit.
 #[derive(Default)]
 pub(super) struct ObserverSummary {
     /// All emits, ordered by begin.

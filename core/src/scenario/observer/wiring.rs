@@ -1,4 +1,4 @@
-//! Wires the listeners to the sensor; no other module knows them.
+//! Wires the listeners to the sensor. Only this module depends on them.
 
 use super::{
     ALARM, CALIBRATION, CHANGE_AT, DISPLAY, ERROR_LOG, FORGOTTEN, LATE_LISTENER, LOGGER,
@@ -144,7 +144,8 @@ impl RecordedListeners {
             .prepend(ALARM, move |reading: &SensorReading| {
                 let span = alarm.begin(reading.number);
                 alarm.work();
-                // Requested readings have no ordinal, so the nesting is one level deep.
+                // Requested readings have no ordinal, so emits nest only one level
+                // deep.
                 if let (true, Some(_), Some(sensor)) = (emits, reading.ordinal, weak.upgrade()) {
                     trace.send(RecordKind::Call, alarm.id(), sensor.id(), reading.number);
                     sensor.announce(None, alarm.now());
@@ -208,7 +209,7 @@ impl DisplayAction {
     }
 }
 
-/// Locks the mutex. Poison is ignored: its value is replaced whole.
+/// Locks the mutex. Poisoning is ignored, because the value is never partially updated.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

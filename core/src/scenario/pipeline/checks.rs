@@ -1,7 +1,7 @@
 //! The checks of `pipeline`.
 //!
-//! They use amounts and the order of records, never durations, so they hold in
-//! every world.
+//! They depend on amounts and record order, never on durations, so they hold in every
+//! world.
 
 use super::summary::PipelineSummary;
 use crate::{
@@ -116,14 +116,15 @@ fn first_error_named(trace: &Trace) -> CheckResult {
     }
 }
 
-/// After a failure no file is open or, by hand, some still are.
+/// After a failure, a pipeline has closed all files. Stages connected by hand leave
+/// some open.
 fn everything_ended(trace: &Trace) -> CheckResult {
     let is_piped = trace.param("connect") == "pipe";
     let fails = trace.param("fail") != "none";
     let claim = match (fails, is_piped) {
-        (false, _) => "at the end, file and output are closed",
+        (false, _) => "at the end, input and output are closed",
         (true, false) => {
-            "when the failure is reported, every stage has ended and both files are closed"
+            "when the failure is reported, every stage has stopped and both files are closed"
         }
         (true, true) => "by hand, files stay open after the failure is reported",
     }
@@ -138,7 +139,7 @@ fn everything_ended(trace: &Trace) -> CheckResult {
             // The input closes itself at its end, so one file may remain.
             && (left > 0) == (fails && is_piped),
         evidence: format!(
-            "{left} of {opened} open at the end; {} chunks read after it",
+            "{left} of {opened} open at the end; {} chunks read afterwards",
             summary.read_after
         ),
     }
@@ -148,7 +149,7 @@ fn everything_ended(trace: &Trace) -> CheckResult {
 fn nothing_half_written(trace: &Trace) -> CheckResult {
     let is_piped = trace.param("connect") == "pipe";
     let claim = if is_piped {
-        "by hand, the partial output stays"
+        "by hand, the partial output is left"
     } else {
         "the partial output is discarded"
     }

@@ -100,7 +100,7 @@ fn line(number: u64) -> [u8; 42] {
     line
 }
 
-/// Parses the number of a line.
+/// Parses a line's number.
 pub(super) fn number_of(line: &[u8]) -> Option<u64> {
     let digits = line.split_first_chunk::<7>()?.0;
     std::str::from_utf8(digits).ok()?.parse().ok()

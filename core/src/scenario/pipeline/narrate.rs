@@ -1,4 +1,4 @@
-//! Narration of records.
+//! Turns a record into a sentence.
 
 use super::{BUFFER, READ, TRANSFER};
 use crate::{

@@ -1,4 +1,4 @@
-//! Parsing and compression, shared by both ways to connect the stages.
+//! Parsing and compression, shared by both kinds of stage connection.
 
 use super::{COMPRESS, PARSE, file};
 use crate::{

@@ -1,4 +1,4 @@
-//! The data that the checks need from a trace.
+//! A trace summary for the checks.
 
 use super::{BATCH, COMPRESS, READ, TRANSFER, WRITE};
 use crate::trace::{NameId, Phase, RecordKind, Trace};

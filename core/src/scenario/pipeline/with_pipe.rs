@@ -1,5 +1,5 @@
-//! The stages connected by hand, like a `pipe` without error handling: a failure
-//! is reported, but the other stages' files stay open.
+//! The stages connected by hand, like `pipe` without error handling. A failure is
+//! reported, but the other stages' files stay open.
 
 use super::{
     BATCH, BUFFER, COMPRESS, PARSE, READ, WRITE,

@@ -23,7 +23,7 @@ pub(super) async fn run(context: &Context) -> Result<(), String> {
     let (params, trace) = (&context.params, &context.trace);
     let recorder = FlowRecorder::new(trace);
     let high = params.kibibytes("mark");
-    let mark = Bound::bytes(high).expect("the parameter's range begins at 1");
+    let mark = Bound::bytes(high).expect("the parameter's minimum is 1");
     trace.instant(RecordKind::Mark, recorder.buffer, high as u64);
 
     let [read, parse, compress] = [READ, PARSE, COMPRESS].map(|name| trace.name(name));
@@ -94,7 +94,7 @@ fn describe(error: &PipelineError) -> String {
     }
 }
 
-/// Records the flow between stages and the level of the buffer.
+/// Records the flow between stages and the buffer level.
 #[derive(Clone)]
 struct FlowRecorder {
     trace: Recorder,

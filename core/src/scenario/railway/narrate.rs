@@ -22,7 +22,7 @@ pub(in crate::scenario) fn narrate(trace: &Trace, event: &Event) -> String {
         (RecordKind::Log, ..) => format!("{source} logs request {number}: {cause}."),
         (RecordKind::Retry, ..) => format!("{source} retries request {number}: {cause}."),
         (RecordKind::Expose, ..) => {
-            format!("The answer to request {number} exposes internal detail.")
+            format!("The response to request {number} exposes internal details.")
         }
         (_, Phase::Begin, _) => format!("{source} starts request {number}."),
         (_, _, None) => format!("{source} completes request {number} after {took}."),

@@ -1,4 +1,4 @@
-//! The outcomes and figures of an error scenario's run.
+//! Outcomes and figures of an error scenario's run.
 
 use super::HANDED_BACK;
 use crate::scenario::{
@@ -34,11 +34,11 @@ pub struct Tally {
     pub server_errors: u64,
     /// Requests lost with the worker they were in flight on.
     pub lost: u64,
-    /// Succeeded requests with a wrong answer.
+    /// Successful requests with a wrong response.
     pub wrong: u64,
-    /// Answers that exposed internal detail.
+    /// Responses that exposed internal details.
     pub exposed: u64,
-    /// Attempts at requests, without those handed back unstarted.
+    /// Request attempts, without those handed back before they started.
     pub attempts: u64,
     /// Attempts that ended in an error.
     pub errors: u64,
@@ -48,9 +48,9 @@ pub struct Tally {
     pub refused: u64,
     /// Log lines.
     pub logged: u64,
-    /// Processes that crashed or failed to start, without those that were killed.
+    /// Processes that crashed or failed to start, without killed ones.
     pub crashes: u64,
-    /// Processes that replaced one that had exited.
+    /// Processes that replaced an exited process.
     pub restarts: u64,
     /// `true` once the supervisor gave up, so that no more workers are replaced.
     pub has_given_up: bool,
@@ -102,7 +102,7 @@ impl Tally {
         self.succeeded + self.client_errors + self.server_errors
     }
 
-    /// Returns the number of requests that have not ended.
+    /// Returns the number of requests that have not completed.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         self.requests.saturating_sub(self.answered() + self.lost)
@@ -114,17 +114,17 @@ impl Tally {
         self.worker_slots.as_slice()
     }
 
-    /// Returns the availability in thousandths: the share of ended requests answered
-    /// without a 5xx. Like a monitor, it counts wrong answers as available. `None`
-    /// before the first request has ended.
+    /// Returns the availability in thousandths: the share of completed requests without
+    /// a 5xx response. Like a monitor, it counts wrong responses as available. `None`
+    /// before the first request has completed.
     #[must_use]
     pub fn availability(&self) -> Option<u64> {
         let available = self.succeeded + self.client_errors;
         (available * 1000).checked_div(self.answered() + self.lost)
     }
 
-    /// Returns the attempts per hundred ended requests: 100 without retries. `None`
-    /// before the first request has ended.
+    /// Returns the attempts per hundred completed requests: 100 without retries. `None`
+    /// before the first request has completed.
     #[must_use]
     pub fn amplification(&self) -> Option<u64> {
         (self.attempts * 100).checked_div(self.answered() + self.lost)
@@ -139,7 +139,8 @@ impl Tally {
         }
     }
 
-    /// Counts an exit. The exit of a source without a slot is the supervisor giving up.
+    /// Counts an exit. A source without a slot is the supervisor, which exits when it
+    /// gives up.
     fn exit(&mut self, event: &Event, cause: Option<&str>) {
         if self.worker_slots.get(event.source).is_some() {
             let has_crashed = cause.is_some_and(|cause| !cause.starts_with(KILLED));
@@ -179,7 +180,7 @@ impl Tally {
             ("Retries", number(self.retries)),
             ("Errors", number(self.errors)),
             ("Log lines", number(self.logged)),
-            ("Answers with internal detail", number(self.exposed)),
+            ("Responses exposing details", number(self.exposed)),
         ];
         if self.worker_slots().is_empty() {
             figures.push(("Rejected by breaker", number(self.refused)));

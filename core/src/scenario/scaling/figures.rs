@@ -1,4 +1,4 @@
-//! The figures of a scaling scenario's run, for display.
+//! Figures of a scaling scenario's run, for display.
 
 use super::{HEARTBEAT, REQUESTS, ScalingSummary};
 use crate::{
@@ -8,12 +8,12 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Returns the figures of a trace with their names, for display. The trace may be
+/// Returns the names and values of a trace's figures, for display. The trace may be
 /// incomplete. Traces of other scenarios have no figures.
 ///
 /// For `blocking`, the figures are loop lag and the outcomes of requests and jobs. For
 /// `threads`, they are the duration and speed-up of each round, or the job size from
-/// which threads pay. For `cluster`, they are the outcomes of requests and worker
+/// which threads pay off. For `cluster`, they are the outcomes of requests and worker
 /// processes.
 ///
 /// ```
@@ -124,7 +124,7 @@ fn break_even(rounds: &[Round<'_>]) -> Vec<(String, String)> {
     }
     let never = || "not in this range".to_owned();
     let pays_from = pays_from.unwrap_or_else(never);
-    rows.push(("Threads pay from".to_owned(), pays_from));
+    rows.push(("Threads pay off from".to_owned(), pays_from));
     rows
 }
 

@@ -28,8 +28,8 @@ pub(in crate::scenario) fn narrate(trace: &Trace, event: &Event) -> String {
         (RecordKind::Request, _) => format!("Request {number} fails after {took}: {cause}."),
         (RecordKind::Handle, Phase::Begin) => format!("{source} starts {number}."),
         (RecordKind::Handle, _) => format!("{source} completes {number} after {took}."),
-        (RecordKind::Call, _) => format!("The job of request {number} goes to the pool."),
-        (RecordKind::Refuse, _) => format!("The pool has no room for the job of request {number}."),
+        (RecordKind::Call, _) => format!("Request {number}'s job is sent to the pool."),
+        (RecordKind::Refuse, _) => format!("The pool rejects request {number}'s job."),
         (RecordKind::Compute, Phase::Begin) if event.thread == 0 => {
             format!("Job {number} blocks the loop.")
         }

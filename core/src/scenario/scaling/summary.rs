@@ -46,7 +46,7 @@ pub(in crate::scenario) struct ScalingSummary {
     /// running jobs than threads.
     pub(in crate::scenario) impossible: u64,
     results: u64,
-    /// The first result of each job, and the number of different ones.
+    /// The first result of each job.
     first_results: Vec<(Option<NameId>, u64)>,
     mismatches: u64,
 }
@@ -82,7 +82,7 @@ impl ScalingSummary {
                 RecordKind::Result => summary.note_result(event),
                 _ => {}
             }
-            // The overlooked job has no number and bypassed the queue.
+            // The job injected by `hog` has no number and bypasses the queue.
             ended_accepted += u64::from(ends_it && event.subject > 0);
             let inside = summary.accepted.saturating_sub(ended_accepted);
             summary.most_accepted = summary.most_accepted.max(inside);
@@ -90,10 +90,10 @@ impl ScalingSummary {
         summary
     }
 
-    /// Explains why no job ran on a thread, and what to set.
+    /// Explains why no job ran on a thread, and suggests settings.
     pub(in crate::scenario) fn why_not_offloaded(&self, trace: &Trace, set: &str) -> String {
         if self.threads == 0 && trace.id(POOL).is_some() && self.accepted > 0 {
-            return "no threads here, as they need shared memory: see cargo run -p native -- serve"
+            return "no threads here: they need shared memory; see cargo run -p native -- serve"
                 .to_owned();
         }
         ["nothing was offloaded: set ", set].concat()
@@ -163,7 +163,7 @@ impl ScalingSummary {
 }
 
 pub(in crate::scenario) fn each_job_once(trace: &Trace) -> CheckResult {
-    let claim = "each job starts and ends once, and each thread runs one job at a time";
+    let claim = "each job starts and finishes once, and each thread runs one job at a time";
     let summary = ScalingSummary::of(trace);
     if summary.started == 0 {
         return not_exercised(claim, "there were no jobs: set every=20");

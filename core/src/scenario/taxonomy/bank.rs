@@ -9,10 +9,10 @@ use crate::{
 };
 use std::{cell::Cell, time::Duration};
 
-/// The consecutive failures that open the breaker.
+/// The number of consecutive failures that opens the breaker.
 const FAILURES: u32 = 5;
 
-/// The concurrent probes of a half-open breaker.
+/// The maximum concurrent probes of a half-open breaker.
 pub(super) const PROBES: u32 = 1;
 
 /// The minimum time the breaker stays open.
@@ -68,12 +68,12 @@ impl Bank {
         }
     }
 
-    /// Takes the bank down: for this long, every call fails.
+    /// Takes the bank down. Every call fails for this duration.
     pub(super) fn go_down(&self, duration: Duration) {
         self.down_until.set(self.platform.now() + duration);
     }
 
-    /// Calls the bank. With `times_out` the call fails with a timeout.
+    /// Calls the bank. If `times_out` is `true`, the call times out.
     pub(super) async fn call(
         &self,
         caller: NameId,

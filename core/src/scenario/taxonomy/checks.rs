@@ -1,6 +1,6 @@
 //! The checks of `taxonomy`.
 //!
-//! They use counts and the order of records but no durations, so they hold in every
+//! They depend on counts and record order, never on durations, so they hold in every
 //! world.
 
 use super::{
@@ -81,7 +81,7 @@ fn answer_by_class(trace: &Trace) -> CheckResult {
         claim,
         holds: right == failed,
         evidence: format!(
-            "{right} of {failed} failures; {} are the client's fault",
+            "{right} of {failed} failures; {} are client errors",
             clients.count()
         ),
     }
@@ -183,9 +183,9 @@ fn bugs_and_load(trace: &Trace) -> CheckResult {
 fn nothing_exposed(trace: &Trace) -> CheckResult {
     let summary = TaxonomySummary::of(trace);
     let claim = if is_classified(trace) {
-        "no answer exposes internal detail"
+        "no response exposes internal details"
     } else {
-        "with a catch-all every failure exposes internal detail"
+        "with a catch-all every failure exposes internal details"
     }
     .to_owned();
     let failed = summary.failed().count();
@@ -196,7 +196,7 @@ fn nothing_exposed(trace: &Trace) -> CheckResult {
     CheckResult::Decided {
         claim,
         holds: exposed == if is_classified(trace) { 0 } else { failed },
-        evidence: format!("{exposed} of {failed} failures exposed internal detail"),
+        evidence: format!("{exposed} of {failed} failures exposed internal details"),
     }
 }
 
@@ -231,14 +231,17 @@ fn logged_once(trace: &Trace) -> CheckResult {
 
 fn breaker_probes(trace: &Trace) -> CheckResult {
     let claim = format!(
-        "an open breaker passes no call, a half-open one {PROBES}, whose success closes it"
+        "an open breaker passes no call; a half-open one passes {PROBES}, whose success closes it"
     );
     if trace.param("breaker") == "off" {
         return not_exercised(claim, "there is no breaker: set breaker=on");
     }
     let breaker = TaxonomySummary::of(trace).breaker;
     if breaker.opened == 0 {
-        return not_exercised(claim, "it never opened: set outage=1500, interval=30");
+        return not_exercised(
+            claim,
+            "the breaker never opened: set outage=1500, interval=30",
+        );
     }
     CheckResult::Decided {
         claim,

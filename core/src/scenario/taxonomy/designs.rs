@@ -15,10 +15,10 @@ use crate::{
 };
 use std::time::Duration;
 
-/// The retries available before any request has paid for one.
+/// The initial retry budget.
 pub(super) const BURST: u64 = 3;
 
-/// The first delay before a retry.
+/// The delay before the first retry.
 const BACKOFF: Duration = Duration::from_millis(40);
 
 pub(super) struct Api {

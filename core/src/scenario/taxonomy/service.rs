@@ -18,7 +18,7 @@ enum Fault {
     Bug,
 }
 
-/// The faults in drawing order with the parameters that set their shares.
+/// The faults in the order they are drawn, with the parameters for their shares.
 const FAULTS: [(Fault, &str); 6] = [
     (Fault::Invalid, "invalid"),
     (Fault::NotFound, "not_found"),
@@ -56,8 +56,8 @@ impl Payment {
     }
 }
 
-/// Draws a fault. Shares refer to all requests, so later faults draw from the rest that
-/// earlier ones leave.
+/// Draws a fault. Shares refer to all requests, so later faults are drawn among the
+/// requests without an earlier fault.
 fn draw_fault(params: &Values, draws: &mut Random) -> Option<Fault> {
     let mut rest = 100;
     for (fault, share) in FAULTS {
@@ -108,7 +108,7 @@ impl PaymentService {
         }
     }
 
-    /// Runs one attempt of a request.
+    /// Makes one attempt at a request.
     pub(super) async fn attempt(
         &self,
         payment: &mut Payment,

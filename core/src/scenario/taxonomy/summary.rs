@@ -7,9 +7,9 @@ use std::mem;
 /// The requests and the breaker of a run, collected in one pass over the trace.
 #[derive(Default)]
 pub(super) struct TaxonomySummary<'a> {
-    /// By number from 1. The first entry collects records that belong to no request.
+    /// Indexed by request number. Entry 0 collects records without a known request.
     pub(super) requests: Vec<PaymentRecord<'a>>,
-    /// Retries that were useful and within the budget but did not happen.
+    /// Useful retries within the budget that did not happen.
     pub(super) missed: u64,
     /// Retries beyond the budget.
     pub(super) overdrawn: u64,
@@ -29,9 +29,9 @@ pub(super) struct PaymentRecord<'a> {
     pub(super) attempts: u64,
     /// The number of faults before each retry.
     pub(super) retries: Vec<usize>,
-    /// Its latest error calls for a retry that has not happened yet.
+    /// `true` if its latest error calls for a retry that has not happened yet.
     is_owed: bool,
-    /// Its latest bank call was a probe of the breaker.
+    /// `true` if its latest bank call was a probe of the breaker.
     is_probe: bool,
     /// Its calls to the bank.
     pub(super) calls: u64,
@@ -66,8 +66,8 @@ enum ObservedState {
     HalfOpen,
 }
 
-/// Each error of the service with its response and whether it is transient. Repeated
-/// here so that the checks do not depend on the code they check.
+/// Each error of the service with its response and whether it is transient. The mapping
+/// is repeated here so that the checks are independent of the code under test.
 const EXPECTED: [(&str, &str, bool); 8] = [
     ("invalid input", "400 invalid_input", false),
     ("no such payment", "404 not_found", false),

@@ -63,7 +63,7 @@ pub(super) fn failed_was_in_flight(trace: &Trace) -> CheckResult {
             process.has_failed() && call < exit && exit < request.end
         })
     };
-    // Refusing is valid only if the supervisor gave up or all workers were stopped.
+    // A refusal is valid only if the supervisor gave up or all workers were stopped.
     let had_no_worker = |request: &RequestRecord| {
         let has_given_up = summary.given_up.is_some_and(|index| index < request.end);
         let is_stopped = trace.param("restart") == "stop_then_start";
@@ -87,7 +87,7 @@ pub(super) fn failed_was_in_flight(trace: &Trace) -> CheckResult {
 pub(super) fn balanced(trace: &Trace) -> CheckResult {
     let claim = match trace.param("balance") {
         "least_busy" => "each request goes to the least busy worker",
-        _ => "workers get requests in turn",
+        _ => "requests go to the workers in turn",
     }
     .to_owned();
     let summary = ClusterSummary::of(trace);

@@ -52,7 +52,7 @@ pub(super) fn crash_replaced(trace: &Trace) -> CheckResult {
 }
 
 pub(super) fn hang_detected(trace: &Trace) -> CheckResult {
-    let claim = "a hanging worker is killed for lack of heartbeats".to_owned();
+    let claim = "a worker that hangs is killed for missing heartbeats".to_owned();
     let summary = ClusterSummary::of(trace);
     let hanging = summary.processes.iter().filter(|process| process.hung);
     let is_killed = |process: &&ProcessRecord| {
@@ -67,7 +67,7 @@ pub(super) fn hang_detected(trace: &Trace) -> CheckResult {
         claim,
         missed.is_empty(),
         format!(
-            "{} killed, {} missed; {} requests lost",
+            "{} killed, {} not detected; {} requests lost",
             killed.len(),
             missed.len(),
             killed.iter().map(|process| process.in_flight).sum::<u64>()
@@ -136,7 +136,7 @@ pub(super) fn reload(trace: &Trace) -> CheckResult {
     let totals = requests.totals();
     let mut failed = requests.recorded().iter().filter(failed_by_reload).count() as u64;
     if requests.is_sample() && !is_disturbed {
-        // Nothing but the reload can fail a request.
+        // Only the reload can fail requests.
         failed = totals.lost + totals.refused;
     }
     let ended = reload.end.map(|(_, how)| how);
@@ -175,7 +175,7 @@ fn exited_during(process: &ProcessRecord, reload: &Reload) -> bool {
 pub(super) fn gives_up(trace: &Trace) -> CheckResult {
     let restarts: usize = trace.param("restarts").parse().unwrap_or(0);
     let claim = format!(
-        "after {restarts} restarts of a worker, its next crash makes the supervisor give up and start no more"
+        "if a worker crashes after {restarts} restarts, the supervisor gives up and starts no more"
     );
     let summary = ClusterSummary::of(trace);
     let stops_first = trace.param("restart") == "stop_then_start";
@@ -185,7 +185,7 @@ pub(super) fn gives_up(trace: &Trace) -> CheckResult {
         _ => false,
     };
     let Some(index) = summary.given_up.or(is_due.then_some(usize::MAX)) else {
-        return not_exercised(claim, "it did not happen: set event=crash_loop");
+        return not_exercised(claim, "it did not give up: set event=crash_loop");
     };
     let is_before = |process: &&ProcessRecord| process.exit.is_some_and(|(exit, _)| exit < index);
     let exits: Vec<_> = summary.unexpected_exits().filter(is_before).collect();

@@ -1,4 +1,4 @@
-//! Checks of bugs: restarts, wrong answers, retries and giving up.
+//! Checks of bugs: restarts, wrong responses, retries and giving up.
 
 use super::{BugPolicy, NO_BUG, not_exercised, policy};
 use crate::{
@@ -18,14 +18,15 @@ use crate::{
 const REJECTED: &str = "503 unavailable";
 
 pub(super) fn operational_restarts_nothing(trace: &Trace) -> CheckResult {
-    let claim = "only bugs and kills end a worker, not operational errors".to_owned();
+    let claim = "only bugs and kills stop a worker, not operational errors".to_owned();
     let summary = HandlerSummary::of(trace);
     let errors: usize = summary
         .processes
         .iter()
         .map(|process| process.operational)
         .sum();
-    // Valid exits follow a bug or a kill: from outside, or by a supervisor that gave up.
+    // An exit is valid after a bug, after a kill from outside, or after a kill by a
+    // supervisor that gave up.
     let ended = summary
         .processes
         .iter()
@@ -47,7 +48,7 @@ pub(super) fn operational_restarts_nothing(trace: &Trace) -> CheckResult {
         claim,
         holds: without == 0,
         evidence: format!(
-            "{errors} operational errors; {} workers ended by a bug or kill, {without} otherwise",
+            "{errors} operational errors; {} workers stopped by a bug or kill, {without} otherwise",
             explained.len()
         ),
     }
@@ -58,11 +59,11 @@ pub(super) fn bug_and_restart(trace: &Trace) -> CheckResult {
     let policy = policy(trace);
     let claim = match policy {
         BugPolicy::Supervise if summary.given_up.is_some() => {
-            "every bug ends its worker, which is replaced until the supervisor gives up"
+            "every bug stops its worker, which is replaced until the supervisor gives up"
         }
-        BugPolicy::Supervise => "every bug ends one worker, which is replaced",
-        BugPolicy::Crash => "every bug ends its worker, which is not replaced",
-        BugPolicy::Swallow => "no bug ends a worker",
+        BugPolicy::Supervise => "every bug stops one worker, which is replaced",
+        BugPolicy::Crash => "every bug stops its worker, which is not replaced",
+        BugPolicy::Swallow => "no bug stops a worker",
     }
     .to_owned();
     let bugs = summary.bugs();
@@ -95,13 +96,13 @@ pub(super) fn bug_and_restart(trace: &Trace) -> CheckResult {
     }
 }
 
-/// Returns whether a worker with a bug crashed or was killed.
+/// Returns whether a worker crashed, was killed or never hit the bug.
 fn ended_after_bug(process: &WorkerRecord) -> bool {
     let is_killed = process.exited_with(KILLED) || process.exited_with(KILLED_FROM_OUTSIDE);
     process.has_crashed() || process.bugs == 0 || is_killed
 }
 
-/// Returns whether a worker crashed exactly if it had a bug.
+/// Returns whether a worker crashed if and only if it hit the bug.
 fn crashed_only_by_bug(process: &WorkerRecord) -> bool {
     process.has_crashed() == (process.bugs > 0)
 }
@@ -137,9 +138,9 @@ pub(super) fn wrong_answers(trace: &Trace) -> CheckResult {
     let summary = HandlerSummary::of(trace);
     let is_swallowed = policy(trace) == BugPolicy::Swallow;
     let claim = if is_swallowed {
-        "after a swallowed bug, a worker's answers are wrong"
+        "after a swallowed bug, a worker's responses are wrong"
     } else {
-        "no answer is wrong: after a bug a worker starts no request"
+        "no response is wrong: after a bug a worker starts no request"
     }
     .to_owned();
     if summary.bugs() == 0 {
@@ -165,7 +166,7 @@ pub(super) fn wrong_answers(trace: &Trace) -> CheckResult {
             wrong == 0 && due == 0
         },
         evidence: format!(
-            "{wrong} of {good} successful answers are wrong; {}.{} % available",
+            "{wrong} of {good} successful responses are wrong; {}.{} % available",
             available / 10,
             available % 10
         ),

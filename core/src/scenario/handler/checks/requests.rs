@@ -1,4 +1,4 @@
-//! Checks of requests: answers, losses and the log.
+//! Checks of requests: responses, losses and log entries.
 
 use super::{BugPolicy, not_exercised, policy};
 use crate::{
@@ -53,7 +53,7 @@ pub(super) fn every_request_accounted(trace: &Trace) -> CheckResult {
 }
 
 pub(super) fn nothing_exposed(trace: &Trace) -> CheckResult {
-    let claim = "no answer exposes internal detail".to_owned();
+    let claim = "no response exposes internal details".to_owned();
     let summary = HandlerSummary::of(trace);
     let is_answer = |request: &&TransferRecord| request.failure.is_some_and(|it| it != LOST);
     let answers = summary.requests.iter().filter(is_answer).count();
@@ -64,7 +64,7 @@ pub(super) fn nothing_exposed(trace: &Trace) -> CheckResult {
     CheckResult::Decided {
         claim,
         holds: exposed == 0,
-        evidence: format!("{exposed} of {answers} failures exposed internal detail"),
+        evidence: format!("{exposed} of {answers} failures exposed internal details"),
     }
 }
 
@@ -87,8 +87,8 @@ pub(super) fn logged_once(trace: &Trace) -> CheckResult {
     }
 }
 
-/// Returns the code of an error. Repeated here so that the check does not depend on the
-/// code it checks.
+/// Returns the code of an error. The mapping is repeated here so that the check is
+/// independent of the code under test.
 fn code_of(fault: &str) -> &'static str {
     match fault {
         "invalid amount" => "invalid_input",
