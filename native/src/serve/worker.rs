@@ -271,7 +271,7 @@ async fn drain(connection_limit: &ConnectionLimit, limits: &Limits, phase: &watc
             () = sleep(limits.linger) => {}
             () = phase_reached(phases.clone(), Phase::Stopping) => {}
         }
-        connection_limit.close();
+        connection_limit.close_connections();
         connection_limit.all_closed().await;
     };
     let deadline = async {

@@ -1,10 +1,9 @@
-//! The process of a worker that a supervisor started.
+//! A worker process that was started by a supervisor.
 //!
-//! Its standard input is the listening socket, which the supervisor holds for all its
+//! Its standard input is the listening socket, which the supervisor shares with all
 //! workers. Its standard output is the [`ControlChannel`] to the supervisor, which works
 //! in both directions. A worker with a bug requests a replacement and serves until the
-//! supervisor tells it to drain. It also inherits the table of [`turns`], if there is
-//! one.
+//! supervisor tells it to drain. It also inherits the table of [`turns`], if one exists.
 
 mod control_channel;
 
@@ -35,14 +34,14 @@ use tokio::{
     time::sleep,
 };
 
-/// Serves on the inherited socket until the supervisor stops this worker or is gone.
+/// Serves on the inherited socket until the supervisor stops this worker or exits.
 ///
 /// # Errors
 ///
 /// If no supervisor started this process.
 pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     die_with_parent();
-    let (listener, channel) = inherited().map_err(Error::NoSupervisor)?;
+    let (listener, channel) = inherited_sockets().map_err(Error::NoSupervisor)?;
     logging::start(options.log_level, true).map_err(Error::Runtime)?;
     let turns = turns::inherit();
     let phase = Arc::new(watch::Sender::new(Phase::Serving));
@@ -98,29 +97,30 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     Ok(code)
 }
 
-/// Has the kernel kill this process when the supervisor exits, even if this process is
-/// stopped or hangs. If the supervisor is gone already, the control channel is closed,
-/// which ends this process too.
+/// Requests that the kernel kill this process when the supervisor exits, even if this
+/// process is stopped or hangs. If the supervisor has already exited, the closed control
+/// channel makes this process exit.
 fn die_with_parent() {
     #[cfg(target_os = "linux")]
     {
         use nix::sys::{prctl, signal::Signal};
-        // Elsewhere, and if it fails, the closed control channel ends this process.
+        // On other systems, or if this fails, the closed control channel makes this
+        // process exit.
         let _ = prctl::set_pdeathsig(Signal::SIGKILL);
     }
 }
 
-fn inherited() -> io::Result<(net::TcpListener, UnixStream)> {
+fn inherited_sockets() -> io::Result<(net::TcpListener, UnixStream)> {
     let socket: OwnedFd = io::stdin().as_fd().try_clone_to_owned()?;
     let channel: OwnedFd = io::stdout().as_fd().try_clone_to_owned()?;
     let listener = net::TcpListener::from(socket);
-    // Both are checked before they are changed: they may be a terminal.
+    // Both are checked before they are modified, because they may be a terminal.
     listener.local_addr()?;
     let channel = UnixStream::from(channel);
     channel.peer_addr()?;
     listener.set_nonblocking(true)?;
-    // Otherwise standard input would keep the socket open while this process drains,
-    // and new connections would wait in a queue that no process accepts from.
+    // Otherwise, standard input would keep the socket open while this process drains, and
+    // new connections would wait in a queue that no process accepts from.
     dup2_stdin(File::open("/dev/null")?)?;
     Ok((listener, channel))
 }
@@ -139,14 +139,14 @@ impl ReplacementRequest {
         }
     }
 
-    /// Sends the request. Only the first reason counts.
+    /// Sends the request. Later calls are ignored.
     fn send(&self, reason: WorkerMessage) {
         if self.reason.set(reason).is_ok() {
             self.resend();
         }
     }
 
-    /// Repeats the request, if there was one: a full channel drops messages.
+    /// Repeats the request if one was sent, because a full channel drops messages.
     fn resend(&self) {
         if let Some(reason) = self.reason.get() {
             self.channel.send(reason.clone());
@@ -155,7 +155,7 @@ impl ReplacementRequest {
 }
 
 /// Requests a replacement at the first signal and stops at the second. Service managers
-/// signal all processes of a service at once, the supervisor and the workers.
+/// signal all processes of a service at the same time, including the workers.
 fn request_replacement_on_signals(
     replacement: &Arc<ReplacementRequest>,
     phase: &Arc<watch::Sender<Phase>>,

@@ -251,7 +251,7 @@ async fn accept_in_turn<A: AcceptQueue>(
                 turns.leave();
                 connection_limit.meter.accept_failed();
                 drop(permit);
-                connection_limit.out_of_resources(&error);
+                connection_limit.record_resource_error(&error);
                 sleep(backoff).await;
                 backoff = MAX_BACKOFF.min(2 * backoff);
             }

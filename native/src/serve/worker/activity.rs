@@ -1,4 +1,4 @@
-//! The activity of a connection, and its timeouts.
+//! Connection activity and timeouts.
 
 use super::limits::Limits;
 use std::{
@@ -7,48 +7,49 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// The current activity of a connection, and its start.
+/// A connection's current activity, and the time at which it started.
 ///
-/// The socket, the service and the response's body record changes, at the cost of reading
-/// the clock. None of them sets a timer: the connection has a single timer, which calls
-/// [`check_timeouts`](ConnectionActivity::check_timeouts) when it fires. hyper's own timer for
-/// heads would be recreated for each request, and does not distinguish an idle client
-/// from one that sends its head too slowly.
+/// The socket, the service and the response body record changes, each at the cost of
+/// reading the clock. None of them sets a timer: the connection has a single timer, which
+/// calls [`check_timeouts`](ConnectionActivity::check_timeouts) when it fires. hyper's
+/// own header timer would be recreated for each request, and does not distinguish an idle
+/// client from one that sends its request head too slowly.
 ///
-/// One task does all reads and writes.
+/// A single task does all reads and writes.
 #[derive(Debug)]
 pub(super) struct ConnectionActivity {
     opened: Instant,
-    /// The start of the current activity in microseconds since `opened`, shifted, and
-    /// the activity itself.
+    /// The current activity in the low bits. The other bits are its start, in
+    /// microseconds since `opened`.
     state: AtomicU64,
     /// The time of the last read, in microseconds since `opened`.
-    read: AtomicU64,
-    /// The time since which the client has not read what was written, or [`NEVER`].
-    blocked: AtomicU64,
+    last_read: AtomicU64,
+    /// The time at which the pending write blocked, in microseconds since `opened`, or
+    /// [`NEVER`].
+    blocked_since: AtomicU64,
     /// True if the client may still be sending: the last request has a body, or its
     /// response closes the connection and the client does not expect that.
-    may_be_sending: AtomicBool,
-    /// True if the service has returned a response of which nothing was written yet.
-    response_is_due: AtomicBool,
-    timed_out: AtomicBool,
+    is_input_possible: AtomicBool,
+    /// True if the service has returned a response that has not been written yet.
+    is_response_due: AtomicBool,
+    has_timed_out: AtomicBool,
 }
 
-/// The timeout that closes a connection.
+/// The timeout that closed a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::serve) enum ConnectionTimeout {
     /// The client sent no request.
     Idle,
-    /// The head of the request was not complete.
+    /// The client did not send a complete request head.
     Head,
-    /// The client did not read what was written.
+    /// The client did not read the response.
     Stall,
 }
 
 const IDLE: u64 = 0;
 const READING_HEAD: u64 = 1;
-const SERVED: u64 = 2;
-const SHIFT: u32 = 2;
+const SERVING_REQUEST: u64 = 2;
+const ACTIVITY_BITS: u32 = 2;
 const NEVER: u64 = u64::MAX;
 
 impl ConnectionActivity {
@@ -56,116 +57,119 @@ impl ConnectionActivity {
         ConnectionActivity {
             opened: Instant::now(),
             state: AtomicU64::new(IDLE),
-            read: AtomicU64::new(0),
-            blocked: AtomicU64::new(NEVER),
-            may_be_sending: AtomicBool::new(false),
-            response_is_due: AtomicBool::new(false),
-            timed_out: AtomicBool::new(false),
+            last_read: AtomicU64::new(0),
+            blocked_since: AtomicU64::new(NEVER),
+            is_input_possible: AtomicBool::new(false),
+            is_response_due: AtomicBool::new(false),
+            has_timed_out: AtomicBool::new(false),
         }
     }
 
-    /// Notes that bytes were received from the client.
+    /// Records that bytes were received from the client.
     pub(super) fn bytes_received(&self) {
         let now = self.now();
-        self.read.store(now, Relaxed);
-        if self.current() == IDLE {
-            self.begin(READING_HEAD, now);
+        self.last_read.store(now, Relaxed);
+        if self.current_activity() == IDLE {
+            self.set_activity(READING_HEAD, now);
         }
     }
 
-    /// Notes a complete head. Returns when its last byte was received.
+    /// Records a complete request head. Returns the time at which its last byte was
+    /// received.
     pub(super) fn request_started(&self, has_body: bool) -> Instant {
-        self.may_be_sending.store(has_body, Relaxed);
-        let read = self.read.load(Relaxed);
-        self.begin(SERVED, read);
+        self.is_input_possible.store(has_body, Relaxed);
+        let read = self.last_read.load(Relaxed);
+        self.set_activity(SERVING_REQUEST, read);
         self.opened + Duration::from_micros(read)
     }
 
-    /// Notes that the service closes the connection after its response.
+    /// Records that the service closes the connection after its response.
     pub(super) fn response_is_last(&self) {
-        self.may_be_sending.store(true, Relaxed);
+        self.is_input_possible.store(true, Relaxed);
     }
 
     /// Returns true if the client may still be sending.
-    pub(super) fn may_be_sending(&self) -> bool {
-        self.may_be_sending.load(Relaxed)
+    pub(super) fn is_input_possible(&self) -> bool {
+        self.is_input_possible.load(Relaxed)
     }
 
-    /// Notes that the service has returned a response, which is written next.
+    /// Records that the service has returned a response, which is written next.
     pub(super) fn response_ready(&self) {
-        self.response_is_due.store(true, Relaxed);
+        self.is_response_due.store(true, Relaxed);
     }
 
-    /// Returns true if the next write starts a response of the service.
-    pub(super) fn response_is_due(&self) -> bool {
-        self.response_is_due.load(Relaxed)
+    /// Returns true if the next write starts a response from the service.
+    pub(super) fn is_response_due(&self) -> bool {
+        self.is_response_due.load(Relaxed)
     }
 
     /// Returns true if the server closes the connection after a timeout.
-    pub(super) fn timed_out(&self) -> bool {
-        self.timed_out.load(Relaxed)
+    pub(super) fn has_timed_out(&self) -> bool {
+        self.has_timed_out.load(Relaxed)
     }
 
-    /// Notes that the whole response was produced.
+    /// Records that the whole response was produced.
     pub(super) fn request_finished(&self) {
-        self.begin(IDLE, self.now());
+        self.set_activity(IDLE, self.now());
     }
 
-    /// Notes that a write blocks because the client does not read.
+    /// Records that a write is blocked because the client does not read.
     pub(super) fn write_blocked(&self) {
-        if self.blocked.load(Relaxed) == NEVER {
-            self.blocked.store(self.now(), Relaxed);
+        if self.blocked_since.load(Relaxed) == NEVER {
+            self.blocked_since.store(self.now(), Relaxed);
         }
     }
 
-    /// Notes that bytes were written.
+    /// Records that bytes were written.
     pub(super) fn write_progressed(&self) {
-        self.response_is_due.store(false, Relaxed);
-        if self.blocked.load(Relaxed) != NEVER {
-            self.blocked.store(NEVER, Relaxed);
+        self.is_response_due.store(false, Relaxed);
+        if self.blocked_since.load(Relaxed) != NEVER {
+            self.blocked_since.store(NEVER, Relaxed);
             // The idle time starts once the client has received the response.
-            if self.current() == IDLE {
-                self.begin(IDLE, self.now());
+            if self.current_activity() == IDLE {
+                self.set_activity(IDLE, self.now());
             }
         }
     }
 
-    /// Returns when to check again: after the shortest limit at the latest, because the
-    /// next activity may start right after this check.
+    /// Returns the time of the next check. It is at most the shortest limit from now,
+    /// because the next activity may start right after this check.
     ///
     /// # Errors
     ///
-    /// If the connection has timed out and is to be closed.
+    /// If the connection has timed out and must be closed.
     pub(super) fn check_timeouts(&self, limits: &Limits) -> Result<Instant, ConnectionTimeout> {
         let now = self.now();
-        let shortest = limits.head.min(limits.idle).min(limits.stall);
-        // A lower bound, whatever the limits are, so that checks do not use up the CPU.
-        let shortest = shortest.max(Duration::from_millis(1));
-        let blocked = self.blocked.load(Relaxed);
-        let since = self.state.load(Relaxed) >> SHIFT;
-        let (since, limit, timeout) = match self.current() {
-            _ if blocked != NEVER => (blocked, limits.stall, ConnectionTimeout::Stall),
+        let shortest_limit = limits.head.min(limits.idle).min(limits.stall);
+        // A lower bound keeps the checks cheap if a limit is very short.
+        let shortest_limit = shortest_limit.max(Duration::from_millis(1));
+        let blocked_since = self.blocked_since.load(Relaxed);
+        let since = self.state.load(Relaxed) >> ACTIVITY_BITS;
+        let (since, limit, timeout) = match self.current_activity() {
+            _ if blocked_since != NEVER => (blocked_since, limits.stall, ConnectionTimeout::Stall),
             IDLE => (since, limits.idle, ConnectionTimeout::Idle),
             READING_HEAD => (since, limits.head, ConnectionTimeout::Head),
-            // `enforce_deadline` limits the time of a request.
-            _ => return Ok(self.opened + Duration::from_micros(now) + shortest),
+            // `enforce_deadline` limits the duration of a request.
+            _ => return Ok(self.opened + Duration::from_micros(now) + shortest_limit),
         };
-        let spent = Duration::from_micros(now - since);
-        match limit.checked_sub(spent) {
+        let elapsed = Duration::from_micros(now - since);
+        match limit.checked_sub(elapsed) {
             None | Some(Duration::ZERO) => {
-                self.timed_out.store(true, Relaxed);
+                self.has_timed_out.store(true, Relaxed);
                 Err(timeout)
             }
-            Some(left) => Ok(self.opened + Duration::from_micros(now) + left.min(shortest)),
+            Some(remaining) => {
+                Ok(self.opened + Duration::from_micros(now) + remaining.min(shortest_limit))
+            }
         }
     }
 
-    fn current(&self) -> u64 {
-        self.state.load(Relaxed) & ((1 << SHIFT) - 1)
+    fn current_activity(&self) -> u64 {
+        self.state.load(Relaxed) & ((1 << ACTIVITY_BITS) - 1)
     }
 
-    fn begin(&self, activity: u64, now: u64) {
-        self.state.store(now << SHIFT | activity, Relaxed);
+    fn set_activity(&self, activity: u64, now: u64) {
+        self.state.store(now << ACTIVITY_BITS | activity, Relaxed);
     }
 
     fn now(&self) -> u64 {
@@ -209,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn connection_without_requests_is_idle() {
+    async fn connection_without_requests_times_out_as_idle() {
         let activity = ConnectionActivity::new();
         activity.bytes_received();
         activity.request_started(false);
@@ -229,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn next_check_covers_the_shortest_limit() {
+    async fn next_check_is_within_the_shortest_limit() {
         let activity = ConnectionActivity::new();
         assert_eq!(
             activity.check_timeouts(&limits()),

@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its last.
+//! Serving a single connection.
 
 use super::{
     activity::ConnectionActivity,
@@ -15,9 +15,9 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// The maximum number of bytes buffered for a request's head, or for a response that the
+/// The maximum number of bytes buffered for a request head, or for a response that the
 /// client does not read.
-pub(super) const BUFFER_BYTES: usize = 64 * 1024;
+pub(super) const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Serves a connection until the client closes it, it times out, or the worker drains. A
 /// draining worker finishes the request in flight first.
@@ -39,15 +39,16 @@ pub(super) async fn serve<I, S>(
         Arc::clone(&connection_limit),
     );
     let mut connection = http1::Builder::new()
-        .max_buf_size(BUFFER_BYTES)
+        .max_buf_size(MAX_BUFFER_BYTES)
         .serve_connection(TokioIo::new(socket), service);
     let mut timer = pin!(sleep_until(Instant::now()));
     let mut pressure = connection_limit.pressure();
-    let served = loop {
+    let result = loop {
         tokio::select! {
-            // In this order, so that received bytes are read before timeouts are checked.
+            // Polled in this order, so that received bytes are read before timeouts are
+            // checked.
             biased;
-            served = &mut connection => break served,
+            result = &mut connection => break result,
             _ = pressure.changed() => {
                 if *pressure.borrow() == Pressure::Closing {
                     Pin::new(&mut connection).graceful_shutdown();
@@ -63,8 +64,8 @@ pub(super) async fn serve<I, S>(
             }
         }
     };
-    // After other errors the client is gone.
-    if let Err(error) = served
+    // After any other error, the client has disconnected.
+    if let Err(error) = result
         && error.is_parse()
     {
         let parts = connection.into_parts();

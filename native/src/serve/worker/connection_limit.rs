@@ -1,4 +1,4 @@
-//! The limit on open connections, and the state that all connections of a worker share.
+//! The limit on open connections, and the state shared by all connections of a worker.
 
 use super::{Phase, limits::Limits};
 use crate::serve::metrics::Meter;
@@ -15,30 +15,30 @@ use tokio::{
     time::Instant,
 };
 
-/// Limits the open connections of a worker, and holds the state that they share.
+/// Limits a worker's open connections and stores the state that they share.
 #[derive(Debug)]
 pub(super) struct ConnectionLimit {
     pub(super) meter: Arc<Meter>,
     limits: Limits,
     phase: watch::Receiver<Phase>,
     pressure: watch::Sender<Pressure>,
-    /// One permit for each connection that may be open.
+    /// One permit for each allowed connection.
     permits: Arc<Semaphore>,
     /// True while the system has no resources for another connection.
-    out_of_resources: AtomicBool,
+    is_out_of_resources: AtomicBool,
     limit_log: LogThrottle,
     resource_log: LogThrottle,
 }
 
-/// The demand for connections, which decides how long idle ones stay open.
+/// The demand for connections, which determines how long idle ones stay open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Pressure {
-    /// There is room for more connections.
+    /// The limit is not reached.
     Normal,
-    /// Clients wait for a connection: each response closes its connection, so that all
-    /// clients get a turn.
+    /// Clients are waiting for a connection. Each response closes its connection to make
+    /// room for them.
     Full,
-    /// Idle connections are closed.
+    /// The worker is draining. Idle connections are closed.
     Closing,
 }
 
@@ -54,7 +54,7 @@ impl ConnectionLimit {
             phase,
             pressure: watch::Sender::new(Pressure::Normal),
             permits: Arc::new(Semaphore::new(connections)),
-            out_of_resources: AtomicBool::new(false),
+            is_out_of_resources: AtomicBool::new(false),
             limit_log: LogThrottle::default(),
             resource_log: LogThrottle::default(),
         }
@@ -83,16 +83,16 @@ impl ConnectionLimit {
     }
 
     /// Returns true if a response that starts now closes its connection.
-    pub(super) fn is_last_response(&self) -> bool {
+    pub(super) fn should_close_after_response(&self) -> bool {
         *self.phase.borrow() > Phase::Serving || *self.pressure.borrow() > Pressure::Normal
     }
 
-    /// Returns true if unfinished requests are aborted.
+    /// Returns true if the worker is stopping and aborts unfinished requests.
     pub(super) fn is_stopping(&self) -> bool {
         *self.phase.borrow() >= Phase::Stopping
     }
 
-    /// Waits for a permit for a connection.
+    /// Waits for a connection permit.
     pub(super) async fn acquire(self: &Arc<Self>) -> ConnectionPermit {
         let permits = Arc::clone(&self.permits);
         let permit = if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
@@ -112,7 +112,7 @@ impl ConnectionLimit {
         self.new_permit(permit)
     }
 
-    /// Returns a permit for a connection, if one is available now.
+    /// Returns a connection permit if one is available.
     pub(super) fn try_acquire(self: &Arc<Self>) -> Option<ConnectionPermit> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
         Some(self.new_permit(Some(permit)))
@@ -126,24 +126,24 @@ impl ConnectionLimit {
         }
     }
 
-    /// Notes that the system has no resources for another connection although the limit
-    /// is not reached: idle connections are closed sooner.
-    pub(super) fn out_of_resources(&self, error: &io::Error) {
-        self.out_of_resources.store(true, Relaxed);
+    /// Records that the system has no resources for another connection although the limit
+    /// is not reached. Idle connections are then closed sooner.
+    pub(super) fn record_resource_error(&self, error: &io::Error) {
+        self.is_out_of_resources.store(true, Relaxed);
         if self.resource_log.should_log() {
             super::log(&format!(
-                "cannot accept connections ({error}); they wait in the accept queue"
+                "cannot accept connections ({error}); new connections wait in the accept queue"
             ));
         }
         self.change_pressure(Pressure::Normal, Pressure::Full);
     }
 
-    /// Closes idle connections at once, and the others after their response.
-    pub(super) fn close(&self) {
+    /// Closes idle connections immediately, and the others after their response.
+    pub(super) fn close_connections(&self) {
         self.pressure.send_replace(Pressure::Closing);
     }
 
-    /// Completes when no connection is open. After that no more are permitted.
+    /// Completes when no connection is open. After that, no more permits are issued.
     pub(super) async fn all_closed(&self) {
         let all = u32::try_from(self.limits.connections).unwrap_or(u32::MAX);
         if let Ok(permits) = self.permits.acquire_many(all).await {
@@ -153,26 +153,26 @@ impl ConnectionLimit {
 
     /// Returns to normal pressure once enough permits are free. A single free permit is
     /// not enough: a waiting connection takes it.
-    fn relax(&self) {
-        let enough = (self.limits.connections / 8).max(2);
-        let is_enough = self.permits.available_permits() + 1 >= enough;
-        if is_enough && !self.out_of_resources.load(Relaxed) {
+    fn relieve_pressure(&self) {
+        let required = (self.limits.connections / 8).max(2);
+        let has_room = self.permits.available_permits() + 1 >= required;
+        if has_room && !self.is_out_of_resources.load(Relaxed) {
             self.change_pressure(Pressure::Full, Pressure::Normal);
         }
     }
 
     fn change_pressure(&self, from: Pressure, to: Pressure) {
         self.pressure.send_if_modified(|pressure| {
-            let matches = *pressure == from;
-            if matches {
+            let is_change = *pressure == from;
+            if is_change {
                 *pressure = to;
             }
-            matches
+            is_change
         });
     }
 }
 
-/// A permit for one connection. Dropping it frees it.
+/// A permit for one connection, released on drop.
 #[derive(Debug)]
 pub(super) struct ConnectionPermit {
     limit: Arc<ConnectionLimit>,
@@ -181,11 +181,11 @@ pub(super) struct ConnectionPermit {
 }
 
 impl ConnectionPermit {
-    /// Notes that a connection was accepted with this permit.
+    /// Records that a connection was accepted with this permit.
     pub(super) fn mark_used(&mut self) {
         self.is_used = true;
         self.limit.meter.connection_accepted();
-        self.limit.out_of_resources.store(false, Relaxed);
+        self.limit.is_out_of_resources.store(false, Relaxed);
     }
 }
 
@@ -194,26 +194,30 @@ impl Drop for ConnectionPermit {
         if self.is_used {
             self.limit.meter.connection_closed();
         }
-        self.limit.relax();
+        self.limit.relieve_pressure();
     }
 }
 
-/// The time without an event after which the next one is logged again.
+/// After this time without an event, the next event is logged again.
 const QUIET_PERIOD: Duration = Duration::from_secs(10);
 
-/// Limits an event that may occur many times a second to one log line per episode.
+/// Limits a frequent event to one log line until it has not occurred for
+/// [`QUIET_PERIOD`].
 #[derive(Debug, Default)]
 struct LogThrottle {
-    last: Mutex<Option<Instant>>,
+    last_event: Mutex<Option<Instant>>,
 }
 
 impl LogThrottle {
-    /// Notes an event. Returns true if it is to be logged.
+    /// Records an event. Returns true if it should be logged.
     fn should_log(&self) -> bool {
         let now = Instant::now();
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = last.replace(now);
-        before.is_none_or(|before| now - before >= QUIET_PERIOD)
+        let mut last_event = self
+            .last_event
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let previous = last_event.replace(now);
+        previous.is_none_or(|previous| now - previous >= QUIET_PERIOD)
     }
 }
 

@@ -1,51 +1,52 @@
-//! The limits of one worker.
+//! Per-worker limits.
 
 use super::{DRAIN_TIMEOUT, GRACE_PERIOD};
 use std::time::Duration;
 
-/// The resources that a client may use. A connection that exceeds a limit is closed;
-/// others are not affected.
+/// Limits on the resources that a client can use. A connection that exceeds a limit is
+/// closed; others are not affected.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// The maximum number of open connections. Further ones wait in the accept queue.
     pub(crate) connections: usize,
-    /// The time from the first byte of a request to the end of its head.
+    /// The maximum time from the first byte of a request to the end of its head.
     pub(crate) head: Duration,
-    /// The time from the end of the head to the end of the body.
+    /// The maximum time from the end of the head to the end of the body.
     pub(crate) body: Duration,
-    /// The time from the end of the head to the start of the response. The length of a
-    /// response is not limited: a trace is streamed for as long as its run lasts.
+    /// The maximum time from the end of the head to the start of the response. The
+    /// duration of a response is not limited: a trace is streamed for as long as its run
+    /// lasts.
     pub(crate) response: Duration,
-    /// The time that a connection may stay open without a request.
+    /// The maximum time that a connection stays open without a request.
     pub(crate) idle: Duration,
-    /// The same while clients wait for a connection.
+    /// The idle limit while clients are waiting for a connection.
     pub(crate) idle_when_full: Duration,
-    /// The time that a client may go without reading while a write is blocked.
+    /// The maximum time that a write stays blocked because the client does not read.
     pub(crate) stall: Duration,
-    /// The time that a draining worker still serves open connections, with `Connection:
-    /// close`, before it closes idle ones. A client that pauses for longer between two
-    /// requests may lose the second one.
+    /// The time for which a draining worker still serves open connections, with
+    /// `Connection: close`, before it closes idle ones. A client that pauses for longer
+    /// between two requests may lose the second one.
     pub(crate) linger: Duration,
-    /// The time that requests in flight have to finish when the worker drains.
+    /// The time limit for requests in flight when the worker drains.
     pub(crate) drain: Duration,
-    /// The time that clients have to read their responses when the worker stops.
+    /// The time limit for clients to read their responses when the worker stops.
     pub(crate) grace: Duration,
 }
 
-/// The maximum number of connections, whatever the system allows.
+/// The maximum number of connections, even if the system allows more.
 const MAX_CONNECTIONS: usize = 10_000;
 
 impl Limits {
-    /// Returns the limits for this process: one connection for each file that it may
+    /// Returns the limits for this process: one connection for each file that it can
     /// open, minus a reserve.
     ///
-    /// This raises the soft limit on open files, which is low by default for the sake of
-    /// programs that use `select`.
+    /// This raises the soft limit on open files, which is low by default for
+    /// compatibility with programs that use `select`.
     pub(crate) fn for_this_process() -> Self {
-        let most = MAX_CONNECTIONS + reserve(usize::MAX);
-        let files = raise_open_files(most);
+        let max_files = MAX_CONNECTIONS + reserved_files(usize::MAX);
+        let files = raise_open_files(max_files);
         Limits {
-            connections: connections(files),
+            connections: connections_for(files),
             ..Limits::default()
         }
     }
@@ -68,35 +69,36 @@ impl Default for Limits {
     }
 }
 
-/// Returns the number of connections that a number of files allows.
-fn connections(files: usize) -> usize {
-    let left = files.saturating_sub(reserve(files));
-    left.clamp(1, MAX_CONNECTIONS)
+/// Returns the number of connections that are possible with a limit of `files` open
+/// files.
+fn connections_for(files: usize) -> usize {
+    let available = files.saturating_sub(reserved_files(files));
+    available.clamp(1, MAX_CONNECTIONS)
 }
 
 /// Returns the number of files reserved for the page's files, the pipes of the processes
 /// that runs start, and the runtime.
-fn reserve(files: usize) -> usize {
+fn reserved_files(files: usize) -> usize {
     (files / 8).clamp(32, 256)
 }
 
-/// Raises the soft limit on open files to at most `most`, and returns the resulting
-/// limit. A higher limit stays as it is.
+/// Raises the soft limit on open files to at most `max_files`, and returns the resulting
+/// limit. A higher limit is not changed.
 #[cfg(unix)]
-pub(crate) fn raise_open_files(most: usize) -> usize {
+pub(crate) fn raise_open_files(max_files: usize) -> usize {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return 256;
     };
-    let wanted = hard.min(most as u64);
+    let wanted = hard.min(max_files as u64);
     let is_raised = soft < wanted && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok();
     let files = if is_raised { wanted } else { soft };
     usize::try_from(files).unwrap_or(usize::MAX)
 }
 
-/// Returns a number of files that every system allows.
+/// Returns a number of open files that every system supports.
 #[cfg(not(unix))]
-pub(crate) fn raise_open_files(_most: usize) -> usize {
+pub(crate) fn raise_open_files(_max_files: usize) -> usize {
     1024
 }
 
@@ -106,13 +108,13 @@ mod tests {
 
     #[test]
     fn files_are_reserved_for_other_uses() {
-        assert_eq!(connections(64), 32);
-        assert_eq!(connections(1024), 896);
-        assert_eq!(connections(usize::MAX), MAX_CONNECTIONS);
+        assert_eq!(connections_for(64), 32);
+        assert_eq!(connections_for(1024), 896);
+        assert_eq!(connections_for(usize::MAX), MAX_CONNECTIONS);
     }
 
     #[test]
     fn at_least_one_connection_is_allowed() {
-        assert_eq!(connections(0), 1);
+        assert_eq!(connections_for(0), 1);
     }
 }

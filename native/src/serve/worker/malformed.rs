@@ -5,7 +5,7 @@
 //! withholds that response. Here they are handled like every other error: counted,
 //! logged and returned as problem details.
 
-use super::{connection::BUFFER_BYTES, connection_limit::ConnectionLimit, socket::Socket};
+use super::{connection::MAX_BUFFER_BYTES, connection_limit::ConnectionLimit, socket::Socket};
 use axum::http::{StatusCode, header};
 use highwater::error::{
     AppError, Classification, ErrorKind, Handler, IdGenerator, Incident, Problem, http::REQUEST_ID,
@@ -49,25 +49,25 @@ impl MalformedRequests {
     ) where
         I: AsyncRead + AsyncWrite + Unpin,
     {
-        let is_sent = !socket.take_withheld() && !error.is_parse_version_h2();
+        let has_hyper_responded = !socket.take_withheld_response() && !error.is_parse_version_h2();
         let error = classify(error, head);
         connection_limit.meter.malformed_request(error.status());
         let response = self.handle(&error);
-        if is_sent {
+        if has_hyper_responded {
             return;
         }
         let sending = async {
             socket.write_all(response.as_bytes()).await?;
             socket.shutdown().await
         };
-        // It fails if the client is gone.
+        // Fails if the client has disconnected.
         let _ = timeout(2 * connection_limit.limits().grace, sending).await;
     }
 
     /// Logs the error and returns the complete response.
     fn handle(&self, error: &AppError) -> String {
         let id = self.ids.generate();
-        let incident = Incident::new(id, "reading the head of a request");
+        let incident = Incident::new(id, "reading a request head");
         let decision = self.handler.handle(error, &incident);
         let problem = decision.problem().map(Problem::to_json).unwrap_or_default();
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
@@ -88,17 +88,17 @@ impl MalformedRequests {
 }
 
 fn classify(error: hyper::Error, head: &[u8]) -> AppError {
-    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let is_line_too_long = error.is_parse_too_large() && line.len() > BUFFER_BYTES / 2;
-    // hyper distinguishes these errors only in its messages.
-    let text = error.to_string();
-    let (kind, status, message) = if text.contains("version") {
+    let request_line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let is_line_too_long = error.is_parse_too_large() && request_line.len() > MAX_BUFFER_BYTES / 2;
+    // hyper distinguishes these errors only by their messages.
+    let error_message = error.to_string();
+    let (kind, status, message) = if error_message.contains("version") {
         (
             ErrorKind::InvalidInput,
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             "This server supports HTTP/1.1 and HTTP/1.0.",
         )
-    } else if is_line_too_long || text.contains("URI too long") {
+    } else if is_line_too_long || error_message.contains("URI too long") {
         (
             ErrorKind::TooLarge,
             StatusCode::URI_TOO_LONG,

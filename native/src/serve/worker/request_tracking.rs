@@ -22,7 +22,7 @@ use std::{
 use tokio::time::Instant;
 use tower::Service;
 
-/// A service for connections: any tower service that never fails.
+/// An infallible tower service that responds to HTTP requests.
 pub(in crate::serve) trait HttpService:
     Service<Request<Incoming>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
     + Clone
@@ -30,7 +30,7 @@ pub(in crate::serve) trait HttpService:
     + Unpin
     + 'static
 {
-    /// The body of its responses.
+    /// The response body.
     type Body: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
 }
 
@@ -103,17 +103,17 @@ where
         let this = self.project();
         let Ok(mut response) = ready!(this.future.poll(context));
         let mut tracker = this.tracker.take().expect("polled after completion");
-        tracker.respond(&mut response);
-        let length = response.headers().get(header::CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        tracker.start_response(&mut response);
+        let content_length = response.headers().get(header::CONTENT_LENGTH);
+        let content_length = content_length.and_then(|length| length.to_str().ok()?.parse().ok());
         Poll::Ready(Ok(response.map(|body| {
-            let left = length.or_else(|| body.size_hint().exact());
-            if body.is_end_stream() || left == Some(0) {
-                tracker.complete();
+            let remaining_bytes = content_length.or_else(|| body.size_hint().exact());
+            if body.is_end_stream() || remaining_bytes == Some(0) {
+                tracker.finish_body();
             }
             TrackedBody {
                 body,
-                left,
+                remaining_bytes,
                 tracker,
             }
         })))
@@ -140,7 +140,7 @@ enum RequestState {
     Received,
     /// The response has started.
     Responding,
-    /// The whole body was produced, or producing it failed.
+    /// The whole response body was produced, or producing it failed.
     Done,
     /// The client disconnected while sending the request.
     ClientGone,
@@ -164,8 +164,9 @@ impl RequestTracker {
         }
     }
 
-    /// Notes that the response starts, and marks the last one of the connection.
-    fn respond<B>(&mut self, response: &mut Response<B>) {
+    /// Records the start of the response, and marks it if it is the last one of the
+    /// connection.
+    fn start_response<B>(&mut self, response: &mut Response<B>) {
         self.activity.response_ready();
         if response.headers().contains_key(header::CONNECTION) {
             self.activity.response_is_last();
@@ -181,14 +182,14 @@ impl RequestTracker {
         };
         let meter = &self.connection_limit.meter;
         meter.response_started(status, self.received_at.elapsed());
-        if self.connection_limit.is_last_response() {
+        if self.connection_limit.should_close_after_response() {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
         }
     }
 
-    /// Notes that the whole body was produced.
-    fn complete(&mut self) {
+    /// Records that the whole body was produced.
+    fn finish_body(&mut self) {
         if self.state == RequestState::Responding {
             self.state = RequestState::Done;
         }
@@ -197,11 +198,12 @@ impl RequestTracker {
 
 impl Drop for RequestTracker {
     fn drop(&mut self) {
-        let closed_by_server = self.activity.timed_out() || self.connection_limit.is_stopping();
+        let is_closed_by_server =
+            self.activity.has_timed_out() || self.connection_limit.is_stopping();
         let when = match self.state {
             RequestState::ClientGone => Some("while sending the request"),
-            RequestState::Received if !closed_by_server => Some("before the response started"),
-            RequestState::Responding if !closed_by_server => {
+            RequestState::Received if !is_closed_by_server => Some("before the response started"),
+            RequestState::Responding if !is_closed_by_server => {
                 Some("before the response was complete")
             }
             _ => None,
@@ -218,14 +220,15 @@ impl Drop for RequestTracker {
 }
 
 pin_project! {
-    /// The body of a response. The request is in flight until it is dropped.
+    /// The body of a tracked response. The request is in flight until the body is
+    /// dropped.
     #[derive(Debug)]
     pub(super) struct TrackedBody<B> {
         #[pin]
         body: B,
         // The number of remaining bytes, if known. After the last byte hyper drops the
         // body without polling for its end.
-        left: Option<u64>,
+        remaining_bytes: Option<u64>,
         tracker: RequestTracker,
     }
 }
@@ -240,17 +243,19 @@ impl<B: HttpBody> HttpBody for TrackedBody<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
         let frame = this.body.as_mut().poll_frame(context);
-        let is_last = match &frame {
+        let is_complete = match &frame {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, |data| data.remaining() as u64);
-                *this.left = this.left.map(|left| left.saturating_sub(bytes));
-                *this.left == Some(0) || this.body.is_end_stream()
+                *this.remaining_bytes = this
+                    .remaining_bytes
+                    .map(|remaining| remaining.saturating_sub(bytes));
+                *this.remaining_bytes == Some(0) || this.body.is_end_stream()
             }
             Poll::Ready(Some(Err(_)) | None) => true,
             Poll::Pending => false,
         };
-        if is_last {
-            this.tracker.complete();
+        if is_complete {
+            this.tracker.finish_body();
         }
         frame
     }

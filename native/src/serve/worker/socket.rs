@@ -1,4 +1,4 @@
-//! The stream of a connection, which records its activity.
+//! A connection's stream, which records its activity.
 
 use super::{activity::ConnectionActivity, connection_limit::ConnectionLimit};
 use std::{
@@ -19,11 +19,11 @@ pub(super) struct Socket<I> {
     activity: Arc<ConnectionActivity>,
     connection_limit: Arc<ConnectionLimit>,
     /// True if hyper's own response to a malformed request was withheld.
-    is_withheld: bool,
+    has_withheld_response: bool,
     /// True if the client may still be sending although no request was parsed.
-    may_be_sending: bool,
-    /// The timer until which input is discarded after the write side was closed.
-    lingers: Option<Pin<Box<Sleep>>>,
+    is_input_possible: bool,
+    /// The timer that ends the discarding of input after the write side was closed.
+    discard_timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<I> Socket<I> {
@@ -36,24 +36,25 @@ impl<I> Socket<I> {
             inner,
             activity,
             connection_limit,
-            is_withheld: false,
-            may_be_sending: false,
-            lingers: None,
+            has_withheld_response: false,
+            is_input_possible: false,
+            discard_timer: None,
         }
     }
 
-    /// Returns true if hyper's response to a malformed request was withheld. Another one
-    /// can then be written, after which the socket lingers while it shuts down.
-    pub(super) fn take_withheld(&mut self) -> bool {
-        self.may_be_sending = true;
-        std::mem::take(&mut self.is_withheld)
+    /// Returns true if hyper's response to a malformed request was withheld. Another
+    /// response can then be written, and the shutdown discards further input.
+    pub(super) fn take_withheld_response(&mut self) -> bool {
+        self.is_input_possible = true;
+        std::mem::take(&mut self.has_withheld_response)
     }
 
     /// Returns true if the bytes are withheld because they are hyper's response to a
-    /// malformed request. That response is the last that hyper writes.
-    fn withholds(&mut self, bytes: &[u8]) -> bool {
-        self.is_withheld |= !self.activity.response_is_due() && is_hyper_error(bytes);
-        self.is_withheld
+    /// malformed request. That response is the last one that hyper writes.
+    fn should_withhold(&mut self, bytes: &[u8]) -> bool {
+        self.has_withheld_response |=
+            !self.activity.is_response_due() && is_hyper_error_response(bytes);
+        self.has_withheld_response
     }
 
     fn record_write(&self, written: &Poll<io::Result<usize>>) {
@@ -91,7 +92,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.withholds(bytes) {
+        if self.should_withhold(bytes) {
             return Poll::Ready(Ok(bytes.len()));
         }
         let written = Pin::new(&mut self.inner).poll_write(context, bytes);
@@ -104,9 +105,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let only = slices.first().filter(|_| slices.len() == 1);
-        if self.withholds(only.map_or(&[], |slice| slice)) {
-            return Poll::Ready(Ok(only.map_or(0, |slice| slice.len())));
+        let single_slice = slices.first().filter(|_| slices.len() == 1);
+        if self.should_withhold(single_slice.map_or(&[], |slice| slice)) {
+            return Poll::Ready(Ok(single_slice.map_or(0, |slice| slice.len())));
         }
         let written = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
         self.record_write(&written);
@@ -126,13 +127,13 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
     /// reset the connection, and the client could lose the error response.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.is_withheld {
+        if this.has_withheld_response {
             // A replacement for the withheld response follows.
             return Poll::Ready(Ok(()));
         }
-        if this.lingers.is_none() {
+        if this.discard_timer.is_none() {
             ready!(Pin::new(&mut this.inner).poll_shutdown(context))?;
-            if !this.may_be_sending && !this.activity.may_be_sending() {
+            if !this.is_input_possible && !this.activity.is_input_possible() {
                 let mut byte = [0];
                 let mut byte = ReadBuf::new(&mut byte);
                 let read = Pin::new(&mut this.inner).poll_read(context, &mut byte);
@@ -142,9 +143,11 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
             }
         }
         let grace = this.connection_limit.limits().grace;
-        let lingers = this.lingers.get_or_insert_with(|| Box::pin(sleep(grace)));
+        let discard_timer = this
+            .discard_timer
+            .get_or_insert_with(|| Box::pin(sleep(grace)));
         let mut bytes = [0; 4096];
-        while lingers.as_mut().poll(context).is_pending() {
+        while discard_timer.as_mut().poll(context).is_pending() {
             let mut bytes = ReadBuf::new(&mut bytes);
             let read = ready!(Pin::new(&mut this.inner).poll_read(context, &mut bytes));
             if read.is_err() || bytes.filled().is_empty() {
@@ -155,9 +158,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
     }
 }
 
-/// Returns true for the complete head of an error response without a body, with only the
-/// headers that hyper adds itself.
-fn is_hyper_error(bytes: &[u8]) -> bool {
+/// Returns true if the bytes are the complete head of an error response that has no body
+/// and only the headers that hyper adds itself.
+fn is_hyper_error_response(bytes: &[u8]) -> bool {
     let Some(head) = bytes.strip_prefix(b"HTTP/1.") else {
         return false;
     };

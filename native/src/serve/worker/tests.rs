@@ -1,4 +1,4 @@
-//! Tests of a worker from outside: bytes in, bytes out, on a paused clock.
+//! Black-box tests of a worker: bytes in, bytes out, on a paused clock.
 
 mod accepting;
 mod connections;
@@ -22,12 +22,12 @@ const SECOND: Duration = Duration::from_secs(1);
 const GET: &str = "GET / HTTP/1.1\r\nhost: test\r\n\r\n";
 /// A request whose response takes five seconds.
 const SLOW_GET: &str = "GET /slow HTTP/1.1\r\nhost: test\r\n\r\n";
-/// A request without a response.
+/// A request that never gets a response.
 const HANGING_GET: &str = "GET /never HTTP/1.1\r\nhost: test\r\n\r\n";
 /// A request whose response does not fit in any buffer.
 const LONG_GET: &str = "GET /long HTTP/1.1\r\nhost: test\r\n\r\n";
 
-/// A worker, and the sender of its connections.
+/// A worker and the sender of its connections.
 struct Server {
     queue: mpsc::UnboundedSender<io::Result<DuplexStream>>,
     phase: Arc<watch::Sender<Phase>>,
@@ -118,19 +118,19 @@ impl Server {
         }
     }
 
-    /// Connects a client and sends the bytes.
-    async fn connect(&self, what: &str) -> Client {
+    /// Connects a client that sends the text.
+    async fn connect(&self, text: &str) -> Client {
         let (client, server) = duplex(4096);
         self.queue.send(Ok(server)).unwrap();
         let mut client = Client {
             stream: client,
-            read: String::new(),
+            received: String::new(),
         };
-        client.send(what).await;
+        client.send(text).await;
         client
     }
 
-    /// Waits until the worker has finished, and returns the time from now.
+    /// Waits until the worker has finished, and returns the elapsed time.
     async fn finish(self) -> Duration {
         let begin = Instant::now();
         self.serving.await.unwrap();
@@ -150,41 +150,46 @@ async fn respond(request: Request<hyper::body::Incoming>) -> Result<Response<Bod
 
 struct Client {
     stream: DuplexStream,
-    read: String,
+    received: String,
 }
 
 impl Client {
-    async fn send(&mut self, what: &str) {
-        self.stream.write_all(what.as_bytes()).await.unwrap();
+    async fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).await.unwrap();
     }
 
-    /// Returns the head of the next response, and the five bytes of its body.
+    /// Returns the next response: its head and the five bytes of its body.
     async fn response(&mut self) -> String {
         let mut response = Vec::new();
         while !response.ends_with(b"\r\n\r\nhello") {
-            let byte = self.stream.read_u8().await.expect("an response");
+            let byte = self
+                .stream
+                .read_u8()
+                .await
+                .expect("the response is incomplete");
             response.push(byte);
         }
         String::from_utf8(response).unwrap()
     }
 
-    /// Waits until the connection is closed, and returns the time from now. The bytes
-    /// received until then are in `read`.
+    /// Waits until the connection is closed, and returns the elapsed time. The received
+    /// bytes are appended to `received`.
     async fn wait_for_close(&mut self) -> Duration {
         let begin = Instant::now();
         // An error closes the connection too.
-        let _ = self.stream.read_to_string(&mut self.read).await;
+        let _ = self.stream.read_to_string(&mut self.received).await;
         begin.elapsed()
     }
 }
 
-/// Compares times with a tolerance, because tokio's timers are exact to a millisecond.
+/// Compares durations with a tolerance, because tokio's timers have a resolution of one
+/// millisecond.
 #[track_caller]
-fn assert_duration(took: Duration, expected: Duration) {
-    let off = took.abs_diff(expected);
+fn assert_duration(actual: Duration, expected: Duration) {
+    let difference = actual.abs_diff(expected);
     assert!(
-        off < Duration::from_millis(50),
-        "{took:?} and not {expected:?}"
+        difference < Duration::from_millis(50),
+        "took {actual:?}, expected {expected:?}"
     );
 }
 

@@ -24,19 +24,19 @@ use tokio::{
     time::timeout,
 };
 
-/// The exit code of a worker whose supervisor is gone.
+/// The exit code of a worker whose supervisor has exited.
 const EXIT_ORPHANED: i32 = 1;
 
-/// The capacity of the outgoing queue. If the supervisor does not read, further
-/// messages are dropped; these are heartbeats and metrics.
+/// The capacity of the outgoing queue. If the supervisor does not read, further messages
+/// are dropped, such as heartbeats and metrics.
 const QUEUE_CAPACITY: usize = 256;
 
 /// The time limit for writing the last messages.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// The control channel. One thread reads and one writes, so that a blocked event loop
-/// does not stop the reader, and a supervisor that does not read does not block the
-/// event loop.
+/// The control channel. Separate threads read and write, so that a blocked event loop
+/// does not stop the reader, and a supervisor that does not read does not block the event
+/// loop.
 #[derive(Debug)]
 pub(super) struct ControlChannel {
     outgoing: SyncSender<Outgoing>,
@@ -47,13 +47,13 @@ pub(super) struct ControlChannel {
 #[derive(Debug)]
 enum Outgoing {
     Message(WorkerMessage),
-    /// Notifies the sender once everything before it is written.
+    /// Notifies the sender once all earlier messages have been written.
     Flush(SyncSender<()>),
 }
 
 impl ControlChannel {
-    /// Starts both threads. From then on the supervisor's messages are acted on, and
-    /// this process exits when the channel closes.
+    /// Starts both threads, which handle the supervisor's messages. This process exits
+    /// when the channel closes.
     pub(super) fn open(
         stream: &UnixStream,
         phase: Arc<watch::Sender<Phase>>,
@@ -76,37 +76,41 @@ impl ControlChannel {
 
     /// Queues a message without blocking. It is dropped if the queue is full.
     pub(super) fn send(&self, message: WorkerMessage) {
-        // If the supervisor is gone, the reader thread exits the process.
+        // If the supervisor has exited, the reader thread makes this process exit.
         let _ = self.outgoing.try_send(Outgoing::Message(message));
     }
 
     /// Sends the last message, and waits up to [`FLUSH_TIMEOUT`] until it is written.
     pub(super) fn close(&self, message: WorkerMessage) {
-        let (written, is_written) = mpsc::sync_channel(1);
+        let (flush_sender, flushed) = mpsc::sync_channel(1);
         self.send(message);
-        if self.outgoing.try_send(Outgoing::Flush(written)).is_ok() {
-            let _ = is_written.recv_timeout(FLUSH_TIMEOUT);
+        if self
+            .outgoing
+            .try_send(Outgoing::Flush(flush_sender))
+            .is_ok()
+        {
+            let _ = flushed.recv_timeout(FLUSH_TIMEOUT);
         }
     }
 
     /// Returns a function that requests the metrics of all workers from the supervisor.
-    /// It yields `None` if there is no reply: with the metrics of this worker alone,
-    /// counters would appear to go down.
+    /// It returns `None` if there is no reply, because with the metrics of this worker
+    /// alone, counters would appear to decrease.
     pub(super) fn scraper(self: &Arc<Self>) -> ScrapeWorkers {
         let channel = Arc::clone(self);
         Arc::new(move || {
-            let (reply, replied) = oneshot::channel();
-            let is_pending = {
+            let (reply_sender, reply) = oneshot::channel();
+            let is_request_pending = {
                 let mut waiters = channel.scrape_waiters();
                 waiters.retain(|waiter| !waiter.is_closed());
-                waiters.push(reply);
+                waiters.push(reply_sender);
                 waiters.len() > 1
             };
             // One request at a time: all waiters share the reply.
-            if !is_pending {
+            if !is_request_pending {
                 channel.send(WorkerMessage::Scrape);
             }
-            async move { timeout(2 * SCRAPE_TIMEOUT, replied).await.ok()?.ok() }.boxed()
+            async move { timeout(2 * SCRAPE_TIMEOUT, reply).await.ok()?.ok() }.boxed()
         })
     }
 
@@ -131,10 +135,10 @@ impl ControlChannel {
                 Some(SupervisorMessage::Metrics) => {
                     self.send(WorkerMessage::Metrics(meter.metrics().to_line()));
                 }
-                Some(SupervisorMessage::Scraped(numbers)) => {
-                    let metrics = Metrics::from_line(&numbers).unwrap_or_default();
+                Some(SupervisorMessage::Scraped(line)) => {
+                    let metrics = Metrics::from_line(&line).unwrap_or_default();
                     for waiter in std::mem::take(&mut *self.scrape_waiters()) {
-                        // It fails if the caller is gone.
+                        // Fails if the caller has stopped waiting.
                         let _ = waiter.send(metrics.clone());
                     }
                 }
@@ -174,13 +178,13 @@ mod tests {
     use super::*;
     use std::mem;
 
-    struct Supervisor {
+    struct TestSupervisor {
         channel: Arc<ControlChannel>,
         phase: Arc<watch::Sender<Phase>>,
         stream: BufReader<UnixStream>,
     }
 
-    impl Supervisor {
+    impl TestSupervisor {
         fn new() -> Self {
             let (ours, theirs) = UnixStream::pair().unwrap();
             let phase = Arc::new(watch::Sender::new(Phase::Serving));
@@ -190,7 +194,7 @@ mod tests {
                 ControlChannel::open(&theirs, Arc::clone(&phase), meter, failing).unwrap();
             // If the channel closed, this process would exit.
             mem::forget(ours.try_clone().unwrap());
-            Supervisor {
+            TestSupervisor {
                 channel,
                 phase,
                 stream: BufReader::new(ours),
@@ -210,8 +214,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn messages_change_the_phase_and_unknown_ones_are_ignored() {
-        let mut supervisor = Supervisor::new();
+    async fn drain_and_stop_messages_advance_the_phase() {
+        let mut supervisor = TestSupervisor::new();
         let mut phase = supervisor.phase.subscribe();
         supervisor.send("dance");
         supervisor.send("drain");
@@ -222,7 +226,7 @@ mod tests {
 
     #[test]
     fn close_flushes_all_messages_in_order() {
-        let mut supervisor = Supervisor::new();
+        let mut supervisor = TestSupervisor::new();
         supervisor.channel.send(WorkerMessage::Ready);
         supervisor.channel.send(WorkerMessage::Heartbeat);
         supervisor.channel.close(WorkerMessage::HadBug);
@@ -236,8 +240,8 @@ mod tests {
     }
 
     #[test]
-    fn supervisor_that_does_not_read_blocks_nothing() {
-        let supervisor = Supervisor::new();
+    fn unread_channel_does_not_block_the_worker() {
+        let supervisor = TestSupervisor::new();
         for _ in 0..100_000 {
             supervisor.channel.send(WorkerMessage::Heartbeat);
         }
@@ -246,7 +250,7 @@ mod tests {
 
     #[test]
     fn metrics_are_sent_without_the_event_loop() {
-        let mut supervisor = Supervisor::new();
+        let mut supervisor = TestSupervisor::new();
         // No event loop runs in this test.
         supervisor.send("metrics");
         let WorkerMessage::Metrics(line) = supervisor.receive() else {
@@ -257,7 +261,7 @@ mod tests {
 
     #[tokio::test]
     async fn concurrent_scrapes_share_one_reply() {
-        let mut supervisor = Supervisor::new();
+        let mut supervisor = TestSupervisor::new();
         let scrape = supervisor.channel.scraper();
         let scrapes = [scrape(), scrape()];
         assert_eq!(supervisor.receive(), WorkerMessage::Scrape);
@@ -273,7 +277,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn scrape_without_a_reply_returns_none() {
-        let supervisor = Supervisor::new();
+        let supervisor = TestSupervisor::new();
         let scrape = supervisor.channel.scraper();
         assert_eq!(scrape().await, None);
     }

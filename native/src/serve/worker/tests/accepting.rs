@@ -5,7 +5,7 @@ use crate::serve::turns::{TurnWait, tests::shared_turns};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio::task::yield_now;
 
-fn room_for(connections: usize) -> Limits {
+fn limits_with_connections(connections: usize) -> Limits {
     Limits {
         connections,
         ..Limits::default()
@@ -14,7 +14,7 @@ fn room_for(connections: usize) -> Limits {
 
 #[tokio::test(start_paused = true)]
 async fn clients_beyond_the_limit_wait() {
-    let server = Server::start(room_for(2));
+    let server = Server::start(limits_with_connections(2));
     let first = server.connect(HANGING_GET).await;
     let _second = server.connect(HANGING_GET).await;
     let mut third = server.connect(GET).await;
@@ -32,8 +32,8 @@ async fn clients_beyond_the_limit_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_connections_make_room() {
-    let server = Server::start(room_for(8));
+async fn idle_connections_are_closed_at_the_limit() {
+    let server = Server::start(limits_with_connections(8));
     let mut idle = Vec::new();
     for _ in 0..8 {
         idle.push(server.connect("").await);
@@ -45,7 +45,7 @@ async fn idle_connections_make_room() {
 
 #[tokio::test(start_paused = true)]
 async fn waiting_clients_are_all_served() {
-    let server = Server::start(room_for(4));
+    let server = Server::start(limits_with_connections(4));
     let mut clients = Vec::new();
     for _ in 0..12 {
         clients.push(server.connect(GET).await);
@@ -60,7 +60,7 @@ async fn waiting_clients_are_all_served() {
 
 #[tokio::test(start_paused = true)]
 async fn connections_stay_open_below_the_limit() {
-    let server = Server::start(room_for(4));
+    let server = Server::start(limits_with_connections(4));
     let mut clients = Vec::new();
     for _ in 0..3 {
         clients.push(server.connect(GET).await);
@@ -70,10 +70,11 @@ async fn connections_stay_open_below_the_limit() {
     }
 }
 
-/// A queue for which the system has no descriptors at first.
+/// An accept queue that fails until a given time, as if the system had no free
+/// descriptors.
 struct OutOfDescriptors {
     queue: Incoming,
-    tries: Arc<AtomicUsize>,
+    attempts: Arc<AtomicUsize>,
     until: Instant,
 }
 
@@ -89,7 +90,7 @@ impl AcceptQueue for OutOfDescriptors {
     }
 
     fn try_accept(&mut self) -> io::Result<DuplexStream> {
-        self.tries.fetch_add(1, Relaxed);
+        self.attempts.fetch_add(1, Relaxed);
         if Instant::now() < self.until {
             return Err(io::Error::from_raw_os_error(24));
         }
@@ -98,21 +99,24 @@ impl AcceptQueue for OutOfDescriptors {
 }
 
 #[tokio::test(start_paused = true)]
-async fn accept_errors_back_off() {
+async fn accept_errors_are_retried_with_backoff() {
     let (queue, connections) = mpsc::unbounded_channel();
-    let tries = Arc::new(AtomicUsize::new(0));
+    let attempts = Arc::new(AtomicUsize::new(0));
     let queue_without_descriptors = OutOfDescriptors {
         queue: Incoming::new(connections),
-        tries: Arc::clone(&tries),
+        attempts: Arc::clone(&attempts),
         until: Instant::now() + 60 * SECOND,
     };
     let server = Server::start_on(queue_without_descriptors, queue, Limits::default());
     let begin = Instant::now();
     server.connect(GET).await.response().await;
-    let after = begin.elapsed();
-    assert!(after >= 60 * SECOND && after <= 61 * SECOND, "{after:?}");
-    let tries = tries.load(Relaxed);
-    assert!((60..80).contains(&tries), "{tries}");
+    let elapsed = begin.elapsed();
+    assert!(
+        elapsed >= 60 * SECOND && elapsed <= 61 * SECOND,
+        "{elapsed:?}"
+    );
+    let attempts = attempts.load(Relaxed);
+    assert!((60..80).contains(&attempts), "{attempts}");
     assert!(server.meter.metrics().accept_errors >= 60);
 }
 
@@ -121,7 +125,7 @@ async fn worker_drains_despite_accept_errors() {
     let (queue, connections) = mpsc::unbounded_channel();
     let queue_without_descriptors = OutOfDescriptors {
         queue: Incoming::new(connections),
-        tries: Arc::default(),
+        attempts: Arc::default(),
         until: Instant::now() + 60 * SECOND,
     };
     let server = Server::start_on(queue_without_descriptors, queue, Limits::default());
@@ -131,7 +135,7 @@ async fn worker_drains_despite_accept_errors() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn client_errors_delay_no_other_client() {
+async fn client_errors_do_not_delay_other_clients() {
     let server = Server::start(Limits::default());
     for kind in [
         io::ErrorKind::ConnectionAborted,
@@ -146,18 +150,18 @@ async fn client_errors_delay_no_other_client() {
     assert_eq!(server.meter.metrics().accept_errors, 3);
 }
 
-/// Accepts up to `count` connections from an endless queue, as another worker would.
+/// Accepts up to `count` connections from an endless queue, as a second worker would.
 fn accept_as(turns: &Turns, count: usize) -> usize {
     let mut wait = TurnWait::new(Instant::now());
-    let may_accept = |_: &usize| turns.check(&mut wait, Instant::now());
+    let is_turn = |_: &usize| turns.check(&mut wait, Instant::now());
     (0..count)
-        .take_while(may_accept)
+        .take_while(is_turn)
         .map(|_| turns.count_accepted())
         .count()
 }
 
 #[tokio::test(start_paused = true)]
-async fn leading_worker_leaves_the_next_connection() {
+async fn worker_at_the_maximum_lead_stops_accepting() {
     let [turns, other] = shared_turns(2).try_into().unwrap();
     other.join();
     let (queue, connections) = mpsc::unbounded_channel();
@@ -190,16 +194,16 @@ async fn full_and_draining_workers_are_skipped() {
     other.join();
     let (queue, connections) = mpsc::unbounded_channel();
     let listener = Incoming::new(connections);
-    let server = Server::start_with(listener, queue, room_for(1), turns);
+    let server = Server::start_with(listener, queue, limits_with_connections(1), turns);
     yield_now().await;
-    // The other worker waits for it while it has room.
+    // While this worker has room, the other one waits for it.
     assert!(accept_as(&other, 100) < 100);
-    let held = server.connect(HANGING_GET).await;
+    let open_client = server.connect(HANGING_GET).await;
     while server.meter.metrics().accepted_connections < 1 {
         yield_now().await;
     }
     assert_eq!(accept_as(&other, 100), 100);
-    drop(held);
+    drop(open_client);
     sleep(SECOND).await;
     assert!(accept_as(&other, 100) < 100);
     advance(&server.phase, Phase::Draining);

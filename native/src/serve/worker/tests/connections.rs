@@ -28,7 +28,7 @@ async fn incomplete_head_times_out() {
     let server = Server::start(Limits::default());
     let mut client = server.connect("GET / HTTP/1.1\r\nx-").await;
     assert_duration(client.wait_for_close().await, 10 * SECOND);
-    assert_eq!(client.read, "");
+    assert_eq!(client.received, "");
     assert_eq!(server.meter.metrics().head_timeouts, 1);
 }
 
@@ -53,10 +53,10 @@ async fn head_sent_byte_by_byte_times_out() {
 async fn idle_connections_time_out() {
     let server = Server::start(Limits::default());
     let mut silent = server.connect("").await;
-    let mut done = server.connect(GET).await;
-    done.response().await;
+    let mut served = server.connect(GET).await;
+    served.response().await;
     assert_duration(silent.wait_for_close().await, 60 * SECOND);
-    assert_duration(done.wait_for_close().await, Duration::ZERO);
+    assert_duration(served.wait_for_close().await, Duration::ZERO);
     let metrics = server.meter.metrics();
     assert_eq!((metrics.idle_timeouts, metrics.open_connections), (2, 0));
 }
@@ -77,13 +77,13 @@ async fn unread_response_times_out() {
 async fn slow_reader_gets_the_whole_response() {
     let server = Server::start(Limits::default());
     let mut client = server.connect(LONG_GET).await;
-    let mut taken = 0;
+    let mut received = 0;
     let mut buffer = [0; 4096];
-    while taken < 1 << 20 {
+    while received < 1 << 20 {
         sleep(SECOND).await;
         let bytes = client.stream.read(&mut buffer).await.unwrap();
-        assert!(bytes > 0, "closed after {taken} bytes");
-        taken += bytes;
+        assert!(bytes > 0, "closed after {received} bytes");
+        received += bytes;
     }
     assert_eq!(server.meter.metrics().stall_timeouts, 0);
 }
@@ -125,9 +125,9 @@ async fn unread_body_does_not_block_the_connection() {
     let mut client = server.connect(head).await;
     assert_duration(client.wait_for_close().await, Duration::ZERO);
     assert!(
-        client.read.starts_with("HTTP/1.1 200 OK"),
+        client.received.starts_with("HTTP/1.1 200 OK"),
         "{}",
-        client.read
+        client.received
     );
 }
 
@@ -138,17 +138,17 @@ async fn oversized_body_gets_a_response_and_a_deadline() {
     let mut client = server.connect(head).await;
     let begin = Instant::now();
     let body = [b'x'; 4096];
-    // Like a client that reads only after it has sent everything.
+    // Behaves like a client that reads only after it has sent everything.
     while begin.elapsed() < SECOND {
         client
             .stream
             .write_all(&body)
             .await
-            .expect("the server reads");
+            .expect("the server stopped reading");
         sleep(SECOND / 100).await;
     }
     client.wait_for_close().await;
-    assert!(client.read.starts_with("HTTP/1.1 200 OK"));
+    assert!(client.received.starts_with("HTTP/1.1 200 OK"));
     while client.stream.write_all(&body).await.is_ok() {
         sleep(SECOND / 100).await;
     }
@@ -162,17 +162,21 @@ async fn endless_head_is_rejected_while_it_is_sent() {
     let mut client = server.connect("GET / HTTP/1.1\r\n").await;
     let header = format!("x-{}: y\r\n", "x".repeat(100));
     let begin = Instant::now();
-    // Like a client that reads only after it has sent everything.
+    // Behaves like a client that reads only after it has sent everything.
     for _ in 0..1_000 {
         client.send(&header).await;
     }
     sleep(SECOND).await;
     client.send(&header).await;
     client.wait_for_close().await;
-    assert!(client.read.starts_with("HTTP/1.1 431 "), "{}", client.read);
+    assert!(
+        client.received.starts_with("HTTP/1.1 431 "),
+        "{}",
+        client.received
+    );
     assert!(
         client
-            .read
+            .received
             .contains("content-type: application/problem+json\r\n")
     );
     while client.stream.write_all(header.as_bytes()).await.is_ok() {
@@ -189,15 +193,15 @@ async fn pipelined_malformed_request_is_rejected_and_counted() {
     let server = Server::start(Limits::default());
     let mut client = server.connect(&format!("{GET}{GET}GET /\r\n\r\n")).await;
     client.wait_for_close().await;
-    let responses: Vec<&str> = client.read.split("HTTP/1.1 ").skip(1).collect();
-    assert_eq!(responses.len(), 3, "{}", client.read);
-    assert!(responses[1].starts_with("200 OK"), "{}", client.read);
+    let responses: Vec<&str> = client.received.split("HTTP/1.1 ").skip(1).collect();
+    assert_eq!(responses.len(), 3, "{}", client.received);
+    assert!(responses[1].starts_with("200 OK"), "{}", client.received);
     assert!(
         responses[2].starts_with("400 Bad Request"),
         "{}",
-        client.read
+        client.received
     );
-    assert!(responses[2].contains("\r\ndate: "), "{}", client.read);
+    assert!(responses[2].contains("\r\ndate: "), "{}", client.received);
     let metrics = server.meter.metrics();
     assert_eq!(
         (metrics.malformed_requests, metrics.responses),

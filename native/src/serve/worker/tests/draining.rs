@@ -56,27 +56,27 @@ async fn final_accepts_respect_the_limit() {
     let mut second = server.connect(GET).await;
     first.response().await;
     second.wait_for_close().await;
-    assert_eq!(second.read, "");
+    assert_eq!(second.received, "");
 }
 
 #[tokio::test(start_paused = true)]
-async fn worker_with_a_bug_leaves_the_queue() {
+async fn worker_with_a_bug_accepts_no_queued_connections() {
     let server = Server::start(Limits::default());
     server.has_bug.send_replace(true);
     advance(&server.phase, Phase::Draining);
     let mut client = server.connect(GET).await;
     client.wait_for_close().await;
-    assert_eq!(client.read, "");
+    assert_eq!(client.received, "");
 }
 
 #[tokio::test(start_paused = true)]
 async fn idle_connections_close_after_the_linger() {
     let server = Server::start(Limits::default());
     let mut silent = server.connect("").await;
-    let mut done = server.connect(GET).await;
-    done.response().await;
+    let mut served = server.connect(GET).await;
+    served.response().await;
     advance(&server.phase, Phase::Draining);
-    assert_duration(done.wait_for_close().await, SECOND);
+    assert_duration(served.wait_for_close().await, SECOND);
     assert_duration(silent.wait_for_close().await, Duration::ZERO);
     assert_duration(server.finish().await, Duration::ZERO);
 }
