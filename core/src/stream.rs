@@ -1,27 +1,28 @@
 //! Channels and pipelines with backpressure. Their memory use does not depend on the
 //! amount of data.
 //!
-//! A [`channel`] is a queue with a [`Bound`], in items or in bytes, and an
-//! [`Overflow`] policy for items beyond it. A [`Pipeline`] connects a source,
-//! stages and a destination, and cleans up after itself. Both work with any
-//! `Stream`, `Sink`, `AsyncRead` and `AsyncWrite` of `futures` and on any async
-//! runtime. They are `Send` if their items and parts are.
+//! A [`channel`] is a queue with a [`Bound`], in items or in bytes, and an [`Overflow`]
+//! policy for when it is full. A [`Pipeline`] connects a source, stages and a
+//! destination, and cleans up after itself. Both work with the `Stream`, `Sink`,
+//! `AsyncRead` and `AsyncWrite` traits of `futures` and on any async runtime. They are
+//! `Send` if their items and parts are.
 //!
-//! The guarantees:
+//! Guarantees:
 //!
-//! - **Backpressure.** Senders wait for room. A pipeline reads nothing before its
-//!   destination is ready for it.
-//! - **Bounded memory.** A channel holds at most its high mark plus one item, and one
-//!   more for each [`SendPermit`]. A pipeline holds at most the sum of its bounds plus
-//!   one item for each stage. Both record their peak.
+//! - **Backpressure.** Senders wait for room. A pipeline reads only when its
+//!   destination is ready.
+//! - **Bounded memory.** A channel holds at most its high-water mark plus one item,
+//!   plus one more item per [`SendPermit`]. A pipeline holds at most the sum of its
+//!   bounds plus one item per stage. Both record their peak.
 //! - **No silent loss.** A rejected item is returned to the sender. A dropped item is
 //!   counted.
-//! - **No silent truncation.** A reader can tell a complete stream from a failed one:
-//!   a channel is closed, failed or aborted, and a destination is closed only on
-//!   success.
+//! - **No silent truncation.** A reader can tell a complete stream from a failed one: a
+//!   channel ends by being closed, failed or aborted, and a destination is closed only
+//!   on success.
 //! - **The first error wins.** It names the stage that failed; errors that follow from
 //!   it are not reported. When a run returns, all of its stages have been dropped.
-//! - **Cancellation is dropping.** The docs of each future say what happens to its item.
+//! - **Dropping a future cancels it.** The docs of each future say what happens to its
+//!   item.
 //! - **Panics propagate.** They are bugs, not failures to recover from.
 //!
 //! ```
@@ -48,45 +49,45 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Coming from Node's streams
+//! # Coming from Node streams
 //!
-//! A channel with a low mark of 0 and [`force_send`](Sender::force_send) follows the
-//! rules of a `Writable`. The test suite replays random scripts of operations, recorded
-//! in Node, against it.
+//! A channel with a low-water mark of 0, written with
+//! [`force_send`](Sender::force_send), behaves like a Node `Writable`. The test suite
+//! records random operation scripts in Node and replays them against a channel.
 //!
 //! | Node | Highwater |
 //! |---|---|
 //! | `highWaterMark` | [`Bound::bytes`], or [`Bound::items`] for object mode, with [`low(0)`](Bound::low) |
-//! | `write(chunk)` always accepts the chunk and returns `false` once `writableLength` has reached the mark | [`force_send`](Sender::force_send) returns `Ok(false)` |
-//! | the `drain` event, once the length is 0 again | [`ready`](Sender::ready) |
+//! | `write(chunk)` always accepts the chunk and returns `false` once `writableLength` reaches the high-water mark | [`force_send`](Sender::force_send) returns `Ok(false)` |
+//! | the `drain` event, once `writableLength` is 0 again | [`ready`](Sender::ready) |
 //! | `writableLength` | [`Stats::queued`] |
 //! | `writableNeedDrain` | `ready` would wait |
 //! | `end()` | [`close`](Sender::close) |
 //! | `destroy(error)` | [`abort`](Sender::abort), or [`fail`](Sender::fail) if queued items should still be read |
-//! | a write after the end is an error event | [`SendError::Closed`], with the item |
+//! | a write after `end()` emits an `error` event | [`SendError::Closed`], which contains the item |
 //! | `cork()` | stop reading; items sent in the meantime count towards the bound |
 //! | `for await (const chunk of readable)` | the [`Receiver`] is a `Stream` |
 //! | `pipeline(source, ...stages, destination)` | [`Pipeline`] |
 //! | `AbortSignal` | [`CancelHandle`], or dropping the [`PipelineRun`] |
 //! | `readable.map(f, { concurrency })` | [`parallel_map`](Pipeline::parallel_map) |
 //!
-//! These differences are intended:
+//! Intended differences:
 //!
 //! | Node | Highwater | reason |
 //! |---|---|---|
-//! | a chunk counts until its write callback | an item counts until it is read | from then on the reader owns it |
-//! | an empty chunk weighs nothing | it weighs one byte, unless your own [weight](Bound::weight) says otherwise | the number of empty items has to be bounded too |
-//! | `write` may return after the chunk was written, and then does not count it | [`force_send`](Sender::force_send) returns before the item is read; `ready` reports room | the reader is another task |
+//! | a chunk counts until its write callback is called | an item counts until it is read | the reader then owns it |
+//! | an empty chunk weighs nothing | it weighs one byte, unless you set your own [weight](Bound::weight) | the number of empty items must be bounded too |
+//! | a chunk that is written before `write` returns does not count | [`force_send`](Sender::force_send) returns before the item is read; `ready` reports room | the reader is another task |
 //! | `destroy` keeps queued chunks until the write in flight returns | [`abort`](Sender::abort) drops them at once; items the reader has already taken are dropped on its next read | memory is released as early as possible |
-//! | `drain` may fire after a write has failed | `ready` never succeeds after the end | there will be no more room |
-//! | a stream corked after its end may never finish | a closed channel ends once it is read | a hang hides its cause |
-//! | the `false` of `write` can be ignored | [`send`](Sender::send) waits; only `force_send` leaves it to the caller | the default has to bound memory |
-//! | `drain` fires at length 0 | the low mark defaults to half the high mark | the reader stays busy while senders wake |
+//! | `drain` may fire after a write has failed | `ready` never succeeds after the end | an ended channel never has room again |
+//! | a stream corked after its end may never finish | a closed channel ends once its items are read | a hang hides its cause |
+//! | callers can ignore that `write` returned `false` | [`send`](Sender::send) waits; only `force_send` leaves waiting to the caller | the default must bound memory |
+//! | `drain` fires at length 0 | the low-water mark defaults to half the high-water mark | the reader stays busy while senders wake |
 //! | every stream of a pipeline has a buffer | a stage has none unless you add a [`buffer`](Pipeline::buffer) | hidden buffers cannot be bounded |
-//! | `pipe` leaves the source open when the destination fails | there is no `pipe` | it leaks |
+//! | `pipe` leaves the source open when the destination fails | there is no `pipe` | open sources leak |
 //! | `ERR_STREAM_PREMATURE_CLOSE` may hide the cause | the first error, with the name of its stage | the cause is what you debug |
 //! | errors are events | the run or the read returns the error, once | a result cannot be left unhandled by accident |
-//! | `readline` keeps a line of any length | [`lines`](Pipeline::lines) has a maximum length | memory must not depend on the data |
+//! | `readline` buffers lines of any length | [`lines`](Pipeline::lines) has a maximum length | memory must not depend on the data |
 //! | single-threaded | `Send` and `Sync` | servers have more than one core |
 
 mod bound;

@@ -23,8 +23,8 @@ pub(crate) use loom::sync::{
 
 /// Locks a mutex and ignores poisoning.
 ///
-/// No code that can panic runs while one of the crate's locks is held, so the
-/// guarded data is consistent even if the mutex is poisoned.
+/// The crate runs no code that can panic while it holds a lock, so the data is
+/// consistent even if the mutex is poisoned.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex
         .lock()
@@ -41,8 +41,8 @@ mod model {
 
     /// A lock without a blocking `lock`.
     ///
-    /// Loom's `Mutex` does not work here: its `try_lock` blocks until the holder
-    /// releases it, so loom reports deadlocks that cannot happen.
+    /// Loom's `Mutex` does not work here: its `try_lock` blocks until the lock is
+    /// released, so loom reports deadlocks that cannot happen.
     pub(crate) struct TryLock<T> {
         is_taken: AtomicBool,
         /// Only accessed by the thread that has set `is_taken`.
@@ -66,7 +66,7 @@ mod model {
         }
 
         pub(crate) fn try_lock(&self) -> Option<TryLockGuard<'_, T>> {
-            // A failed swap also stores, and loom orders that store after a
+            // Not a swap: a failed swap also stores, and loom orders that store after a
             // release it did not see. No real memory model allows that.
             self.is_taken
                 .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)

@@ -6,19 +6,19 @@ use std::fmt;
 /// The capacity of a channel: a high-water mark and a low-water mark, in items, in
 /// bytes or in a unit of your own.
 ///
-/// - **High mark.** The channel has room while the queued items weigh less than this.
-///   The item that reaches or exceeds the mark is still accepted, whatever it weighs, so
-///   that an item heavier than the whole bound gets through. Queued items therefore
-///   never weigh more than the high mark plus one item.
-/// - **Low mark.** Waiting senders are woken once the queue has drained to this. It
-///   defaults to half the high mark: waking a sender for every free slot would cost a
-///   task switch per item. One sender is woken at the low mark. After that, every item
-///   read and every sender that proceeds wakes another one. Once the queue is empty, as
-///   many are woken as there is room for.
+/// - **High-water mark.** The channel has room while the queued items weigh less than
+///   this. The item that reaches or exceeds the mark is still accepted, whatever its
+///   weight, so that an item heavier than the whole bound can be sent. Queued items
+///   therefore never weigh more than the high-water mark plus one item.
+/// - **Low-water mark.** Waiting senders are woken once the queue has drained to this
+///   weight. It defaults to half the high-water mark: waking a sender for every free
+///   slot would cost a task switch per item. One sender is woken at the low-water mark.
+///   After that, each read and each sender that proceeds wakes one more. An empty queue
+///   wakes as many senders as it has room for.
 ///
-/// A reader that stops above the low mark leaves senders waiting. If it has to stop, for
-/// instance to wait for something a sender does next, set the low mark to one less
-/// than the high mark.
+/// If the reader stops above the low-water mark, senders keep waiting. If the reader
+/// itself waits for a sender, set the low-water mark to one less than the high-water
+/// mark to avoid a deadlock.
 ///
 /// ```
 /// use highwater::stream::{Bound, InvalidBound};
@@ -40,7 +40,7 @@ pub struct Bound<T> {
     weigh: Option<fn(&T) -> usize>,
 }
 
-/// The error for a mark, a window or a size that is out of range.
+/// The error for an invalid bound, window or size.
 ///
 /// ```
 /// use highwater::stream::{Bound, InvalidBound};
@@ -49,21 +49,21 @@ pub struct Bound<T> {
 /// assert_eq!(error, InvalidBound::LowNotBelowHigh { low: 4, high: 4 });
 /// assert_eq!(
 ///     error.to_string(),
-///     "the low-water mark 4 has to be below the high-water mark 4"
+///     "the low-water mark 4 must be below the high-water mark 4"
 /// );
 /// # Ok::<(), InvalidBound>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBound {
-    /// A mark, a window or a size of 0 leaves no room at all.
-    #[error("a high-water mark, a window or a size has to be at least 1")]
+    /// A high-water mark, window or size is 0.
+    #[error("high-water marks, windows and sizes must be at least 1")]
     Zero,
-    /// The low mark is not below the high mark.
-    #[error("the low-water mark {low} has to be below the high-water mark {high}")]
+    /// The low-water mark is not below the high-water mark.
+    #[error("the low-water mark {low} must be below the high-water mark {high}")]
     LowNotBelowHigh {
-        /// The rejected low mark.
+        /// The rejected low-water mark.
         low: usize,
-        /// The high mark of the same bound.
+        /// The bound's high-water mark.
         high: usize,
     },
 }
@@ -89,8 +89,8 @@ impl<T> Bound<T> {
 
     /// Limits the total weight of queued items to `high`, in a unit of your own.
     ///
-    /// `weigh` is called once for each item. Items that weigh 0 are not limited in
-    /// number.
+    /// `weigh` is called once per item. The number of items with weight 0 is not
+    /// limited.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl<T> Bound<T> {
     ///
     /// # Errors
     ///
-    /// [`InvalidBound::LowNotBelowHigh`] if `low` is not below the high mark.
+    /// [`InvalidBound::LowNotBelowHigh`] if `low` is not below the high-water mark.
     ///
     /// ```
     /// use highwater::stream::Bound;
@@ -134,7 +134,7 @@ impl<T> Bound<T> {
         Ok(self)
     }
 
-    /// Returns the high-water mark: the weight from which on there is no room.
+    /// Returns the high-water mark: the weight at which the channel is full.
     ///
     /// ```
     /// use highwater::stream::Bound;
@@ -160,7 +160,7 @@ impl<T> Bound<T> {
         self.low
     }
 
-    /// Returns the weight of an item in this bound.
+    /// Returns the weight that an item counts towards this bound.
     ///
     /// ```
     /// use highwater::stream::Bound;
@@ -189,8 +189,8 @@ impl<T> Bound<T> {
 impl<T: Weigh> Bound<T> {
     /// Limits the total size of queued items to `high` bytes, as reported by [`Weigh`].
     ///
-    /// An empty item, such as an empty line, counts as one byte. Otherwise the number
-    /// of empty items would be unbounded.
+    /// An empty item, such as an empty line, counts as one byte, so that the number of
+    /// items is bounded too.
     ///
     /// # Errors
     ///
@@ -210,7 +210,7 @@ impl<T: Weigh> Bound<T> {
     }
 }
 
-// Not derived: a derive would require `T: Clone`.
+// Not derived, because a derive would require `T: Clone`.
 impl<T> Clone for Bound<T> {
     fn clone(&self) -> Self {
         *self

@@ -18,11 +18,11 @@ use crate::{BoxError, Clock, Overflow, sync::Arc};
 use queue::{BoundedQueue, SendAttempt};
 use std::fmt;
 
-/// Creates a bounded channel with any number of [`Sender`]s and one [`Receiver`].
+/// Creates a bounded channel for multiple [`Sender`]s and one [`Receiver`].
 ///
 /// # When it is full
 ///
-/// The [`Overflow`] policy decides what happens to an item for which there is no room:
+/// The [`Overflow`] policy decides what happens to an item sent to a full channel:
 ///
 /// | policy | [`send`](Sender::send) | [`try_send`](Sender::try_send) |
 /// |---|---|---|
@@ -35,31 +35,32 @@ use std::fmt;
 /// Rejected items are returned to the caller. Dropped items are counted in the
 /// [`stats`](Sender::stats).
 ///
-/// Waiting senders are woken one after the other, first come, first served. A woken
-/// sender has a slot reserved, which later senders cannot take. If it is never polled,
-/// it costs that one slot and the other senders proceed.
+/// Waiting senders are woken in the order in which they started to wait. A woken sender
+/// has a slot reserved, which later senders cannot take. If it is never polled, only
+/// that slot is lost and the other senders proceed.
 ///
 /// # When it ends
 ///
-/// A channel ends in one of three ways. The first one counts:
+/// A channel ends in one of three ways. Only the first takes effect, except that an
+/// abort overrides the others:
 ///
-/// | | queued items | then the receiver gets |
+/// | | queued items | then the receiver returns |
 /// |---|---|---|
 /// | [`close`](Sender::close), or the last sender is dropped | are read | the end |
 /// | [`fail`](Sender::fail) | are read | the error, then the end |
-/// | [`abort`](Sender::abort) | are dropped, even after one of the others | [`StreamError::Aborted`], then the end |
+/// | [`abort`](Sender::abort) | are dropped, even after `close` or `fail` | [`StreamError::Aborted`], then the end |
 ///
-/// After the end every send returns its item with [`SendError::Closed`], and waiting
-/// senders are woken to do so at once. Dropping the receiver has the same effect and
-/// drops the queued items.
+/// After the end, every send returns its item with [`SendError::Closed`]. Waiting sends
+/// return immediately. Dropping the receiver has the same effect and drops the queued
+/// items.
 ///
 /// # Not supported
 ///
 /// | | use instead |
 /// |---|---|
-/// | several consumers | one channel for each, or [`parallel_map`](super::Pipeline::parallel_map) behind one channel; to deliver all items to each consumer, an [`Emitter`](crate::events::Emitter) with [inboxes](crate::events::Inbox) |
+/// | multiple consumers | one channel per consumer, or one channel followed by [`parallel_map`](super::Pipeline::parallel_map); to deliver every item to each consumer, an [`Emitter`](crate::events::Emitter) with [inboxes](crate::events::Inbox) |
 /// | weak senders | [`Sender::closed`] and [`Sender::close`], or the `Weak` of an `Arc<Sender>` |
-/// | rendezvous (a bound of 0) | a bound of 1, with a oneshot channel in the item for the acknowledgement |
+/// | rendezvous (a bound of 0) | a bound of 1, and a oneshot channel in each item for its acknowledgement |
 ///
 /// ```
 /// use futures::{StreamExt, executor::block_on};
@@ -88,8 +89,8 @@ pub fn channel<T>(bound: Bound<T>, overflow: Overflow) -> (Sender<T>, Receiver<T
 
 /// Creates a [`channel`] that also measures how long senders wait for room.
 ///
-/// The time is in [`Stats::stalled`]. Apart from that it behaves like [`channel`] when
-/// it is full and when it ends.
+/// The time is reported in [`Stats::stalled`]. In all other respects it behaves like
+/// [`channel`].
 ///
 /// ```
 /// use futures::FutureExt;
@@ -147,13 +148,13 @@ impl<T> Sender<T> {
     ///
     /// If the channel is full, the [`Overflow`] policy decides. With
     /// [`Overflow::Wait`], the item cannot overtake waiting senders: it is rejected
-    /// while any of them is asleep, and one slot stays reserved for each woken one.
-    /// Only if nothing is queued may it take such a slot, and at most once from each
-    /// waiter that comes back for it.
+    /// while any of them is asleep, and one slot stays reserved for each woken sender.
+    /// If nothing is queued, it may take such a slot, but at most once from the same
+    /// waiter.
     ///
     /// # Errors
     ///
-    /// - [`SendError::Full`] if there is no room and the policy is
+    /// - [`SendError::Full`] if the channel is full and the policy is
     ///   [`Wait`](Overflow::Wait) or [`Fail`](Overflow::Fail).
     /// - [`SendError::Closed`] after the end.
     ///
@@ -179,9 +180,10 @@ impl<T> Sender<T> {
 
     /// Sends an item and waits for room if the policy is [`Overflow::Wait`].
     ///
-    /// - **Cancelled** by dropping the future, the send gives up its turn. The item is
-    ///   dropped and was not queued. To keep the item, use [`reserve`](Self::reserve).
-    /// - **Not polled** after it was woken, the future blocks one slot at most.
+    /// - **Cancelled** by dropping the future, the send gives up its place in line, and
+    ///   the item is dropped without being queued. To keep the item, use
+    ///   [`reserve`](Self::reserve).
+    /// - **Not polled** after it was woken, the future blocks at most one slot.
     ///
     /// # Errors
     ///
@@ -215,11 +217,12 @@ impl<T> Sender<T> {
 
     /// Waits until the channel has room, without reserving it.
     ///
-    /// A channel that has reached its high mark has room again once it has drained to
-    /// its low mark. With a single sender, the next item then fits. With several,
-    /// another sender may be faster; use [`reserve`](Self::reserve) to hold a slot.
+    /// A channel that has reached its high-water mark has room again once it has
+    /// drained to its low-water mark. With a single sender, the next item then fits.
+    /// With several senders, another one may take the room first; use
+    /// [`reserve`](Self::reserve) to claim a slot.
     ///
-    /// *Cancelled*, it gives up its turn. Nothing is lost.
+    /// *Cancelled*, it gives up its place in line. No item is lost.
     ///
     /// # Errors
     ///
@@ -248,13 +251,13 @@ impl<T> Sender<T> {
     /// Waits for a slot and reserves it. The returned [`SendPermit`] sends one item
     /// without waiting.
     ///
-    /// It waits in the same queue as [`send`](Self::send), whatever the policy. A
-    /// permit counts as an item of weight 1, so in a channel of bytes the queued items
-    /// may exceed the high mark by one item per permit. The policies that drop queued
-    /// items do not drop any to make room for a permit.
+    /// It waits in the same line as [`send`](Self::send), whatever the policy. A permit
+    /// counts as an item of weight 1, so in a channel bounded by bytes the queued items
+    /// may exceed the high-water mark by one item per permit. No policy drops queued
+    /// items to make room for a permit.
     ///
-    /// *Cancelled*, it gives up its turn. Dropping a permit releases its slot and wakes
-    /// the next sender.
+    /// *Cancelled*, it gives up its place in line. Dropping a permit releases its slot
+    /// and wakes the next sender.
     ///
     /// # Errors
     ///
@@ -311,12 +314,12 @@ impl<T> Sender<T> {
     ///
     /// After `false`, wait until the channel is [`ready`](Self::ready). This is the
     /// contract of Node's `write`: a caller that ignores `false` lets the queue grow
-    /// without bound, and [`Stats::peak`] shows by how much. Use it where an item
-    /// arrives in code that cannot wait, but the next item can be delayed.
+    /// without bound, as [`Stats::peak`] shows. Use it in code that cannot wait for the
+    /// current item but can delay the next one.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] after the end, with the item.
+    /// [`SendError::Closed`], which contains the item, after the end.
     ///
     /// ```
     /// use futures::{FutureExt, StreamExt, executor::block_on};
@@ -362,8 +365,8 @@ impl<T> Sender<T> {
     }
 
     /// Ends the channel with an error. The receiver reads the queued items, then the
-    /// error, then the stream ends, so a truncated stream cannot pass for a complete
-    /// one.
+    /// error, then the stream ends, so a truncated stream cannot be mistaken for a
+    /// complete one.
     ///
     /// Waiting senders get their items back. Returns `false`, and drops the error, if
     /// the channel had already ended.
@@ -384,11 +387,11 @@ impl<T> Sender<T> {
         self.0.fail(error.into())
     }
 
-    /// Ends the channel and drops the queued items. The receiver gets
-    /// [`StreamError::Aborted`] at once, then the stream ends.
+    /// Ends the channel and drops the queued items. The receiver immediately gets
+    /// [`StreamError::Aborted`], then the stream ends.
     ///
-    /// Items that the receiver has already taken out of the queue but not yet returned
-    /// are dropped on its next read, and count as queued until then.
+    /// The receiver takes items out of the queue in batches. Items left in its batch
+    /// count as queued and are dropped on its next read.
     ///
     /// An abort also applies to a channel that was closed or failed before. Waiting
     /// senders get their items back. Returns `false` if the channel was already aborted.
@@ -424,10 +427,10 @@ impl<T> Sender<T> {
         self.0.is_closed()
     }
 
-    /// Waits until the channel has ended, so that a producer can stop when its items
-    /// are no longer read.
+    /// Waits until the channel has ended, so that a producer can stop
+    /// producing items.
     ///
-    /// *Cancelled*, it leaves nothing behind.
+    /// It is safe to *cancel*.
     ///
     /// ```
     /// use futures::{FutureExt, executor::block_on};
@@ -474,8 +477,8 @@ impl<T> Sender<T> {
         self.len() == 0
     }
 
-    /// Returns whether queued items and permits together reach the high mark. Takes no
-    /// lock.
+    /// Returns whether queued items plus permits have reached the high-water mark.
+    /// Takes no lock.
     ///
     /// ```
     /// use highwater::{Overflow, stream::{Bound, channel}};
@@ -521,7 +524,7 @@ impl<T> Sender<T> {
 
     /// Converts the sender into a [`Sink`](futures::Sink).
     ///
-    /// Close the sink when all items are sent. Dropping it unclosed fails the channel
+    /// Close the sink after the last item. Dropping an unclosed sink fails the channel
     /// with [`Unfinished`].
     ///
     /// ```

@@ -1,12 +1,12 @@
-//! Classification of this module's errors for an application.
+//! Classification of stream errors.
 
 use super::{InvalidBound, LineTooLong, PipelineError, SendError, StreamError, Unfinished};
 use crate::error::{Classification, Classify, ErrorKind};
 use std::error::Error;
 
 /// A failed pipeline has the classification of its stage's error, if that is
-/// [known](Classification::of): the cause may well be the client's input. A cancelled
-/// pipeline is [`Cancelled`](ErrorKind::Cancelled).
+/// [known](Classification::of), because the cause may be the client's input. A
+/// cancelled pipeline is [`Cancelled`](ErrorKind::Cancelled).
 ///
 /// ```
 /// use futures::executor::block_on;
@@ -39,8 +39,9 @@ impl Classify for StreamError {
     }
 }
 
-/// A full channel is [`Unavailable`](ErrorKind::Unavailable), since there may be room later.
-/// A closed channel is [`Cancelled`](ErrorKind::Cancelled): its other end has gone away.
+/// A full channel is [`Unavailable`](ErrorKind::Unavailable), since it may have room
+/// later. A closed channel is [`Cancelled`](ErrorKind::Cancelled), since its other end
+/// is gone.
 impl<T> Classify for SendError<T> {
     fn classify(&self) -> Classification {
         match self {
@@ -50,7 +51,7 @@ impl<T> Classify for SendError<T> {
     }
 }
 
-/// The writer stopped half-way: [`Cancelled`](ErrorKind::Cancelled).
+/// The writer stopped early: [`Cancelled`](ErrorKind::Cancelled).
 impl Classify for Unfinished {
     fn classify(&self) -> Classification {
         ErrorKind::Cancelled.into()
@@ -60,13 +61,13 @@ impl Classify for Unfinished {
 /// The client has to send shorter lines: [`TooLarge`](ErrorKind::TooLarge).
 impl Classify for LineTooLong {
     fn classify(&self) -> Classification {
-        let message = format!("No line may be longer than {} bytes.", self.longest);
+        let message = format!("No line may be longer than {} bytes.", self.max_len);
         Classification::new(ErrorKind::TooLarge).with_public_message(message)
     }
 }
 
-/// An out-of-range bound is a [`Bug`](ErrorKind::Bug) of the program. If the bound is a
-/// setting, validate it and report it to the user instead.
+/// An invalid bound is a [`Bug`](ErrorKind::Bug). If the bound comes from the user's
+/// configuration, validate it first and report the error to the user.
 impl Classify for InvalidBound {
     fn classify(&self) -> Classification {
         ErrorKind::Bug.into()

@@ -1,4 +1,4 @@
-//! Pipelines from a source through stages to a destination.
+//! Pipelines of a source, stages and a destination.
 
 mod drive;
 mod error;
@@ -39,24 +39,24 @@ use std::{convert::Infallible, fmt, future::Future, time::Duration};
 use tee::Tee;
 use throttle::Throttle;
 
-/// A source and its stages, to be completed by a destination.
+/// A source and its stages. A destination completes the pipeline.
 ///
-/// The destination pulls. When it is ready for an item, it polls the stage before it,
-/// which polls the one before, up to the source. The slowest part sets the pace, and
-/// nothing is read before it can be processed. Only these run ahead: a
-/// [`buffer`](Self::buffer), a [`parallel_map`](Self::parallel_map), and the branch of a
-/// [`tee`](Self::tee). While the destination is not ready, the source is polled for one
-/// item, so that its failure ends the run at once; that item waits until the
-/// destination is ready.
+/// Pipelines are pull-based. When the destination is ready for an item, it polls the
+/// stage before it, which polls the stage before that one, up to the source. The
+/// slowest part sets the pace, and no item is read before it can be processed. Only a
+/// [`buffer`](Self::buffer), a [`parallel_map`](Self::parallel_map) and the branch of a
+/// [`tee`](Self::tee) run ahead. While the destination is not ready, the source is
+/// polled for one item, so that a source failure fails the run immediately; that item
+/// waits until the destination is ready.
 ///
-/// **Memory** does not depend on the amount of data. It is at most the high marks of the
-/// buffers and branches, the windows, and one item in flight for each stage. A
-/// [`Stage`] of your own has to bound its state itself.
+/// **Memory** does not depend on the amount of data. It is at most the sum of the
+/// high-water marks of the buffers and branches, the windows, and one item in flight
+/// per stage. If you implement [`Stage`], bound its state yourself.
 ///
-/// **The first error wins**, see [`PipelineRun`]. With a buffer, an error before it
-/// stops the run at once, and the buffered items are not written.
+/// **The first error wins**, see [`PipelineRun`]. An error before a buffer stops the
+/// run immediately, and the buffered items are not written.
 ///
-/// `S` and `P` are the types of the stages so far. They need not be named.
+/// `S` and `P` are inferred. They are the types of the stages so far.
 ///
 /// ```
 /// use futures::{executor::block_on, io::Cursor};
@@ -74,7 +74,7 @@ use throttle::Throttle;
 #[must_use = "a pipeline needs a destination"]
 pub struct Pipeline<S, P> {
     stream: S,
-    /// The future that fills the buffers or watches the source.
+    /// Fills the buffers or watches the source.
     pumps: P,
     setup: PipelineSetup,
 }
@@ -82,8 +82,8 @@ pub struct Pipeline<S, P> {
 struct PipelineSetup {
     clock: Option<Arc<dyn Clock>>,
     meters: Vec<Arc<Meter>>,
-    /// The error of the first size that is out of range.
-    invalid: Option<PipelineError>,
+    /// The error of the first invalid size.
+    size_error: Option<PipelineError>,
     /// Set while no buffer polls the source.
     needs_watch: Arc<AtomicBool>,
 }
@@ -96,17 +96,17 @@ impl PipelineSetup {
         meter
     }
 
-    /// Validates a size. For 0 it records the error, which the run returns, and
+    /// Validates a size. If it is 0, records an error for the run to return, and
     /// substitutes 1.
-    fn size(&mut self, size: usize, meter: &Meter) -> usize {
-        if size == 0 && self.invalid.is_none() {
-            self.invalid = Some(meter.fail(InvalidBound::Zero));
+    fn checked_size(&mut self, size: usize, meter: &Meter) -> usize {
+        if size == 0 && self.size_error.is_none() {
+            self.size_error = Some(meter.fail(InvalidBound::Zero));
         }
         size.max(1)
     }
 }
 
-/// The sources.
+/// Sources.
 impl Pipeline<(), ()> {
     /// Starts a pipeline with a stream that cannot fail.
     ///
@@ -133,8 +133,8 @@ impl Pipeline<(), ()> {
     /// Starts a pipeline with a stream of `Result`s, such as a
     /// [`Receiver`](super::Receiver).
     ///
-    /// The first error fails the run. The stream is not polled again after its end or an
-    /// error.
+    /// The first error fails the run. The stream is not polled again after its end or
+    /// after an error.
     ///
     /// ```
     /// use futures::{executor::block_on, sink};
@@ -162,7 +162,7 @@ impl Pipeline<(), ()> {
         let mut setup = PipelineSetup {
             clock: None,
             meters: Vec::new(),
-            invalid: None,
+            size_error: None,
             needs_watch: Arc::new(AtomicBool::new(true)),
         };
         let meter = setup.meter(name);
@@ -201,13 +201,13 @@ impl Pipeline<(), ()> {
         let mut pipeline = Self::from_try_stream(name, ReadChunks::new(reader, size.max(1)));
         let meter = pipeline.setup.meters.first().cloned();
         if let Some(meter) = meter {
-            pipeline.setup.size(size, &meter);
+            pipeline.setup.checked_size(size, &meter);
         }
         pipeline
     }
 }
 
-/// The destinations.
+/// Destinations.
 impl<T, S, P> Pipeline<S, P>
 where
     T: Weigh,
@@ -216,8 +216,8 @@ where
 {
     /// Completes the pipeline with a sink.
     ///
-    /// The run waits while the sink is not ready, fails if the sink fails, and closes
-    /// the sink only on success.
+    /// The run waits until the sink is ready, fails if the sink fails, and closes the
+    /// sink only on success.
     ///
     /// ```
     /// use futures::{TryStreamExt, executor::block_on, future, stream};
@@ -243,19 +243,20 @@ where
         let meter = self.setup.meter(name);
         let drive = Drive::new(self.stream, sink, meter);
         let pumps = self.pumps;
-        let invalid = self.setup.invalid;
+        let size_error = self.setup.size_error;
         let needs_watch = self.setup.needs_watch.load(Ordering::Relaxed);
         let work = async move {
-            if let Some(invalid) = invalid {
-                return Err(invalid);
+            if let Some(size_error) = size_error {
+                return Err(size_error);
             }
-            // `try_join` polls no part after another one has failed.
+            // `try_join` stops polling once either part has failed.
             if needs_watch {
-                // The watch has to know whether this turn has polled the source.
+                // The watch checks whether the stages have polled the source in this
+                // turn.
                 return try_join(drive, pumps).map_ok(|_| ()).await;
             }
-            // The pumps go first, so that the items they fetch are written in the same
-            // turn.
+            // The pumps are polled first, so that the items they fetch are written in
+            // the same turn.
             try_join(pumps, drive).map_ok(|_| ()).await
         };
         PipelineRun::new(work, PipelineMonitor(self.setup.meters.into()))
@@ -263,8 +264,8 @@ where
 
     /// Completes the pipeline with a writer.
     ///
-    /// The writer is flushed whenever there is nothing to write, and closed only on
-    /// success. A write error fails the run.
+    /// The writer is flushed whenever no item is ready, and closed only on success. A
+    /// write error fails the run.
     ///
     /// ```
     /// use futures::{executor::block_on, stream};
@@ -288,12 +289,12 @@ where
         self.into_sink(name, writer.into_sink())
     }
 
-    /// Completes the pipeline with a stream of its items, for instance as the body of a
-    /// response.
+    /// Turns the pipeline into a stream of its items, for instance for a response body.
     ///
-    /// The consumer is the destination and sets the pace: nothing happens unless the
-    /// stream is polled. At the end, or after the first error, all parts of the pipeline
-    /// are dropped and the stream ends. Dropping the stream cancels the pipeline.
+    /// The stream's consumer is the destination: the pipeline does nothing unless the
+    /// stream is polled. At the end, or after the first error, all parts of the
+    /// pipeline are dropped and the stream ends. Dropping the stream cancels the
+    /// pipeline.
     ///
     /// ```
     /// use futures::{TryStreamExt, executor::block_on, stream};
@@ -312,16 +313,17 @@ where
     }
 }
 
-/// The stages.
+/// Stages.
 impl<T, S, P> Pipeline<S, P>
 where
     T: Weigh,
     S: Stream<Item = Result<T, PipelineError>> + Unpin,
     P: Future<Output = Result<(), PipelineError>>,
 {
-    /// Measures how long each of the following stages is stalled.
+    /// Measures how long each stage added after this call is stalled.
     ///
-    /// The time is in [`StageReport::stalled`]. Stages added before have no figure.
+    /// The time is reported in [`StageReport::stalled`]. It is `None` for stages added
+    /// earlier.
     ///
     /// ```
     /// use futures::{executor::block_on, sink, stream};
@@ -342,7 +344,7 @@ where
         self
     }
 
-    /// Adds a [`Stage`], such as [`Lines`] or one of your own. Its errors fail the run.
+    /// Adds a [`Stage`], such as [`Lines`] or a custom one. Its errors fail the run.
     ///
     /// ```
     /// use futures::{executor::block_on, io::Cursor, sink};
@@ -363,10 +365,10 @@ where
         G::Output: Weigh,
     {
         let meter = self.setup.meter(name);
-        self.then(|stream| StageStream::new(stream, stage, meter))
+        self.map_stream(|stream| StageStream::new(stream, stage, meter))
     }
 
-    /// Adds a stage that maps each item to another one.
+    /// Adds a stage that maps each item.
     ///
     /// ```
     /// use futures::{TryStreamExt, executor::block_on, stream};
@@ -386,7 +388,7 @@ where
         self.stage(name, FilterMap::new(move |item| Ok(Some(map(item)))))
     }
 
-    /// Adds a stage that maps each item to another one or fails the run.
+    /// Adds a stage that maps each item or fails the run.
     ///
     /// ```
     /// use futures::{executor::block_on, sink, stream};
@@ -406,7 +408,7 @@ where
         self.stage(name, FilterMap::new(map))
     }
 
-    /// Adds a stage that maps each item to another one or skips it.
+    /// Adds a stage that maps each item or skips it.
     ///
     /// ```
     /// use futures::{TryStreamExt, executor::block_on, stream};
@@ -426,8 +428,8 @@ where
         self.stage(name, FilterMap::new(move |item| Ok(map(item))))
     }
 
-    /// Adds a stage that cuts bytes into [`Chunks`] of `size` bytes. A size of 0 fails
-    /// the run.
+    /// Adds a stage that splits bytes into [`Chunks`] of `size` bytes. A size of 0
+    /// fails the run.
     ///
     /// ```
     /// use futures::{TryStreamExt, executor::block_on, io::Cursor};
@@ -449,14 +451,14 @@ where
         T: AsRef<[u8]>,
     {
         let meter = self.setup.meter(name);
-        let size = self.setup.size(size, &meter);
-        self.then(|stream| StageStream::new(stream, Chunks::with_size(size), meter))
+        let size = self.setup.checked_size(size, &meter);
+        self.map_stream(|stream| StageStream::new(stream, Chunks::with_size(size), meter))
     }
 
-    /// Adds a stage that cuts bytes into [`Lines`] of at most `longest` bytes.
+    /// Adds a stage that splits bytes into [`Lines`] of at most `max_len` bytes.
     ///
-    /// A longer line fails the run with [`LineTooLong`](super::LineTooLong), and so
-    /// does a `longest` of 0.
+    /// A longer line fails the run with [`LineTooLong`](super::LineTooLong). A
+    /// `max_len` of 0 fails it with [`InvalidBound::Zero`].
     ///
     /// ```
     /// use futures::{TryStreamExt, executor::block_on, io::Cursor};
@@ -472,18 +474,18 @@ where
     pub fn lines(
         mut self,
         name: impl Into<Arc<str>>,
-        longest: usize,
+        max_len: usize,
     ) -> Pipeline<impl Stream<Item = Result<Vec<u8>, PipelineError>> + Unpin, P>
     where
         T: AsRef<[u8]>,
     {
         let meter = self.setup.meter(name);
-        let longest = self.setup.size(longest, &meter);
-        self.then(|stream| StageStream::new(stream, Lines::with_longest(longest), meter))
+        let max_len = self.setup.checked_size(max_len, &meter);
+        self.map_stream(|stream| StageStream::new(stream, Lines::with_max_len(max_len), meter))
     }
 
-    /// Adds a stage that collects every `size` items into a `Vec`: a [`Batch`]. A size
-    /// of 0 fails the run.
+    /// Adds a [`Batch`] stage that collects every `size` items into a `Vec`. A size of
+    /// 0 fails the run.
     ///
     /// ```
     /// use futures::{executor::block_on, sink, stream};
@@ -501,12 +503,12 @@ where
         size: usize,
     ) -> Pipeline<impl Stream<Item = Result<Vec<T>, PipelineError>> + Unpin, P> {
         let meter = self.setup.meter(name);
-        let size = self.setup.size(size, &meter);
-        self.then(|stream| StageStream::new(stream, Batch::with_size(size), meter))
+        let size = self.setup.checked_size(size, &meter);
+        self.map_stream(|stream| StageStream::new(stream, Batch::with_size(size), meter))
     }
 
-    /// Adds a stage that lets one item pass and then none until `sleep(pause)`
-    /// completes. The pause runs while later stages process the item.
+    /// Adds a stage that passes on one item and then waits for `sleep(pause)` before
+    /// the next. The pause overlaps with later stages processing the item.
     ///
     /// `sleep` is the timer of your runtime, for instance `tokio::time::sleep`.
     ///
@@ -533,21 +535,22 @@ where
         sleep: impl FnMut(Duration) -> N,
     ) -> Pipeline<impl Stream<Item = Result<T, PipelineError>> + Unpin, P> {
         let meter = self.setup.meter(name);
-        self.then(|stream| Throttle::new(stream, pause, sleep, meter))
+        self.map_stream(|stream| Throttle::new(stream, pause, sleep, meter))
     }
 
     /// Adds a stage that processes up to `window` items at a time and keeps their order.
     ///
-    /// `start` returns the future that processes an item. A plain future is polled by
-    /// the run's own task; a future that waits for a job of a thread pool moves the work
-    /// there.
+    /// `start` returns the future that processes an item. The run's task polls that
+    /// future; to move the work to a thread pool, return a future that waits for a pool
+    /// job.
     ///
-    /// - **Full**, with `window` items in progress, the stage starts no more.
-    /// - **Failed**, an item fails the run when its turn comes, and the other futures are
-    ///   dropped. Whether that stops a job elsewhere is up to the future.
-    /// - **An error of an earlier stage** stops the run at once. The items in progress
-    ///   are not written, although they came first.
-    /// - A window of 0 fails the run.
+    /// - **Full**: with `window` items in progress, the stage starts no more.
+    /// - **Failed**: a failed item fails the run when all earlier items have been
+    ///   passed on, and the other futures are dropped. Whether dropping a future stops
+    ///   its pool job depends on the future.
+    /// - **An earlier stage fails**: the run stops immediately. The items in progress
+    ///   are not written, although they precede the error.
+    /// - **A window of 0** fails the run.
     ///
     /// ```
     /// use futures::{channel::oneshot, executor::block_on, io::Cursor};
@@ -578,19 +581,19 @@ where
         J: Future<Output = Result<U, E>>,
     {
         let meter = self.setup.meter(name);
-        let window = self.setup.size(window, &meter);
+        let window = self.setup.checked_size(window, &meter);
         let start = move |item, weight| start(item).map(move |result| (weight, result));
-        self.then(|stream| Parallel::new(stream, window, start, meter))
+        self.map_stream(|stream| Parallel::new(stream, window, start, meter))
     }
 
     /// Adds a stage that sends a clone of each item into a channel, and returns its
     /// receiver.
     ///
-    /// - **Full**, the branch costs at most its bound plus one item. Then the policy
-    ///   decides: with [`Overflow::Wait`] the run waits for the branch, so another task
-    ///   has to read it; with [`Overflow::Fail`] the run fails.
-    /// - **Dropped**, the receiver no longer gets items and the run continues.
-    /// - **Failed or cancelled**, the run makes the branch [fail](Sender::fail).
+    /// - **Full**: the branch holds at most its bound plus one item. Then the policy
+    ///   decides: with [`Overflow::Wait`], the run waits for the branch, so another
+    ///   task must read it; with [`Overflow::Fail`], the run fails.
+    /// - **Receiver dropped**: the run continues without the branch.
+    /// - **Run failed or cancelled**: the branch [fails](Sender::fail) too.
     ///
     /// ```
     /// use futures::{TryStreamExt, executor::block_on, sink, stream};
@@ -617,14 +620,15 @@ where
     {
         let meter = self.setup.meter(name);
         let (branch, receiver) = connect(bound, overflow, self.setup.clock.clone());
-        let pipeline = self.then(|stream| Tee::new(stream, branch, meter));
+        let pipeline = self.map_stream(|stream| Tee::new(stream, branch, meter));
         (pipeline, receiver)
     }
 
-    /// Adds a buffer: the stages before it run ahead, up to a bound, while those behind
-    /// it wait. Reading then overlaps with writing.
+    /// Adds a buffer: the stages before it run ahead, up to a bound, while the stages
+    /// after it wait. Reading then overlaps with writing.
     ///
-    /// Full, the buffer stops the stages before it until it has drained to its low mark.
+    /// A full buffer stops the stages before it until it has drained to its low-water
+    /// mark.
     ///
     /// ```
     /// use futures::{executor::block_on, sink, stream};
@@ -652,7 +656,7 @@ where
         let pump = pump(self.stream, sender, Arc::clone(&meter));
         let stream = receiver.map(move |item| match item {
             Ok(item) => {
-                meter.give(item.weight());
+                meter.record_output(item.weight());
                 Ok(item)
             }
             Err(error) => Err(meter.fail(error)),
@@ -664,7 +668,7 @@ where
         }
     }
 
-    fn then<R>(self, add: impl FnOnce(S) -> R) -> Pipeline<R, P> {
+    fn map_stream<R>(self, add: impl FnOnce(S) -> R) -> Pipeline<R, P> {
         Pipeline {
             stream: add(self.stream),
             pumps: self.pumps,
@@ -681,8 +685,8 @@ impl<S, P> fmt::Debug for Pipeline<S, P> {
     }
 }
 
-/// Fills a buffer. It waits for room before it fetches an item, so that it never holds
-/// one itself.
+/// Fills a buffer. Waits for room before fetching an item, so that no item is held
+/// outside the buffer.
 async fn pump<T: Weigh>(
     mut stream: impl Stream<Item = Result<T, PipelineError>> + Unpin,
     sender: Sender<T>,
@@ -697,13 +701,13 @@ async fn pump<T: Weigh>(
         }
         match stream.next().await {
             Some(Ok(item)) => {
-                meter.take(item.weight());
-                meter.hold_difference();
-                // Fails only if the rest of the pipeline is gone.
+                meter.record_input(item.weight());
+                meter.record_in_flight();
+                // Fails only if the stages after the buffer were dropped.
                 let _closed = sender.force_send(item);
             }
             Some(Err(error)) => {
-                // The items in the buffer are incomplete, so they are not written.
+                // Drops the buffered items, so that incomplete data is not written.
                 sender.abort();
                 return Err(error);
             }

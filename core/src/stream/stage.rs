@@ -17,12 +17,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A step of a pipeline that turns inputs into outputs, one to one or not.
+/// A step of a pipeline that turns inputs into any number of outputs.
 ///
 /// The pipeline calls [`pull`](Self::pull) until it returns `None`, then
 /// [`push`](Self::push) with the next input. After the last input it calls
-/// [`finish`](Self::finish) and pulls again. The state that a stage keeps in between
-/// should not grow with the number of items.
+/// [`finish`](Self::finish) and pulls again. The state that a stage keeps between calls
+/// must not grow with the number of items.
 ///
 /// An error of any method fails the run.
 ///
@@ -65,11 +65,11 @@ pub trait Stage<T> {
     /// The error that fails the run.
     type Error: Into<BoxError>;
 
-    /// Accepts one more item. Only called after [`pull`](Self::pull) has returned `None`.
+    /// Accepts an input. Only called after [`pull`](Self::pull) has returned `None`.
     ///
     /// # Errors
     ///
-    /// Any error about the item. It fails the run.
+    /// If the item is invalid. The error fails the run.
     ///
     /// ```
     /// use highwater::stream::{Lines, Stage};
@@ -81,11 +81,11 @@ pub trait Stage<T> {
     /// ```
     fn push(&mut self, item: T) -> Result<(), Self::Error>;
 
-    /// Returns the next output, or `None` if that takes another input.
+    /// Returns the next output, or `None` if the stage needs another input first.
     ///
     /// # Errors
     ///
-    /// Any error in producing the output. It fails the run.
+    /// If the output cannot be produced. The error fails the run.
     ///
     /// ```
     /// use highwater::stream::{Batch, Stage};
@@ -99,11 +99,11 @@ pub trait Stage<T> {
     /// ```
     fn pull(&mut self) -> Result<Option<Self::Output>, Self::Error>;
 
-    /// Signals the end of the input. The remaining state becomes output.
+    /// Signals the end of the input. Later pulls return the remaining output.
     ///
     /// # Errors
     ///
-    /// Any error about an incomplete input. It fails the run.
+    /// If the input is incomplete. The error fails the run.
     ///
     /// ```
     /// use highwater::stream::{Batch, Stage};
@@ -119,7 +119,7 @@ pub trait Stage<T> {
         Ok(())
     }
 
-    /// Returns the weight of the state that the stage keeps, for the statistics.
+    /// Returns the weight of the stage's state, for the statistics.
     ///
     /// ```
     /// use highwater::stream::{Lines, Stage};
@@ -127,10 +127,10 @@ pub trait Stage<T> {
     /// let mut lines = Lines::new(80)?;
     /// lines.push("incomplete")?;
     /// assert_eq!(lines.pull()?, None);
-    /// assert_eq!(Stage::<&str>::held(&lines), 10);
+    /// assert_eq!(Stage::<&str>::held_weight(&lines), 10);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    fn held(&self) -> usize {
+    fn held_weight(&self) -> usize {
         0
     }
 }
@@ -179,7 +179,7 @@ where
         loop {
             match stage.pull() {
                 Ok(Some(output)) => {
-                    meter.give(output.weight());
+                    meter.record_output(output.weight());
                     budget.count();
                     return Poll::Ready(Some(Ok(output)));
                 }
@@ -192,8 +192,8 @@ where
             budget.reset();
             let done = if let Some(item) = next {
                 let weight = item.weight();
-                meter.take(weight);
-                meter.hold(stage.held().saturating_add(weight));
+                meter.record_input(weight);
+                meter.record_held(stage.held_weight().saturating_add(weight));
                 stage.push(item)
             } else {
                 *is_finished = true;
@@ -209,7 +209,8 @@ where
 // The stage is not pinned.
 impl<S: Unpin, G> Unpin for StageStream<S, G> {}
 
-/// The stage behind `map`, `try_map` and `filter_map`: at most one output per input.
+/// The stage used by `map`, `try_map` and `filter_map`. It yields at most one output
+/// per input.
 pub(super) struct FilterMap<F, O> {
     map: F,
     output: Option<O>,

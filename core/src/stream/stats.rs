@@ -46,12 +46,12 @@ pub struct Amount {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stats {
-    /// Items accepted from senders. Items that still wait for room do not count yet.
+    /// Items accepted from senders. Items still waiting for room do not count.
     pub sent: Amount,
     /// Items read.
     pub received: Amount,
-    /// Accepted items dropped before they were read: to make room for a new item, as
-    /// the new item, or by an abort.
+    /// Accepted items dropped before they were read: by an overflow policy or by an
+    /// abort.
     pub dropped: Amount,
     /// Items returned to their sender because the channel was full.
     pub refused: Amount,

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 /// The size of an item in bytes, for bounds and statistics.
 ///
-/// Text and slices weigh their content. So do `Bytes` and `BytesMut` of the crate
-/// `bytes`, with the feature `bytes`. The default implementation returns
-/// [`size_of_val`]. The weight of an item must not change while it is queued.
+/// The weight of text and slices is the size of their content. With the feature
+/// `bytes`, this includes `Bytes` and `BytesMut` of the crate `bytes`. The default
+/// implementation returns [`size_of_val`]. The weight of an item must not change while
+/// it is queued.
 ///
 /// ```
 /// use highwater::stream::Weigh;
@@ -43,7 +44,7 @@ pub trait Weigh {
 
     /// Returns the total weight of several items.
     ///
-    /// Override it for types of a fixed weight, which need not visit every item.
+    /// Override it for types of a fixed weight, so that the items need not be visited.
     ///
     /// ```
     /// use highwater::stream::Weigh;

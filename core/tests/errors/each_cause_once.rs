@@ -164,7 +164,7 @@ fn leaves() -> Vec<(&'static str, BoxError)> {
         ("PipelineError", Box::new(PipelineError::Cancelled)),
         ("PipelineError", Box::new(piped)),
         ("InvalidBound", Box::new(InvalidBound::Zero)),
-        ("LineTooLong", Box::new(LineTooLong { longest: 9 })),
+        ("LineTooLong", Box::new(LineTooLong { max_len: 9 })),
         ("MalformedBatch", Box::new(MalformedBatch)),
     ]
 }

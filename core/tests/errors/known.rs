@@ -138,7 +138,7 @@ fn stream_error_has_the_class_of_its_cause() {
         read(Box::new(AppError::conflict("it"))).kind(),
         ErrorKind::Conflict
     );
-    assert_eq!(read(Box::new(LineTooLong { longest: 9 })).status(), 413);
+    assert_eq!(read(Box::new(LineTooLong { max_len: 9 })).status(), 413);
     assert_eq!(read(Box::new(Unfinished)).kind(), ErrorKind::Cancelled);
     assert_eq!(read("unknown".into()).kind(), ErrorKind::Failure);
     let nested = StreamError::Failed(Box::new(AppError::bug("no cart")));

@@ -24,9 +24,9 @@ fn invalid_marks_are_rejected() {
     assert_eq!(Bound::<Vec<u8>>::bytes(0).unwrap_err(), InvalidBound::Zero);
     assert!(Bound::<u32>::weight(0, |_| 1).is_err());
     for low in [4, 5, usize::MAX] {
-        let refused = Bound::<u32>::items(4).unwrap().low(low).unwrap_err();
-        assert_eq!(refused, InvalidBound::LowNotBelowHigh { low, high: 4 });
-        assert!(refused.to_string().contains("below the high-water mark 4"));
+        let error = Bound::<u32>::items(4).unwrap().low(low).unwrap_err();
+        assert_eq!(error, InvalidBound::LowNotBelowHigh { low, high: 4 });
+        assert!(error.to_string().contains("below the high-water mark 4"));
     }
     let bound = Bound::<u32>::items(1).unwrap();
     assert_eq!((bound.high_mark(), bound.low_mark()), (1, 0));
@@ -34,7 +34,7 @@ fn invalid_marks_are_rejected() {
 }
 
 #[test]
-fn items_weigh_their_content() {
+fn item_weight_is_content_size() {
     assert_eq!(vec![1_u8, 2, 3].weight(), 3);
     assert_eq!(b"abcd".as_slice().weight(), 4);
     assert_eq!(Box::<[u8]>::from([1, 2]).weight(), 2);
@@ -55,7 +55,7 @@ fn items_are_received_in_order() {
     assert_eq!(read_all(&mut receiver), [2, 3, 4]);
     assert!(
         receiver.next().now_or_never().is_none(),
-        "there may be more"
+        "the channel is still open"
     );
     let stats = stats(&receiver);
     assert_eq!(
@@ -87,9 +87,9 @@ fn full_channel_applies_its_policy() {
         assert_eq!(full.to_string(), "the channel is full");
         assert_eq!(full.into_inner(), 2);
         assert_eq!(stats(&receiver).refused.items, 1);
-        let waits = sender.send(3).now_or_never();
-        assert_eq!(waits.is_none(), overflow == Overflow::Wait);
-        assert!(waits.is_none_or(|sent| sent == Err(SendError::Full(3))));
+        let outcome = sender.send(3).now_or_never();
+        assert_eq!(outcome.is_none(), overflow == Overflow::Wait);
+        assert!(outcome.is_none_or(|sent| sent == Err(SendError::Full(3))));
         assert_eq!(read_all(&mut receiver), [1]);
     }
 }
@@ -100,7 +100,11 @@ fn item_heavier_than_the_bound_is_accepted() {
         let (sender, mut receiver) = channel(Bound::bytes(10).unwrap(), overflow);
         sender.try_send(vec![0_u8; 9]).unwrap();
         sender.try_send(vec![0; 1000]).unwrap();
-        assert_eq!(stats(&receiver).peak, 1009, "the high mark plus one item");
+        assert_eq!(
+            stats(&receiver).peak,
+            1009,
+            "peak is the high-water mark plus one item"
+        );
         assert_eq!(
             sender.try_send(vec![0; 1]).is_err(),
             overflow == Overflow::Wait
@@ -111,7 +115,7 @@ fn item_heavier_than_the_bound_is_accepted() {
 }
 
 #[test]
-fn bound_holds_during_reads() {
+fn bound_is_enforced_during_reads() {
     for high in 1..=9 {
         for overflow in [Overflow::Fail, Overflow::DropNewest, Overflow::DropOldest] {
             let (sender, mut receiver) = bounded(high, overflow);
@@ -119,7 +123,7 @@ fn bound_holds_during_reads() {
                 let _full = sender.try_send(item);
                 if item % 3 == 0 {
                     assert!(receiver.next().now_or_never().is_some());
-                    // Its slot is free at once.
+                    // The slot is free immediately.
                     sender.try_send(item).unwrap();
                     assert!(stats(&receiver).queued.items <= high as u64);
                 }
@@ -130,7 +134,7 @@ fn bound_holds_during_reads() {
 }
 
 #[test]
-fn waiters_wake_in_order_at_the_low_mark() {
+fn waiters_wake_in_order_at_low_water_mark() {
     let (sender, mut receiver) = channel(Bound::items(4).unwrap(), Overflow::Wait);
     for item in 1..=4 {
         assert_eq!(sender.force_send(item), Ok(item < 4));
@@ -149,16 +153,24 @@ fn waiters_wake_in_order_at_the_low_mark() {
     assert_eq!(stats(&receiver).waiting, 2);
 
     assert_eq!(block_on(receiver.next()).unwrap().unwrap(), 1);
-    assert_eq!(first_woken.times(), 0, "above the low mark");
+    assert_eq!(
+        first_woken.count(),
+        0,
+        "no wake-up above the low-water mark"
+    );
     assert!(
         sender.try_send(7).unwrap_err().is_full(),
-        "it must not overtake"
+        "`try_send` must not overtake waiting senders"
     );
     assert_eq!(block_on(receiver.next()).unwrap().unwrap(), 2);
-    assert_eq!(first_woken.times(), 1);
-    assert_eq!(second_woken.times(), 0, "one at a time");
+    assert_eq!(first_woken.count(), 1);
+    assert_eq!(
+        second_woken.count(),
+        0,
+        "only one sender is woken at a time"
+    );
     assert_eq!(poll(&mut first, &first_woken), Poll::Ready(Ok(())));
-    assert_eq!(second_woken.times(), 1, "there is room for another");
+    assert_eq!(second_woken.count(), 1, "the first sender wakes the second");
     assert_eq!(poll(&mut second, &second_woken), Poll::Ready(Ok(())));
     assert_eq!(read_all(&mut receiver), [3, 4, 5, 6]);
     assert_eq!(
@@ -168,14 +180,18 @@ fn waiters_wake_in_order_at_the_low_mark() {
 }
 
 #[test]
-fn low_mark_of_zero_is_ready_only_when_empty() {
+fn zero_low_water_mark_requires_an_empty_queue() {
     let bound = Bound::bytes(4).unwrap().low(0).unwrap();
     let (sender, mut receiver) = channel(bound, Overflow::Wait);
     assert_eq!(sender.force_send("abc"), Ok(true));
     assert!(sender.ready().now_or_never().is_some());
     assert_eq!(sender.force_send("d"), Ok(false));
     assert_eq!(sender.force_send("ignored"), Ok(false));
-    assert_eq!(stats(&receiver).peak, 11, "the peak shows the cost");
+    assert_eq!(
+        stats(&receiver).peak,
+        11,
+        "peak includes items sent while full"
+    );
     let woken = Arc::new(WakeCounter::default());
     let mut ready = pin!(sender.ready());
     let waker = waker(Arc::clone(&woken));
@@ -183,17 +199,17 @@ fn low_mark_of_zero_is_ready_only_when_empty() {
     assert!(ready.poll_unpin(&mut context).is_pending());
     for item in ["abc", "d"] {
         assert_eq!(block_on(receiver.next()).unwrap().unwrap(), item);
-        assert_eq!(woken.times(), 0);
+        assert_eq!(woken.count(), 0);
         assert!(ready.poll_unpin(&mut context).is_pending());
     }
     assert_eq!(block_on(receiver.next()).unwrap().unwrap(), "ignored");
-    assert_eq!(woken.times(), 1);
+    assert_eq!(woken.count(), 1);
     assert_eq!(ready.poll_unpin(&mut context), Poll::Ready(Ok(())));
     assert_eq!(sender.force_send("abcd"), Ok(false));
 }
 
 #[test]
-fn cancelled_sender_wakes_the_next() {
+fn cancelled_send_wakes_the_next_sender() {
     let (sender, mut receiver) = bounded(1, Overflow::Wait);
     sender.try_send(1).unwrap();
     let woken = Arc::new(WakeCounter::default());
@@ -217,9 +233,9 @@ fn cancelled_sender_wakes_the_next() {
 
     assert_eq!(block_on(receiver.next()).unwrap().unwrap(), 1);
     drop(first);
-    assert_eq!(woken.times(), 0);
+    assert_eq!(woken.count(), 0);
     drop(second);
-    assert_eq!(woken.times(), 1);
+    assert_eq!(woken.count(), 1);
     assert!(third.now_or_never().is_some());
     assert_eq!(
         read_all(&mut receiver),
@@ -230,7 +246,7 @@ fn cancelled_sender_wakes_the_next() {
 }
 
 #[test]
-fn cancelled_read_loses_nothing() {
+fn cancelled_read_loses_no_items() {
     let (sender, mut receiver) = bounded(2, Overflow::Wait);
     assert!(receiver.next().now_or_never().is_none());
     sender.try_send(1).unwrap();
@@ -244,43 +260,43 @@ fn cancelled_read_loses_nothing() {
     );
     sender.try_send(2).unwrap();
     sender.try_send(3).unwrap();
-    assert_eq!(woken.times(), 1, "one wake-up is enough");
+    assert_eq!(woken.count(), 1, "the reader is woken once");
     assert_eq!(read_all(&mut receiver), [2, 3]);
 }
 
 #[test]
-fn stats_have_the_stalled_time() {
-    let hand = ManualClock::default();
+fn stats_report_stalled_time() {
+    let clock = ManualClock::default();
     let bound = Bound::items(1).unwrap();
-    let (sender, mut receiver) = channel_with_clock(bound, Overflow::Wait, Arc::new(hand.clone()));
+    let (sender, mut receiver) = channel_with_clock(bound, Overflow::Wait, Arc::new(clock.clone()));
     let stalled = |receiver: &Receiver<u32>| stats(receiver).stalled.unwrap().as_millis();
-    let pass = |millis| hand.advance(Duration::from_millis(millis));
-    pass(5);
+    let advance_ms = |millis| clock.advance(Duration::from_millis(millis));
+    advance_ms(5);
     sender.try_send(1).unwrap();
     let mut first = pin!(sender.send(2));
     let mut second = Box::pin(sender.send(3));
     assert!(first.as_mut().now_or_never().is_none());
-    pass(10);
+    advance_ms(10);
     assert!(second.as_mut().now_or_never().is_none());
-    assert_eq!(stalled(&receiver), 10, "so far");
-    pass(10);
+    assert_eq!(stalled(&receiver), 10, "the current stall counts");
+    advance_ms(10);
     block_on(receiver.next()).unwrap().unwrap();
     assert!(first.now_or_never().is_some());
-    pass(10);
+    advance_ms(10);
     drop(second);
-    pass(64);
+    advance_ms(64);
     assert_eq!(
         stalled(&receiver),
         30,
-        "time during which any of them waited"
+        "time during which at least one sender waited"
     );
     assert_eq!(bounded(1, Overflow::Wait).0.stats().stalled, None);
 }
 
 #[test]
-fn item_drop_may_use_the_channel() {
-    struct Busy(Sender<u8>);
-    impl Drop for Busy {
+fn item_drop_can_use_the_channel() {
+    struct SendsOnDrop(Sender<u8>);
+    impl Drop for SendsOnDrop {
         fn drop(&mut self) {
             assert_eq!(self.0.try_send(1), Ok(()));
         }
@@ -289,7 +305,7 @@ fn item_drop_may_use_the_channel() {
     for overflow in [Overflow::DropOldest, Overflow::DropNewest, Overflow::Latest] {
         let (sender, receiver) = channel(Bound::items(1).unwrap(), overflow);
         for _ in 0..3 {
-            assert!(sender.try_send(Busy(inner.clone())).is_ok());
+            assert!(sender.try_send(SendsOnDrop(inner.clone())).is_ok());
         }
         sender.abort();
         drop(receiver);
@@ -298,7 +314,7 @@ fn item_drop_may_use_the_channel() {
 }
 
 #[test]
-fn both_ends_are_send_and_sync() {
+fn sender_and_receiver_are_send_and_sync() {
     fn check<T: Send + Sync + Unpin>(_: &T) {}
     fn ends(_: impl Sink<u32, Error = SendError>, _: impl Stream<Item = Result<u32, StreamError>>) {
     }
@@ -307,8 +323,8 @@ fn both_ends_are_send_and_sync() {
     check(&sender.ready());
     check(&receiver);
     check(&sender);
-    let text = format!("{sender:?} {receiver:?}");
-    assert!(text.contains("high: 1") && text.contains("queued"));
+    let debug = format!("{sender:?} {receiver:?}");
+    assert!(debug.contains("high: 1") && debug.contains("queued"));
     let sink = sender.into_sink();
     check(&sink);
     assert!(format!("{sink:?}").contains("is_waiting: false"));

@@ -13,7 +13,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A point at which a run can fail. Each but the last three is named after its stage.
+/// A point at which a run can fail. All but the last three are named after their stage;
+/// those three fail in the sink.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum FailurePoint {
     Source,
@@ -53,25 +54,25 @@ fn failure_point() -> impl Strategy<Value = FailurePoint> {
 #[error("injected failure at {0:?}")]
 struct InjectedFailure(FailurePoint);
 
-/// Observations of a run from outside.
+/// The observed behaviour of a run.
 #[derive(Default)]
-struct Observed {
+struct Observations {
     polls: usize,
     written: Vec<u32>,
     is_closed: bool,
-    /// The failures, each with the number of polls and writes up to then.
+    /// Failures, each with the number of polls and writes before it.
     failures: Vec<(FailurePoint, usize, usize)>,
 }
 
-/// The course of a run. Every part and item of the run holds a reference, so that the
-/// reference count shows whether all of them were dropped.
+/// The script of a run. Every part and item of the run holds a reference to it, so that
+/// the reference count shows whether all of them were dropped.
 struct Script {
     items: u32,
     failures: Vec<(FailurePoint, u32)>,
-    /// The number of polls out of four on which a part is not ready.
-    delay: u32,
-    observed: Mutex<Observed>,
-    draws: Mutex<u32>,
+    /// Average number of polls in four that return `Pending`.
+    pending_quarters: u32,
+    observations: Mutex<Observations>,
+    random_state: Mutex<u32>,
 }
 
 impl Script {
@@ -79,16 +80,18 @@ impl Script {
         if !self.failures.contains(&(point, item)) {
             return Ok(());
         }
-        let mut observed = self.observed.lock().unwrap();
-        let failure = (point, observed.polls, observed.written.len());
-        observed.failures.push(failure);
+        let mut observations = self.observations.lock().unwrap();
+        let failure = (point, observations.polls, observations.written.len());
+        observations.failures.push(failure);
         Err(InjectedFailure(point))
     }
 
     fn is_ready(&self, context: &mut Context<'_>) -> bool {
-        let mut draws = self.draws.lock().unwrap();
-        *draws = draws.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let is_ready = *draws >> 30 >= self.delay;
+        let mut random_state = self.random_state.lock().unwrap();
+        *random_state = random_state
+            .wrapping_mul(1_664_525)
+            .wrapping_add(1_013_904_223);
+        let is_ready = *random_state >> 30 >= self.pending_quarters;
         if !is_ready {
             context.waker().wake_by_ref();
         }
@@ -114,7 +117,7 @@ impl Stream for Source {
     type Item = Result<Item, InjectedFailure>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.observed.lock().unwrap().polls += 1;
+        self.0.observations.lock().unwrap().polls += 1;
         if !self.0.is_ready(context) {
             return Poll::Pending;
         }
@@ -149,7 +152,12 @@ impl Sink<Item> for Destination {
     fn start_send(mut self: Pin<&mut Self>, item: Item) -> Result<(), InjectedFailure> {
         self.0.fail(FailurePoint::Send, item.number)?;
         self.1 += 1;
-        self.0.observed.lock().unwrap().written.push(item.number);
+        self.0
+            .observations
+            .lock()
+            .unwrap()
+            .written
+            .push(item.number);
         Ok(())
     }
 
@@ -165,12 +173,12 @@ impl Sink<Item> for Destination {
             return Poll::Pending;
         }
         self.0.fail(FailurePoint::Close, 0)?;
-        self.0.observed.lock().unwrap().is_closed = true;
+        self.0.observations.lock().unwrap().is_closed = true;
         Poll::Ready(Ok(()))
     }
 }
 
-/// Builds a run with every kind of stage. Each stage holds a reference to the script.
+/// Builds a run with every kind of stage, each with a reference to the script.
 fn run(
     script: &Arc<Script>,
     high: usize,
@@ -198,7 +206,7 @@ fn run(
                     }
                 })
                 .await;
-                // Not recorded: the run may fail at an earlier item before this one is due.
+                // Not recorded: an earlier item may fail the run first.
                 if script.failures.contains(&(FailurePoint::Job, item.number)) {
                     return Err(InjectedFailure(FailurePoint::Job));
                 }
@@ -219,7 +227,7 @@ fn run(
     )
 }
 
-/// Returns the items that reach the sink: the last of each batch.
+/// Returns the items that reach the sink: the last one of each batch.
 fn expected(items: u32, window: usize) -> Vec<u32> {
     let all: Vec<_> = (0..items).collect();
     all.chunks(window)
@@ -235,10 +243,10 @@ proptest! {
     })]
 
     #[test]
-    fn first_error_is_returned_and_everything_dropped(
+    fn first_error_is_returned_after_dropping_all_parts(
         items in 0..60_u32,
         failures in prop::collection::vec((failure_point(), 0..60_u32), 0..4),
-        delay in 0..4_u32,
+        pending_quarters in 0..4_u32,
         seed in any::<u32>(),
         high in 1..5_usize,
         window in 1..5_usize,
@@ -246,79 +254,79 @@ proptest! {
         let script = Arc::new(Script {
             items,
             failures,
-            delay,
-            observed: Mutex::default(),
-            draws: Mutex::new(seed),
+            pending_quarters,
+            observations: Mutex::default(),
+            random_state: Mutex::new(seed),
         });
         let (run, branch) = run(&script, high, window);
         let result = block_on(run);
         // The branch may still hold clones of the last items.
         let branch: Result<Vec<_>, _> = block_on(branch.try_collect());
-        prop_assert_eq!(branch.is_ok(), result.is_ok() || script.observed.lock().unwrap().failures.iter().any(|failure| failure.0 == FailurePoint::Close));
+        prop_assert_eq!(branch.is_ok(), result.is_ok() || script.observations.lock().unwrap().failures.iter().any(|failure| failure.0 == FailurePoint::Close));
         drop(branch);
         prop_assert_eq!(Arc::strong_count(&script), 1, "a part of the run was not dropped");
 
-        let observed = script.observed.lock().unwrap();
+        let observations = script.observations.lock().unwrap();
         let expected = expected(items, window);
         match result {
             Ok(report) => {
-                prop_assert!(observed.is_closed);
-                prop_assert!(observed.failures.is_empty());
-                prop_assert_eq!(&observed.written, &expected);
+                prop_assert!(observations.is_closed);
+                prop_assert!(observations.failures.is_empty());
+                prop_assert_eq!(&observations.written, &expected);
                 let written = report.stage("sink").unwrap().output.items;
-                prop_assert_eq!(written, observed.written.len() as u64);
+                prop_assert_eq!(written, observations.written.len() as u64);
                 prop_assert!(report.stage("first").unwrap().peak <= (high + 1) * 10);
                 prop_assert!(report.stage("job").unwrap().peak <= window * 10);
             }
             Err(error) => {
-                prop_assert!(!observed.is_closed);
-                prop_assert!(expected.starts_with(&observed.written));
+                prop_assert!(!observations.is_closed);
+                prop_assert!(expected.starts_with(&observations.written));
                 let injected = error.source().unwrap().downcast_ref::<InjectedFailure>();
-                let injected = injected.expect("the cause and not a consequence");
+                let injected = injected.expect("the error is the injected failure");
                 prop_assert_eq!(error.stage(), Some(injected.0.stage()));
                 if injected.0 == FailurePoint::Job {
-                    prop_assert!(observed.failures.is_empty(), "the job failed first");
+                    prop_assert!(observations.failures.is_empty(), "no other failure precedes the job's");
                 } else {
-                    let at_the_end = (injected.0, observed.polls, observed.written.len());
-                    prop_assert_eq!(&observed.failures, &[at_the_end], "the run continued after the failure");
+                    let first_failure = (injected.0, observations.polls, observations.written.len());
+                    prop_assert_eq!(&observations.failures, &[first_failure], "the run continued after the failure");
                 }
             }
         }
     }
 
     #[test]
-    fn cancelled_run_drops_everything(
-        steps in 0..30_usize,
-        delay in 0..4_u32,
+    fn cancelled_run_drops_all_parts(
+        poll_count in 0..30_usize,
+        pending_quarters in 0..4_u32,
         seed in any::<u32>(),
         high in 1..5_usize,
         window in 1..5_usize,
-        drops in any::<bool>(),
+        drops_run in any::<bool>(),
     ) {
         let script = Arc::new(Script {
             items: 1000,
             failures: Vec::new(),
-            delay,
-            observed: Mutex::default(),
-            draws: Mutex::new(seed),
+            pending_quarters,
+            observations: Mutex::default(),
+            random_state: Mutex::new(seed),
         });
         let (mut run, branch) = run(&script, high, window);
         let waker = noop_waker();
-        let mut is_over = false;
-        for _ in 0..steps {
-            is_over = is_over || run.poll_unpin(&mut Context::from_waker(&waker)).is_ready();
+        let mut has_completed = false;
+        for _ in 0..poll_count {
+            has_completed = has_completed || run.poll_unpin(&mut Context::from_waker(&waker)).is_ready();
         }
-        let polls = script.observed.lock().unwrap().polls;
-        if drops {
+        let polls = script.observations.lock().unwrap().polls;
+        if drops_run {
             drop(run);
-        } else if !is_over {
+        } else if !has_completed {
             run.cancel_handle().cancel();
             prop_assert!(block_on(&mut run).unwrap_err().is_cancelled());
         }
         drop(branch);
         prop_assert_eq!(Arc::strong_count(&script), 1, "a part of the run was not dropped");
-        let observed = script.observed.lock().unwrap();
-        prop_assert_eq!(observed.polls, polls);
-        prop_assert_eq!(observed.is_closed, is_over);
+        let observations = script.observations.lock().unwrap();
+        prop_assert_eq!(observations.polls, polls);
+        prop_assert_eq!(observations.is_closed, has_completed);
     }
 }

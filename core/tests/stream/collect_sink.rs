@@ -1,4 +1,4 @@
-//! A destination for tests of pipelines.
+//! A destination for pipeline tests.
 
 use futures::{FutureExt, Sink, task::noop_waker};
 use highwater::stream::{PipelineError, PipelineRun};
@@ -19,7 +19,7 @@ pub(crate) struct CollectSink<T> {
     is_closed: Arc<AtomicBool>,
     /// Returns `Pending` on every other poll and wakes the task at once.
     is_slow: bool,
-    was_polled: bool,
+    was_pending: bool,
 }
 
 impl<T> CollectSink<T> {
@@ -28,7 +28,7 @@ impl<T> CollectSink<T> {
             items: Arc::default(),
             is_closed: Arc::default(),
             is_slow: true,
-            was_polled: false,
+            was_pending: false,
         }
     }
 }
@@ -53,8 +53,8 @@ impl<T> Sink<T> for CollectSink<T> {
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Infallible>> {
         if self.is_slow {
-            self.was_polled = !self.was_polled;
-            if self.was_polled {
+            self.was_pending = !self.was_pending;
+            if self.was_pending {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }

@@ -1,4 +1,4 @@
-//! Channels: their ends, and what happens to queued items.
+//! Channels: how they end, and what happens to queued items.
 
 use crate::support::{WakeCounter, bounded, read_all, stats};
 use futures::{
@@ -22,16 +22,16 @@ enum Ending {
 }
 
 #[test]
-fn every_end_returns_waiting_items() {
+fn ending_the_channel_returns_waiting_items() {
     use Ending::*;
     for ending in [Close, ReaderCloses, DropSenders, Fail, Abort] {
         let (sender, mut receiver) = bounded(2, Overflow::Wait);
         sender.try_send(1).unwrap();
         sender.try_send(2).unwrap();
-        let mut waits = pin!(sender.send(3));
-        let mut not_ready = pin!(sender.ready());
-        assert!(waits.as_mut().now_or_never().is_none());
-        assert!(not_ready.as_mut().now_or_never().is_none());
+        let mut waiting_send = pin!(sender.send(3));
+        let mut waiting_ready = pin!(sender.ready());
+        assert!(waiting_send.as_mut().now_or_never().is_none());
+        assert!(waiting_ready.as_mut().now_or_never().is_none());
         let other = sender.clone();
         match ending {
             Close => assert!(other.close()),
@@ -44,10 +44,13 @@ fn every_end_returns_waiting_items() {
             assert!(sender.is_closed());
             assert!(
                 !other.close() && !other.fail("too late"),
-                "the first end counts"
+                "a channel ends only once"
             );
-            assert_eq!(waits.now_or_never(), Some(Err(SendError::Closed(3))));
-            assert_eq!(not_ready.now_or_never(), Some(Err(SendError::Closed(()))));
+            assert_eq!(waiting_send.now_or_never(), Some(Err(SendError::Closed(3))));
+            assert_eq!(
+                waiting_ready.now_or_never(),
+                Some(Err(SendError::Closed(())))
+            );
             assert_eq!(sender.try_send(4), Err(SendError::Closed(4)));
             assert_eq!(sender.force_send(5), Err(SendError::Closed(5)));
             assert_eq!(block_on(sender.send(6)), Err(SendError::Closed(6)));
@@ -72,7 +75,10 @@ fn every_end_returns_waiting_items() {
             _ => assert!(end.is_none()),
         }
         assert!(receiver.is_terminated());
-        assert!(block_on(receiver.next()).is_none(), "the error comes once");
+        assert!(
+            block_on(receiver.next()).is_none(),
+            "the error is returned once"
+        );
     }
 }
 
@@ -89,7 +95,7 @@ fn dropping_the_last_sender_closes_the_channel() {
     let mut context = Context::from_waker(&waker);
     assert!(receiver.poll_next_unpin(&mut context).is_pending());
     drop(other);
-    assert_eq!(woken.times(), 1);
+    assert_eq!(woken.count(), 1);
     assert!(matches!(
         receiver.poll_next_unpin(&mut context),
         Poll::Ready(None)
@@ -98,14 +104,14 @@ fn dropping_the_last_sender_closes_the_channel() {
 
 #[test]
 fn abort_drops_the_batch_and_overrides_close() {
-    for first in [Ending::Close, Ending::Fail, Ending::Abort] {
+    for first_ending in [Ending::Close, Ending::Fail, Ending::Abort] {
         let (sender, mut receiver) = channel(Bound::items(8).unwrap(), Overflow::Wait);
         let item = Arc::new(());
         for _ in 0..6 {
             sender.try_send(Arc::clone(&item)).unwrap();
         }
         drop(block_on(receiver.next()));
-        match first {
+        match first_ending {
             Ending::Close => assert!(sender.close()),
             Ending::Fail => assert!(sender.fail("gone")),
             _ => {}
@@ -130,12 +136,22 @@ fn dropped_receiver_returns_waiting_items() {
     for _ in 0..6 {
         sender.try_send(Arc::clone(&item)).unwrap();
     }
-    let mut waits = pin!(sender.send(Arc::clone(&item)));
-    assert!(waits.as_mut().now_or_never().is_none());
+    let mut waiting_send = pin!(sender.send(Arc::clone(&item)));
+    assert!(waiting_send.as_mut().now_or_never().is_none());
     drop(block_on(receiver.next()));
     drop(receiver);
-    assert_eq!(Arc::strong_count(&item), 2, "held by the waiting sender");
-    assert!(waits.now_or_never().unwrap().unwrap_err().is_closed());
+    assert_eq!(
+        Arc::strong_count(&item),
+        2,
+        "the waiting sender holds its item"
+    );
+    assert!(
+        waiting_send
+            .now_or_never()
+            .unwrap()
+            .unwrap_err()
+            .is_closed()
+    );
     let stats = sender.stats();
     assert_eq!((stats.dropped.items, stats.queued.items), (5, 0));
 }
@@ -146,7 +162,11 @@ fn full_sink_holds_one_item() {
     let mut sink = sender.into_sink();
     block_on(sink.send(1)).unwrap();
     assert!(sink.feed(2).now_or_never().unwrap().is_ok());
-    assert_eq!(stats(&receiver).queued.items, 1, "the bound is exact");
+    assert_eq!(
+        stats(&receiver).queued.items,
+        1,
+        "the sink's pending item is not queued"
+    );
     assert!(sink.flush().now_or_never().is_none());
     assert!(sink.feed(3).now_or_never().is_none());
     assert!(sink.close().now_or_never().is_none());

@@ -1,4 +1,4 @@
-//! Tests of channels and pipelines.
+//! Tests for channels and pipelines.
 
 mod channel;
 mod cleanup;

@@ -1,9 +1,9 @@
-//! The model of a channel: a plain queue with marks.
+//! A model of a channel: a queue with high-water and low-water marks.
 
 use highwater::stream::{Amount, Overflow};
 use std::collections::VecDeque;
 
-/// A number and a weight.
+/// An item's number and weight.
 pub(crate) type Item = (usize, usize);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,8 +17,8 @@ pub(crate) enum Ending {
 #[derive(Debug, PartialEq)]
 pub(crate) enum Outcome {
     Done,
-    /// Only for `force_send`: there is no room for another item.
-    Last,
+    /// The item was sent and the channel is full. Only for `force_send`.
+    SentAndFull,
     Full(Item),
     Closed(Option<Item>),
     Pending,
@@ -40,7 +40,7 @@ pub(crate) struct Waiter {
     pub(crate) id: usize,
     pub(crate) operation: Operation,
     pub(crate) is_woken: bool,
-    /// It was woken and found its slot taken.
+    /// Set if the waiter was woken but lost its slot.
     was_overtaken: bool,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Model {
     pub(crate) permits: usize,
     pub(crate) is_open: bool,
     pub(crate) end: Option<Ending>,
-    /// The reader has read the end.
+    /// Set once the reader has read the end.
     pub(crate) end_was_read: bool,
     pub(crate) sent: Amount,
     pub(crate) received: Amount,
@@ -104,21 +104,21 @@ impl Model {
         self.waiters.iter().filter(|waiter| waiter.is_woken).count()
     }
 
-    fn first_asleep(&self) -> Option<usize> {
+    fn first_sleeping(&self) -> Option<usize> {
         self.waiters.iter().position(|waiter| !waiter.is_woken)
     }
 
-    /// Returns whether there is room besides the reserved slots.
+    /// Returns whether there is room in addition to the reserved slots.
     fn fits(&self, weight: usize) -> bool {
         let reserved = self.reserved();
         self.has_room() && (reserved == 0 || self.total() + reserved + weight <= self.high)
     }
 
-    /// Returns whether a new item may be queued.
+    /// Returns whether a new item can be queued.
     pub(crate) fn admits(&self, weight: usize) -> bool {
         let mut woken = self.waiters.iter().filter(|waiter| waiter.is_woken);
-        let may_overtake = self.total() == 0 && !woken.any(|waiter| waiter.was_overtaken);
-        self.first_asleep().is_none() && (self.fits(weight) || may_overtake)
+        let can_overtake = self.total() == 0 && !woken.any(|waiter| waiter.was_overtaken);
+        self.first_sleeping().is_none() && (self.fits(weight) || can_overtake)
     }
 
     pub(crate) fn push(&mut self, item: Item) {
@@ -133,30 +133,30 @@ impl Model {
         self.is_open &= self.has_room();
     }
 
-    /// Returns whether the queue has drained to the low mark.
+    /// Returns whether the queue has drained to the low-water mark.
     fn has_drained(&self) -> bool {
         self.total() <= self.low || self.weight() == 0 && self.has_room()
     }
 
     /// Opens the queue if it has drained.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn reopen_if_drained(&mut self) {
         self.is_open |= self.has_drained();
     }
 
     /// Wakes the next waiter if the queue is open.
     fn wake_next(&mut self) {
-        self.settle();
+        self.reopen_if_drained();
         if self.is_open {
             self.wake_waiters();
         }
     }
 
-    /// Wakes one waiter if a slot can be reserved for it. If nothing is queued, wakes as
-    /// many as there is room for.
+    /// Wakes one waiter if a slot can be reserved for it. An empty queue wakes as many
+    /// waiters as it has room for.
     fn wake_waiters(&mut self) {
         let mut woken = self.total();
         while woken < self.high && self.total() + self.reserved() < self.high {
-            let Some(first) = self.first_asleep() else {
+            let Some(first) = self.first_sleeping() else {
                 return;
             };
             self.waiters[first].is_woken = true;
@@ -171,7 +171,7 @@ impl Model {
         }
     }
 
-    pub(crate) fn send(&mut self, item: Item, may_wait: bool) -> Outcome {
+    pub(crate) fn send(&mut self, item: Item, can_wait: bool) -> Outcome {
         if self.end.is_some() {
             return Outcome::Closed(Some(item));
         }
@@ -184,7 +184,7 @@ impl Model {
             return Outcome::Done;
         }
         match self.overflow {
-            Overflow::Wait if may_wait => return Outcome::Pending,
+            Overflow::Wait if can_wait => return Outcome::Pending,
             Overflow::Wait | Overflow::Fail => {
                 add(&mut self.refused, item);
                 return Outcome::Full(item);
@@ -199,7 +199,7 @@ impl Model {
                     let oldest = self.queue.pop_front().unwrap();
                     add(&mut self.dropped, oldest);
                 }
-                self.settle();
+                self.reopen_if_drained();
                 if self.has_room() {
                     self.push(item);
                 } else {
@@ -223,14 +223,14 @@ impl Model {
         Outcome::Done
     }
 
-    /// Sends with a permit, or releases it.
-    pub(crate) fn permit(&mut self, item: Option<Item>) -> Outcome {
+    /// Sends an item with a permit, or releases the permit.
+    pub(crate) fn use_permit(&mut self, item: Option<Item>) -> Outcome {
         self.permits -= 1;
         match item {
             None => self.wake_waiters(),
             Some(item) if self.end.is_some() => return Outcome::Closed(Some(item)),
             Some(item) => {
-                self.settle();
+                self.reopen_if_drained();
                 self.push(item);
                 self.wake_next();
             }
@@ -253,7 +253,7 @@ impl Model {
                 Operation::Ready | Operation::Reserve => Outcome::Closed(None),
             };
         }
-        let is_first = self.first_asleep() == Some(index);
+        let is_first = self.first_sleeping() == Some(index);
         let can_proceed = match operation {
             Operation::Ready => (is_woken || is_first) && self.is_open,
             Operation::Send(_) | Operation::Reserve if is_woken => self.has_room(),

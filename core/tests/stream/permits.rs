@@ -1,4 +1,4 @@
-//! Channels: permits, reads without waiting, and the level as both ends see it.
+//! Channels: permits, non-blocking reads, and fill levels.
 
 use crate::support::{WakeCounter, bounded, read_all, stats};
 use futures::{
@@ -38,14 +38,17 @@ fn permit_reserves_a_slot_under_every_policy() {
 }
 
 #[test]
-fn permits_in_every_slot_leave_no_room() {
+fn permits_for_all_slots_fill_the_channel() {
     for overflow in POLICIES {
         let (sender, receiver) = bounded(2, overflow);
         let permits = [sender.try_reserve().unwrap(), sender.try_reserve().unwrap()];
         assert!(sender.try_reserve().unwrap_err().is_full());
-        let refused = sender.try_send(1).is_err();
-        assert_eq!(refused, matches!(overflow, Overflow::Wait | Overflow::Fail));
-        assert_eq!(stats(&receiver).dropped.items, u64::from(!refused));
+        let is_rejected = sender.try_send(1).is_err();
+        assert_eq!(
+            is_rejected,
+            matches!(overflow, Overflow::Wait | Overflow::Fail)
+        );
+        assert_eq!(stats(&receiver).dropped.items, u64::from(!is_rejected));
         drop(permits);
         sender.try_send(2).unwrap();
         assert_eq!(sender.len(), 1);
@@ -70,11 +73,11 @@ fn dropped_permit_wakes_the_next_sender() {
             );
         }
         drop(permits.pop());
-        assert_eq!((woken[0].times(), woken[1].times()), (1, 0), "{capacity}");
+        assert_eq!((woken[0].count(), woken[1].count()), (1, 0), "{capacity}");
         let [first, second] = waiting;
         assert_eq!(first.now_or_never(), Some(Ok(())));
         drop(permits);
-        assert_eq!(woken[1].times(), usize::from(capacity > 1));
+        assert_eq!(woken[1].count(), usize::from(capacity > 1));
         drop(second);
         assert_eq!(stats(&receiver).waiting, 0);
     }
@@ -87,24 +90,24 @@ fn permits_do_not_prevent_draining() {
     sender.try_send(1).unwrap();
     let woken = Arc::new(WakeCounter::default());
     let waker = waker(Arc::clone(&woken));
-    let mut waits = sender.send(2);
+    let mut waiting_sender = sender.send(2);
     assert!(
-        waits
+        waiting_sender
             .poll_unpin(&mut Context::from_waker(&waker))
             .is_pending()
     );
     receiver.try_recv().unwrap();
     assert_eq!(
-        woken.times(),
+        woken.count(),
         1,
-        "above the low mark, but nothing is queued"
+        "an empty queue wakes a sender, even if permits exceed the low-water mark"
     );
-    assert_eq!(waits.now_or_never(), Some(Ok(())));
+    assert_eq!(waiting_sender.now_or_never(), Some(Ok(())));
     drop(permits);
 }
 
 #[test]
-fn cancelled_reserve_passes_its_turn_on() {
+fn cancelled_reserve_wakes_the_next_waiter() {
     let (sender, mut receiver) = bounded(1, Overflow::Wait);
     sender.try_send(1).unwrap();
     let mut first = sender.reserve();
@@ -115,7 +118,7 @@ fn cancelled_reserve_passes_its_turn_on() {
     receiver.try_recv().unwrap();
     assert!(
         (&mut second).now_or_never().is_none(),
-        "it must not overtake"
+        "the second waiter must not overtake the first"
     );
     drop(first);
     let permit = second.now_or_never().unwrap().unwrap();
@@ -125,13 +128,13 @@ fn cancelled_reserve_passes_its_turn_on() {
 }
 
 #[test]
-fn permit_returns_the_item_after_the_end() {
-    for aborts in [false, true] {
+fn permit_of_an_ended_channel_returns_the_item() {
+    for drops_receiver in [false, true] {
         let (sender, mut receiver) = bounded(2, Overflow::Wait);
-        let (kept, unused) = (sender.try_reserve().unwrap(), sender.try_reserve().unwrap());
-        let mut waits = sender.reserve();
-        assert!((&mut waits).now_or_never().is_none());
-        if aborts {
+        let (used, unused) = (sender.try_reserve().unwrap(), sender.try_reserve().unwrap());
+        let mut waiting_sender = sender.reserve();
+        assert!((&mut waiting_sender).now_or_never().is_none());
+        if drops_receiver {
             drop(receiver);
         } else {
             assert!(receiver.close());
@@ -141,10 +144,10 @@ fn permit_returns_the_item_after_the_end() {
             );
         }
         assert_eq!(
-            waits.now_or_never().unwrap().unwrap_err(),
+            waiting_sender.now_or_never().unwrap().unwrap_err(),
             SendError::Closed(())
         );
-        assert_eq!(kept.send(1), Err(SendError::Closed(1)));
+        assert_eq!(used.send(1), Err(SendError::Closed(1)));
         drop(unused);
         assert!(sender.try_reserve().unwrap_err().is_closed());
         assert!(block_on(sender.reserve()).is_err());
@@ -153,7 +156,7 @@ fn permit_returns_the_item_after_the_end() {
 }
 
 #[test]
-fn each_permit_may_exceed_a_byte_bound() {
+fn each_permit_can_exceed_a_byte_bound() {
     let (sender, mut receiver) = channel(Bound::bytes(10).unwrap(), Overflow::Wait);
     let permits: Vec<_> = (0..3).map(|_| sender.try_reserve().unwrap()).collect();
     sender.try_send(vec![0_u8; 7]).unwrap();
@@ -188,7 +191,7 @@ fn try_recv_distinguishes_empty_from_closed() {
     assert!(!error.is_closed() && !error.is_empty());
     assert!(
         receiver.try_recv().unwrap_err().is_closed(),
-        "the error comes once"
+        "the error is returned once"
     );
 }
 
@@ -201,7 +204,7 @@ fn try_recv_keeps_the_reader_registered() {
     assert!(receiver.poll_next_unpin(&mut context).is_pending());
     assert!(receiver.try_recv().unwrap_err().is_empty());
     sender.try_send(1).unwrap();
-    assert_eq!(woken.times(), 1);
+    assert_eq!(woken.count(), 1);
 }
 
 #[test]
@@ -214,14 +217,14 @@ fn recv_many_respects_its_limit() {
         for item in 1..=9 {
             sender.try_send(item).unwrap();
         }
-        let mut many = |limit| block_on(receiver.recv_many(&mut all, limit)).unwrap();
-        assert_eq!((many(3), many(0)), (3, 0), "{overflow:?}");
+        let mut recv_up_to = |limit| block_on(receiver.recv_many(&mut all, limit)).unwrap();
+        assert_eq!((recv_up_to(3), recv_up_to(0)), (3, 0), "{overflow:?}");
         sender.try_send(10).unwrap();
         assert_eq!(sender.len(), 7);
-        // The rest of the batch, and the items queued after it.
-        assert_eq!(many(usize::MAX), 7, "{overflow:?}");
+        // Reads the rest of the batch and the items queued after it.
+        assert_eq!(recv_up_to(usize::MAX), 7, "{overflow:?}");
         sender.close();
-        assert_eq!(many(5), 0);
+        assert_eq!(recv_up_to(5), 0);
         assert!(all.iter().copied().eq(0..=10), "{overflow:?}: {all:?}");
         assert_eq!(stats(&receiver).received.items, 10);
         assert!(receiver.is_terminated());
@@ -233,12 +236,12 @@ fn recv_many_wakes_senders_and_keeps_the_error() {
     let (sender, mut receiver) = bounded(2, Overflow::Wait);
     sender.try_send(1).unwrap();
     sender.try_send(2).unwrap();
-    let mut waits = sender.send(3);
-    assert!((&mut waits).now_or_never().is_none());
+    let mut waiting_sender = sender.send(3);
+    assert!((&mut waiting_sender).now_or_never().is_none());
     let mut all = Vec::new();
     assert_eq!(block_on(receiver.recv_many(&mut all, 9)).unwrap(), 2);
-    assert_eq!(waits.now_or_never(), Some(Ok(())));
-    sender.fail("half of it");
+    assert_eq!(waiting_sender.now_or_never(), Some(Ok(())));
+    sender.fail("interrupted");
     assert_eq!(block_on(receiver.recv_many(&mut all, 9)).unwrap(), 1);
     assert!(
         block_on(receiver.recv_many(&mut all, 9))
@@ -250,7 +253,7 @@ fn recv_many_wakes_senders_and_keeps_the_error() {
 }
 
 #[test]
-fn closed_resolves_at_every_end() {
+fn closed_resolves_however_the_channel_ends() {
     let ends: [fn(&highwater::stream::Sender<u32>); 3] = [
         |sender| assert!(sender.close()),
         |sender| assert!(sender.fail("gone")),
@@ -274,7 +277,7 @@ fn closed_resolves_at_every_end() {
             Some(end) => end(&sender),
             None => drop(receiver),
         }
-        assert_eq!(woken.times(), 4);
+        assert_eq!(woken.count(), 4);
         for closed in waiting {
             assert_eq!(closed.now_or_never(), Some(()));
         }
@@ -283,14 +286,14 @@ fn closed_resolves_at_every_end() {
 }
 
 #[test]
-fn both_ends_report_the_same_level() {
+fn sender_and_receiver_report_the_same_level() {
     for overflow in POLICIES {
         let (sender, mut receiver) = bounded(3, overflow);
         let level = |receiver: &highwater::stream::Receiver<u32>| {
-            let ours = (sender.len(), sender.is_empty(), sender.is_full());
-            let theirs = (receiver.len(), receiver.is_empty(), receiver.is_full());
-            assert_eq!(ours, theirs, "{overflow:?}");
-            ours
+            let sender_level = (sender.len(), sender.is_empty(), sender.is_full());
+            let receiver_level = (receiver.len(), receiver.is_empty(), receiver.is_full());
+            assert_eq!(sender_level, receiver_level, "{overflow:?}");
+            sender_level
         };
         assert_eq!(level(&receiver), (0, true, false));
         for item in 1..=3 {
@@ -309,7 +312,7 @@ fn both_ends_report_the_same_level() {
 }
 
 #[test]
-fn every_sink_clone_has_to_be_closed() {
+fn every_sink_clone_must_be_closed() {
     let (sender, mut receiver) = bounded(1, Overflow::Wait);
     let mut first = sender.into_sink();
     block_on(first.send(1)).unwrap();
@@ -334,12 +337,12 @@ fn every_sink_clone_has_to_be_closed() {
     let end = receiver.next().now_or_never().unwrap().unwrap();
     assert!(
         end.unwrap_err().is_failed(),
-        "one clone was dropped unclosed"
+        "dropping an unclosed clone fails the channel"
     );
 }
 
 #[test]
-fn flushed_sink_is_woken_at_the_end() {
+fn flushed_sink_is_woken_when_channel_ends() {
     let (sender, receiver) = bounded(1, Overflow::Wait);
     let mut sink = sender.into_sink();
     let woken = Arc::new(WakeCounter::default());
@@ -347,7 +350,7 @@ fn flushed_sink_is_woken_at_the_end() {
     let mut context = Context::from_waker(&waker);
     assert_eq!(sink.poll_flush_unpin(&mut context), Poll::Ready(Ok(())));
     drop(receiver);
-    assert_eq!(woken.times(), 1);
+    assert_eq!(woken.count(), 1);
     assert_eq!(
         sink.poll_ready_unpin(&mut context),
         Poll::Ready(Err(SendError::Closed(())))
@@ -356,7 +359,7 @@ fn flushed_sink_is_woken_at_the_end() {
 
 #[cfg(feature = "bytes")]
 #[test]
-fn bytes_weigh_their_length() {
+fn weight_of_bytes_is_their_length() {
     use bytes::{Bytes, BytesMut};
     use highwater::stream::Weigh;
 

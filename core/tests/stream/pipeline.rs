@@ -1,4 +1,4 @@
-//! Pipelines: the output of stages, and their memory.
+//! Pipelines: stage output and memory use.
 
 use crate::collect_sink::{CollectSink, poll};
 use futures::{
@@ -54,7 +54,7 @@ fn stages_transform_items() {
         (pairs.input.items, pairs.output.items, pairs.peak),
         (8, 3, 3)
     );
-    assert_eq!(pairs.stalled, None, "without a clock");
+    assert_eq!(pairs.stalled, None, "no stalled time without a clock");
     assert!(report.stage("none").is_none());
 }
 
@@ -92,7 +92,7 @@ fn chunks_and_lines_ignore_input_boundaries() {
         let error = block_on(run).unwrap_err();
         assert_eq!(error.stage(), Some("lines"));
         let source = error.source().unwrap().downcast_ref();
-        assert_eq!(source, Some(&LineTooLong { longest: 7 }));
+        assert_eq!(source, Some(&LineTooLong { max_len: 7 }));
     }
 }
 
@@ -107,7 +107,7 @@ fn endless_line_fails_in_bounded_memory() {
 }
 
 #[test]
-fn endless_line_in_small_reads_fails() {
+fn endless_line_fails_with_small_reads() {
     for size in 1..5 {
         let run = Pipeline::from_reader("zeros", Cursor::new(vec![b'0'; 1000]), size)
             .lines("lines", 10)
@@ -115,7 +115,10 @@ fn endless_line_in_small_reads_fails() {
         let monitor = run.monitor();
         assert_eq!(block_on(run).unwrap_err().stage(), Some("lines"));
         let peak = monitor.report().stage("lines").unwrap().peak;
-        assert!(peak <= 11 + size, "{peak} bytes, read by {size}");
+        assert!(
+            peak <= 11 + size,
+            "peak of {peak} bytes with reads of {size} bytes"
+        );
     }
 }
 
@@ -160,13 +163,13 @@ fn huge_weights_do_not_overflow() {
 #[test]
 fn invalid_size_fails_without_polling_the_source() {
     let polls = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&polls);
+    let poll_counter = Arc::clone(&polls);
     let source = move || {
-        let counted = Arc::clone(&counted);
+        let poll_counter = Arc::clone(&poll_counter);
         Pipeline::from_stream(
             "source",
             stream::repeat_with(move || {
-                counted.fetch_add(1, Ordering::Relaxed);
+                poll_counter.fetch_add(1, Ordering::Relaxed);
                 vec![1_u8]
             }),
         )
@@ -220,7 +223,7 @@ fn source_waits_for_the_destination() {
     let monitor = run.monitor();
     assert!(poll(&mut run).is_pending());
     let read = monitor.report().stage("numbers").unwrap().output.items;
-    assert_eq!(read, 3, "two in the channel and one in the sink");
+    assert_eq!(read, 3, "two items in the channel and one in the sink");
     assert_eq!(block_on(receiver.next()).unwrap().unwrap(), 0);
     assert!(poll(&mut run).is_pending());
     assert_eq!(monitor.report().stage("numbers").unwrap().output.items, 4);
@@ -235,26 +238,26 @@ fn peak_does_not_depend_on_the_item_count() {
     let peaks = |count: usize| {
         let chunk = 1000;
         let collected = CollectSink::slow();
-        let live = Arc::new(AtomicUsize::new(0));
-        let most = Arc::new(AtomicUsize::new(0));
+        let live_bytes = Arc::new(AtomicUsize::new(0));
+        let peak_bytes = Arc::new(AtomicUsize::new(0));
         let source = {
-            let (live, most) = (Arc::clone(&live), Arc::clone(&most));
+            let (live_bytes, peak_bytes) = (Arc::clone(&live_bytes), Arc::clone(&peak_bytes));
             stream::repeat_with(move || {
-                most.fetch_max(
-                    live.fetch_add(chunk, Ordering::Relaxed) + chunk,
+                peak_bytes.fetch_max(
+                    live_bytes.fetch_add(chunk, Ordering::Relaxed) + chunk,
                     Ordering::Relaxed,
                 );
                 vec![b'a'; chunk]
             })
         };
-        let gone = Arc::clone(&live);
+        let live_in_sink = Arc::clone(&live_bytes);
         let run = Pipeline::from_stream("source", source.take(count))
             .buffer("first", Bound::bytes(3000).unwrap())
             .map("map", |chunk| chunk)
             .parallel_map("parallel", 4, |chunk| async { Ok::<_, Infallible>(chunk) })
             .buffer("second", Bound::items(5).unwrap())
             .map("count", move |chunk: Vec<u8>| {
-                gone.fetch_sub(chunk.len(), Ordering::Relaxed);
+                live_in_sink.fetch_sub(chunk.len(), Ordering::Relaxed);
             })
             .into_sink("collected", collected);
         let report = block_on(run).unwrap();
@@ -265,27 +268,30 @@ fn peak_does_not_depend_on_the_item_count() {
         assert!(report.stage("first").unwrap().peak <= 3000 + chunk);
         assert!(report.stage("parallel").unwrap().peak <= 4 * chunk);
         assert!(report.stage("second").unwrap().peak <= (5 + 1) * chunk);
-        // The bounds, plus one item in flight for each stage.
-        let most = most.load(Ordering::Relaxed);
-        assert!(most <= 3000 + 4 * chunk + 5 * chunk + 6 * chunk, "{most}");
-        assert!(most <= report.peak());
-        (most, report.peak())
+        // The bounds, plus one item in flight per stage.
+        let peak_bytes = peak_bytes.load(Ordering::Relaxed);
+        assert!(
+            peak_bytes <= 3000 + 4 * chunk + 5 * chunk + 6 * chunk,
+            "{peak_bytes}"
+        );
+        assert!(peak_bytes <= report.peak());
+        (peak_bytes, report.peak())
     };
     assert_eq!(peaks(100), peaks(10_000));
 }
 
 #[test]
 fn buffer_fills_while_later_stages_wait() {
-    let (release, held) = oneshot::channel::<()>();
-    let mut held = Some(held);
+    let (release, released) = oneshot::channel::<()>();
+    let mut released = Some(released);
     let collected = CollectSink::default();
     let mut run = Pipeline::from_stream("numbers", stream::iter(0..50_u32))
         .buffer("ahead", Bound::items(10).unwrap())
         .parallel_map("wait", 1, move |n| {
-            let held = held.take();
+            let released = released.take();
             async move {
-                if let Some(held) = held {
-                    held.await.unwrap();
+                if let Some(released) = released {
+                    released.await.unwrap();
                 }
                 Ok::<_, Infallible>(n)
             }
@@ -323,7 +329,7 @@ fn tee_applies_its_policy_to_a_slow_branch() {
             collected,
         )
     };
-    for (overflow, seen) in [
+    for (overflow, expected) in [
         (Overflow::DropNewest, &[0, 1, 2][..]),
         (Overflow::DropOldest, &[7, 8, 9]),
         (Overflow::Latest, &[9]),
@@ -332,29 +338,33 @@ fn tee_applies_its_policy_to_a_slow_branch() {
         let report = block_on(run).unwrap();
         assert_eq!(collected.items().len(), 10);
         let branch: Vec<_> = block_on(branch.try_collect()).unwrap();
-        assert_eq!(branch, seen, "{overflow:?}");
+        assert_eq!(branch, expected, "{overflow:?}");
         let dropped = report.stage("tee").unwrap().dropped.items;
-        assert_eq!(dropped, 10 - seen.len() as u64);
+        assert_eq!(dropped, 10 - expected.len() as u64);
     }
 
-    let (waits, branch, collected) = run(Overflow::Wait);
-    let (report, branch) = block_on(future::join(waits, branch.try_collect::<Vec<_>>()));
+    let (waiting_run, branch, collected) = run(Overflow::Wait);
+    let (report, branch) = block_on(future::join(waiting_run, branch.try_collect::<Vec<_>>()));
     report.unwrap();
     assert_eq!(branch.unwrap(), collected.items());
 
-    let (mut waits, branch, collected) = run(Overflow::Wait);
-    assert!(poll(&mut waits).is_pending());
-    assert_eq!(collected.items(), [0, 1, 2, 3], "its bound plus one item");
+    let (mut waiting_run, branch, collected) = run(Overflow::Wait);
+    assert!(poll(&mut waiting_run).is_pending());
+    assert_eq!(
+        collected.items(),
+        [0, 1, 2, 3],
+        "the branch holds its bound plus one item"
+    );
     drop(branch);
-    block_on(waits).unwrap();
+    block_on(waiting_run).unwrap();
     assert_eq!(
         collected.items().len(),
         10,
         "a dropped branch does not stop the run"
     );
 
-    let (fails, mut branch, collected) = run(Overflow::Fail);
-    assert_eq!(block_on(fails).unwrap_err().stage(), Some("tee"));
+    let (failing_run, mut branch, collected) = run(Overflow::Fail);
+    assert_eq!(block_on(failing_run).unwrap_err().stage(), Some("tee"));
     assert_eq!(collected.items(), [0, 1, 2]);
     assert_eq!(
         block_on(branch.by_ref().take(3).try_collect::<Vec<_>>()).unwrap(),
@@ -363,48 +373,52 @@ fn tee_applies_its_policy_to_a_slow_branch() {
     let end = block_on(branch.next()).unwrap().unwrap_err();
     assert!(
         matches!(end, StreamError::Failed(_)),
-        "the branch is incomplete"
+        "the branch fails with the run"
     );
 }
 
 /// Returns a clock that advances by a millisecond on every read.
-fn ticking() -> impl Clock {
+fn ticking_clock() -> impl Clock {
     let ticks = AtomicU64::new(0);
     move || Duration::from_millis(ticks.fetch_add(1, Ordering::Relaxed))
 }
 
 #[test]
-fn report_has_the_stalled_time() {
+fn report_contains_stalled_time() {
     let collected = CollectSink::slow();
     let run = Pipeline::from_stream("numbers", stream::iter(0..9_u32))
-        .with_clock(Arc::new(ticking()))
+        .with_clock(Arc::new(ticking_clock()))
         .map("map", |n| n)
         .into_sink("collected", collected);
     let report = block_on(run).unwrap();
     let stalled = |name| report.stage(name).unwrap().stalled;
-    assert_eq!(stalled("numbers"), None, "it was added before the clock");
+    assert_eq!(
+        stalled("numbers"),
+        None,
+        "the stage was added before the clock"
+    );
     assert_eq!(stalled("map"), Some(Duration::ZERO));
-    // Not ready ten times: once for each item, and once before the end.
+    // Pending ten times: once per item, and once before closing.
     assert_eq!(stalled("collected"), Some(Duration::from_millis(10)));
 }
 
 #[test]
 fn throttle_sleeps_between_items() {
-    let naps = Arc::new(Mutex::new(Vec::new()));
+    let sleeps = Arc::new(Mutex::new(Vec::new()));
     let collected = CollectSink::default();
-    let slept = Arc::clone(&naps);
+    let started_sleeps = Arc::clone(&sleeps);
     let mut run = Pipeline::from_stream("numbers", stream::iter(0..4_u32))
         .throttle("pace", Duration::from_millis(20), move |pause| {
-            let (wake, nap) = oneshot::channel();
-            slept.lock().unwrap().push((pause, wake));
-            nap.map(|_| ())
+            let (wake, sleep) = oneshot::channel();
+            started_sleeps.lock().unwrap().push((pause, wake));
+            sleep.map(|_| ())
         })
         .into_sink("collected", collected.clone());
     for passed in 1..=4 {
         assert!(poll(&mut run).is_pending());
-        assert!(poll(&mut run).is_pending(), "still asleep");
+        assert!(poll(&mut run).is_pending(), "the stage is still sleeping");
         assert_eq!(collected.items().len(), passed);
-        let (pause, wake) = naps.lock().unwrap().pop().unwrap();
+        let (pause, wake) = sleeps.lock().unwrap().pop().unwrap();
         assert_eq!(pause, Duration::from_millis(20));
         wake.send(()).unwrap();
     }

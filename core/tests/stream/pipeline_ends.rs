@@ -1,4 +1,4 @@
-//! Pipelines: failures while another part waits, and pipelines as streams.
+//! Pipelines: failures during waits, and pipelines as streams.
 
 use crate::{
     collect_sink::{CollectSink, poll},
@@ -17,10 +17,10 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A destination that is never ready. It holds a reference until it is dropped.
-struct Never(#[expect(dead_code, reason = "only its reference count is read")] Arc<()>);
+/// A destination that is never ready. It holds a reference until dropped.
+struct NeverReady(#[expect(dead_code, reason = "only its reference count is read")] Arc<()>);
 
-impl<T> Sink<T> for Never {
+impl<T> Sink<T> for NeverReady {
     type Error = Infallible;
 
     fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
@@ -28,7 +28,7 @@ impl<T> Sink<T> for Never {
     }
 
     fn start_send(self: Pin<&mut Self>, _: T) -> Result<(), Infallible> {
-        unreachable!("it is never ready")
+        unreachable!("the sink is never ready")
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
@@ -42,10 +42,10 @@ impl<T> Sink<T> for Never {
 
 #[test]
 fn source_failure_ends_a_stalled_run() {
-    let held = Arc::new(());
+    let token = Arc::new(());
     for with_stages in [false, true] {
         let (fail, failed) = oneshot::channel::<()>();
-        let (destination, source) = (Never(Arc::clone(&held)), Arc::clone(&held));
+        let (destination, source) = (NeverReady(Arc::clone(&token)), Arc::clone(&token));
         let source = failed.into_stream().map(move |received| {
             let _ = &source;
             received.map(|()| 0_u32)
@@ -64,11 +64,15 @@ fn source_failure_ends_a_stalled_run() {
                 .is_pending()
         );
         drop(fail);
-        assert_eq!(woken.times(), 1);
+        assert_eq!(woken.count(), 1);
         let error = run.as_mut().now_or_never().unwrap().unwrap_err();
         assert_eq!(error.stage(), Some("source"));
         assert!(error.source().unwrap().is::<oneshot::Canceled>());
-        assert_eq!(Arc::strong_count(&held), 1, "everything is dropped");
+        assert_eq!(
+            Arc::strong_count(&token),
+            1,
+            "all parts of the pipeline are dropped"
+        );
     }
 }
 
@@ -76,16 +80,19 @@ fn source_failure_ends_a_stalled_run() {
 fn source_failure_after_writes_ends_the_run() {
     for written in 1..=4_u32 {
         let (sender, mut receiver) = channel(Bound::items(3).unwrap(), Overflow::Wait);
-        let items = stream::iter((1..=written).map(Ok)).chain(stream::iter([Err("it broke")]));
+        let items = stream::iter((1..=written).map(Ok)).chain(stream::iter([Err("source broke")]));
         let run = Pipeline::from_try_stream("source", items).into_sink("full", sender.into_sink());
-        // Three items are in the channel, the fourth is in the sink.
+        // Three items fit into the channel, and the sink holds the fourth.
         let error = run.now_or_never().unwrap().unwrap_err();
         assert_eq!(error.stage(), Some("source"), "{written}");
         for item in 1..=written.min(3) {
             assert_eq!(receiver.try_recv().unwrap(), item);
         }
         let end = receiver.next().now_or_never().unwrap().unwrap();
-        assert!(end.unwrap_err().is_failed(), "the items are incomplete");
+        assert!(
+            end.unwrap_err().is_failed(),
+            "the destination channel fails"
+        );
     }
 }
 
@@ -98,7 +105,7 @@ fn aborted_source_channel_ends_the_run() {
     let mut run = Pipeline::from_try_stream("channel", receiver)
         .map("map", |n| n)
         .into_sink("full", to.clone().into_sink());
-    assert!(poll(&mut run).is_pending(), "the item waits in the sink");
+    assert!(poll(&mut run).is_pending(), "the run waits for the sink");
     sender.abort();
     let error = run.now_or_never().map(Result::unwrap_err);
     assert_eq!(error.unwrap().stage(), Some("channel"));
@@ -111,7 +118,7 @@ fn stalled_run_reads_at_most_one_item() {
     let source = stream::repeat_with(|| polls.set(polls.get() + 1));
     let mut run = Pipeline::from_stream("source", source)
         .map("map", |()| 1_u8)
-        .into_sink("never", Never(Arc::default()));
+        .into_sink("never", NeverReady(Arc::default()));
     let monitor = run.monitor();
     for _ in 0..5 {
         assert!(poll(&mut run).is_pending());
@@ -137,7 +144,7 @@ fn closed_destination_ends_an_idle_run() {
                 .is_pending()
         );
         drop(receiver);
-        assert_eq!(woken.times(), 1, "after {sent}");
+        assert_eq!(woken.count(), 1, "after {sent}");
         let error = run.now_or_never().unwrap().unwrap_err();
         assert_eq!(error.stage(), Some("channel"));
     }
@@ -166,8 +173,8 @@ fn completed_run_panics_when_polled() {
     assert!(!run.is_terminated());
     block_on(&mut run).unwrap();
     assert!(run.is_terminated());
-    let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| poll(&mut run)));
-    assert!(again.is_err());
+    let second_poll = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| poll(&mut run)));
+    assert!(second_poll.is_err());
 }
 
 #[test]
@@ -194,11 +201,11 @@ fn pipeline_stream_is_lazy() {
 #[test]
 fn pipeline_stream_ends_after_the_first_error() {
     for buffered in [false, true] {
-        let held = Arc::new(());
-        let own = Arc::clone(&held);
+        let token = Arc::new(());
+        let stage_token = Arc::clone(&token);
         let pipeline =
             Pipeline::from_stream("source", stream::iter(0..100_u8)).try_map("few", move |n| {
-                let _ = &own;
+                let _ = &stage_token;
                 if n < 3 { Ok(n) } else { Err("too many") }
             });
         let mut items: Pin<Box<dyn FusedStream<Item = _>>> = if buffered {
@@ -207,18 +214,22 @@ fn pipeline_stream_ends_after_the_first_error() {
         } else {
             Box::pin(pipeline.into_stream())
         };
-        let mut seen = 0;
+        let mut received = 0;
         let error = loop {
             match block_on(items.next()).unwrap() {
-                Ok(item) => assert_eq!(item, seen),
+                Ok(item) => assert_eq!(item, received),
                 Err(error) => break error,
             }
-            seen += 1;
+            received += 1;
         };
         assert_eq!(error.stage(), Some("few"));
-        // The error drops the items that are in the buffer.
-        assert!(seen == 3 || buffered);
-        assert_eq!(Arc::strong_count(&held), 1, "everything is dropped");
+        // The error drops the buffered items.
+        assert!(received == 3 || buffered);
+        assert_eq!(
+            Arc::strong_count(&token),
+            1,
+            "all parts of the pipeline are dropped"
+        );
         assert!(items.is_terminated());
         assert!(block_on(items.next()).is_none());
     }
@@ -226,18 +237,18 @@ fn pipeline_stream_ends_after_the_first_error() {
 
 #[test]
 fn dropping_a_pipeline_stream_cancels_it() {
-    let held = Arc::new(());
-    let own = Arc::clone(&held);
+    let token = Arc::new(());
+    let stage_token = Arc::clone(&token);
     let mut items = Pipeline::from_stream("source", stream::repeat(1_u8))
         .map("map", move |n| {
-            let _ = &own;
+            let _ = &stage_token;
             n
         })
         .buffer("ahead", Bound::items(4).unwrap())
         .into_stream();
     assert!(block_on(items.next()).unwrap().is_ok());
     drop(items);
-    assert_eq!(Arc::strong_count(&held), 1);
+    assert_eq!(Arc::strong_count(&token), 1);
 
     let mut items = Pipeline::from_stream("source", stream::iter([1_u8]))
         .batch("none", 0)
@@ -250,11 +261,11 @@ fn dropping_a_pipeline_stream_cancels_it() {
 
 #[test]
 fn pipeline_stream_feeds_another_pipeline() {
-    fn mobile<T: Send>(items: T) -> T {
+    fn assert_send<T: Send>(items: T) -> T {
         items
     }
     let first = Pipeline::from_stream("numbers", stream::iter(0..10_u32));
-    let first = mobile(first.map("double", |n| n * 2).into_stream());
+    let first = assert_send(first.map("double", |n| n * 2).into_stream());
     let collected = CollectSink::default();
     let run = Pipeline::from_try_stream("first", first).into_sink("collected", collected.clone());
     block_on(run).unwrap();

@@ -1,4 +1,4 @@
-//! Random scripts of sends, waits, reads and ends, compared with a model.
+//! Random scripts of channel operations, compared with a model.
 
 use crate::model::{Ending, Item, Model, Operation, Outcome};
 use futures::{
@@ -28,13 +28,13 @@ enum Action {
     Ready,
     Reserve,
     TryReserve,
-    /// Sends with one of the permits.
-    SendByPermit(usize, usize),
-    /// Drops one of the permits.
-    Release(usize),
-    /// Polls one of the waiting futures.
+    /// Sends with a permit.
+    SendWithPermit(usize, usize),
+    /// Drops a permit.
+    ReleasePermit(usize),
+    /// Polls a waiting future.
     Poll(usize),
-    /// Drops one of the waiting futures.
+    /// Drops a waiting future.
     Cancel(usize),
     Read,
     End(Ending),
@@ -48,8 +48,8 @@ fn action() -> impl Strategy<Value = Action> {
         3 => Just(Action::Ready),
         2 => Just(Action::Reserve),
         1 => Just(Action::TryReserve),
-        2 => (0..8_usize, 0..6_usize).prop_map(|(index, weight)| Action::SendByPermit(index, weight)),
-        2 => (0..8_usize).prop_map(Action::Release),
+        2 => (0..8_usize, 0..6_usize).prop_map(|(index, weight)| Action::SendWithPermit(index, weight)),
+        2 => (0..8_usize).prop_map(Action::ReleasePermit),
         6 => (0..8_usize).prop_map(Action::Poll),
         2 => (0..8_usize).prop_map(Action::Cancel),
         12 => Just(Action::Read),
@@ -82,7 +82,7 @@ impl ArcWake for WakeFlag {
 
 type Pending<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 
-/// The channel under test, with the futures that wait for it.
+/// The channel under test, and the futures waiting on it.
 struct ActualChannel<'a> {
     sender: &'a Sender<Item>,
     receiver: Receiver<Item>,
@@ -161,14 +161,14 @@ proptest! {
                     let item = (id, weight);
                     let actual = match sender.force_send(item) {
                         Ok(true) => Outcome::Done,
-                        Ok(false) => Outcome::Last,
+                        Ok(false) => Outcome::SentAndFull,
                         Err(error) => outcome_of(Err(error)),
                     };
                     let expected = if model.end.is_some() {
                         Outcome::Closed(Some(item))
                     } else {
                         model.push(item);
-                        if model.has_room() { Outcome::Done } else { Outcome::Last }
+                        if model.has_room() { Outcome::Done } else { Outcome::SentAndFull }
                     };
                     (actual, expected)
                 }
@@ -189,10 +189,10 @@ proptest! {
                     (actual_channel.wait(id, Box::pin(ready)), model.wait(id, Operation::Ready))
                 }
                 Action::Reserve => {
-                    let kept = Rc::clone(&permits);
+                    let collected_permits = Rc::clone(&permits);
                     let reserve = actual_channel.sender.reserve().map(move |permit| match permit {
                         Ok(permit) => {
-                            kept.borrow_mut().push(permit);
+                            collected_permits.borrow_mut().push(permit);
                             Outcome::Done
                         }
                         Err(_) => Outcome::Closed(None),
@@ -210,18 +210,18 @@ proptest! {
                     };
                     (actual, model.try_reserve())
                 }
-                Action::SendByPermit(index, _) | Action::Release(index) => {
+                Action::SendWithPermit(index, _) | Action::ReleasePermit(index) => {
                     let len = permits.borrow().len();
                     if len == 0 {
                         continue;
                     }
                     let permit = permits.borrow_mut().remove(index % len);
-                    if let Action::SendByPermit(_, weight) = action {
+                    if let Action::SendWithPermit(_, weight) = action {
                         let item = (id, weight);
-                        (outcome_of(permit.send(item)), model.permit(Some(item)))
+                        (outcome_of(permit.send(item)), model.use_permit(Some(item)))
                     } else {
                         drop(permit);
-                        (Outcome::Done, model.permit(None))
+                        (Outcome::Done, model.use_permit(None))
                     }
                 }
                 Action::Poll(index) | Action::Cancel(index) => {
@@ -245,23 +245,24 @@ proptest! {
                         Ending::Fail => sender.fail("injected"),
                         Ending::Abort => sender.abort(),
                     };
-                    // Once the reader has read an end, later ones have no effect.
+                    // After the reader has read the end, ending the channel has no
+                    // effect.
                     if !model.end_was_read {
                         model.end(ending);
                     }
                     (Outcome::Done, Outcome::Done)
                 }
             };
-            model.settle();
+            model.reopen_if_drained();
             prop_assert_eq!(actual, expected, "{:?}", action);
             if model.end.is_none() {
                 for (id, _, woken) in &actual_channel.waiting {
                     let is_woken = woken.0.load(Ordering::Relaxed);
-                    let known = model.waiters.iter().find(|waiting| waiting.id == *id).unwrap();
-                    prop_assert_eq!(is_woken, known.is_woken, "{} after {:?}", id, action);
+                    let modelled = model.waiters.iter().find(|waiting| waiting.id == *id).unwrap();
+                    prop_assert_eq!(is_woken, modelled.is_woken, "{} after {:?}", id, action);
                 }
             } else {
-                // The end wakes every waiter.
+                // Ending the channel wakes every waiter.
                 for (_, _, woken) in &actual_channel.waiting {
                     prop_assert!(woken.0.load(Ordering::Relaxed));
                 }
@@ -273,7 +274,7 @@ proptest! {
             prop_assert_eq!(stats.peak, model.peak);
             prop_assert_eq!(stats.waiting, model.waiters.len());
             prop_assert_eq!(sender.is_closed(), model.end.is_some());
-            // The reader drops its batch on the next read after an abort.
+            // After an abort, the reader drops its batch on its next read.
             let queued = Amount { items: model.queue.len() as u64, weight: model.weight() as u64 };
             prop_assert_eq!(sum(stats.queued, stats.dropped), sum(queued, model.dropped));
             if model.end != Some(Ending::Abort) {

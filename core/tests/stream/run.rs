@@ -1,4 +1,4 @@
-//! Runs: their ends, and whether they are `Send`.
+//! Pipeline runs: completion, failure, cancellation and `Send`.
 
 use crate::collect_sink::{CollectSink, poll};
 use futures::{
@@ -20,13 +20,13 @@ use std::{
     time::Duration,
 };
 
-/// A writer that fails after some writes, or when it is flushed or closed.
-struct Failing {
+/// A writer that fails after some writes, or on flush and close.
+struct FailingWriter {
     writes_left: usize,
-    is_full: bool,
+    fails_on_flush: bool,
 }
 
-impl io::Write for Failing {
+impl io::Write for FailingWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.writes_left == 0 {
             return Err(io::ErrorKind::StorageFull.into());
@@ -36,7 +36,7 @@ impl io::Write for Failing {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.is_full {
+        if self.fails_on_flush {
             return Err(io::ErrorKind::StorageFull.into());
         }
         Ok(())
@@ -46,34 +46,38 @@ impl io::Write for Failing {
 #[test]
 fn on_abort_runs_only_for_an_unfinished_run() {
     for polls in [0, 1] {
-        let discarded = Arc::new(AtomicUsize::new(0));
+        let abort_count = Arc::new(AtomicUsize::new(0));
         let run = |items: usize| {
-            let discarded = Arc::clone(&discarded);
+            let abort_count = Arc::clone(&abort_count);
             let source = stream::iter(vec![1_u8; items]).chain(stream::pending());
             Pipeline::from_stream("source", source.take(5))
                 .buffer("buffer", Bound::items(2).unwrap())
                 .into_sink("collected", CollectSink::default())
                 .on_abort(move || {
-                    discarded.fetch_add(1, Ordering::Relaxed);
+                    abort_count.fetch_add(1, Ordering::Relaxed);
                 })
         };
-        let mut unfinished = run(3);
+        let mut unfinished_run = run(3);
         for _ in 0..polls {
-            assert!(poll(&mut unfinished).is_pending());
+            assert!(poll(&mut unfinished_run).is_pending());
         }
-        drop(unfinished);
-        assert_eq!(discarded.load(Ordering::Relaxed), 1);
+        drop(unfinished_run);
+        assert_eq!(abort_count.load(Ordering::Relaxed), 1);
         block_on(run(5)).unwrap();
-        assert_eq!(discarded.load(Ordering::Relaxed), 1, "nothing to discard");
+        assert_eq!(
+            abort_count.load(Ordering::Relaxed),
+            1,
+            "a successful run does not call `on_abort`"
+        );
     }
 }
 
 #[test]
-fn writer_failure_names_the_writer() {
-    for (writes_left, is_full) in [(0, false), (3, false), (usize::MAX, true)] {
-        let writer = AllowStdIo::new(Failing {
+fn writer_failure_reports_the_writer_stage() {
+    for (writes_left, fails_on_flush) in [(0, false), (3, false), (usize::MAX, true)] {
+        let writer = AllowStdIo::new(FailingWriter {
             writes_left,
-            is_full,
+            fails_on_flush,
         });
         let run = Pipeline::from_reader("input", Cursor::new([7; 100]), 10)
             .buffer("buffer", Bound::bytes(20).unwrap())
@@ -89,7 +93,7 @@ fn writer_failure_names_the_writer() {
 fn failed_source_channel_fails_the_run() {
     let (sender, receiver) = channel(Bound::items(8).unwrap(), Overflow::Wait);
     sender.try_send(1_u32).unwrap();
-    sender.fail("half of it");
+    sender.fail("interrupted");
     let collected = CollectSink::slow();
     let run =
         Pipeline::from_try_stream("channel", receiver).into_sink("collected", collected.clone());
@@ -119,25 +123,25 @@ fn run_is_send_if_its_parts_are() {
     assert!(format!("{run:?}").contains("is_over: false"));
     block_on(run).unwrap();
 
-    // A run with parts that are not `Send` stays on its thread.
-    let local = std::rc::Rc::new(std::cell::Cell::new(0_u32));
+    // Parts that are not `Send` are allowed on a single thread.
+    let local_sum = std::rc::Rc::new(std::cell::Cell::new(0_u32));
     let run = Pipeline::from_stream("numbers", stream::iter(0..5_u32))
-        .map("sum", |n| local.set(local.get() + n))
+        .map("sum", |n| local_sum.set(local_sum.get() + n))
         .into_sink("drain", sink::drain());
     block_on(run).unwrap();
-    assert_eq!(local.get(), 10);
+    assert_eq!(local_sum.get(), 10);
 }
 
 #[test]
 fn stage_with_many_outputs_can_be_cancelled() {
     let collected = CollectSink::default();
-    let seen = collected.clone();
+    let collected_so_far = collected.clone();
     let cancel = Arc::new(OnceLock::<CancelHandle>::new());
     let handle = Arc::clone(&cancel);
     let run = Pipeline::from_stream("source", stream::iter([vec![b'\n'; 10_000]]))
         .lines("lines", 10)
         .map("cancel", move |line| {
-            if seen.items().len() == 100 {
+            if collected_so_far.items().len() == 100 {
                 handle.get().unwrap().cancel();
             }
             line
@@ -146,5 +150,8 @@ fn stage_with_many_outputs_can_be_cancelled() {
     assert!(cancel.set(run.cancel_handle()).is_ok());
     assert!(block_on(run).unwrap_err().is_cancelled());
     let written = collected.items().len();
-    assert!(written < 2000, "{written} more before it was seen");
+    assert!(
+        written < 2000,
+        "{written} items written before the run was cancelled"
+    );
 }

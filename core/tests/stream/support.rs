@@ -1,4 +1,4 @@
-//! Helpers for tests of channels.
+//! Helpers for channel tests.
 
 use futures::{FutureExt, StreamExt, task::ArcWake};
 use highwater::stream::{Bound, Overflow, Receiver, Sender, Stats, channel};
@@ -12,7 +12,7 @@ pub(crate) fn bounded(high: usize, overflow: Overflow) -> (Sender<u32>, Receiver
     channel(Bound::items(high).unwrap(), overflow)
 }
 
-/// Receives all items that are queued.
+/// Receives all queued items.
 pub(crate) fn read_all<T>(receiver: &mut Receiver<T>) -> Vec<T> {
     let mut all = Vec::new();
     while let Some(Some(Ok(item))) = receiver.next().now_or_never() {
@@ -24,10 +24,10 @@ pub(crate) fn read_all<T>(receiver: &mut Receiver<T>) -> Vec<T> {
 /// Returns the stats after checking that every sent item is accounted for.
 pub(crate) fn stats<T>(receiver: &Receiver<T>) -> Stats {
     let stats = receiver.stats();
-    let mut accounted = stats.received;
-    accounted += stats.dropped;
-    accounted += stats.queued;
-    assert_eq!(stats.sent, accounted, "{stats:?}");
+    let mut accounted_for = stats.received;
+    accounted_for += stats.dropped;
+    accounted_for += stats.queued;
+    assert_eq!(stats.sent, accounted_for, "{stats:?}");
     stats
 }
 
@@ -42,7 +42,7 @@ impl ArcWake for WakeCounter {
 }
 
 impl WakeCounter {
-    pub(crate) fn times(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }

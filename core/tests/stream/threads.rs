@@ -1,6 +1,6 @@
-//! Channels and pipelines across threads.
+//! Channels and pipelines on multiple threads.
 
-#![expect(clippy::disallowed_methods, reason = "threads are the subject")]
+#![expect(clippy::disallowed_methods, reason = "the tests cover threads")]
 
 use futures::{StreamExt, TryStreamExt, channel::oneshot, executor::block_on, stream};
 use highwater::stream::{Bound, Overflow, Pipeline, channel};
@@ -14,15 +14,15 @@ use std::{
 
 #[test]
 fn items_of_each_thread_stay_in_order() {
-    const EACH: u32 = 20_000;
+    const ITEMS_PER_THREAD: u32 = 20_000;
     let bound = Bound::weight(64, |_: &(u32, u32)| 3).unwrap();
     let (sender, mut receiver) = channel(bound, Overflow::Wait);
     let threads: Vec<_> = (0..3)
-        .map(|own| {
+        .map(|thread_index| {
             let sender = sender.clone();
             thread::spawn(move || {
-                for item in 0..EACH {
-                    block_on(sender.send((own, item))).unwrap();
+                for item in 0..ITEMS_PER_THREAD {
+                    block_on(sender.send((thread_index, item))).unwrap();
                 }
             })
         })
@@ -30,33 +30,33 @@ fn items_of_each_thread_stay_in_order() {
     drop(sender);
     let mut next = [0; 3];
     while let Some(item) = block_on(receiver.next()) {
-        let (own, item) = item.unwrap();
-        assert_eq!(next[own as usize], item);
-        next[own as usize] += 1;
+        let (thread_index, item) = item.unwrap();
+        assert_eq!(next[thread_index as usize], item);
+        next[thread_index as usize] += 1;
     }
     for thread in threads {
         thread.join().unwrap();
     }
-    assert_eq!(next, [EACH; 3]);
+    assert_eq!(next, [ITEMS_PER_THREAD; 3]);
     assert!(receiver.stats().peak <= 64 + 3);
 }
 
 #[test]
 fn parallel_map_keeps_order_and_window() {
     let running = Arc::new(AtomicUsize::new(0));
-    let most = Arc::new(AtomicUsize::new(0));
+    let peak = Arc::new(AtomicUsize::new(0));
     let (sender, receiver) = channel(Bound::items(100).unwrap(), Overflow::Wait);
     let run = {
-        let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+        let (running, peak) = (Arc::clone(&running), Arc::clone(&peak));
         Pipeline::from_stream("numbers", stream::iter(0..100_u32))
             .parallel_map("work", 4, move |n| {
                 let running = Arc::clone(&running);
-                most.fetch_max(
+                peak.fetch_max(
                     running.fetch_add(1, Ordering::Relaxed) + 1,
                     Ordering::Relaxed,
                 );
                 let (done, job) = oneshot::channel();
-                // Later items take less time.
+                // Later items finish sooner.
                 thread::spawn(move || {
                     for _ in 0..(100 - n) * 10 {
                         thread::yield_now();
@@ -71,7 +71,7 @@ fn parallel_map_keeps_order_and_window() {
     block_on(run).unwrap();
     let doubled: Vec<u32> = block_on(receiver.try_collect()).unwrap();
     assert!(doubled.into_iter().eq((0..100).map(|n| n * 2)));
-    assert!(most.load(Ordering::Relaxed) <= 4);
+    assert!(peak.load(Ordering::Relaxed) <= 4);
 }
 
 #[test]
@@ -82,10 +82,10 @@ fn busy_run_can_be_cancelled_from_another_thread() {
         .into_sink("channel", sender.into_sink());
     let cancel = run.cancel_handle();
     let monitor = run.monitor();
-    let discarded = Arc::new(AtomicUsize::new(0));
-    let discards = Arc::clone(&discarded);
+    let abort_count = Arc::new(AtomicUsize::new(0));
+    let abort_counter = Arc::clone(&abort_count);
     let run = run.on_abort(move || {
-        discards.fetch_add(1, Ordering::Relaxed);
+        abort_counter.fetch_add(1, Ordering::Relaxed);
     });
     let running = thread::spawn(move || block_on(run));
     while monitor.report().stages[0].output.items < 1000 {
@@ -100,6 +100,9 @@ fn busy_run_can_be_cancelled_from_another_thread() {
         (None, "the run was cancelled")
     );
     let end = block_on(receiver.next()).unwrap();
-    assert!(end.unwrap_err().is_failed(), "the items are incomplete");
-    assert_eq!(discarded.load(Ordering::Relaxed), 1);
+    assert!(
+        end.unwrap_err().is_failed(),
+        "the destination channel fails"
+    );
+    assert_eq!(abort_count.load(Ordering::Relaxed), 1);
 }

@@ -1,4 +1,4 @@
-//! Channels: waiting senders, and those that are never polled again.
+//! Channels: waiting senders, including senders that are never polled again.
 
 use crate::support::{WakeCounter, bounded, read_all, stats};
 use futures::{
@@ -52,9 +52,9 @@ fn unpolled_send_costs_at_most_one_slot() {
             for round in 0..3 {
                 let sent = (1..=10).take_while(|item| sender.try_send(*item).is_ok());
                 // An empty channel accepts an item even if its only slot is reserved.
-                let free = (capacity - 1).max(1);
-                assert_eq!(sent.count(), free, "round {round}");
-                assert_eq!(read_all(&mut receiver).len(), free);
+                let free_slots = (capacity - 1).max(1);
+                assert_eq!(sent.count(), free_slots, "round {round}");
+                assert_eq!(read_all(&mut receiver).len(), free_slots);
             }
             assert_eq!(unpolled.now_or_never(), Some(Ok(())));
             assert_eq!(read_all(&mut receiver), [100]);
@@ -80,9 +80,9 @@ fn senders_behind_unpolled_ones_are_woken() {
                 assert!(poll(&mut live, &woken).is_none());
                 assert_eq!(read_all(&mut receiver).len(), capacity);
                 assert_eq!(
-                    woken.times(),
+                    woken.count(),
                     1,
-                    "{unpolled} of {capacity} unpolled, low mark {low}"
+                    "{unpolled} of {capacity} senders unpolled, low-water mark {low}"
                 );
                 assert_eq!(poll(&mut live, &woken), Some(Ok(())));
                 assert_eq!(read_all(&mut receiver), [2]);
@@ -92,7 +92,7 @@ fn senders_behind_unpolled_ones_are_woken() {
 }
 
 #[test]
-fn every_read_below_the_mark_wakes_a_sender() {
+fn every_read_below_low_water_mark_wakes_a_sender() {
     let bound = Bound::items(4).unwrap().low(3).unwrap();
     let (sender, mut receiver) = channel(bound, Overflow::Wait);
     fill(&sender);
@@ -103,38 +103,44 @@ fn every_read_below_the_mark_wakes_a_sender() {
     }
     for read in 1..=4 {
         receiver.try_recv().unwrap();
-        let times: Vec<_> = woken.iter().map(|woken| woken.times()).collect();
+        let times: Vec<_> = woken.iter().map(|woken| woken.count()).collect();
         assert_eq!(times.iter().sum::<usize>(), read, "{times:?}");
-        assert!(times.iter().rev().is_sorted(), "in order: {times:?}");
+        assert!(
+            times.iter().rev().is_sorted(),
+            "senders are woken in order: {times:?}"
+        );
     }
 }
 
 #[test]
-fn unpolled_heavy_send_lets_light_items_pass() {
+fn unpolled_heavy_send_does_not_block_light_items() {
     for heavy in [5, 10, 1000] {
         let (sender, mut receiver) = bytes(10);
         sender.try_send(vec![0; 10]).unwrap();
         let mut unpolled = sender.send(vec![1; heavy]);
         assert!((&mut unpolled).now_or_never().is_none());
         let woken = Arc::new(WakeCounter::default());
-        let mut behind = sender.send(vec![2; 3]);
-        assert!(poll(&mut behind, &woken).is_none());
+        let mut next_send = sender.send(vec![2; 3]);
+        assert!(poll(&mut next_send, &woken).is_none());
 
         receiver.try_recv().unwrap();
-        assert_eq!(woken.times(), 1);
-        assert_eq!(poll(&mut behind, &woken), Some(Ok(())));
+        assert_eq!(woken.count(), 1);
+        assert_eq!(poll(&mut next_send, &woken), Some(Ok(())));
         for _ in 0..3 {
             sender.try_send(vec![3; 2]).unwrap();
         }
-        assert!(sender.try_send(vec![3; 2]).is_err(), "a byte is reserved");
-        // One byte of room is enough, whatever the item weighs.
+        assert!(
+            sender.try_send(vec![3; 2]).is_err(),
+            "a byte is reserved for the waiting send"
+        );
+        // One byte of room is enough for an item of any weight.
         assert_eq!(unpolled.now_or_never(), Some(Ok(())));
         assert_eq!(stats(&receiver).peak, 9 + heavy);
     }
 }
 
 #[test]
-fn unpolled_light_send_lets_heavy_items_pass() {
+fn unpolled_light_send_does_not_block_heavy_items() {
     for heavy in [9, 10, 1000] {
         let (sender, mut receiver) = bytes(10);
         sender.try_send(vec![0; 10]).unwrap();
@@ -151,21 +157,24 @@ fn unpolled_light_send_lets_heavy_items_pass() {
 
 #[test]
 fn waiter_is_overtaken_at_most_once() {
-    type Ends = (Sender<Vec<u8>>, Receiver<Vec<u8>>);
-    let one: Ends = channel(Bound::items(1).unwrap(), Overflow::Wait);
-    for (sender, mut receiver) in [one, bytes(10)] {
+    type Channel = (Sender<Vec<u8>>, Receiver<Vec<u8>>);
+    let one_item_channel: Channel = channel(Bound::items(1).unwrap(), Overflow::Wait);
+    for (sender, mut receiver) in [one_item_channel, bytes(10)] {
         let heavy = || vec![0; 10];
         sender.try_send(heavy()).unwrap();
         let woken = Arc::new(WakeCounter::default());
-        let mut waits = sender.send(vec![1]);
-        assert!(poll(&mut waits, &woken).is_none());
+        let mut waiting_send = sender.send(vec![1]);
+        assert!(poll(&mut waiting_send, &woken).is_none());
         receiver.try_recv().unwrap();
         sender.try_send(heavy()).unwrap();
-        assert!(poll(&mut waits, &woken).is_none(), "it was overtaken");
+        assert!(
+            poll(&mut waiting_send, &woken).is_none(),
+            "the waiter was overtaken"
+        );
         receiver.try_recv().unwrap();
-        assert_eq!(woken.times(), 2);
+        assert_eq!(woken.count(), 2);
         assert!(sender.try_send(heavy()).unwrap_err().is_full());
-        assert_eq!(poll(&mut waits, &woken), Some(Ok(())));
+        assert_eq!(poll(&mut waiting_send, &woken), Some(Ok(())));
         assert_eq!(receiver.try_recv().unwrap(), [1]);
         sender.try_send(heavy()).unwrap();
     }
@@ -177,7 +186,7 @@ fn unpolled_sink_costs_one_slot() {
     let mut sink = sender.clone().into_sink();
     block_on(sink.send(1)).unwrap();
     block_on(sink.send(2)).unwrap();
-    // Polled once and then abandoned, as after a timeout.
+    // Polled once, then never again, for instance after a timeout.
     assert!(sink.send(3).now_or_never().is_none());
     assert_eq!(read_all(&mut receiver), [1, 2]);
     for item in 4..10 {
@@ -189,7 +198,7 @@ fn unpolled_sink_costs_one_slot() {
 }
 
 #[test]
-fn dropping_a_woken_waiter_wakes_the_next() {
+fn dropped_woken_waiter_wakes_the_next() {
     let (sender, mut receiver) = bounded(1, Overflow::Wait);
     fill(&sender);
     let woken = Arc::new(WakeCounter::default());
@@ -198,30 +207,31 @@ fn dropping_a_woken_waiter_wakes_the_next() {
     assert!((&mut first).now_or_never().is_none());
     assert!(poll(&mut second, &woken).is_none());
     receiver.try_recv().unwrap();
-    assert_eq!(woken.times(), 0);
+    assert_eq!(woken.count(), 0);
     drop(first);
-    assert_eq!(woken.times(), 1);
+    assert_eq!(woken.count(), 1);
     assert_eq!(poll(&mut second, &woken), Some(Ok(())));
 }
 
-/// Enough waiters for quadratic time to show as a hang.
-const MANY: usize = 200_000;
+/// Enough waiters to make a quadratic algorithm hang.
+const MANY_WAITERS: usize = 200_000;
 
 #[test]
-fn many_waiters_cancel_in_any_order() {
-    let most = if cfg!(miri) { 50 } else { MANY };
+fn many_waiters_can_cancel_in_any_order() {
+    let waiter_count = if cfg!(miri) { 50 } else { MANY_WAITERS };
     for order in ["last first", "first first", "shuffled", "woken"] {
-        let (sender, mut receiver) = bounded(most, Overflow::Wait);
+        let (sender, mut receiver) = bounded(waiter_count, Overflow::Wait);
         fill(&sender);
-        let mut waiting: Vec<_> = (0..most).map(|_| Some(sender.send(1))).collect();
+        let mut waiting: Vec<_> = (0..waiter_count).map(|_| Some(sender.send(1))).collect();
         for sending in waiting.iter_mut().flatten() {
             assert!(sending.now_or_never().is_none());
         }
-        assert_eq!(sender.stats().waiting, most);
+        assert_eq!(sender.stats().waiting, waiter_count);
         match order {
             "first first" => waiting.iter_mut().for_each(|sending| drop(sending.take())),
-            // Visits every index once, as the step and the length are coprime.
-            "shuffled" => (0..most).for_each(|index| drop(waiting[index * 77_773 % most].take())),
+            // Visits every index once, because the step and the length are coprime.
+            "shuffled" => (0..waiter_count)
+                .for_each(|index| drop(waiting[index * 77_773 % waiter_count].take())),
             _ => {
                 if order == "woken" {
                     read_all(&mut receiver);
@@ -236,7 +246,7 @@ fn many_waiters_cancel_in_any_order() {
     }
 }
 
-/// Weighs 1 and counts how often it is weighed.
+/// An item of weight 1 that counts how often it is weighed.
 struct Weighed(Arc<AtomicUsize>);
 
 fn weigh(item: &Weighed) -> usize {
@@ -248,18 +258,18 @@ fn weigh(item: &Weighed) -> usize {
 fn item_is_weighed_once() {
     let times = Arc::new(AtomicUsize::new(0));
     let item = || Weighed(Arc::clone(&times));
-    let weighed = || times.swap(0, Ordering::Relaxed);
+    let take_weigh_count = || times.swap(0, Ordering::Relaxed);
     let (sender, mut receiver) = channel(Bound::weight(1, weigh).unwrap(), Overflow::Wait);
     sender.try_send(item()).unwrap();
-    assert_eq!(weighed(), 1);
+    assert_eq!(take_weigh_count(), 1);
 
-    let mut waits = sender.send(item());
+    let mut waiting_send = sender.send(item());
     for _ in 0..5 {
-        assert!((&mut waits).now_or_never().is_none());
+        assert!((&mut waiting_send).now_or_never().is_none());
     }
     receiver.try_recv().unwrap();
-    assert!(waits.now_or_never().unwrap().is_ok());
-    assert_eq!(weighed(), 1);
+    assert!(waiting_send.now_or_never().unwrap().is_ok());
+    assert_eq!(take_weigh_count(), 1);
 
     let mut sink = sender.clone().into_sink();
     block_on(sink.feed(item())).unwrap();
@@ -273,16 +283,16 @@ fn item_is_weighed_once() {
     permit.send(item()).unwrap();
     assert!(sender.force_send(item()).is_ok());
     receiver.try_recv().unwrap();
-    assert_eq!(weighed(), 3);
+    assert_eq!(take_weigh_count(), 3);
 }
 
 #[test]
 fn completed_send_panics_when_polled() {
     let (sender, receiver) = bounded(1, Overflow::Wait);
-    let fails = bounded(1, Overflow::Fail);
-    fill(&fails.0);
+    let failing_channel = bounded(1, Overflow::Fail);
+    fill(&failing_channel.0);
     let mut done = sender.send(1);
-    let mut full = fails.0.send(2);
+    let mut full = failing_channel.0.send(2);
     assert_eq!((&mut done).now_or_never(), Some(Ok(())));
     assert_eq!((&mut full).now_or_never(), Some(Err(SendError::Full(2))));
     let mut waited = sender.send(3);
@@ -297,24 +307,24 @@ fn completed_send_panics_when_polled() {
     assert!((&mut closed).now_or_never().unwrap().is_err());
     for mut sending in [done, full, waited, closed] {
         assert!(sending.is_terminated());
-        let again = catch_unwind(AssertUnwindSafe(|| (&mut sending).now_or_never()));
-        assert!(again.is_err(), "{again:?}");
+        let second_poll = catch_unwind(AssertUnwindSafe(|| (&mut sending).now_or_never()));
+        assert!(second_poll.is_err(), "{second_poll:?}");
     }
 }
 
-/// Panics when it is dropped, if set to `true`.
-struct Bomb(bool);
+/// An item that panics when dropped if set to `true`.
+struct PanicsOnDrop(bool);
 
-impl Drop for Bomb {
+impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
-        assert!(!self.0 || std::thread::panicking(), "a bomb");
+        assert!(!self.0 || std::thread::panicking(), "item dropped");
     }
 }
 
 #[test]
 fn panicking_item_drop_loses_no_wake_up() {
-    type Act = fn(&Sender<Bomb>, &mut Option<Receiver<Bomb>>);
-    let acts: [(&str, Overflow, Act); 5] = [
+    type Action = fn(&Sender<PanicsOnDrop>, &mut Option<Receiver<PanicsOnDrop>>);
+    let actions: [(&str, Overflow, Action); 5] = [
         ("abort", Overflow::Wait, |sender, _| {
             sender.abort();
         }),
@@ -325,18 +335,18 @@ fn panicking_item_drop_loses_no_wake_up() {
             drop(receiver.take());
         }),
         ("latest", Overflow::Latest, |sender, _| {
-            let _sent = sender.try_send(Bomb(false));
+            let _sent = sender.try_send(PanicsOnDrop(false));
         }),
         ("drop oldest", Overflow::DropOldest, |sender, _| {
-            let _sent = sender.try_send(Bomb(false));
+            let _sent = sender.try_send(PanicsOnDrop(false));
         }),
     ];
-    for (name, overflow, act) in acts {
+    for (name, overflow, action) in actions {
         let bound = Bound::items(3).unwrap().low(2).unwrap();
         let (sender, receiver) = channel(bound, overflow);
         let mut receiver = Some(receiver);
         for _ in 0..3 {
-            assert!(sender.try_send(Bomb(true)).is_ok());
+            assert!(sender.try_send(PanicsOnDrop(true)).is_ok());
         }
         let woken = Arc::new(WakeCounter::default());
         let waker = waker(Arc::clone(&woken));
@@ -346,22 +356,22 @@ fn panicking_item_drop_loses_no_wake_up() {
         assert!(ready.poll_unpin(&mut context).is_pending());
         assert!(closed.poll_unpin(&mut context).is_pending());
 
-        let result = catch_unwind(AssertUnwindSafe(|| act(&sender, &mut receiver)));
-        assert!(result.is_err(), "{name}: the panic propagates");
+        let result = catch_unwind(AssertUnwindSafe(|| action(&sender, &mut receiver)));
+        assert!(result.is_err(), "{name}: the panic must propagate");
         let has_ended = sender.is_closed();
         if has_ended {
-            assert_eq!(woken.times(), 2, "{name}");
+            assert_eq!(woken.count(), 2, "{name}");
             assert!(ready.now_or_never().unwrap().is_err(), "{name}");
             assert!(closed.now_or_never().is_some(), "{name}");
             assert_eq!(sender.len(), 0, "{name}");
         }
         if name == "latest" {
-            assert_eq!(woken.times(), 1, "there is room");
+            assert_eq!(woken.count(), 1, "`ready` is woken");
         }
-        // The counters are consistent.
+        // Every sent item is accounted for.
         let stats = sender.stats();
-        let somewhere = stats.received.items + stats.dropped.items + stats.queued.items;
-        assert_eq!(stats.sent.items, somewhere, "{name}");
+        let accounted_for = stats.received.items + stats.dropped.items + stats.queued.items;
+        assert_eq!(stats.sent.items, accounted_for, "{name}");
         assert_eq!(has_ended, overflow == Overflow::Wait, "{name}");
         if let Some(mut receiver) = receiver {
             while let Ok(item) = receiver.try_recv() {
@@ -376,7 +386,7 @@ fn panicking_waker_loses_no_other_wake_up() {
     struct Panicking;
     impl std::task::Wake for Panicking {
         fn wake(self: Arc<Self>) {
-            panic!("a waker");
+            panic!("waker called");
         }
     }
     let (sender, receiver) = bounded(1, Overflow::Wait);
@@ -391,18 +401,18 @@ fn panicking_waker_loses_no_other_wake_up() {
     assert!(poll(&mut second, &woken).is_none());
     assert!(poll(&mut third, &woken).is_none());
     assert!(catch_unwind(AssertUnwindSafe(|| receiver.close())).is_err());
-    assert_eq!(woken.times(), 2);
+    assert_eq!(woken.count(), 2);
 }
 
 thread_local! {
     /// The channel that a waker uses whenever it is cloned, woken or dropped.
-    static USED: RefCell<Option<Sender<u32>>> = const { RefCell::new(None) };
+    static WAKER_SENDER: RefCell<Option<Sender<u32>>> = const { RefCell::new(None) };
 }
 
-const BUSY: RawWakerVTable = RawWakerVTable::new(
+const CHANNEL_USING_VTABLE: RawWakerVTable = RawWakerVTable::new(
     |_| {
         use_channel();
-        RawWaker::new(std::ptr::null(), &BUSY)
+        RawWaker::new(std::ptr::null(), &CHANNEL_USING_VTABLE)
     },
     |_| use_channel(),
     |_| use_channel(),
@@ -410,7 +420,7 @@ const BUSY: RawWakerVTable = RawWakerVTable::new(
 );
 
 fn use_channel() {
-    let sender = USED.with_borrow(Option::clone);
+    let sender = WAKER_SENDER.with_borrow(Option::clone);
     if let Some(sender) = sender {
         let _stats = sender.stats();
         let _full = sender.try_send(7);
@@ -418,27 +428,27 @@ fn use_channel() {
 }
 
 #[test]
-fn waker_may_use_the_channel() {
+fn waker_can_use_the_channel() {
     // SAFETY: the functions do not access the data pointer.
-    let busy = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &BUSY)) };
-    let mut context = Context::from_waker(&busy);
+    let waker = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &CHANNEL_USING_VTABLE)) };
+    let mut context = Context::from_waker(&waker);
     let (sender, mut receiver) = bounded(2, Overflow::Wait);
-    USED.set(Some(sender.clone()));
+    WAKER_SENDER.set(Some(sender.clone()));
 
-    // The waker of the reader.
+    // The reader's waker.
     let polled = receiver.poll_next_unpin(&mut context);
     assert!(
         polled.is_ready(),
-        "it finds the item that cloning the waker has sent"
+        "the read returns the item sent by cloning the waker"
     );
     assert!(receiver.poll_next_unpin(&mut context).is_ready());
-    USED.set(None);
+    WAKER_SENDER.set(None);
     assert!(receiver.poll_next_unpin(&mut context).is_pending());
-    USED.set(Some(sender.clone()));
+    WAKER_SENDER.set(Some(sender.clone()));
     assert!(sender.try_send(1).is_ok());
     read_all(&mut receiver);
     fill(&sender);
-    // The wakers of senders that wait, change wakers, are woken or are dropped.
+    // Wakers of senders that wait, change wakers, are woken or are dropped.
     let noop = futures::task::noop_waker();
     let mut sending = sender.send(2);
     let mut ready = sender.ready();
@@ -457,18 +467,18 @@ fn waker_may_use_the_channel() {
     read_all(&mut receiver);
     drop((ready, reserve, closed, sending));
     fill(&sender);
-    let mut last = sender.send(2);
-    assert!(last.poll_unpin(&mut context).is_pending());
+    let mut last_send = sender.send(2);
+    assert!(last_send.poll_unpin(&mut context).is_pending());
     sender.abort();
-    USED.set(None);
+    WAKER_SENDER.set(None);
 }
 
 #[test]
-fn clock_may_use_the_channel() {
+fn clock_can_use_the_channel() {
     let shared: Arc<OnceLock<Sender<u32>>> = Arc::default();
-    let used = Arc::clone(&shared);
+    let clock_sender = Arc::clone(&shared);
     let clock = move || {
-        if let Some(sender) = used.get() {
+        if let Some(sender) = clock_sender.get() {
             let _full = sender.try_send(7);
         }
         Duration::ZERO
@@ -477,12 +487,12 @@ fn clock_may_use_the_channel() {
     let (sender, mut receiver) = channel_with_clock(bound, Overflow::Wait, Arc::new(clock));
     assert!(shared.set(sender.clone()).is_ok());
     fill(&sender);
-    let mut waits = sender.send(1);
-    assert!((&mut waits).now_or_never().is_none());
+    let mut waiting_send = sender.send(1);
+    assert!((&mut waiting_send).now_or_never().is_none());
     receiver.try_recv().unwrap();
     let _stats = sender.stats();
-    drop(waits);
+    drop(waiting_send);
     assert_eq!(read_all(&mut receiver), [7]);
-    // Breaks the reference cycle of channel and clock.
+    // Breaks the reference cycle between channel and clock.
     sender.close();
 }

@@ -226,7 +226,7 @@ impl Stage<Chunk> for Blocks {
         Ok(())
     }
 
-    fn held(&self) -> usize {
+    fn held_weight(&self) -> usize {
         self.kept.as_ref().map_or(0, Weigh::weight)
     }
 }

@@ -3,9 +3,9 @@
 use crate::BoxError;
 use std::fmt;
 
-/// The error of a send. It returns the item.
+/// The error of a send. It contains the item.
 ///
-/// `Debug` does not print the item, so it can be of any type.
+/// `Debug` does not print the item, so the item type need not implement it.
 ///
 /// ```
 /// use highwater::{Overflow, stream::{Bound, SendError, channel}};
@@ -23,10 +23,10 @@ use std::fmt;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SendError<T = ()> {
-    /// There is no room now. There may be room later.
+    /// The channel is full. It may have room later.
     Full(T),
-    /// The channel was closed, failed or aborted, or its receiver was dropped. There
-    /// will never be room.
+    /// The channel was closed, failed or aborted, or its receiver was dropped. It will
+    /// never have room again.
     Closed(T),
 }
 
@@ -96,7 +96,8 @@ impl<T> fmt::Display for SendError<T> {
 
 impl<T> std::error::Error for SendError<T> {}
 
-/// The error of a channel that ended early. The items read so far are incomplete.
+/// The error of a channel that failed or was aborted. The items read so far are
+/// incomplete.
 ///
 /// ```
 /// use futures::{TryStreamExt, executor::block_on};
@@ -172,7 +173,7 @@ pub enum TryRecvError {
 }
 
 impl TryRecvError {
-    /// Returns whether no item was queued, so that there may be one later.
+    /// Returns whether the channel was empty but still open.
     ///
     /// ```
     /// use highwater::stream::TryRecvError;
@@ -184,8 +185,8 @@ impl TryRecvError {
         matches!(self, TryRecvError::Empty)
     }
 
-    /// Returns whether the channel has ended without an error, or its error was
-    /// already returned.
+    /// Returns whether the channel has ended without an error, or has already returned
+    /// its error.
     ///
     /// ```
     /// use highwater::stream::{StreamError, TryRecvError};
@@ -198,8 +199,8 @@ impl TryRecvError {
     }
 }
 
-/// The error with which a channel fails when a [`ChannelSink`](super::ChannelSink) is
-/// dropped before it is closed.
+/// The error of a channel whose [`ChannelSink`](super::ChannelSink) was dropped before
+/// it was closed.
 ///
 /// ```
 /// use futures::{StreamExt, executor::block_on};

@@ -20,12 +20,13 @@ use std::{
 /// The receiving end of a [`channel`](super::channel), a [`Stream`] of `Result`s.
 ///
 /// A channel that failed or was aborted yields its error once, then ends, so it cannot
-/// pass for a complete one. `futures::TryStreamExt` reads it with `?`.
+/// be mistaken for a complete one. The adapters of `futures::TryStreamExt` stop at the
+/// error.
 ///
-/// - **Empty**, a read waits for an item or the end.
-/// - **Dropped**, the receiver ends the channel and drops the queued items. Waiting
+/// - **Empty**: a read waits for an item or the end.
+/// - **Dropped**: the receiver ends the channel and drops the queued items. Waiting
 ///   senders get their items back.
-/// - **Cancelled**, a pending read loses nothing.
+/// - **Cancelled**: a pending read loses no items.
 ///
 /// ```
 /// use futures::{TryStreamExt, executor::block_on};
@@ -42,7 +43,7 @@ use std::{
 #[must_use = "dropping the receiver ends the channel"]
 pub struct Receiver<T> {
     queue: Arc<BoundedQueue<T>>,
-    /// Items taken out of the queue, to be read without its lock.
+    /// Items taken out of the queue, so that they are read without locking it.
     batch: VecDeque<QueuedItem<T>>,
     batch_weight: usize,
     has_ended: bool,
@@ -60,7 +61,7 @@ impl<T> Receiver<T> {
 
     /// Receives the next item without waiting.
     ///
-    /// A task that waits for the receiver is still woken by the next item.
+    /// A task waiting on this receiver is still woken by the next item.
     ///
     /// # Errors
     ///
@@ -91,10 +92,10 @@ impl<T> Receiver<T> {
 
     /// Waits for items and appends up to `limit` of them to `items`.
     ///
-    /// Returns the number of items appended: 0 at the end of the channel, or at once if
-    /// `limit` is 0.
+    /// Returns the number of items appended: 0 at the end of the channel or if `limit`
+    /// is 0.
     ///
-    /// *Cancelled* by dropping the future, it has received nothing.
+    /// *Cancelled* by dropping the future, it loses no items.
     ///
     /// # Errors
     ///
@@ -195,8 +196,8 @@ impl<T> Receiver<T> {
         self.len() == 0
     }
 
-    /// Returns whether queued items and permits together reach the high mark. Takes no
-    /// lock.
+    /// Returns whether queued items plus permits have reached the high-water mark.
+    /// Takes no lock.
     ///
     /// ```
     /// use highwater::{Overflow, stream::{Bound, channel}};
@@ -336,7 +337,7 @@ impl<T> Unpin for Receiver<T> {}
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        // Drops the items last: dropping one may panic.
+        // Dropped last, because dropping an item may panic.
         let leftovers = self.queue.abort();
         self.discard();
         drop(leftovers);

@@ -1,4 +1,4 @@
-//! The futures of a sender, and the permit that one of them returns.
+//! The futures of a sender, and the permit to send one item.
 
 use super::{
     SendError,
@@ -15,7 +15,7 @@ use std::{
 
 /// The future returned by [`Sender::send`](super::Sender::send).
 ///
-/// Dropping it drops the item, which was not queued. It panics if it is polled after
+/// Dropping it drops the item without queueing it. It panics if it is polled after
 /// completion; [`FusedFuture::is_terminated`] returns whether it has completed.
 ///
 /// ```
@@ -34,16 +34,16 @@ use std::{
 #[must_use = "futures do nothing unless awaited"]
 pub struct SendFuture<'a, T> {
     queue: &'a BoundedQueue<T>,
-    /// The item, until the first poll.
+    /// The item before the first poll.
     value: Option<T>,
-    /// The item, while it waits for room.
+    /// The item while it waits for room.
     slot: Option<QueuedItem<T>>,
     ticket: WaitTicket,
 }
 
 /// The future returned by [`Sender::ready`](super::Sender::ready).
 ///
-/// It may be polled again after completion and then checks again.
+/// Polling it again after completion checks for room again.
 ///
 /// ```
 /// use futures::FutureExt;
@@ -90,7 +90,7 @@ pub struct ReserveFuture<'a, T> {
 
 /// The future returned by [`Sender::closed`](super::Sender::closed).
 ///
-/// It may be polled again after completion and then completes at once.
+/// It can be polled again after completion and completes immediately.
 ///
 /// ```
 /// use futures::FutureExt;
@@ -113,7 +113,7 @@ pub struct ClosedFuture<'a, T> {
 /// A slot in a [`channel`](super::channel), reserved for one item by
 /// [`Sender::reserve`](super::Sender::reserve).
 ///
-/// Until it is used it counts as one item of weight 1. Dropping it releases the slot and
+/// An unused permit counts as one item of weight 1. Dropping it releases the slot and
 /// wakes the next waiting sender. It does not delay the end of the channel.
 ///
 /// ```
@@ -174,16 +174,16 @@ impl<'a, T> ClosedFuture<'a, T> {
 }
 
 impl<'a, T> SendPermit<'a, T> {
-    /// Creates a permit for a slot that is already reserved.
+    /// Creates a permit for an already reserved slot.
     pub(super) fn new(queue: &'a BoundedQueue<T>) -> Self {
         SendPermit { queue }
     }
 
-    /// Sends an item in the reserved slot, whatever it weighs. It never waits.
+    /// Sends an item of any weight in the reserved slot. Never waits.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`], with the item, if the channel has ended since.
+    /// [`SendError::Closed`], which contains the item, if the channel has ended since.
     ///
     /// ```
     /// use highwater::{Overflow, stream::{Bound, SendError, channel}};
@@ -210,7 +210,7 @@ impl<T> Future for SendFuture<'_, T> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let own = self.get_mut();
         if let Some(value) = own.value.take() {
-            // The common case: there is room, and no ticket is needed.
+            // The common case: the item fits, and no ticket is needed.
             match own.queue.send(value, true) {
                 SendAttempt::Sent => return Poll::Ready(Ok(())),
                 SendAttempt::Rejected(error) => return Poll::Ready(Err(error)),

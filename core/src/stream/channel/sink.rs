@@ -1,4 +1,4 @@
-//! A sender as a `Sink`.
+//! The `Sink` of a channel.
 
 use super::{
     SendError, Sender, Unfinished,
@@ -12,20 +12,20 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A [`Sender`] as a [`Sink`], created by [`Sender::into_sink`].
+/// A [`Sink`] that sends into a channel, created by [`Sender::into_sink`].
 ///
-/// - **Full**, the sink holds one item until there is room for it and is not ready for
-///   another one. With [`Overflow::Fail`](crate::Overflow::Fail) the send fails.
-/// - **Ended**, the channel makes every send fail with [`SendError::Closed`]. The
-///   errors of a sink do not return the item.
-/// - **Closed**, it flushes its item and drops its sender.
-/// - **Dropped before it is closed**, it [fails](Sender::fail) the channel with
-///   [`Unfinished`], so that the reader does not take the items for complete. An item
-///   that it still holds is dropped.
-/// - **Cloned**, it yields a separate, empty sink into the same channel. Close each of
+/// - **Full**: the sink holds one item until the channel has room, and is not ready for
+///   another one. With [`Overflow::Fail`](crate::Overflow::Fail), the send fails.
+/// - **Ended**: every send fails with [`SendError::Closed`]. Sink errors do not contain
+///   the item.
+/// - **Closed**: the sink flushes its item and drops its sender.
+/// - **Dropped before it is closed**: the sink [fails](Sender::fail) the channel with
+///   [`Unfinished`], so that the reader knows the items are incomplete. An item it
+///   still holds is dropped.
+/// - **Cloned**: the clone is a separate, empty sink of the same channel. Close each of
 ///   them; the channel closes with the last of its senders and sinks.
-/// - **Not polled**, for instance after a timeout, it blocks at most the one slot that
-///   is reserved for its item.
+/// - **Not polled**, for instance after a timeout: the sink blocks at most the slot
+///   reserved for its item.
 ///
 /// The task that last flushed the sink is woken when the channel ends, so that an idle
 /// producer can stop.
@@ -47,7 +47,7 @@ pub struct ChannelSink<T> {
     sender: Option<Sender<T>>,
     slot: Option<QueuedItem<T>>,
     ticket: WaitTicket,
-    /// Registration of the flushing task, which is woken at the end of the channel.
+    /// Registers the flushing task to be woken when the channel ends.
     end_ticket: WaitTicket,
 }
 
@@ -79,7 +79,7 @@ impl<T> ChannelSink<T> {
         self.sender.as_ref().map(Sender::stats)
     }
 
-    /// Queues the item that the sink holds.
+    /// Queues the sink's pending item.
     fn poll_slot(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         let Some(sender) = &self.sender else {
             return Poll::Ready(Err(SendError::Closed(())));
@@ -153,8 +153,8 @@ impl<T> Sink<T> for ChannelSink<T> {
                 .poll_closed(&mut own.end_ticket, context)
                 .is_ready()
         {
-            // The queued items may still be read, so this flush succeeds. The next send
-            // fails, and the producer has to be polled to find out.
+            // The queued items may still be read, so this flush succeeds. Waking the
+            // producer makes it poll again, and its next send fails.
             context.waker().wake_by_ref();
         }
         Poll::Ready(Ok(()))

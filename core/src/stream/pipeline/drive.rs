@@ -1,4 +1,4 @@
-//! The destination's side of a run, which sets the pace.
+//! The part of a run that pulls items into the destination.
 
 use super::{Meter, PipelineError, report::StallTimer};
 use crate::{BoxError, stream::Weigh, sync::Arc};
@@ -9,14 +9,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Pulls an item through the stages whenever the destination is ready for one.
+/// Pulls an item through the stages whenever the destination is ready.
 pub(super) struct Drive<S, K> {
     stream: S,
     sink: Pin<Box<K>>,
     has_ended: bool,
-    /// Set if the destination needs a flush: it has accepted items since the last flush, or
-    /// was never flushed. On a flush, some destinations register to be woken at their end.
-    is_dirty: bool,
+    /// Set if the destination has accepted items since its last flush, or was never
+    /// flushed. Some destinations register on a flush to be woken when they close.
+    needs_flush: bool,
     meter: Arc<Meter>,
     stall: StallTimer,
 }
@@ -27,7 +27,7 @@ impl<S, K> Drive<S, K> {
             stream,
             sink: Box::pin(sink),
             has_ended: false,
-            is_dirty: true,
+            needs_flush: true,
             stall: StallTimer::new(Arc::clone(&meter)),
             meter,
         }
@@ -47,24 +47,24 @@ where
         let own = &mut *self;
         let fail = |error| own.meter.fail(error);
         while !own.has_ended {
-            // Checked first, so that nothing is read before it can be written.
+            // Checked first, so that no item is read before it can be written.
             let is_ready = own.stall.observe(own.sink.as_mut().poll_ready(context));
             ready!(is_ready).map_err(fail)?;
             match own.stream.poll_next_unpin(context)? {
                 Poll::Ready(Some(item)) => {
                     let weight = item.weight();
-                    own.meter.take(weight);
-                    own.meter.hold(weight);
+                    own.meter.record_input(weight);
+                    own.meter.record_held(weight);
                     own.sink.as_mut().start_send(item).map_err(fail)?;
-                    own.meter.give(weight);
-                    own.is_dirty = true;
+                    own.meter.record_output(weight);
+                    own.needs_flush = true;
                 }
                 Poll::Ready(None) => own.has_ended = true,
                 Poll::Pending => {
                     // The next item may take a while.
-                    if own.is_dirty {
+                    if own.needs_flush {
                         let flushed = own.sink.as_mut().poll_flush(context);
-                        own.is_dirty = flushed.map_err(fail)?.is_pending();
+                        own.needs_flush = flushed.map_err(fail)?.is_pending();
                     }
                     return Poll::Pending;
                 }

@@ -4,8 +4,8 @@ use crate::{BoxError, sync::Arc};
 
 /// The first error of a run.
 ///
-/// Errors that follow from it, such as a stage that finds its neighbour gone, are not
-/// reported. They would only hide the cause.
+/// Errors that follow from it, such as a send to a dropped stage, are not reported,
+/// because they would hide the cause.
 ///
 /// ```
 /// use futures::{executor::block_on, sink, stream};

@@ -15,20 +15,20 @@ pub(super) struct Parallel<S, F, J: Future> {
     jobs: FuturesOrdered<J>,
     window: usize,
     /// Total weight of the items in progress.
-    held: usize,
+    weight_in_progress: usize,
     has_ended: bool,
     meter: Arc<Meter>,
 }
 
 impl<S, F, J: Future> Parallel<S, F, J> {
-    /// `start` gets an item and its weight. Its future returns the weight as well.
+    /// `start` takes an item and its weight. Its future returns the weight too.
     pub(super) fn new(stream: S, window: usize, start: F, meter: Arc<Meter>) -> Self {
         Parallel {
             stream,
             start,
             jobs: FuturesOrdered::new(),
             window,
-            held: 0,
+            weight_in_progress: 0,
             has_ended: false,
             meter,
         }
@@ -52,9 +52,9 @@ where
             match own.stream.poll_next_unpin(context)? {
                 Poll::Ready(Some(item)) => {
                     let weight = item.weight();
-                    own.held = own.held.saturating_add(weight);
-                    own.meter.take(weight);
-                    own.meter.hold(own.held);
+                    own.weight_in_progress = own.weight_in_progress.saturating_add(weight);
+                    own.meter.record_input(weight);
+                    own.meter.record_held(own.weight_in_progress);
                     own.jobs.push_back((own.start)(item, weight));
                 }
                 Poll::Ready(None) => own.has_ended = true,
@@ -66,10 +66,10 @@ where
         }
         own.jobs.poll_next_unpin(context).map(|done| {
             let (weight, result) = done?;
-            own.held = own.held.saturating_sub(weight);
+            own.weight_in_progress = own.weight_in_progress.saturating_sub(weight);
             Some(match result {
                 Ok(output) => {
-                    own.meter.give(output.weight());
+                    own.meter.record_output(output.weight());
                     Ok(output)
                 }
                 Err(error) => Err(own.meter.fail(error)),
@@ -78,5 +78,5 @@ where
     }
 }
 
-// Only the jobs are pinned, each in its own box.
+// Only the jobs are pinned, each in its own `Box`.
 impl<S: Unpin, F, J: Future> Unpin for Parallel<S, F, J> {}

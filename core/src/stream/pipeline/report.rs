@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-/// The counters of a pipeline, stage by stage.
+/// The counters of each stage of a pipeline.
 ///
 /// ```
 /// use futures::{executor::block_on, sink, stream};
@@ -55,13 +55,13 @@ pub struct StageReport {
     /// The stage's name.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::as_text"))]
     pub name: Arc<str>,
-    /// Items taken from the stage before. Zero for the source.
+    /// Items taken from the previous stage. Zero for the source.
     pub input: Amount,
-    /// Items passed on. For the destination, items accepted by it.
+    /// Items passed on or, for the destination, accepted.
     pub output: Amount,
-    /// Items dropped by a slow branch of a tee.
+    /// Items dropped because the branch of a tee was full.
     pub dropped: Amount,
-    /// The highest weight held at once.
+    /// The highest total weight held at once.
     pub peak: usize,
     /// Total time during which a buffer was full or a destination was not ready. `None`
     /// without a [`Clock`].
@@ -69,7 +69,7 @@ pub struct StageReport {
 }
 
 impl PipelineReport {
-    /// Returns the first stage of this name.
+    /// Returns the first stage with this name.
     ///
     /// ```
     /// use futures::{executor::block_on, sink, stream};
@@ -86,8 +86,8 @@ impl PipelineReport {
         self.stages.iter().find(|stage| &*stage.name == name)
     }
 
-    /// Returns the sum of the stages' peaks: an upper bound on the weight that was in
-    /// flight at once.
+    /// Returns the sum of the stages' peaks, an upper bound on the weight in flight at
+    /// any time.
     ///
     /// ```
     /// use futures::{executor::block_on, sink, stream};
@@ -105,8 +105,8 @@ impl PipelineReport {
     }
 }
 
-/// A handle to the counters of a run. It works from any thread, during the run and
-/// after it.
+/// A handle to the counters of a run. It can be used from any thread, during the run
+/// and afterwards.
 ///
 /// ```
 /// use futures::{executor::block_on, sink, stream};
@@ -151,7 +151,7 @@ impl fmt::Debug for PipelineMonitor {
 
 /// The live counters of one stage.
 ///
-/// Only the run writes them, so relaxed loads and stores are enough for concurrent
+/// Only the run writes them, so relaxed loads and stores suffice for concurrent
 /// readers.
 pub(in crate::stream) struct Meter {
     name: Arc<str>,
@@ -182,27 +182,27 @@ impl Meter {
         }
     }
 
-    /// Counts an item that the stage takes.
-    pub(in crate::stream) fn take(&self, weight: usize) {
+    /// Counts an item taken by the stage.
+    pub(in crate::stream) fn record_input(&self, weight: usize) {
         self.input.add(weight);
     }
 
-    /// Counts an item that the stage passes on.
-    pub(in crate::stream) fn give(&self, weight: usize) {
+    /// Counts an item passed on by the stage.
+    pub(in crate::stream) fn record_output(&self, weight: usize) {
         self.output.add(weight);
     }
 
-    /// Records the weight that the stage holds at once.
-    pub(in crate::stream) fn hold(&self, weight: usize) {
+    /// Updates the peak with the weight that the stage holds.
+    pub(in crate::stream) fn record_held(&self, weight: usize) {
         if weight > self.peak.load(Ordering::Relaxed) {
             self.peak.store(weight, Ordering::Relaxed);
         }
     }
 
-    /// Records that the stage holds all items taken and not yet passed on.
-    pub(super) fn hold_difference(&self) {
-        let difference = self.input.get().minus(self.output.get());
-        self.hold(usize::try_from(difference.weight).unwrap_or(usize::MAX));
+    /// Updates the peak with the weight of all items taken and not yet passed on.
+    pub(super) fn record_in_flight(&self) {
+        let in_flight = self.input.get().minus(self.output.get());
+        self.record_held(usize::try_from(in_flight.weight).unwrap_or(usize::MAX));
     }
 
     pub(super) fn set_dropped(&self, dropped: Amount) {

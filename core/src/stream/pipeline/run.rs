@@ -1,4 +1,4 @@
-//! The run of a complete pipeline.
+//! Runs of complete pipelines.
 
 use super::{PipelineError, PipelineMonitor, PipelineReport};
 use futures::future::{AbortHandle, Abortable, FusedFuture};
@@ -9,14 +9,15 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A complete pipeline: a future that does all of its work in the task that awaits it.
+/// A future that runs a complete pipeline in the task that awaits it.
 ///
-/// - **Succeeded**, it has written everything, has closed the destination and returns
+/// - **On success**, it has written everything and closed the destination, and returns
 ///   the [`PipelineReport`].
-/// - **Failed**, it returns the first error. By then all stages, the source and the
-///   destination are dropped, and none is polled again. The destination was not
-///   closed, so its owner can tell that the output is incomplete and discard it.
-/// - **Cancelled** by a [`CancelHandle`], or dropped, it behaves as if it had failed.
+/// - **On failure**, it drops the source, all stages and the destination, then returns
+///   the first error. The destination is not closed, so its owner can tell that the
+///   output is incomplete and discard it.
+/// - **On cancellation** by a [`CancelHandle`], or when the run is dropped, it cleans
+///   up as on failure.
 ///
 /// It is `Send` if its parts are.
 ///
@@ -125,7 +126,8 @@ impl<F> PipelineRun<F> {
         CancelHandle(self.handle.clone())
     }
 
-    /// Returns a handle to the run's counters, during the run and after it.
+    /// Returns a handle to the run's counters. It can be used during the run and
+    /// afterwards.
     ///
     /// ```
     /// use futures::{executor::block_on, sink, stream};
@@ -141,11 +143,11 @@ impl<F> PipelineRun<F> {
         self.monitor.clone()
     }
 
-    /// Calls a function if the run fails, is cancelled or is dropped before its end, for
-    /// instance to delete an incomplete file.
+    /// Registers a function to call if the run fails, is cancelled or is dropped before
+    /// completion, for instance to delete an incomplete file.
     ///
-    /// All parts of the run are dropped before the call. A second `on_abort` replaces
-    /// the first.
+    /// All parts of the run are dropped before the function is called. A second
+    /// `on_abort` replaces the first.
     ///
     /// ```
     /// use futures::{sink, stream};

@@ -14,22 +14,22 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The source of a pipeline. It is not polled again after its end or an error.
+/// The source of a pipeline. It is not polled again after its end or after an error.
 pub(super) struct SourceStream<S, T>(Arc<Mutex<SharedSource<S, T>>>);
 
-/// Polls the source while the stages behind it wait, so that the run ends at once if
-/// the source fails. An item that arrives is kept for later.
+/// Polls the source while the stages after it wait, so that a source failure fails the
+/// run immediately. If an item arrives, it is kept for the next read.
 ///
-/// A pipeline with a buffer does not need it, since the buffer polls the source.
+/// A pipeline with a buffer needs no watch, since the buffer polls the source.
 pub(super) struct SourceWatch<S, T>(Arc<Mutex<SharedSource<S, T>>>);
 
 struct SharedSource<S, T> {
     /// `None` after the end.
     stream: Option<Pin<Box<S>>>,
     /// An item fetched by the watch.
-    ahead: Option<T>,
-    /// Set if the stages have polled the stream in this turn and got `Pending`, so that
-    /// their waker is registered.
+    prefetched: Option<T>,
+    /// Set if the stages polled the stream in this turn and got `Pending`. Their waker
+    /// is then registered.
     is_awaited: bool,
     needs_watch: Arc<AtomicBool>,
     meter: Arc<Meter>,
@@ -44,7 +44,7 @@ impl<S, T> SourceStream<S, T> {
     ) -> (Self, SourceWatch<S, T>) {
         let shared = Arc::new(Mutex::new(SharedSource {
             stream: Some(Box::pin(stream)),
-            ahead: None,
+            prefetched: None,
             is_awaited: false,
             needs_watch,
             meter,
@@ -71,7 +71,7 @@ where
         }
         Poll::Ready(next.map(|item| match item {
             Ok(item) => {
-                self.meter.hold(item.weight());
+                self.meter.record_held(item.weight());
                 Ok(item)
             }
             Err(error) => Err(self.meter.fail(error)),
@@ -93,7 +93,7 @@ where
         if own.budget.is_exhausted(context) {
             return Poll::Pending;
         }
-        let next = match own.ahead.take() {
+        let next = match own.prefetched.take() {
             Some(item) => Poll::Ready(Some(Ok(item))),
             None => own.poll(context),
         };
@@ -102,7 +102,7 @@ where
             Poll::Pending => own.budget.reset(),
             Poll::Ready(Some(Ok(item))) => {
                 own.budget.count();
-                own.meter.give(item.weight());
+                own.meter.record_output(item.weight());
             }
             Poll::Ready(_) => {}
         }
@@ -110,7 +110,7 @@ where
     }
 }
 
-/// Completes with the source, or at once if it is not needed.
+/// Completes when the source ends, or immediately if no watch is needed.
 impl<T, E, S> Future for SourceWatch<S, T>
 where
     T: Weigh,
@@ -125,8 +125,8 @@ where
             return Poll::Ready(Ok(()));
         }
         let is_awaited = std::mem::take(&mut own.is_awaited);
-        if is_awaited || own.ahead.is_some() {
-            let has_ended = own.stream.is_none() && own.ahead.is_none();
+        if is_awaited || own.prefetched.is_some() {
+            let has_ended = own.stream.is_none() && own.prefetched.is_none();
             return if has_ended {
                 Poll::Ready(Ok(()))
             } else {
@@ -135,19 +135,19 @@ where
         }
         match ready!(own.poll(context)).transpose()? {
             None => Poll::Ready(Ok(())),
-            ahead => {
-                own.ahead = ahead;
+            prefetched => {
+                own.prefetched = prefetched;
                 Poll::Pending
             }
         }
     }
 }
 
-/// A stream of the chunks that a reader yields.
+/// A stream of chunks read from a reader.
 pub(super) struct ReadChunks<R> {
     reader: Pin<Box<R>>,
-    /// The read buffer. Chunks are copied out of it, so that a chunk of a few bytes
-    /// takes no more memory than that.
+    /// The read buffer. Chunks are copied out of it, so that a short read does not
+    /// allocate a full-size chunk.
     scratch: Vec<u8>,
     size: usize,
 }

@@ -1,4 +1,4 @@
-//! A pipeline as a stream.
+//! Streams of pipeline items.
 
 use super::{PipelineError, PipelineMonitor, PipelineSetup};
 use crate::sync::Ordering;
@@ -10,13 +10,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The items of a pipeline, as a [`Stream`] of `Result`s. Created by
+/// A [`Stream`] of a pipeline's items, as `Result`s. Created by
 /// [`Pipeline::into_stream`](super::Pipeline::into_stream).
 ///
-/// - **Failed**, it yields the first error, drops all parts of the pipeline and ends.
-/// - **Dropped**, it cancels the pipeline.
+/// - **On failure**, it yields the first error, drops all parts of the pipeline and
+///   ends.
+/// - **Dropping** it cancels the pipeline.
 ///
-/// `S` and `P` need not be named.
+/// `S` and `P` are inferred.
 ///
 /// ```
 /// use futures::{StreamExt, executor::block_on, stream};
@@ -34,8 +35,8 @@ use std::{
 pub struct PipelineStream<S, P> {
     /// `None` after the end.
     work: Option<PipelineWork<S, P>>,
-    invalid: Option<PipelineError>,
-    /// Set if the pumps only watch the source. They are then polled after the stages.
+    size_error: Option<PipelineError>,
+    /// Set if the pumps only watch the source and must be polled after the stages.
     needs_watch: bool,
     monitor: PipelineMonitor,
 }
@@ -53,13 +54,14 @@ impl<S, P> PipelineStream<S, P> {
                 stream,
                 pumps: Some(Box::pin(pumps)),
             }),
-            invalid: setup.invalid,
+            size_error: setup.size_error,
             needs_watch: setup.needs_watch.load(Ordering::Relaxed),
             monitor: PipelineMonitor(setup.meters.into()),
         }
     }
 
-    /// Returns a handle to the pipeline's counters, during the run and after it.
+    /// Returns a handle to the pipeline's counters. It can be used during the run and
+    /// afterwards.
     ///
     /// ```
     /// use futures::{StreamExt, executor::block_on, stream};
@@ -84,8 +86,8 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let own = &mut *self;
-        let next = match own.invalid.take() {
-            Some(invalid) => Some(Err(invalid)),
+        let next = match own.size_error.take() {
+            Some(size_error) => Some(Err(size_error)),
             None => match &mut own.work {
                 Some(work) => ready!(work.poll(own.needs_watch, context)),
                 None => None,

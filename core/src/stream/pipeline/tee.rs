@@ -27,8 +27,8 @@ impl<S, T> Tee<S, T> {
         }
     }
 
-    /// Handles the result of a send. A dropped branch does not stop the run. A full one
-    /// fails it, if that is the policy.
+    /// Handles the result of a send. A dropped branch does not stop the run. A full
+    /// branch fails the run under [`Overflow::Fail`](crate::Overflow::Fail).
     fn handle_result(&mut self, sent: Result<(), SendError>) -> Result<(), PipelineError> {
         match sent {
             Ok(()) => Ok(()),
@@ -62,8 +62,8 @@ where
             return Poll::Ready(None);
         };
         let weight = item.weight();
-        own.meter.take(weight);
-        own.meter.hold(weight);
+        own.meter.record_input(weight);
+        own.meter.record_held(weight);
         if let Some(branch) = &mut own.branch {
             let sent = branch.start_send_unpin(item.clone());
             if let Some(stats) = branch.stats() {
@@ -71,7 +71,7 @@ where
             }
             own.handle_result(sent)?;
         }
-        own.meter.give(weight);
+        own.meter.record_output(weight);
         Poll::Ready(Some(Ok(item)))
     }
 }

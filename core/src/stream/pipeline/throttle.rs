@@ -48,15 +48,15 @@ where
         let item = ready!(own.stream.poll_next_unpin(context)).transpose()?;
         Poll::Ready(item.map(|item| {
             let weight = item.weight();
-            own.meter.take(weight);
-            own.meter.hold(weight);
-            own.meter.give(weight);
-            // Started now, so that it runs while the item is processed.
+            own.meter.record_input(weight);
+            own.meter.record_held(weight);
+            own.meter.record_output(weight);
+            // Started now, so that the pause overlaps with processing the item.
             own.sleeping = Some(Box::pin((own.sleep)(own.pause)));
             Ok(item)
         }))
     }
 }
 
-// The sleep is pinned in its own box.
+// The sleep is pinned in its own `Box`.
 impl<S: Unpin, F, N> Unpin for Throttle<S, F, N> {}

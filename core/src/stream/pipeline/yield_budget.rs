@@ -2,17 +2,17 @@
 
 use std::task::Context;
 
-/// A limit on the number of items processed in a row without yielding to the executor.
+/// A limit on the number of items processed without yielding to the executor.
 ///
-/// A pipeline that is always ready would otherwise block its event loop, and could not
-/// even be cancelled.
+/// Without it, a pipeline that is always ready would block its event loop and could not
+/// be cancelled.
 pub(in crate::stream) struct YieldBudget {
     limit: u32,
     used: u32,
 }
 
 impl YieldBudget {
-    /// Returns the budget of a source.
+    /// Creates the budget of a source.
     pub(in crate::stream) fn of_source() -> Self {
         YieldBudget {
             limit: 128,
@@ -20,7 +20,7 @@ impl YieldBudget {
         }
     }
 
-    /// Returns the budget of a stage that may yield many outputs per input.
+    /// Creates the budget of a stage that may yield many outputs per input.
     pub(in crate::stream) fn of_stage() -> Self {
         YieldBudget {
             limit: 1024,
@@ -28,8 +28,8 @@ impl YieldBudget {
         }
     }
 
-    /// Returns whether the budget is used up. If so, it wakes the task and resets the
-    /// budget, and the caller has to return `Pending`.
+    /// Returns whether the budget is used up. If so, wakes the task and resets the
+    /// budget, and the caller must return `Pending`.
     pub(in crate::stream) fn is_exhausted(&mut self, context: &Context<'_>) -> bool {
         if self.used < self.limit {
             return false;
@@ -39,7 +39,7 @@ impl YieldBudget {
         true
     }
 
-    /// Restores the full budget, after the task had to wait anyway.
+    /// Restores the full budget after the task has yielded anyway.
     pub(in crate::stream) fn reset(&mut self) {
         self.used = 0;
     }

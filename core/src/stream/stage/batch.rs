@@ -4,7 +4,7 @@ use super::Stage;
 use crate::stream::{InvalidBound, Weigh};
 use std::convert::Infallible;
 
-/// A [`Stage`] that collects items into `Vec`s of a fixed length. The last one may be
+/// A [`Stage`] that collects items into `Vec`s of a fixed length. The last `Vec` may be
 /// shorter.
 ///
 /// ```
@@ -85,7 +85,7 @@ impl<T: Weigh> Stage<T> for Batch<T> {
         Ok(())
     }
 
-    fn held(&self) -> usize {
+    fn held_weight(&self) -> usize {
         self.weight
     }
 }

@@ -1,10 +1,11 @@
-//! The stages that cut bytes into chunks and lines.
+//! The stages that split bytes into chunks and lines.
 
 use super::Stage;
 use crate::stream::InvalidBound;
 use std::convert::Infallible;
 
-/// A [`Stage`] that cuts bytes into chunks of a fixed size. The last one may be shorter.
+/// A [`Stage`] that splits bytes into chunks of a fixed size. The last chunk may be
+/// shorter.
 ///
 /// ```
 /// use highwater::stream::{Chunks, Stage};
@@ -25,10 +26,10 @@ pub struct Chunks<T> {
     is_finished: bool,
 }
 
-/// A [`Stage`] that cuts bytes into lines, without their `\n` or `\r\n`.
+/// A [`Stage`] that splits bytes into lines, without their `\n` or `\r\n`.
 ///
-/// The last line needs no line ending. A line that exceeds the maximum length fails with
-/// [`LineTooLong`]; otherwise memory would depend on the data.
+/// The last line needs no line ending. A line that exceeds the maximum length fails
+/// with [`LineTooLong`], so that memory use does not depend on the data.
 ///
 /// ```
 /// use highwater::stream::{LineTooLong, Lines, Stage};
@@ -38,12 +39,12 @@ pub struct Chunks<T> {
 /// assert_eq!(lines.pull()?, Some(b"first".to_vec()));
 /// assert_eq!(lines.pull(), Ok(None));
 /// Stage::<&str>::finish(&mut lines)?;
-/// assert_eq!(lines.pull(), Err(LineTooLong { longest: 5 }));
+/// assert_eq!(lines.pull(), Err(LineTooLong { max_len: 5 }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Lines<T> {
-    longest: usize,
+    max_len: usize,
     input: Option<(T, usize)>,
     line: Vec<u8>,
     is_finished: bool,
@@ -57,18 +58,18 @@ pub struct Lines<T> {
 /// let mut lines = Lines::new(3)?;
 /// lines.push("long\n")?;
 /// let error = lines.pull().unwrap_err();
-/// assert_eq!(error, LineTooLong { longest: 3 });
+/// assert_eq!(error, LineTooLong { max_len: 3 });
 /// assert_eq!(error.to_string(), "a line is longer than 3 bytes");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a line is longer than {longest} bytes")]
+#[error("a line is longer than {max_len} bytes")]
 pub struct LineTooLong {
     /// The maximum length in bytes.
-    pub longest: usize,
+    pub max_len: usize,
 }
 
-/// The most that is allocated for a chunk before its bytes arrive.
+/// The maximum allocation for a chunk before its bytes arrive.
 const MAX_PREALLOCATION: usize = 1 << 20;
 
 impl<T> Chunks<T> {
@@ -141,17 +142,17 @@ impl<T: AsRef<[u8]>> Stage<T> for Chunks<T> {
         Ok(())
     }
 
-    fn held(&self) -> usize {
+    fn held_weight(&self) -> usize {
         self.chunk.len()
     }
 }
 
 impl<T> Lines<T> {
-    /// Creates a stage that yields lines of at most `longest` bytes.
+    /// Creates a stage that yields lines of at most `max_len` bytes.
     ///
     /// # Errors
     ///
-    /// [`InvalidBound::Zero`] if `longest` is 0.
+    /// [`InvalidBound::Zero`] if `max_len` is 0.
     ///
     /// ```
     /// use futures::{TryStreamExt, executor::block_on, io::Cursor};
@@ -164,17 +165,17 @@ impl<T> Lines<T> {
     /// assert_eq!(lines, [b"one", b"two"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn new(longest: usize) -> Result<Self, InvalidBound> {
-        if longest == 0 {
+    pub fn new(max_len: usize) -> Result<Self, InvalidBound> {
+        if max_len == 0 {
             return Err(InvalidBound::Zero);
         }
-        Ok(Self::with_longest(longest))
+        Ok(Self::with_max_len(max_len))
     }
 
-    /// `longest` must not be 0.
-    pub(in crate::stream) fn with_longest(longest: usize) -> Self {
+    /// `max_len` must not be 0.
+    pub(in crate::stream) fn with_max_len(max_len: usize) -> Self {
         Lines {
-            longest,
+            max_len,
             input: None,
             line: Vec::new(),
             is_finished: false,
@@ -186,9 +187,9 @@ impl<T> Lines<T> {
         if line.last() == Some(&b'\r') {
             line.pop();
         }
-        if line.len() > self.longest {
-            let longest = self.longest;
-            return Err(LineTooLong { longest });
+        if line.len() > self.max_len {
+            let max_len = self.max_len;
+            return Err(LineTooLong { max_len });
         }
         Ok(line)
     }
@@ -208,11 +209,11 @@ impl<T: AsRef<[u8]>> Stage<T> for Lines<T> {
             let rest = &input.as_ref()[*start..];
             let end = memchr::memchr(b'\n', rest);
             let part = &rest[..end.unwrap_or(rest.len())];
-            // One more for a carriage return, which is not part of the line.
-            let most = self.longest.saturating_add(1);
-            if part.len() > most.saturating_sub(self.line.len()) {
-                let longest = self.longest;
-                return Err(LineTooLong { longest });
+            // One extra byte for a carriage return, which is not part of the line.
+            let max_part_len = self.max_len.saturating_add(1);
+            if part.len() > max_part_len.saturating_sub(self.line.len()) {
+                let max_len = self.max_len;
+                return Err(LineTooLong { max_len });
             }
             self.line.extend_from_slice(part);
             *start += part.len() + 1;
@@ -225,9 +226,9 @@ impl<T: AsRef<[u8]>> Stage<T> for Lines<T> {
         if self.is_finished && !self.line.is_empty() {
             // Without a newline, a trailing carriage return is part of the line.
             let line = std::mem::take(&mut self.line);
-            if line.len() > self.longest {
-                let longest = self.longest;
-                return Err(LineTooLong { longest });
+            if line.len() > self.max_len {
+                let max_len = self.max_len;
+                return Err(LineTooLong { max_len });
             }
             return Ok(Some(line));
         }
@@ -239,7 +240,7 @@ impl<T: AsRef<[u8]>> Stage<T> for Lines<T> {
         Ok(())
     }
 
-    fn held(&self) -> usize {
+    fn held_weight(&self) -> usize {
         self.line.len()
     }
 }
