@@ -1,5 +1,5 @@
-//! Bursts of connections: every worker gets its share, and none waits for a stopped,
-//! killed or draining worker.
+//! Bursts of connections: every worker gets its share, and no connection waits for a
+//! stopped, killed or draining worker.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,25 +19,25 @@ use tokio::time::timeout;
 
 use crate::native;
 use crate::support::{
-    TIMEOUT, start, start_with, transcript, wait_for, wait_for_workers, wait_until,
+    TIMEOUT, start, start_with, transcript, wait_for_event, wait_for_workers, wait_until,
 };
 
 const BURST: usize = 64;
 const ROUNDS: usize = 100;
-/// Minimum number of rounds with even shares.
+/// The minimum number of rounds with even shares.
 const EVEN_ROUNDS: usize = 95;
 
-/// Handling of connections after a round.
+/// The handling of a round's connections.
 #[derive(Clone, Copy, Debug)]
-enum After {
-    /// Close them before the next round.
-    Closed,
-    /// Keep them open and idle for a few rounds.
-    Kept,
+enum RoundConnections {
+    /// They are closed before the next round.
+    Close,
+    /// They stay open and idle for a few rounds.
+    KeepOpen,
 }
 
-/// Returns the fair share of a burst per worker.
-fn fair(workers: usize) -> RangeInclusive<usize> {
+/// Returns the range of a worker's fair share of a burst.
+fn fair_share(workers: usize) -> RangeInclusive<usize> {
     match workers {
         2 => BURST * 40 / 100 + 1..=BURST * 60 / 100,
         4 => BURST * 15 / 100 + 1..=BURST * 35 / 100,
@@ -46,22 +46,22 @@ fn fair(workers: usize) -> RangeInclusive<usize> {
 }
 
 /// Opens a burst of connections before any of them sends a request.
-async fn open(addr: SocketAddr) -> Vec<TcpStream> {
+async fn open_burst(addr: SocketAddr) -> Vec<TcpStream> {
     let burst = (0..BURST).map(|_| TcpStream::connect(addr));
     try_join_all(burst).await.unwrap()
 }
 
-/// Sends a request and returns the worker that answers it.
-async fn worker(connection: &mut TcpStream) -> io::Result<u32> {
+/// Sends a request and returns the worker that responds.
+async fn responding_worker(connection: &mut TcpStream) -> io::Result<u32> {
     connection
         .write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await?;
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     let mut read = [0; 1024];
     loop {
         let count = timeout(TIMEOUT, connection.read(&mut read)).await??;
-        answer.extend_from_slice(&read[..count]);
-        let text = String::from_utf8_lossy(&answer);
+        response.extend_from_slice(&read[..count]);
+        let text = String::from_utf8_lossy(&response);
         if let Some((head, _)) = text.split_once("\r\n\r\n") {
             let worker = head
                 .lines()
@@ -76,17 +76,20 @@ async fn worker(connection: &mut TcpStream) -> io::Result<u32> {
     }
 }
 
-/// Counts the connections per worker. Fails unless all are answered.
-async fn shares(connections: &mut [TcpStream]) -> BTreeMap<u32, usize> {
+/// Counts the connections per worker. Fails unless all receive a response.
+async fn count_shares(connections: &mut [TcpStream]) -> BTreeMap<u32, usize> {
     let mut shares = BTreeMap::new();
-    for answered in join_all(connections.iter_mut().map(worker)).await {
-        *shares.entry(answered.unwrap()).or_default() += 1;
+    for worker in join_all(connections.iter_mut().map(responding_worker)).await {
+        *shares.entry(worker.unwrap()).or_default() += 1;
     }
     shares
 }
 
 fn is_even(shares: &BTreeMap<u32, usize>, workers: usize) -> bool {
-    shares.len() == workers && shares.values().all(|share| fair(workers).contains(share))
+    shares.len() == workers
+        && shares
+            .values()
+            .all(|share| fair_share(workers).contains(share))
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -98,28 +101,31 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[track_caller]
-fn assert_even(cluster: &Cluster, addr: SocketAddr, workers: usize, after: After) {
+fn assert_even(cluster: &Cluster, addr: SocketAddr, workers: usize, handling: RoundConnections) {
     let rounds = run(async {
-        let mut kept = Vec::new();
+        let mut open_bursts = Vec::new();
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
-            let mut burst = open(addr).await;
-            rounds.push(shares(&mut burst).await);
-            match after {
-                After::Closed => {}
-                After::Kept => kept.push(burst),
+            let mut burst = open_burst(addr).await;
+            rounds.push(count_shares(&mut burst).await);
+            match handling {
+                RoundConnections::Close => {}
+                RoundConnections::KeepOpen => open_bursts.push(burst),
             }
-            if kept.len() == 5 {
-                kept.remove(0);
+            if open_bursts.len() == 5 {
+                open_bursts.remove(0);
             }
         }
         rounds
     });
     let uneven: Vec<_> = rounds.iter().filter(|it| !is_even(it, workers)).collect();
-    println!("{workers} workers, {after:?}: {} uneven", uneven.len());
+    println!(
+        "{workers} workers, {handling:?}: {} uneven rounds",
+        uneven.len()
+    );
     assert!(
         uneven.len() <= ROUNDS - EVEN_ROUNDS,
-        "{after:?}: {} of {ROUNDS} rounds are uneven: {uneven:?} {}",
+        "{handling:?}: {} of {ROUNDS} rounds are uneven: {uneven:?} {}",
         uneven.len(),
         transcript(cluster)
     );
@@ -128,15 +134,15 @@ fn assert_even(cluster: &Cluster, addr: SocketAddr, workers: usize, after: After
 #[test]
 fn two_workers_share_bursts_evenly() {
     let cluster = start(2);
-    assert_even(&cluster, cluster.addr(), 2, After::Closed);
-    assert_even(&cluster, cluster.addr(), 2, After::Kept);
+    assert_even(&cluster, cluster.addr(), 2, RoundConnections::Close);
+    assert_even(&cluster, cluster.addr(), 2, RoundConnections::KeepOpen);
 }
 
 #[test]
 fn four_workers_share_bursts_evenly() {
     let cluster = start(4);
-    assert_even(&cluster, cluster.addr(), 4, After::Closed);
-    assert_even(&cluster, cluster.addr(), 4, After::Kept);
+    assert_even(&cluster, cluster.addr(), 4, RoundConnections::Close);
+    assert_even(&cluster, cluster.addr(), 4, RoundConnections::KeepOpen);
 }
 
 #[test]
@@ -144,33 +150,33 @@ fn inherited_socket_is_shared_evenly() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     fcntl(&socket, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
     let mut command = native::command();
-    // Like systemd, except that systemd uses file descriptor 3.
+    // Imitates systemd, which uses file descriptor 3.
     command
         .env("LISTEN_FDS", "1")
         .env("LISTEN_FDS_FIRST_FD", socket.as_raw_fd().to_string());
     let cluster = start_with(command, 2, &[]);
     assert_eq!(cluster.addr(), socket.local_addr().unwrap());
-    assert_even(&cluster, cluster.addr(), 2, After::Closed);
+    assert_even(&cluster, cluster.addr(), 2, RoundConnections::Close);
 }
 
 #[test]
 fn replacements_share_bursts_evenly() {
     let cluster = start(2);
-    run(open(cluster.addr()));
+    run(open_burst(cluster.addr()));
     cluster.signal(Signal::SIGHUP).unwrap();
-    wait_for(&cluster, "reloaded", 1);
+    wait_for_event(&cluster, "reloaded", 1);
     wait_for_workers(&cluster, 2);
-    assert_even(&cluster, cluster.addr(), 2, After::Kept);
+    assert_even(&cluster, cluster.addr(), 2, RoundConnections::KeepOpen);
 }
 
-/// Returns `true` if a process is stopped by a signal.
+/// Returns `true` if a process was stopped by a signal.
 fn is_stopped(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.contains(") T ")
 }
 
 #[test]
-fn stopped_worker_delays_no_connection() {
+fn stopped_worker_does_not_delay_connections() {
     let cluster = start(2);
     let [stopped, other] = cluster.workers()[..] else {
         panic!("expected two workers: {}", transcript(&cluster));
@@ -178,47 +184,47 @@ fn stopped_worker_delays_no_connection() {
     run(async {
         send_signal(stopped, Signal::SIGSTOP).unwrap();
         wait_until("the worker is stopped", || is_stopped(stopped));
-        let mut kept = Vec::new();
+        let mut open_bursts = Vec::new();
         for _ in 0..4 {
-            let mut burst = open(cluster.addr()).await;
-            let shares = shares(&mut burst).await;
+            let mut burst = open_burst(cluster.addr()).await;
+            let shares = count_shares(&mut burst).await;
             assert_eq!(shares, BTreeMap::from([(other, BURST)]));
-            kept.push(burst);
+            open_bursts.push(burst);
         }
         send_signal(stopped, Signal::SIGCONT).unwrap();
-        wait_until("the worker runs", || !is_stopped(stopped));
-        let mut even = 0;
+        wait_until("the worker is running again", || !is_stopped(stopped));
+        let mut even_rounds = 0;
         for _ in 0..10 {
-            let mut burst = open(cluster.addr()).await;
-            even += usize::from(is_even(&shares(&mut burst).await, 2));
+            let mut burst = open_burst(cluster.addr()).await;
+            even_rounds += usize::from(is_even(&count_shares(&mut burst).await, 2));
         }
-        assert!(even >= 8, "{even} of 10 rounds are even");
+        assert!(even_rounds >= 8, "only {even_rounds} of 10 rounds are even");
     });
     assert_eq!(cluster.count("exited"), 0, "{}", transcript(&cluster));
 }
 
 /// Returns the CPU time of a process in ticks of 10 ms.
-fn ticks(pid: u32) -> u64 {
+fn cpu_ticks(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, fields) = stat.rsplit_once(") ").unwrap();
     fields.split(' ').nth(11).unwrap().parse().unwrap()
 }
 
 #[test]
-fn blocked_worker_delays_no_connection() {
+fn blocked_worker_does_not_delay_connections() {
     let cluster = start_with(native::command(), 2, &["--faults"]);
     run(async {
-        let mut blocks = TcpStream::connect(cluster.addr()).await.unwrap();
-        let blocked = worker(&mut blocks).await.unwrap();
-        let before = ticks(blocked);
+        let mut blocking_client = TcpStream::connect(cluster.addr()).await.unwrap();
+        let blocked = responding_worker(&mut blocking_client).await.unwrap();
+        let before = cpu_ticks(blocked);
         let hang = b"POST /faults/hang HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
-        blocks.write_all(hang).await.unwrap();
-        wait_until("the worker's loop is blocked", || {
-            ticks(blocked) > before + 5
+        blocking_client.write_all(hang).await.unwrap();
+        wait_until("the worker's event loop is blocked", || {
+            cpu_ticks(blocked) > before + 5
         });
         for _ in 0..4 {
-            let mut burst = open(cluster.addr()).await;
-            let shares = shares(&mut burst).await;
+            let mut burst = open_burst(cluster.addr()).await;
+            let shares = count_shares(&mut burst).await;
             assert!(!shares.contains_key(&blocked), "{blocked}: {shares:?}");
         }
     });
@@ -231,19 +237,22 @@ fn killed_worker_loses_only_its_connections() {
     let cluster = start(WORKERS);
     for killed in cluster.workers() {
         wait_for_workers(&cluster, WORKERS);
-        let answers = run(async {
-            let mut burst = open(cluster.addr()).await;
+        let responses = run(async {
+            let mut burst = open_burst(cluster.addr()).await;
             send_signal(killed, Signal::SIGKILL).unwrap();
-            burst.extend(open(cluster.addr()).await);
-            join_all(burst.iter_mut().map(worker)).await
+            burst.extend(open_burst(cluster.addr()).await);
+            join_all(burst.iter_mut().map(responding_worker)).await
         });
-        let lost = answers.iter().filter(|answer| answer.is_err()).count();
+        let lost_count = responses
+            .iter()
+            .filter(|response| response.is_err())
+            .count();
         assert!(
-            lost <= *fair(WORKERS).end(),
-            "{lost} lost: {answers:?} {}",
+            lost_count <= *fair_share(WORKERS).end(),
+            "{lost_count} connections lost: {responses:?} {}",
             transcript(&cluster)
         );
-        wait_until("the killed worker is gone", || {
+        wait_until("the killed worker has exited", || {
             !cluster.workers().contains(&killed)
         });
     }
@@ -260,15 +269,15 @@ fn reloads_and_scaling_lose_no_connection() {
             Signal::SIGHUP,
         ] {
             for round in 0..10 {
-                let mut burst = open(cluster.addr()).await;
+                let mut burst = open_burst(cluster.addr()).await;
                 if round == 2 {
                     cluster.signal(signal).unwrap();
                 }
-                let shares = shares(&mut burst).await;
+                let shares = count_shares(&mut burst).await;
                 assert_eq!(shares.values().sum::<usize>(), BURST, "{shares:?}");
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
     });
-    wait_for(&cluster, "reloaded", 2);
+    wait_for_event(&cluster, "reloaded", 2);
 }

@@ -1,4 +1,4 @@
-//! Many bugs: workers are replaced before they drain, and every request is answered.
+//! Many bugs: workers are replaced before they drain, and every request gets a response.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,11 +10,11 @@ use nix::sys::signal::Signal;
 use crate::native;
 use crate::support::{
     TIMEOUT, assert_nothing_failed, request, start, start_mixed_load, start_with, transcript,
-    wait_for, wait_for_workers, wait_until,
+    wait_for_event, wait_for_workers, wait_until,
 };
 
 #[test]
-fn ten_bugs_a_second_fail_no_other_request() {
+fn ten_bugs_per_second_fail_no_other_requests() {
     const BUGS: u32 = 40;
     let cluster = start_with(native::command(), 2, &["--faults"]);
     let running = Load::on(cluster.addr())
@@ -23,8 +23,8 @@ fn ten_bugs_a_second_fail_no_other_request() {
         .start();
     let begin = Instant::now();
     for bug in 1..=BUGS {
-        let answer = request(cluster.addr(), "POST", "/faults/bug");
-        assert_eq!(answer.status, 500, "{answer:?}");
+        let response = request(cluster.addr(), "POST", "/faults/bug");
+        assert_eq!(response.status, 500, "{response:?}");
         let next = begin + bug * Duration::from_millis(100);
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
@@ -36,14 +36,14 @@ fn ten_bugs_a_second_fail_no_other_request() {
         transcript(&cluster)
     );
     assert_nothing_failed(&running.stop());
-    assert_always_accepts(&cluster, 2);
+    assert_workers_always_accept(&cluster, 2);
     assert_eq!(cluster.count("gave_up"), 0);
     // Not every bug starts a process, because the restart delays of a slot are at least
     // 0, 50, 100, 200, 400, 500, 500 ms.
     let started = cluster.count("started");
     assert!(
         started <= 2 + 2 * (6 + 2 * seconds),
-        "{started}: {}",
+        "{started} processes started: {}",
         transcript(&cluster)
     );
     wait_for_workers(&cluster, 2);
@@ -58,33 +58,33 @@ fn terminated_workers_serve_until_replaced() {
     for worker in &first {
         send_signal(*worker, Signal::SIGTERM).unwrap();
     }
-    wait_for(&cluster, "retiring", 2);
+    wait_for_event(&cluster, "retiring", 2);
     wait_until("both workers are replaced", || {
         let present = cluster.workers();
         present.len() == 2 && first.iter().all(|worker| !present.contains(worker))
     });
     assert_nothing_failed(&running.stop());
-    assert_always_accepts(&cluster, 2);
+    assert_workers_always_accept(&cluster, 2);
     assert_eq!(cluster.count("draining"), 2);
 }
 
-/// Fails unless this many workers accepted connections at all times, from the first
-/// time that this many were ready.
+/// Fails unless at least this many workers accepted connections at all times, starting
+/// when this many were first ready.
 #[track_caller]
-fn assert_always_accepts(cluster: &Cluster, workers: usize) {
+fn assert_workers_always_accept(cluster: &Cluster, workers: usize) {
     let mut accepting = Vec::new();
-    let mut were_ready = false;
+    let mut has_started = false;
     for event in cluster.events() {
         match &*event.event {
             "ready" => accepting.push(event.pid),
             "draining" | "exited" => accepting.retain(|pid| *pid != event.pid),
             _ => {}
         }
-        were_ready |= accepting.len() == workers;
-        let enough_accept = accepting.len() >= workers || !were_ready;
+        has_started |= accepting.len() == workers;
+        let has_enough = accepting.len() >= workers || !has_started;
         assert!(
-            enough_accept,
-            "at {:?}: {}",
+            has_enough,
+            "too few accepting workers at {:?}: {}",
             event.line,
             transcript(cluster)
         );

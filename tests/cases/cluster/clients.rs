@@ -1,4 +1,4 @@
-//! Misbehaving clients: all others are served.
+//! Misbehaving clients: all other clients are served.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -11,13 +11,12 @@ use load::{Client, Load};
 
 use crate::native;
 use crate::support::{
-    TIMEOUT, assert_is_closed, assert_nothing_failed, connect, request, start, start_with,
-    transcript,
+    TIMEOUT, assert_closes, assert_nothing_failed, connect, request, start, start_with, transcript,
 };
 
 /// Fails unless new connections are served.
 #[track_caller]
-fn assert_serves(cluster: &Cluster) {
+fn assert_new_connections_are_served(cluster: &Cluster) {
     let load = Load::on(cluster.addr()).timeout(Duration::from_secs(30));
     let running = load.clients(Client::NewConnection, 2).start();
     let is_served = running.wait_for_answers(50, TIMEOUT);
@@ -30,55 +29,55 @@ fn assert_serves(cluster: &Cluster) {
 fn unfinished_head_times_out() {
     let cluster = start(1);
     let workers = cluster.workers();
-    let mut halves: Vec<TcpStream> = (0..20)
+    let mut partial_requests: Vec<TcpStream> = (0..20)
         .map(|_| {
-            let mut half = connect(cluster.addr());
-            half.write_all(b"GET / HTTP/1.1\r\nHos").unwrap();
-            half
+            let mut connection = connect(cluster.addr());
+            connection.write_all(b"GET / HTTP/1.1\r\nHos").unwrap();
+            connection
         })
         .collect();
-    assert_serves(&cluster);
-    for half in &mut halves {
-        assert_is_closed(half);
+    assert_new_connections_are_served(&cluster);
+    for connection in &mut partial_requests {
+        assert_closes(connection);
     }
     assert_eq!(cluster.workers(), workers);
 }
 
 #[test]
-fn endless_body_is_cut_off() {
+fn endless_body_times_out() {
     let cluster = start(1);
     let workers = cluster.workers();
     let mut endless = connect(cluster.addr());
     let head = "POST /work?job=fib:5 HTTP/1.1\r\nHost: it\r\nTransfer-Encoding: chunked\r\n\r\n";
     endless.write_all(head.as_bytes()).unwrap();
     let mut read = endless.try_clone().unwrap();
-    let sends = thread::spawn(move || {
+    let sender = thread::spawn(move || {
         while endless.write_all(b"1\r\nx\r\n").is_ok() {
             thread::sleep(Duration::from_millis(50));
         }
     });
-    assert_serves(&cluster);
-    assert_is_closed(&mut read);
-    sends.join().unwrap();
+    assert_new_connections_are_served(&cluster);
+    assert_closes(&mut read);
+    sender.join().unwrap();
     assert_eq!(cluster.workers(), workers);
 }
 
 #[test]
-fn idle_connections_block_no_others() {
+fn idle_connections_do_not_block_others() {
     let cluster = start(2);
     let workers = cluster.workers();
     let mut idle: Vec<TcpStream> = (0..500).map(|_| connect(cluster.addr())).collect();
-    assert_serves(&cluster);
+    assert_new_connections_are_served(&cluster);
     // The idle connections still work.
     let last = idle.last_mut().unwrap();
     last.write_all(b"GET / HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n")
         .unwrap();
-    assert_is_closed(last);
+    assert_closes(last);
     assert_eq!(cluster.workers(), workers);
 }
 
 #[test]
-fn connections_wait_at_the_file_limit() {
+fn connections_wait_at_the_open_file_limit() {
     let mut command = Command::new("sh");
     let program = native::command().get_program().to_owned();
     // The limit also applies to the supervisor.
@@ -86,7 +85,7 @@ fn connections_wait_at_the_file_limit() {
     command.arg(program);
     let cluster = start_with(command, 2, &[]);
     let workers = cluster.workers();
-    // More connections than all processes may have open.
+    // More connections than all processes can have open in total.
     let idle: Vec<TcpStream> = (0..200).map(|_| connect(cluster.addr())).collect();
     let running = Load::on(cluster.addr())
         .clients(Client::NewConnection, 40)
@@ -104,9 +103,9 @@ fn connections_wait_at_the_file_limit() {
 #[test]
 fn metrics_and_readiness_are_served() {
     let cluster = start(2);
-    assert_serves(&cluster);
-    let answer = request(cluster.addr(), "GET", "/metrics");
-    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_new_connections_are_served(&cluster);
+    let response = request(cluster.addr(), "GET", "/metrics");
+    assert_eq!(response.status, 200, "{response:?}");
     assert_eq!(request(cluster.addr(), "GET", "/readyz").status, 200);
     assert_eq!(request(cluster.addr(), "GET", "/no-such-thing").status, 404);
 }

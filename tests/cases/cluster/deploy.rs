@@ -1,4 +1,4 @@
-//! Deployments: a reload starts the program that its path now leads to.
+//! Deployments: a reload starts the program that its path currently leads to.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::native;
 use crate::support::{
     TIMEOUT, all_workers, assert_logged, assert_nothing_failed, request, start_mixed_load,
-    start_with, transcript, wait_for, wait_for_workers, wait_until,
+    start_with, transcript, wait_for_event, wait_for_workers, wait_until,
 };
 
 /// A folder with releases, on the same file system as the built program.
@@ -29,7 +29,7 @@ impl Releases {
         let releases = Releases { folder };
         releases.install("rel/1");
         releases.install("rel/2");
-        releases.point("current", "rel/1");
+        releases.link("current", "rel/1");
         releases
     }
 
@@ -43,8 +43,8 @@ impl Releases {
         install(&folder.join("highwater"));
     }
 
-    /// Points a link to a folder atomically.
-    fn point(&self, link: &str, folder: &str) {
+    /// Points a symbolic link to a folder atomically.
+    fn link(&self, link: &str, folder: &str) {
         let new = self.path("new-link");
         symlink(folder, &new).unwrap();
         fs::rename(&new, self.path(link)).unwrap();
@@ -72,11 +72,11 @@ fn program_of(worker: u32) -> PathBuf {
     fs::read_link(format!("/proc/{worker}/exe")).unwrap()
 }
 
-/// Reloads and fails unless all workers then run this file.
+/// Reloads, and fails unless all workers then run this file.
 #[track_caller]
-fn reload_to(cluster: &Cluster, file: &Path, reloads: usize, workers: usize) {
+fn assert_reload_starts(cluster: &Cluster, file: &Path, reloads: usize, workers: usize) {
     cluster.signal(Signal::SIGHUP).unwrap();
-    wait_for(cluster, "reloaded", reloads);
+    wait_for_event(cluster, "reloaded", reloads);
     for worker in wait_for_workers(cluster, workers) {
         assert_eq!(program_of(worker), file, "{}", transcript(cluster));
     }
@@ -84,13 +84,13 @@ fn reload_to(cluster: &Cluster, file: &Path, reloads: usize, workers: usize) {
     assert_logged(cluster, &["is ready: ", &file]);
 }
 
-/// Reloads and fails unless the reload is aborted and the same workers serve.
+/// Reloads, and fails unless the reload is aborted and the same workers keep serving.
 #[track_caller]
 fn assert_reload_aborted(cluster: &Cluster, aborted: usize, words: &[&str]) {
     let before = cluster.workers();
     let reloaded = cluster.count("reloaded");
     cluster.signal(Signal::SIGHUP).unwrap();
-    wait_for(cluster, "reload_aborted", aborted);
+    wait_for_event(cluster, "reload_aborted", aborted);
     assert_logged(cluster, words);
     assert_eq!(cluster.workers(), before, "{}", transcript(cluster));
     assert_eq!(cluster.count("reloaded"), reloaded);
@@ -98,7 +98,7 @@ fn assert_reload_aborted(cluster: &Cluster, aborted: usize, words: &[&str]) {
 }
 
 #[test]
-fn reload_follows_a_link_that_was_swapped() {
+fn reload_follows_a_changed_link() {
     let releases = Releases::new();
     let path = releases.path("current/highwater");
     let arg0 = path.to_str().unwrap();
@@ -107,11 +107,11 @@ fn reload_follows_a_link_that_was_swapped() {
         assert_eq!(program_of(worker), releases.path("rel/1/highwater"));
     }
     let running = start_mixed_load(&cluster);
-    releases.point("current", "rel/2");
-    reload_to(&cluster, &releases.path("rel/2/highwater"), 1, 2);
+    releases.link("current", "rel/2");
+    assert_reload_starts(&cluster, &releases.path("rel/2/highwater"), 1, 2);
     // The old release can be removed.
     fs::remove_dir_all(releases.path("rel/1")).unwrap();
-    reload_to(&cluster, &releases.path("rel/2/highwater"), 2, 2);
+    assert_reload_starts(&cluster, &releases.path("rel/2/highwater"), 2, 2);
     assert_nothing_failed(&running.stop());
     let started = cluster.events();
     let started = started.iter().filter(|event| event.event == "started");
@@ -125,7 +125,7 @@ fn reload_follows_a_link_that_was_swapped() {
 
 #[test]
 fn reload_resolves_every_form_of_program_name() {
-    // `argv[0]`, the start folder, and a variable that a shell would set.
+    // `argv[0]`, the start folder, and an environment variable that a shell would set.
     let cases = [
         ("current/highwater", ".", None),
         ("./rel/../current/highwater", ".", None),
@@ -147,14 +147,14 @@ fn reload_resolves_every_form_of_program_name() {
             command.env(name, value);
         }
         let cluster = start_with(command, 1, &[]);
-        releases.point("current", "rel/2");
+        releases.link("current", "rel/2");
         fs::remove_dir_all(releases.path("rel/1")).unwrap();
-        reload_to(&cluster, &releases.path("rel/2/highwater"), 1, 1);
+        assert_reload_starts(&cluster, &releases.path("rel/2/highwater"), 1, 1);
     }
 }
 
 #[test]
-fn start_folder_may_be_replaced_too() {
+fn start_folder_can_be_replaced() {
     let releases = Releases::new();
     releases.install("app");
     let mut command = releases.command("app/highwater", "./highwater");
@@ -164,14 +164,14 @@ fn start_folder_may_be_replaced_too() {
     assert_reload_aborted(&cluster, 1, &["reload aborted: ", "No such file"]);
     fs::rename(releases.path("rel/2"), releases.path("app")).unwrap();
     fs::remove_dir_all(releases.path("old")).unwrap();
-    reload_to(&cluster, &releases.path("app/highwater"), 1, 1);
+    assert_reload_starts(&cluster, &releases.path("app/highwater"), 1, 1);
 }
 
 #[test]
 fn reload_starts_the_file_that_replaced_the_program() {
     let releases = Releases::new();
     let path = releases.path("rel/1/highwater");
-    // A launcher may pass any `argv[0]`.
+    // A launcher can pass any `argv[0]`.
     for arg0 in [path.to_str().unwrap(), "some-service", "", "/bin/sh"] {
         let cluster = start_with(releases.command("rel/1/highwater", arg0), 1, &[]);
         let new = releases.path("new");
@@ -185,7 +185,7 @@ fn reload_starts_the_file_that_replaced_the_program() {
             old.to_str().unwrap().ends_with("highwater (deleted)"),
             "{old:?}"
         );
-        reload_to(&cluster, &path, 1, 1);
+        assert_reload_starts(&cluster, &path, 1, 1);
     }
 }
 
@@ -198,9 +198,9 @@ fn program_that_cannot_be_started_aborts_the_reload() {
     let cluster = start_with(releases.command("current/highwater", &arg0), 2, &[]);
     let running = start_mixed_load(&cluster);
 
-    releases.point("current", "rel/3");
+    releases.link("current", "rel/3");
     assert_reload_aborted(&cluster, 1, &["reload aborted: ", &arg0, "No such file"]);
-    releases.point("current", "rel/1");
+    releases.link("current", "rel/1");
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
     assert_reload_aborted(&cluster, 2, &["reload aborted: ", &arg0, "not a file"]);
@@ -210,12 +210,12 @@ fn program_that_cannot_be_started_aborts_the_reload() {
     // A file that is still being written.
     fs::remove_file(&file).unwrap();
     fs::copy(releases.path("rel/2/highwater"), &file).unwrap();
-    let writing = OpenOptions::new().append(true).open(&file).unwrap();
+    let writer = OpenOptions::new().append(true).open(&file).unwrap();
     assert_reload_aborted(&cluster, 4, &["cannot be started: ", "busy"]);
-    drop(writing);
+    drop(writer);
 
     assert_nothing_failed(&running.stop());
-    reload_to(&cluster, &file, 1, 2);
+    assert_reload_starts(&cluster, &file, 1, 2);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn crash_without_a_program_restarts_the_running_one() {
         all_workers(&cluster).len() == 3
     });
     wait_for_workers(&cluster, 2);
-    // The log says that the running program is used.
+    // The log says that the worker falls back to the running program.
     let words = [
         "No such file",
         "running program",
@@ -240,8 +240,8 @@ fn crash_without_a_program_restarts_the_running_one() {
     assert_logged(&cluster, &words);
     assert_eq!(request(cluster.addr(), "GET", "/").status, 200);
     assert_reload_aborted(&cluster, 1, &["reload aborted: ", arg0]);
-    releases.point("current", "rel/2");
-    reload_to(&cluster, &releases.path("rel/2/highwater"), 1, 2);
+    releases.link("current", "rel/2");
+    assert_reload_starts(&cluster, &releases.path("rel/2/highwater"), 1, 2);
 }
 
 #[test]
@@ -258,13 +258,13 @@ fn program_in_use_cannot_be_overwritten() {
     let error = fs::write(&path, "half a program").unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ExecutableFileBusy);
     fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
-    reload_to(&cluster, &path, 1, 1);
+    assert_reload_starts(&cluster, &path, 1, 1);
 }
 
 #[test]
 fn service_manager_is_notified_of_aborted_reload() {
     let releases = Releases::new();
-    // Socket paths must be short, and the path of the releases may be long.
+    // Socket paths must be short, but the path of the releases can be long.
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("notify");
     let manager = UnixDatagram::bind(&socket).unwrap();
@@ -288,5 +288,5 @@ fn service_manager_is_notified_of_aborted_reload() {
     cluster.signal(Signal::SIGHUP).unwrap();
     wait_for_state("RELOADING=1");
     wait_for_state("READY=1");
-    wait_for(&cluster, "reload_aborted", 1);
+    wait_for_event(&cluster, "reload_aborted", 1);
 }

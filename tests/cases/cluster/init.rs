@@ -1,5 +1,5 @@
-//! Running under a service manager and as init of a container: notifications, and
-//! reaping orphans.
+//! Notifications to a service manager, and reaping of orphans as the init process of a
+//! container.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -53,7 +53,7 @@ fn abstract_notify_socket_is_notified() {
 }
 
 #[test]
-fn unread_notify_socket_blocks_nothing() {
+fn unread_notify_socket_does_not_block_the_supervisor() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
@@ -64,7 +64,7 @@ fn unread_notify_socket_blocks_nothing() {
         cluster.signal(Signal::SIGTTOU).unwrap();
         wait_for_workers(&cluster, 1);
     }
-    // Queued messages are sent once the manager reads again.
+    // Queued messages are sent once the manager reads them.
     wait_for_message(&socket, "READY=1\n");
     for _ in 0..20 {
         wait_for_message(&socket, "STATUS=");
@@ -75,34 +75,39 @@ fn unread_notify_socket_blocks_nothing() {
 
 #[test]
 fn invalid_notify_sockets_are_ignored() {
-    let long = format!("@{}", "x".repeat(300));
-    for odd in ["", "@", "run/notify", &long] {
-        let mut cluster = start_notifying(odd);
+    let too_long = format!("@{}", "x".repeat(300));
+    for invalid in ["", "@", "run/notify", &too_long] {
+        let mut cluster = start_notifying(invalid);
         assert_logged(&cluster, &["NOTIFY_SOCKET", "ignored"]);
         cluster.signal(Signal::SIGTERM).unwrap();
         let status = cluster.wait(TIMEOUT).unwrap();
-        assert!(status.is_some_and(|status| status.success()), "{odd:?}");
-        let about_it = |line: &&String| line.contains("NOTIFY_SOCKET");
-        assert_eq!(cluster.log().iter().filter(about_it).count(), 1, "{odd:?}");
+        assert!(status.is_some_and(|status| status.success()), "{invalid:?}");
+        let names_the_variable = |line: &&String| line.contains("NOTIFY_SOCKET");
+        assert_eq!(
+            cluster.log().iter().filter(names_the_variable).count(),
+            1,
+            "{invalid:?}"
+        );
     }
 }
 
-/// Variable that makes `becomes_a_subreaper` run, in its own process.
-const FOLDER: &str = "HIGHWATER_TESTS_ORPHANS";
-const ORPHANS: usize = 8;
+/// The environment variable that enables `becomes_a_subreaper`, which runs in its own
+/// process.
+const FOLDER_VARIABLE: &str = "HIGHWATER_TESTS_ORPHANS";
+const ORPHAN_COUNT: usize = 8;
 
-/// Becomes the subreaper of `ORPHANS` processes, then executes a cluster. The orphans
-/// exit once the file `go` exists, one of them by a real-time signal.
+/// Becomes the subreaper of `ORPHAN_COUNT` processes, then executes a cluster. The
+/// orphans exit once the file `go` exists. One of them is killed by a real-time signal.
 #[test]
 fn becomes_a_subreaper() {
-    let Some(folder) = env::var_os(FOLDER) else {
+    let Some(folder) = env::var_os(FOLDER_VARIABLE) else {
         return;
     };
     prctl::set_child_subreaper(true).unwrap();
     let script = "wait_and() { until [ -e go ]; do sleep 0.02; done; $1; }
         for each in $(seq $1); do wait_and true & done
         sh -c 'until [ -e go ]; do sleep 0.02; done; kill -40 $$' &";
-    let orphans = (ORPHANS - 1).to_string();
+    let orphans = (ORPHAN_COUNT - 1).to_string();
     Command::new("sh")
         .args(["-c", script, "sh", &orphans])
         .current_dir(folder)
@@ -114,7 +119,7 @@ fn becomes_a_subreaper() {
     panic!("{error}");
 }
 
-/// Returns the children of a process that have not been reaped.
+/// Returns the unreaped children of a process.
 fn children(parent: u32) -> BTreeSet<u32> {
     let parent_of = |pid: u32| -> Option<u32> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -130,24 +135,26 @@ fn start_with_orphans(folder: &Path) -> Cluster {
     let mut command = Command::new(env::current_exe().unwrap());
     command
         .args(["--exact", "init::becomes_a_subreaper", "--nocapture"])
-        .env(FOLDER, folder);
+        .env(FOLDER_VARIABLE, folder);
     Cluster::start(&mut command, 2).unwrap()
 }
 
 #[test]
-fn orphans_are_reaped_beside_worker_exits() {
+fn orphans_are_reaped_while_a_worker_exits() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = start_with_orphans(folder.path());
-    let others = || {
+    let orphan_count = || {
         let workers = cluster.workers();
-        let others = children(cluster.pid()).into_iter();
-        others.filter(|pid| !workers.contains(pid)).count()
+        let children = children(cluster.pid()).into_iter();
+        children.filter(|pid| !workers.contains(pid)).count()
     };
-    wait_until("all orphans have started", || others() == ORPHANS);
+    wait_until("all orphans have started", || {
+        orphan_count() == ORPHAN_COUNT
+    });
     fs::write(folder.path().join("go"), "").unwrap();
     let killed = cluster.workers()[0];
     send_signal(killed, Signal::SIGKILL).unwrap();
-    wait_until("all orphans are reaped", || others() == 0);
+    wait_until("all orphans are reaped", || orphan_count() == 0);
     let workers = wait_for_workers(&cluster, 2);
     assert!(!workers.contains(&killed), "{}", transcript(&cluster));
     assert_logged(&cluster, &[&format!("pid {killed}"), "SIGKILL"]);

@@ -10,89 +10,95 @@ use nix::sys::signal::Signal;
 
 use crate::native;
 use crate::support::{
-    TIMEOUT, all_workers, are_gone, assert_logged, request, start, start_with, transcript,
-    wait_for, wait_for_workers, wait_until,
+    TIMEOUT, all_workers, assert_logged, have_exited, request, start, start_with, transcript,
+    wait_for_event, wait_for_workers, wait_until,
 };
 
-/// A worker that exits sooner counts as part of a crash loop.
+/// A worker that exits earlier counts as part of a crash loop.
 const MIN_UPTIME: Duration = Duration::from_secs(1);
 
 /// A killed worker, and the time from the signal until its exit was reported.
 #[derive(Debug)]
 struct Kill {
     worker: u32,
-    from: Instant,
-    to: Instant,
+    killed_at: Instant,
+    reported_at: Instant,
 }
 
 impl Kill {
-    /// Returns `true` if this kill explains a failed request: one on a connection of this
-    /// worker that ended after the kill, or one without an answer yet, so with an unknown
-    /// worker, that was in flight.
+    /// Returns `true` if this kill explains a failed request. The request must have
+    /// failed after the kill. If its worker is known, it must be the killed one;
+    /// otherwise, the request must have started before the exit was reported.
     fn explains(&self, failed: &FailedRequest) -> bool {
         let is_affected = match failed.worker {
             Some(worker) => worker == self.worker,
-            None => failed.started <= self.to,
+            None => failed.started <= self.reported_at,
         };
-        is_affected && failed.ended >= self.from
+        is_affected && failed.ended >= self.killed_at
     }
 }
 
 /// Kills a random worker that has served for a second, and waits for its exit.
-fn kill_one(cluster: &Cluster, random: &mut u32) -> Kill {
-    // Pick pseudo-randomly among the stable workers.
+fn kill_random_worker(cluster: &Cluster, random_state: &mut u32) -> Kill {
+    // Picks a stable worker pseudo-randomly.
     let mut worker = None;
     wait_until("a worker has served for a second", || {
-        let living = cluster.workers();
+        let workers = cluster.workers();
         let is_stable = |pid: &u32| {
             let mut events = cluster.events().into_iter();
             events.any(|event| {
                 event.event == "ready" && event.pid == Some(*pid) && event.at.elapsed() > MIN_UPTIME
             })
         };
-        let old: Vec<u32> = living.into_iter().filter(is_stable).collect();
-        *random = next_random(*random);
-        let index = usize::try_from(*random >> 16).unwrap_or(0);
-        worker = old.get(index % old.len().max(1)).copied();
+        let stable: Vec<u32> = workers.into_iter().filter(is_stable).collect();
+        *random_state = next_random(*random_state);
+        let index = usize::try_from(*random_state >> 16).unwrap_or(0);
+        worker = stable.get(index % stable.len().max(1)).copied();
         worker.is_some()
     });
-    kill(cluster, worker.expect("a stable worker was found"))
+    kill(cluster, worker.expect("no stable worker was found"))
 }
 
 /// Kills a worker and waits until its exit is reported.
 fn kill(cluster: &Cluster, worker: u32) -> Kill {
-    let from = Instant::now();
+    let killed_at = Instant::now();
     send_signal(worker, Signal::SIGKILL).unwrap();
-    let gone = cluster.wait_for(TIMEOUT, |events| {
+    let exited_at = cluster.wait_for(TIMEOUT, |events| {
         let mut events = events.iter();
         let exited = events.find(|event| event.event == "exited" && event.pid == Some(worker))?;
         Some(exited.at)
     });
-    let to = gone.unwrap_or_else(|| {
+    let reported_at = exited_at.unwrap_or_else(|| {
         panic!(
-            "the exit of {worker} is not reported: {}",
+            "the exit of worker {worker} was not reported: {}",
             transcript(cluster)
         )
     });
-    Kill { worker, from, to }
+    Kill {
+        worker,
+        killed_at,
+        reported_at,
+    }
 }
 
-/// Returns the next pseudo-random number. Only its upper half looks random.
-fn next_random(random: u32) -> u32 {
-    random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223)
+/// Returns the next pseudo-random number. Only its upper half is random enough.
+fn next_random(random_state: u32) -> u32 {
+    random_state
+        .wrapping_mul(1_664_525)
+        .wrapping_add(1_013_904_223)
 }
 
 /// Fails unless a kill explains each failure, with at most `clients` failures per kill.
 fn assert_explained(ledger: &Ledger, kills: &[Kill], clients: usize) {
     assert!(ledger.adds_up(), "{ledger}");
     let total = ledger.total();
-    for never in [
+    for unexpected in [
         Failure::Refused,
         Failure::TimedOut,
         Failure::Malformed,
         Failure::NotConnected,
     ] {
-        assert_eq!(total.count(never), 0, "{ledger}");
+        assert_eq!(total.count(unexpected), 0, "{ledger}");
     }
     assert_eq!(total.unsuccessful(), 0, "{ledger}");
     for failed in ledger.failed() {
@@ -101,9 +107,12 @@ fn assert_explained(ledger: &Ledger, kills: &[Kill], clients: usize) {
     }
     // Each client has at most one request in flight.
     for kill in kills {
-        let cost = ledger.failed().filter(|failed| kill.explains(failed));
-        let cost = cost.count();
-        assert!(cost <= clients, "{kill:?} cost {cost}: {ledger}");
+        let failures = ledger.failed().filter(|failed| kill.explains(failed));
+        let failure_count = failures.count();
+        assert!(
+            failure_count <= clients,
+            "{kill:?} explains {failure_count} failures: {ledger}"
+        );
     }
 }
 
@@ -119,10 +128,10 @@ fn two_hundred_kills_lose_only_requests_in_flight() {
         .clients(Client::ThinkTime(Duration::from_millis(20)), 4)
         .timeout(Duration::from_secs(10))
         .start();
-    let mut random = 7;
+    let mut random_state = 7;
     let mut kills = Vec::new();
     for _ in 0..KILLS {
-        kills.push(kill_one(&cluster, &mut random));
+        kills.push(kill_random_worker(&cluster, &mut random_state));
     }
     let workers = wait_for_workers(&cluster, WORKERS);
     let before = running.ledger().total().answered();
@@ -134,7 +143,7 @@ fn two_hundred_kills_lose_only_requests_in_flight() {
 
     let supervisor = cluster.pid();
     send_signal(supervisor, Signal::SIGKILL).unwrap();
-    assert!(are_gone(&workers, Duration::from_secs(1)), "{workers:?}");
+    assert!(have_exited(&workers, Duration::from_secs(1)), "{workers:?}");
     assert!(cluster.wait(TIMEOUT).unwrap().is_some());
 }
 
@@ -148,15 +157,17 @@ fn kill_storm_loses_only_requests_in_flight() {
         .clients(Client::ThinkTime(Duration::from_millis(20)), 2)
         .timeout(Duration::from_secs(30))
         .start();
-    let mut random = 7;
+    let mut random_state = 7;
     let mut kills = Vec::new();
     while kills.len() < KILLS {
-        random = next_random(random);
+        random_state = next_random(random_state);
         // 0.3 to 0.6 s.
-        thread::sleep(Duration::from_millis(300 + u64::from(random >> 16) % 300));
-        wait_until("a worker serves", || !cluster.workers().is_empty());
+        thread::sleep(Duration::from_millis(
+            300 + u64::from(random_state >> 16) % 300,
+        ));
+        wait_until("a worker is serving", || !cluster.workers().is_empty());
         let workers = cluster.workers();
-        let index = usize::try_from(random >> 16).unwrap() % workers.len();
+        let index = usize::try_from(random_state >> 16).unwrap() % workers.len();
         kills.push(kill(&cluster, workers[index]));
     }
     wait_for_workers(&cluster, 2);
@@ -180,7 +191,7 @@ fn simultaneous_exits_are_replaced() {
             send_signal(*worker, Signal::SIGKILL).unwrap();
         }
         exited += at_once;
-        wait_for(&cluster, "exited", exited);
+        wait_for_event(&cluster, "exited", exited);
         assert_eq!(request(cluster.addr(), "GET", "/").status, 200);
     }
     wait_for_workers(&cluster, WORKERS);
@@ -199,26 +210,34 @@ fn stopped_worker_is_replaced() {
         .timeout(Duration::from_secs(30))
         .start();
     assert!(running.wait_for_answers(100, TIMEOUT));
-    let from = Instant::now();
+    let killed_at = Instant::now();
     send_signal(stopped, Signal::SIGSTOP).unwrap();
-    // Its requests wait for it. New connections go to the other worker, except those
-    // that it was handed before.
+    // Requests on its connections wait. New connections go to the other worker, except
+    // those that it has already accepted.
     wait_until("the stopped worker is replaced", || {
         !cluster.workers().contains(&stopped)
     });
-    let to = Instant::now();
+    let reported_at = Instant::now();
     let workers = wait_for_workers(&cluster, 2);
-    assert!(workers.contains(&other), "{other} kept serving");
+    assert!(workers.contains(&other), "worker {other} was replaced");
     let before = running.ledger().total().answered();
     assert!(running.wait_for_answers(before + 100, TIMEOUT));
     let worker = stopped;
-    assert_explained(&running.stop(), &[Kill { worker, from, to }], 6);
-    assert!(are_gone(&[stopped], Duration::from_secs(5)));
+    assert_explained(
+        &running.stop(),
+        &[Kill {
+            worker,
+            killed_at,
+            reported_at,
+        }],
+        6,
+    );
+    assert!(have_exited(&[stopped], Duration::from_secs(5)));
     assert_logged(&cluster, &[&stopped.to_string(), "no heartbeat"]);
 }
 
 #[test]
-fn bug_replaces_its_worker_and_fails_nothing_else() {
+fn bug_replaces_its_worker_and_fails_no_other_request() {
     let cluster = start_with(native::command(), 2, &["--faults"]);
     let first = cluster.workers();
     let running = Load::on(cluster.addr())
@@ -227,14 +246,14 @@ fn bug_replaces_its_worker_and_fails_nothing_else() {
         .start();
     assert!(running.wait_for_answers(100, TIMEOUT));
     thread::sleep(MIN_UPTIME);
-    let answer = request(cluster.addr(), "POST", "/faults/bug");
-    assert_eq!(answer.status, 500, "{answer:?}");
-    assert!(answer.text.contains("internal_error"), "{answer:?}");
+    let response = request(cluster.addr(), "POST", "/faults/bug");
+    assert_eq!(response.status, 500, "{response:?}");
+    assert!(response.text.contains("internal_error"), "{response:?}");
     wait_until("the worker is replaced", || {
         all_workers(&cluster).len() == 3
     });
     let present = wait_for_workers(&cluster, 2);
-    let stayed = first.iter().filter(|worker| present.contains(worker));
-    assert_eq!(stayed.count(), 1, "{first:?} {present:?}");
+    let remaining = first.iter().filter(|worker| present.contains(worker));
+    assert_eq!(remaining.count(), 1, "{first:?} {present:?}");
     assert_explained(&running.stop(), &[], 0);
 }

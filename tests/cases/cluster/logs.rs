@@ -1,4 +1,5 @@
 //! Stalled readers of the log and the journal: the service keeps running, and dropped
+//! lines are counted and reported.
 
 use std::io::{BufRead as _, BufReader, PipeReader, Read as _, Write as _, pipe};
 use std::net::{SocketAddr, TcpStream};
@@ -18,16 +19,16 @@ use crate::support::{TIMEOUT, request, wait_until};
 /// The minimum size of a pipe.
 const PIPE_BYTES: i32 = 4096;
 
-/// A cluster whose standard output and standard error are small pipes, which the test
-/// reads when it wants to.
-struct Stalled {
+/// A cluster whose standard output and standard error are small pipes that the test reads
+/// on demand.
+struct StalledCluster {
     child: Child,
     addr: SocketAddr,
     stdout: BufReader<PipeReader>,
     stderr: PipeReader,
 }
 
-impl Stalled {
+impl StalledCluster {
     fn start(options: &[&str]) -> Self {
         let (stdout, to_stdout) = pipe().unwrap();
         let (stderr, to_stderr) = pipe().unwrap();
@@ -48,7 +49,7 @@ impl Stalled {
         let is_address = |byte: char| byte.is_ascii_digit() || byte == '.' || byte == ':';
         let mut words = line.split(|byte| !is_address(byte));
         let addr = words.find_map(|word| word.parse().ok());
-        Stalled {
+        StalledCluster {
             child,
             addr: addr.unwrap_or_else(|| panic!("{line}")),
             stdout,
@@ -61,29 +62,29 @@ impl Stalled {
     }
 
     fn metric(&self, name: &str) -> u64 {
-        let answer = request(self.addr, "GET", "/metrics");
-        let value = answer.text.lines().find_map(|line| {
+        let response = request(self.addr, "GET", "/metrics");
+        let value = response.text.lines().find_map(|line| {
             let value = line.strip_prefix(name)?.strip_prefix(' ')?;
             value.parse().ok()
         });
-        value.unwrap_or_else(|| panic!("{name}: {answer:?}"))
+        value.unwrap_or_else(|| panic!("{name}: {response:?}"))
     }
 
-    /// Returns the worker that answers, or `None` if none does.
+    /// Returns the worker that responds, or `None` if none does.
     fn worker(&self) -> Option<u32> {
         let mut connection = TcpStream::connect(self.addr).ok()?;
         connection.set_read_timeout(Some(TIMEOUT)).ok()?;
         let head = "GET /readyz HTTP/1.1\r\nHost: it\r\nConnection: close\r\n\r\n";
         connection.write_all(head.as_bytes()).ok()?;
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).ok()?;
-        answer.trim().rsplit(' ').next()?.parse().ok()
+        let mut response = String::new();
+        connection.read_to_string(&mut response).ok()?;
+        response.trim().rsplit(' ').next()?.parse().ok()
     }
 
-    /// Waits until both workers have answered, and returns them.
+    /// Waits until both workers have responded, and returns them.
     fn workers(&self) -> Vec<u32> {
         let mut workers = Vec::new();
-        wait_until("both workers answer", || {
+        wait_until("both workers respond", || {
             workers.extend(self.worker());
             workers.sort_unstable();
             workers.dedup();
@@ -105,27 +106,27 @@ impl Stalled {
     }
 }
 
-impl Drop for Stalled {
+impl Drop for StalledCluster {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Reads lines in the background.
-fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
-    let (send, lines) = channel();
+/// Reads lines in a background thread.
+fn read_lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
     thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
-            let _ = send.send(line);
+            let _ = sender.send(line);
         }
     });
     lines
 }
 
 #[test]
-fn stalled_log_blocks_nothing() {
-    let mut cluster = Stalled::start(&["--log-level", "debug"]);
+fn stalled_log_does_not_block_the_service() {
+    let mut cluster = StalledCluster::start(&["--log-level", "debug"]);
     let path = format!("/nothing/{}", "x".repeat(4_000));
     let mut requests = 0_u64;
     while requests < 300 || cluster.metric("highwater_log_lines_dropped_total") < 2 {
@@ -133,7 +134,7 @@ fn stalled_log_blocks_nothing() {
             assert_eq!(request(cluster.addr, "GET", &path).status, 404);
             requests += 1;
         }
-        assert!(requests < 20_000, "no line is dropped");
+        assert!(requests < 20_000, "no line was dropped");
     }
     let before = cluster.workers();
     for _ in 0..20 {
@@ -143,7 +144,7 @@ fn stalled_log_blocks_nothing() {
     // A killed and a hanging worker are replaced.
     send_signal(before[0], Signal::SIGKILL).unwrap();
     send_signal(before[1], Signal::SIGSTOP).unwrap();
-    wait_until("both workers are gone", || {
+    wait_until("both workers have exited", || {
         !before.iter().any(|pid| is_running(*pid))
     });
     let after = cluster.workers();
@@ -154,17 +155,17 @@ fn stalled_log_blocks_nothing() {
 
 #[test]
 fn dropped_log_lines_are_reported() {
-    let mut cluster = Stalled::start(&["--log-level", "debug"]);
+    let mut cluster = StalledCluster::start(&["--log-level", "debug"]);
     let mut requests = 0_u64;
     while cluster.metric("highwater_log_lines_dropped_total") == 0 {
         for _ in 0..100 {
             assert_eq!(request(cluster.addr, "GET", "/nothing").status, 404);
             requests += 1;
         }
-        assert!(requests < 20_000, "no line is dropped");
+        assert!(requests < 20_000, "no line was dropped");
     }
     let dropped = cluster.metric("highwater_log_lines_dropped_total");
-    let read = lines(cluster.stderr.try_clone().unwrap());
+    let read = read_lines(cluster.stderr.try_clone().unwrap());
     let (mut reported, mut written) = (0, 0);
     while written + reported < requests {
         let line = read.recv_timeout(TIMEOUT).unwrap();
@@ -176,14 +177,14 @@ fn dropped_log_lines_are_reported() {
     }
     assert_eq!((reported, written + reported), (dropped, requests));
     cluster.shut_down();
-    let rest: Vec<String> = read.iter().collect();
-    assert_eq!(rest.last().unwrap(), "all workers have exited");
+    let remaining: Vec<String> = read.iter().collect();
+    assert_eq!(remaining.last().unwrap(), "all workers have exited");
 }
 
 #[test]
 fn dropped_journal_lines_are_reported() {
-    let mut cluster = Stalled::start(&["--json"]);
-    let log = lines(cluster.stderr.try_clone().unwrap());
+    let mut cluster = StalledCluster::start(&["--json"]);
+    let log = read_lines(cluster.stderr.try_clone().unwrap());
     let mut reloads = 0;
     while cluster.metric("highwater_journal_lines_dropped_total") == 0 {
         for _ in 0..20 {
@@ -191,13 +192,13 @@ fn dropped_journal_lines_are_reported() {
             thread::sleep(Duration::from_millis(1));
         }
         reloads += 20;
-        assert!(reloads < 20_000, "no line is dropped");
+        assert!(reloads < 20_000, "no line was dropped");
     }
     assert_eq!(request(cluster.addr, "GET", "/").status, 200);
     assert!(log.try_iter().count() > 0);
 
-    let read = lines(cluster.stdout.get_ref().try_clone().unwrap());
-    let lost = loop {
+    let read = read_lines(cluster.stdout.get_ref().try_clone().unwrap());
+    let dropped_event = loop {
         let line = read.recv_timeout(TIMEOUT).unwrap();
         let line: serde_json::Value = match serde_json::from_str(&line) {
             Ok(line) => line,
@@ -208,30 +209,33 @@ fn dropped_journal_lines_are_reported() {
             break line;
         }
     };
-    assert!(lost["count"].as_u64().unwrap() > 0, "{lost}");
+    assert!(
+        dropped_event["count"].as_u64().unwrap() > 0,
+        "{dropped_event}"
+    );
     cluster.shut_down();
-    let rest: Vec<String> = read.iter().collect();
-    let final_line: serde_json::Value = serde_json::from_str(rest.last().unwrap()).unwrap();
+    let remaining: Vec<String> = read.iter().collect();
+    let final_line: serde_json::Value = serde_json::from_str(remaining.last().unwrap()).unwrap();
     assert_eq!(final_line["event"], "stopped");
 }
 
 #[test]
-fn client_hang_up_is_counted() {
-    let cluster = Stalled::start(&[]);
-    let log = lines(cluster.stderr.try_clone().unwrap());
+fn client_disconnect_is_counted() {
+    let cluster = StalledCluster::start(&[]);
+    let log = read_lines(cluster.stderr.try_clone().unwrap());
     let mut connection = TcpStream::connect(cluster.addr).unwrap();
-    // The job takes longer than any test.
+    // The job runs longer than any test.
     let head = "GET /work?job=fib:60 HTTP/1.1\r\nHost: it\r\n\r\n";
     connection.write_all(head.as_bytes()).unwrap();
     wait_until("the job is in flight", || {
         cluster.metric("highwater_http_requests_in_flight") == 2
     });
     drop(connection);
-    wait_until("the hang-up is counted", || {
+    wait_until("the disconnect is counted", || {
         cluster.metric("highwater_http_requests_hung_up_total") == 1
     });
-    let failed = cluster.metric("highwater_http_requests_total{status=\"5xx\"}");
-    assert_eq!(failed, 0);
+    let error_count = cluster.metric("highwater_http_requests_total{status=\"5xx\"}");
+    assert_eq!(error_count, 0);
     let errors: Vec<String> = log.try_iter().filter(|it| it.contains(" id=")).collect();
     assert_eq!(errors, [""; 0]);
 }

@@ -1,14 +1,12 @@
 //! `highwater cluster` under load and with faults. Run by `cargo run -p tests --
 //! cluster`, which builds the program first.
 //!
-//! `support` starts a cluster and sends requests. The other modules are groups of cases:
-//! reloads, deployments, killed workers, many bugs, failing starts, a suspended cluster,
-//! balance, jobs, shutdown, misbehaving clients, stalled logs, service managers, and
-//! startup errors.
+//! `support` starts clusters and sends requests. Each of the other modules contains the
+//! cases for one topic.
 
 #[allow(
     dead_code,
-    reason = "shared with the cases of e2e, which need more of it"
+    reason = "shared with the end-to-end cases, which use more of it"
 )]
 #[path = "../native.rs"]
 mod native;

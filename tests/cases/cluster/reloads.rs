@@ -6,8 +6,8 @@ use load::cluster::is_running;
 use nix::sys::signal::Signal;
 
 use crate::support::{
-    all_workers, are_gone, assert_logged, assert_nothing_failed, start, start_mixed_load, wait_for,
-    wait_for_workers,
+    all_workers, assert_logged, assert_nothing_failed, have_exited, start, start_mixed_load,
+    wait_for_event, wait_for_workers,
 };
 
 #[test]
@@ -19,11 +19,11 @@ fn reloads_fail_no_request() {
     assert!(running.wait_for_answers(100, Duration::from_secs(30)));
     for reload in 1..=RELOADS {
         cluster.signal(Signal::SIGHUP).unwrap();
-        wait_for(&cluster, "reloaded", reload);
+        wait_for_event(&cluster, "reloaded", reload);
     }
     let ledger = running.stop();
     assert_nothing_failed(&ledger);
-    // Every generation served, and only the last one still runs.
+    // Every generation has served requests, and only the last one is still running.
     let all = all_workers(&cluster);
     assert_eq!(all.len(), 2 * (RELOADS + 1));
     let total = ledger.total();
@@ -32,29 +32,29 @@ fn reloads_fail_no_request() {
     }
     let present = wait_for_workers(&cluster, 2);
     assert!(first.iter().all(|worker| !present.contains(worker)));
-    assert!(are_gone(&first, Duration::from_secs(5)));
+    assert!(have_exited(&first, Duration::from_secs(5)));
     assert!(present.iter().all(|worker| is_running(*worker)));
 }
 
 #[test]
-fn reload_during_a_reload_runs_once_after_it() {
+fn reloads_during_a_reload_run_once_after_it() {
     let cluster = start(2);
     let running = start_mixed_load(&cluster);
     cluster.signal(Signal::SIGHUP).unwrap();
-    wait_for(&cluster, "reloading", 1);
-    // Pending signals of one kind are merged.
+    wait_for_event(&cluster, "reloading", 1);
+    // Pending signals of the same kind are merged.
     for _ in 0..3 {
         cluster.signal(Signal::SIGHUP).unwrap();
     }
-    wait_for(&cluster, "reloaded", 2);
+    wait_for_event(&cluster, "reloaded", 2);
     // A separate third reload would make this the fourth.
     let workers = wait_for_workers(&cluster, 2);
     cluster.signal(Signal::SIGHUP).unwrap();
-    wait_for(&cluster, "reloaded", 3);
+    wait_for_event(&cluster, "reloaded", 3);
     assert_nothing_failed(&running.stop());
     assert_eq!(cluster.count("reloaded"), 3);
     assert_eq!(all_workers(&cluster).len(), 2 * 4);
-    assert!(are_gone(&workers, Duration::from_secs(5)));
+    assert!(have_exited(&workers, Duration::from_secs(5)));
 }
 
 #[test]
@@ -70,7 +70,10 @@ fn scaling_never_removes_the_last_worker() {
     cluster.signal(Signal::SIGTTOU).unwrap();
     assert_logged(&cluster, &["it must be 1 to"]);
     cluster.signal(Signal::SIGTTIN).unwrap();
-    let two = wait_for_workers(&cluster, 2);
-    assert!(two.contains(&last[0]), "{two:?} does not contain {last:?}");
+    let workers = wait_for_workers(&cluster, 2);
+    assert!(
+        workers.contains(&last[0]),
+        "{workers:?} does not contain {last:?}"
+    );
     assert_nothing_failed(&running.stop());
 }

@@ -1,4 +1,4 @@
-//! Shutdown by one signal and by two, and workers that keep exiting.
+//! Shutdown by one or two signals, and a worker that keeps exiting.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,33 +10,36 @@ use nix::sys::signal::Signal;
 
 use crate::native;
 use crate::support::{
-    TIMEOUT, are_gone, connect, request, start, start_mixed_load, start_with, transcript, wait_for,
-    wait_for_workers,
+    TIMEOUT, connect, have_exited, request, start, start_mixed_load, start_with, transcript,
+    wait_for_event, wait_for_workers,
 };
 
 #[test]
-fn shutdown_answers_requests_in_flight() {
+fn shutdown_completes_requests_in_flight() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let mut cluster = start(2);
         let workers = cluster.workers();
         let running = start_mixed_load(&cluster);
         assert!(running.wait_for_answers(100, TIMEOUT));
         cluster.signal(signal).unwrap();
-        let status = cluster.wait(TIMEOUT).unwrap().expect("the cluster exits");
+        let status = cluster
+            .wait(TIMEOUT)
+            .unwrap()
+            .expect("the cluster did not exit");
         assert_eq!(
             describe_exit(status),
             "code 0",
             "{signal}: {}",
             transcript(&cluster)
         );
-        assert!(are_gone(&workers, Duration::from_secs(1)));
+        assert!(have_exited(&workers, Duration::from_secs(1)));
         let ledger = running.stop();
         assert!(ledger.adds_up(), "{ledger}");
-        // Later connections are refused or reset. None waits or gets a partial
-        // answer.
+        // Later connections are refused or reset. None of them waits or gets a partial
+        // response.
         let total = ledger.total();
-        for never in [Failure::Cut, Failure::TimedOut, Failure::Malformed] {
-            assert_eq!(total.count(never), 0, "{signal}: {ledger}");
+        for unexpected in [Failure::Cut, Failure::TimedOut, Failure::Malformed] {
+            assert_eq!(total.count(unexpected), 0, "{signal}: {ledger}");
         }
         assert_eq!(total.unsuccessful(), 0, "{ledger}");
     }
@@ -51,35 +54,42 @@ fn shutdown_waits_for_a_running_job() {
         connection.write_all(head.as_bytes()).unwrap();
     };
     send_request(&mut connection, "/");
-    // A worker has accepted the connection, so it also gets the next request.
+    // A worker has accepted the connection, so it also receives the next request.
     connection.read_exact(&mut [0; 12]).unwrap();
     send_request(&mut connection, "/work?job=fib:36");
     cluster.signal(Signal::SIGTERM).unwrap();
-    let mut answers = String::new();
-    connection.read_to_string(&mut answers).unwrap();
-    assert!(answers.ends_with("fib:36 = 14930352\n"), "{answers}");
-    assert!(answers.to_lowercase().contains("\r\nconnection: close\r\n"));
-    let status = cluster.wait(TIMEOUT).unwrap().expect("the cluster exits");
+    let mut responses = String::new();
+    connection.read_to_string(&mut responses).unwrap();
+    assert!(responses.ends_with("fib:36 = 14930352\n"), "{responses}");
+    assert!(
+        responses
+            .to_lowercase()
+            .contains("\r\nconnection: close\r\n")
+    );
+    let status = cluster
+        .wait(TIMEOUT)
+        .unwrap()
+        .expect("the cluster did not exit");
     assert_eq!(describe_exit(status), "code 0", "{}", transcript(&cluster));
 }
 
 #[test]
-fn second_signal_ends_at_once() {
+fn second_signal_stops_immediately() {
     let mut cluster = start(2);
     let workers = cluster.workers();
     // A request that a graceful shutdown would wait for.
-    let mut slow = connect(cluster.addr());
+    let mut slow_client = connect(cluster.addr());
     let head = "POST /healthz HTTP/1.1\r\nHost: it\r\nContent-Length: 9\r\n\r\n1";
-    slow.write_all(head.as_bytes()).unwrap();
+    slow_client.write_all(head.as_bytes()).unwrap();
     cluster.signal(Signal::SIGTERM).unwrap();
-    wait_for(&cluster, "stopping", 1);
+    wait_for_event(&cluster, "stopping", 1);
     cluster.signal(Signal::SIGTERM).unwrap();
     let status = cluster.wait(Duration::from_secs(3)).unwrap();
     let status =
-        status.unwrap_or_else(|| panic!("the cluster still runs: {}", transcript(&cluster)));
+        status.unwrap_or_else(|| panic!("the cluster is still running: {}", transcript(&cluster)));
     // Without the slow request, it exits before the second signal.
     assert!(["code 143", "code 0"].contains(&&*describe_exit(status)));
-    assert!(are_gone(&workers, Duration::from_secs(1)));
+    assert!(have_exited(&workers, Duration::from_secs(1)));
 }
 
 #[test]
@@ -89,7 +99,7 @@ fn repeatedly_exiting_worker_is_replaced() {
         let mut connection = connect(cluster.addr());
         let head = "POST /faults/exit HTTP/1.1\r\nHost: it\r\nContent-Length: 0\r\n\r\n";
         connection.write_all(head.as_bytes()).unwrap();
-        wait_for(&cluster, "exited", exits);
+        wait_for_event(&cluster, "exited", exits);
     }
     wait_for_workers(&cluster, 1);
     assert_eq!(request(cluster.addr(), "GET", "/").status, 200);

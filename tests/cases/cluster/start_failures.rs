@@ -13,25 +13,25 @@ use tempfile::TempDir;
 
 use crate::native;
 use crate::support::{
-    TIMEOUT, are_gone, assert_logged, assert_nothing_failed, request, start_mixed_load, start_with,
-    transcript, wait_for, wait_for_workers, wait_until,
+    TIMEOUT, assert_logged, assert_nothing_failed, have_exited, request, start_mixed_load,
+    start_with, transcript, wait_for_event, wait_for_workers, wait_until,
 };
 
-/// An installed program that can be replaced.
-struct Installed {
+/// An installed program, which can be replaced.
+struct InstalledProgram {
     _folder: TempDir,
     program: PathBuf,
 }
 
-impl Installed {
+impl InstalledProgram {
     fn new() -> Self {
         let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let program = folder.path().join("highwater");
-        let installed = Installed {
+        let installed = InstalledProgram {
             _folder: folder,
             program,
         };
-        installed.install_good();
+        installed.install_working();
         installed
     }
 
@@ -39,9 +39,9 @@ impl Installed {
         start_with(Command::new(&self.program), 2, options)
     }
 
-    fn install_good(&self) {
-        let good = native::command();
-        install(&self.program, &fs::read(good.get_program()).unwrap());
+    fn install_working(&self) {
+        let program = native::command();
+        install(&self.program, &fs::read(program.get_program()).unwrap());
     }
 
     /// Installs a program that exits on its first start and then hangs.
@@ -50,8 +50,8 @@ impl Installed {
         install(&self.program, script);
     }
 
-    /// Installs a program that exits at once.
-    fn install_bad(&self) {
+    /// Installs a program that exits immediately.
+    fn install_crashing(&self) {
         install(&self.program, b"#!/bin/sh\nexit 3\n");
     }
 }
@@ -66,14 +66,14 @@ fn install(program: &Path, content: &[u8]) {
 
 #[test]
 fn failing_worker_recovers_while_others_serve() {
-    let installed = Installed::new();
+    let installed = InstalledProgram::new();
     let cluster = installed.start(&["--give-up-after", "1"]);
     let first = cluster.workers();
-    installed.install_bad();
+    installed.install_crashing();
     send_signal(first[0], Signal::SIGKILL).unwrap();
-    wait_for(&cluster, "failing", 1);
+    wait_for_event(&cluster, "failing", 1);
     let running = start_mixed_load(&cluster);
-    wait_for(&cluster, "started", 12);
+    wait_for_event(&cluster, "started", 12);
     assert!(running.wait_for_answers(200, TIMEOUT));
     assert_nothing_failed(&running.stop());
     assert_eq!(cluster.workers(), first[1..]);
@@ -82,8 +82,12 @@ fn failing_worker_recovers_while_others_serve() {
         &["worker ", "exit code 3", "1 of 2 workers ready"],
     );
     let failed = |line: &&String| line.contains("exit code 3");
-    let logged = cluster.log().iter().filter(failed).count();
-    assert!(logged <= 6, "{logged} lines: {}", transcript(&cluster));
+    let logged_count = cluster.log().iter().filter(failed).count();
+    assert!(
+        logged_count <= 6,
+        "{logged_count} lines: {}",
+        transcript(&cluster)
+    );
 
     let ready = request(cluster.addr(), "GET", "/readyz");
     assert_eq!(ready.status, 200);
@@ -100,10 +104,10 @@ fn failing_worker_recovers_while_others_serve() {
         assert!(metrics.contains(line), "{line} is not in {metrics}");
     }
 
-    installed.install_good();
-    let both = wait_for_workers(&cluster, 2);
-    assert!(both.contains(&first[1]));
-    wait_for(&cluster, "failing", 2);
+    installed.install_working();
+    let workers = wait_for_workers(&cluster, 2);
+    assert!(workers.contains(&first[1]));
+    wait_for_event(&cluster, "failing", 2);
     wait_until("no worker is failing", || {
         let ready = request(cluster.addr(), "GET", "/readyz");
         !ready.text.contains("degraded")
@@ -118,18 +122,18 @@ fn failing_worker_recovers_while_others_serve() {
 
 #[test]
 fn bug_keeps_its_worker_when_starts_fail() {
-    let installed = Installed::new();
+    let installed = InstalledProgram::new();
     let cluster = installed.start(&["--faults"]);
     let first = cluster.workers();
-    installed.install_bad();
+    installed.install_crashing();
     let running = start_mixed_load(&cluster);
     assert_eq!(request(cluster.addr(), "POST", "/faults/bug").status, 500);
-    wait_for(&cluster, "failing", 1);
+    wait_for_event(&cluster, "failing", 1);
     let before = running.ledger().total().answered();
     assert!(running.wait_for_answers(before + 200, TIMEOUT));
     assert_eq!(cluster.workers(), first, "{}", transcript(&cluster));
-    installed.install_good();
-    wait_for(&cluster, "failing", 2);
+    installed.install_working();
+    wait_for_event(&cluster, "failing", 2);
     wait_until("the worker with the bug is replaced", || {
         let workers = cluster.workers();
         workers.len() == 2 && workers != first
@@ -139,18 +143,18 @@ fn bug_keeps_its_worker_when_starts_fail() {
 
 #[test]
 fn crashing_release_aborts_the_reload_then_gives_up() {
-    let installed = Installed::new();
+    let installed = InstalledProgram::new();
     let mut cluster = installed.start(&["--give-up-after", "1"]);
     let first = cluster.workers();
     let running = start_mixed_load(&cluster);
     assert!(running.wait_for_answers(100, TIMEOUT));
-    installed.install_bad();
+    installed.install_crashing();
     cluster.signal(Signal::SIGHUP).unwrap();
-    wait_for(&cluster, "reload_aborted", 1);
+    wait_for_event(&cluster, "reload_aborted", 1);
     assert_eq!(
         wait_for_workers(&cluster, 2),
         first,
-        "the old workers serve"
+        "the old workers keep serving"
     );
     let before = running.ledger().total().answered();
     assert!(running.wait_for_answers(before + 100, TIMEOUT));
@@ -162,9 +166,9 @@ fn crashing_release_aborts_the_reload_then_gives_up() {
     }
     let status = cluster.wait(TIMEOUT).unwrap();
     let status =
-        status.unwrap_or_else(|| panic!("the cluster still runs: {}", transcript(&cluster)));
+        status.unwrap_or_else(|| panic!("the cluster is still running: {}", transcript(&cluster)));
     assert_eq!(describe_exit(status), "code 1", "{}", transcript(&cluster));
-    assert!(are_gone(&first, Duration::from_secs(1)));
+    assert!(have_exited(&first, Duration::from_secs(1)));
     assert_logged(&cluster, &["giving up: no worker was ready for 1 s"]);
     assert_logged(&cluster, &["error:", "exit code 3"]);
     assert_eq!(cluster.count("gave_up"), 1, "{}", transcript(&cluster));
@@ -172,7 +176,7 @@ fn crashing_release_aborts_the_reload_then_gives_up() {
 
 #[test]
 fn giving_up_reports_the_crash_not_the_kills() {
-    let installed = Installed::new();
+    let installed = InstalledProgram::new();
     let mut cluster = installed.start(&["--give-up-after", "1"]);
     installed.install_hanging();
     for worker in cluster.workers() {
@@ -180,7 +184,7 @@ fn giving_up_reports_the_crash_not_the_kills() {
     }
     let status = cluster.wait(TIMEOUT).unwrap();
     let status =
-        status.unwrap_or_else(|| panic!("the cluster still runs: {}", transcript(&cluster)));
+        status.unwrap_or_else(|| panic!("the cluster is still running: {}", transcript(&cluster)));
     assert_eq!(describe_exit(status), "code 1", "{}", transcript(&cluster));
     assert_eq!(cluster.count("killed"), 2, "{}", transcript(&cluster));
     assert_logged(&cluster, &["error:", "exit code 3"]);

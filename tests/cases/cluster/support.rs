@@ -1,4 +1,4 @@
-//! Starting a cluster, sending requests, and waiting for events.
+//! Starts clusters, sends requests and waits for events.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -11,9 +11,9 @@ use load::{Client, Ledger, Load, RunningLoad};
 
 use crate::native;
 
-/// Time limit for a condition. Only failing cases wait this long.
+/// The time limit for a condition. Only failing cases wait this long.
 pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
-/// Interval between two checks of a condition.
+/// The interval between checks of a condition.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Starts a cluster and waits until its workers are ready.
@@ -29,7 +29,7 @@ pub(crate) fn start_with(mut command: Command, workers: usize, options: &[&str])
     Cluster::start(&mut command, workers).unwrap()
 }
 
-/// Starts a load with clients of every kind.
+/// Starts a load with all kinds of clients.
 pub(crate) fn start_mixed_load(cluster: &Cluster) -> RunningLoad {
     Load::on(cluster.addr())
         .clients(Client::KeepAlive, 4)
@@ -40,31 +40,34 @@ pub(crate) fn start_mixed_load(cluster: &Cluster) -> RunningLoad {
         .start()
 }
 
-/// Fails unless every request was answered successfully.
+/// Fails unless every request succeeded and every kind of client received a response.
 #[track_caller]
 pub(crate) fn assert_nothing_failed(ledger: &Ledger) {
     assert!(ledger.adds_up(), "{ledger}");
     let total = ledger.total();
     assert_eq!(total.failures() + total.unsuccessful(), 0, "{ledger}");
     for (client, tally) in ledger.by_client() {
-        assert!(tally.answered() > 0, "{client} did nothing: {ledger}");
+        assert!(
+            tally.answered() > 0,
+            "{client} received no response: {ledger}"
+        );
     }
 }
 
-/// Waits for a condition.
+/// Waits for a condition, and fails after the time limit.
 #[track_caller]
-pub(crate) fn wait_until(what: &str, has_happened: impl FnMut() -> bool) {
+pub(crate) fn wait_until(condition: &str, is_met: impl FnMut() -> bool) {
     assert!(
-        happens(TIMEOUT, has_happened),
-        "timed out after {TIMEOUT:?}: {what}"
+        poll_until(TIMEOUT, is_met),
+        "timed out after {TIMEOUT:?}, waiting until {condition}"
     );
 }
 
 /// Waits for a condition. Returns `false` after the time limit.
-pub(crate) fn happens(limit: Duration, mut has_happened: impl FnMut() -> bool) -> bool {
+pub(crate) fn poll_until(limit: Duration, mut is_met: impl FnMut() -> bool) -> bool {
     let since = Instant::now();
     loop {
-        if has_happened() {
+        if is_met() {
             return true;
         }
         if since.elapsed() > limit {
@@ -74,16 +77,16 @@ pub(crate) fn happens(limit: Duration, mut has_happened: impl FnMut() -> bool) -
     }
 }
 
-/// Waits until a cluster has reported an event `count` times.
+/// Waits until a cluster has reported an event at least `count` times.
 #[track_caller]
-pub(crate) fn wait_for(cluster: &Cluster, event: &str, count: usize) {
+pub(crate) fn wait_for_event(cluster: &Cluster, event: &str, count: usize) {
     let is_reported = cluster.wait_for(TIMEOUT, |events| {
         let all = events.iter().filter(|it| it.event == event).count();
         (all >= count).then_some(())
     });
     assert!(
         is_reported.is_some(),
-        "timed out after {TIMEOUT:?}: {event}, {count} times: {}",
+        "timed out after {TIMEOUT:?}, waiting for event {event} ({count} times): {}",
         transcript(cluster)
     );
 }
@@ -91,21 +94,21 @@ pub(crate) fn wait_for(cluster: &Cluster, event: &str, count: usize) {
 /// Waits until exactly `count` workers are ready, and returns them.
 #[track_caller]
 pub(crate) fn wait_for_workers(cluster: &Cluster, count: usize) -> Vec<u32> {
-    wait_until(&format!("{count} workers"), || {
+    wait_until(&format!("{count} workers are ready"), || {
         cluster.workers().len() == count
     });
     cluster.workers()
 }
 
-/// Returns every process that has been a ready worker.
+/// Returns the process ids of all workers that have ever been ready.
 pub(crate) fn all_workers(cluster: &Cluster) -> Vec<u32> {
     let ready = |event: &ClusterEvent| (event.event == "ready").then_some(event.pid).flatten();
     cluster.events().iter().filter_map(ready).collect()
 }
 
-/// Waits until all workers are gone. Returns `false` after the time limit.
-pub(crate) fn are_gone(workers: &[u32], within: Duration) -> bool {
-    happens(within, || !workers.iter().any(|worker| is_running(*worker)))
+/// Waits until all workers have exited. Returns `false` after the time limit.
+pub(crate) fn have_exited(workers: &[u32], within: Duration) -> bool {
+    poll_until(within, || !workers.iter().any(|worker| is_running(*worker)))
 }
 
 /// Returns the events and the log of a cluster, for failure messages.
@@ -121,22 +124,26 @@ pub(crate) fn transcript(cluster: &Cluster) -> String {
 /// Fails unless a line of the log contains all of these words.
 #[track_caller]
 pub(crate) fn assert_logged(cluster: &Cluster, words: &[&str]) {
-    let is_logged = happens(Duration::from_secs(5), || {
-        let has_all = |line: &String| words.iter().all(|word| line.contains(word));
-        cluster.log().iter().any(has_all)
+    let is_logged = poll_until(Duration::from_secs(5), || {
+        let contains_all = |line: &String| words.iter().all(|word| line.contains(word));
+        cluster.log().iter().any(contains_all)
     });
-    assert!(is_logged, "no line has {words:?}: {}", transcript(cluster));
+    assert!(
+        is_logged,
+        "no log line contains all of {words:?}: {}",
+        transcript(cluster)
+    );
 }
 
-/// An HTTP answer.
+/// An HTTP response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) text: String,
 }
 
 /// Sends one request on a new connection.
-pub(crate) fn request(addr: SocketAddr, method: &str, path: &str) -> Answer {
+pub(crate) fn request(addr: SocketAddr, method: &str, path: &str) -> Response {
     let mut connection = connect(addr);
     let head = format!("{method} {path} HTTP/1.1\r\nHost: {addr}\r\n");
     write!(
@@ -150,7 +157,7 @@ pub(crate) fn request(addr: SocketAddr, method: &str, path: &str) -> Answer {
         .split(' ')
         .nth(1)
         .and_then(|status| status.parse().ok());
-    Answer {
+    Response {
         status: status.unwrap_or_else(|| panic!("{text:?}")),
         text,
     }
@@ -166,14 +173,14 @@ pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
 
 /// Reads until the server closes the connection, and fails if it does not.
 #[track_caller]
-pub(crate) fn assert_is_closed(connection: &mut TcpStream) {
+pub(crate) fn assert_closes(connection: &mut TcpStream) {
     let mut read = [0; 1024];
     loop {
         match connection.read(&mut read) {
             Ok(0) => return,
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return,
-            Err(error) => panic!("the connection stays open: {error}"),
+            Err(error) => panic!("the connection was not closed: {error}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A cluster that is suspended as a whole and resumed: no worker counts as hanging.
+//! A cluster whose processes are all suspended and resumed: no worker counts as hung.
 
 use std::thread;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use load::cluster::{Cluster, send_signal};
 use nix::sys::signal::Signal;
 
-use crate::support::{TIMEOUT, assert_logged, request, start, transcript, wait_for};
+use crate::support::{TIMEOUT, assert_logged, request, start, transcript, wait_for_event};
 
-/// Longer than the heartbeat timeout.
+/// The duration of the suspension, which is longer than the heartbeat timeout.
 const SUSPENSION: Duration = Duration::from_millis(5_500);
-/// Delay between resuming the supervisor and the workers, in either order.
+/// The delay between resuming the supervisor and its workers, in either order.
 const RESUME_DELAY: Duration = Duration::from_secs(2);
 
 fn signal_workers(cluster: &Cluster, signal: Signal) {
@@ -36,7 +36,7 @@ fn suspended_cluster_kills_no_worker() {
     workers_first.signal(Signal::SIGCONT).unwrap();
     signal_workers(&supervisor_first, Signal::SIGCONT);
     for (cluster, before) in clusters.into_iter().zip(before) {
-        // The supervisor works again and receives its workers' messages.
+        // The supervisor is running again and receives its workers' messages.
         cluster.signal(Signal::SIGTTIN).unwrap();
         let ready = cluster.wait_for(TIMEOUT, |events| {
             let ready = events.iter().filter(|event| event.event == "ready").count();
@@ -48,8 +48,8 @@ fn suspended_cluster_kills_no_worker() {
         assert_eq!(cluster.workers()[..2], before, "{}", transcript(cluster));
         assert_logged(cluster, &["suspended for"]);
     }
-    // A hanging worker is still detected.
-    let hangs = supervisor_first.workers()[0];
-    send_signal(hangs, Signal::SIGSTOP).unwrap();
-    wait_for(&supervisor_first, "killed", 1);
+    // A hung worker is still detected.
+    let hung = supervisor_first.workers()[0];
+    send_signal(hung, Signal::SIGSTOP).unwrap();
+    wait_for_event(&supervisor_first, "killed", 1);
 }
