@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// Monotonic time since the start of a run.
 ///
-/// The library never reads the system clock; it is given a clock instead. The same
-/// code therefore runs in simulated time, in a browser tab (where
+/// The library never reads the system clock; callers pass in a clock instead. The
+/// same code therefore runs in simulated time, in a browser tab (where
 /// [`std::time::Instant`] panics) and natively.
 ///
 /// ```
@@ -21,7 +21,7 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Duration;
 }
 
-/// A function that returns the time is a clock.
+/// Any function that returns the time is a clock.
 impl<F: Fn() -> Duration + Send + Sync> Clock for F {
     fn now(&self) -> Duration {
         self()

@@ -1,4 +1,4 @@
-//! Errors: one error type, one handler, and bugs that are allowed to crash.
+//! Error handling: one error type, one handler, and a process restart after a bug.
 //!
 //! ```text
 //!   io::Error ───┐                            ┌─▶ Respond   the world's fault: answer, go on
@@ -7,8 +7,8 @@
 //!                                   └─▶ one line in the log, one count
 //! ```
 //!
-//! An [`AppError`] carries its class, what the client may see and what the operator
-//! needs. Any type that implements [`Classify`] converts to it with `?`. The
+//! An [`AppError`] carries its class, a public message for the client and details for
+//! the operator. Any type that implements [`Classify`] converts to it with `?`. The
 //! [`Handler`] receives all errors: it logs and counts each one once and decides what
 //! to do. The client gets a [`Problem`], whose [`CorrelationId`] is in the log entry
 //! too. [`RetryPolicy`], [`RetryBudget`] and [`Breaker`] keep an error from becoming
@@ -16,7 +16,7 @@
 //! source or a web framework.
 #![cfg_attr(
     feature = "tower",
-    doc = "\nAround a service of `tower`, and so around a server of axum or hyper, all of it is one layer: [`http`]."
+    doc = "\nFor `tower` services, including axum and hyper servers, all of this is available as one layer: [`http`]."
 )]
 //!
 //! ```
@@ -45,7 +45,7 @@
 //! assert_eq!(handler.stats().codes, [("invalid_input", 2)]);
 //! ```
 //!
-//! # The rules, and where they come from
+//! # Design rules and their sources
 //!
 //! - **An error is either operational or a bug.** A correct program has to expect
 //!   operational errors and handles them. After a bug the state of the program is
@@ -54,32 +54,32 @@
 //!   classified as one.
 //! - **Nothing is classified by accident.** There is no conversion from arbitrary
 //!   errors: an error either implements [`Classify`] or is
-//!   [classified](ResultExt::classified) where it occurs. An error of the operating
-//!   system is never proof of a bug, nor of a mistake by the client.
-//! - **The client sees only what is meant for it**, in the format of RFC 9457. For a
-//!   server error it learns that the server failed and when to retry; for a bug, only
-//!   that there was one. The detail, context, sources and location of an error go to
-//!   the log alone.
-//! - **Each error is logged and counted once**, on a single line, with the id that
-//!   the response has.
-//! - **Only safe and promising retries are made**: for transient errors of idempotent
-//!   operations. The waits grow and are spread over the whole interval ("full
-//!   jitter", as recommended by the Amazon Builders' Library), so that clients that
-//!   failed together do not retry together. No wait is shorter than the error
-//!   requests, following `Retry-After` of RFC 9110.
+//!   [classified](ResultExt::classified) where it occurs. An operating system error
+//!   is never treated as a bug or as a client error.
+//! - **The client sees only public data**, in the format of RFC 9457. The response to
+//!   a server error says only that the server failed and when to retry. The response
+//!   to a bug is always the same generic message. The detail, context, sources and
+//!   location of an error are only logged.
+//! - **Each error is logged and counted once**, on a single line, with the
+//!   correlation id of the response.
+//! - **Only transient errors of idempotent operations are retried.** Waits use
+//!   exponential backoff with "full jitter", as recommended by the Amazon Builders'
+//!   Library, so that clients that failed together do not retry together. No wait is
+//!   shorter than the error's `Retry-After` (RFC 9110).
 //! - **Retries have a budget**: a share of the requests plus a few per second, as in
-//!   Finagle. A failing dependency is not hit with three times its load.
-//! - **A failing dependency is left alone**: the circuit breaker of Michael Nygard's
-//!   "Release It!" rejects calls at once, and admits a few to find out whether the
-//!   dependency has recovered.
-//! - **The handler tolerates broken errors**: a `Display` that panics or never ends,
-//!   cyclic sources, line breaks, control characters and bidirectional overrides.
+//!   Finagle. Retries cannot triple the load on a failing dependency.
+//! - **A failing dependency gets time to recover**: a circuit breaker, as described
+//!   in Michael Nygard's "Release It!", rejects calls immediately and admits a few
+//!   trial calls to detect recovery.
+//! - **The handler tolerates broken errors**: a `Display` that panics or never
+//!   returns, cyclic sources, line breaks, control characters and bidirectional
+//!   overrides.
 //!
 //! # Retries
 //!
-//! [`RetryPolicy::run`] makes the attempts, and [`Breaker::call`] protects a failing
-//! dependency from further calls. The caller passes a clock and the sleep function of
-//! its runtime. Both types are shared by reference, and their futures are `Send`:
+//! [`RetryPolicy::run`] retries an operation, and [`Breaker::call`] protects a
+//! failing dependency from further calls. The caller passes a clock and its runtime's
+//! sleep function. Both types are shared by reference, and their futures are `Send`:
 //!
 //! ```
 //! use highwater::error::{AppError, Breaker, RetryPolicy};
@@ -110,18 +110,18 @@
 //! # Ok::<(), AppError>(())
 //! ```
 //!
-//! An open breaker ends the run at once, because a retry would fail too. To write
-//! your own loop, use [`RetryPolicy::decide`], [`Breaker::admit`] and
+//! An open breaker stops the retries immediately, because they would fail too. To
+//! write your own loop, use [`RetryPolicy::decide`], [`Breaker::admit`] and
 //! [`Breaker::record`].
 //!
 //! # Coming from Node
 //!
 //! | Node | here | why |
 //! |---|---|---|
-//! | `isOperational`, by convention, on some errors | [`Class`] of every error | cannot be forgotten |
-//! | everything that is thrown is caught alike | a `Result` is expected, a panic is a bug | the type tells them apart |
+//! | `isOperational`, by convention, on some errors | every error has a [`Class`] | it cannot be forgotten |
+//! | `catch` catches expected errors and bugs | a `Result` carries expected errors, a panic is a bug | the type distinguishes them |
 //! | `error.message` often reaches the client | [`public_message`](AppError::public_message) is separate from [`detail`](AppError::detail) | clients and operators need different texts |
-//! | `uncaughtException` may log and continue | [`HandlerPolicy::Supervise`]: respond, drain, be replaced | the state is unknown |
+//! | `uncaughtException` may log and continue | [`HandlerPolicy::Supervise`]: respond, drain, exit | the state is unknown |
 //! | `error.code` in any format | [`code`](AppError::code), stable, in `snake_case` | programs rely on it |
 //! | `cause` | [`with_source`](AppError::with_source), and [`with_context`](AppError::with_context) for values | values make a log searchable |
 

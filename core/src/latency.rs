@@ -7,7 +7,7 @@ use std::{fmt, time::Duration};
 /// intervals.
 ///
 /// Buckets are log-linear, and quantiles are at most 1 % above the exact value. A
-/// histogram takes a few kilobytes, however many durations are recorded.
+/// histogram takes a few kilobytes, regardless of how many durations it contains.
 ///
 /// ```
 /// use highwater::LatencyHistogram;
@@ -122,8 +122,9 @@ impl LatencyHistogram {
         self.max
     }
 
-    /// Returns the duration that a fraction of all durations, from 0 to 1, stays
-    /// within. The result is at most 1 % too high, and 0 if the histogram is empty.
+    /// Returns the quantile for a fraction from 0 to 1: the duration that this
+    /// fraction of all durations does not exceed. The result is at most 1 % too high,
+    /// and 0 if the histogram is empty.
     ///
     /// ```
     /// use highwater::LatencyHistogram;

@@ -1,19 +1,19 @@
 //! Highwater: production patterns you can watch, run and build on.
 //!
-//! A basic server becomes one that holds up for millions of users by a few patterns.
-//! This crate has them as modules:
+//! A few patterns turn a basic server into one that withstands millions of users.
+//! This crate provides them as modules:
 //!
 //! | module | pattern |
 //! |---|---|
 //! | [`events`] | services decoupled by typed, ordered, isolated events |
-//! | [`stream`] | pipelines with backpressure, whose memory use does not depend on the amount of data |
+//! | [`stream`] | pipelines with backpressure, with memory use independent of the amount of data |
 //! | [`error`] | one error type that separates operational errors from bugs, one handler, retries and a circuit breaker |
 //! | [`scale`] | CPU work off the event loop, behind a bounded queue; a supervisor that replaces crashed workers |
 //! | [`trace`] | a record of what happened, for plots, reports and checks |
 //!
 //! The feature `playground` adds the modules that demonstrate the patterns.
-//! `chapter-events`, `chapter-streams`, `chapter-errors` and `chapter-scaling` add
-//! them for one chapter each.
+//! `chapter-events`, `chapter-streams`, `chapter-errors` and `chapter-scaling` each
+//! add them for one chapter.
 //!
 //! | module | content |
 //! |---|---|
@@ -27,13 +27,13 @@
 )]
 #![cfg_attr(
     feature = "analysis",
-    doc = "| [`analysis`] | the analysis of traces: measures, plots, tables, challenges (feature `analysis`) |"
+    doc = "| [`analysis`] | trace analysis: measures, plots, tables, challenges (feature `analysis`) |"
 )]
 //!
 //! # One core, several worlds
 //!
 //! Nothing in this crate reads the system clock, starts a thread or draws a random
-//! number on its own. Time comes from a [`Clock`]. In the playground, tasks and
+//! number by itself. Time comes from a [`Clock`]. In the playground, tasks and
 //! randomness come from the ports in `platform` as well. The same scenario therefore
 //! runs in simulated time, in a browser tab and natively, and everything displayed
 //! about a run comes from its [`trace`].
@@ -44,15 +44,15 @@
 //! - **Bug**, or *programmer error*: the program is wrong, and its state afterwards
 //!   is unknown. All other errors are **operational**: a correct program has to
 //!   expect them.
-//! - **Correlation id**: an id that connects a response with its log entry.
-//! - **Drain**: to accept nothing new and finish the work in flight.
+//! - **Correlation id**: an id that links a response to its log entry.
+//! - **Drain**: to accept no new work and finish the work in flight.
 //! - **Emit**: to pass an event to every listener, in order.
 //! - **High-water mark**: the level at which a queue counts as full. **Low-water
 //!   mark**: the level at which waiting senders are woken again.
 //! - **Isolation**: the failure of one listener does not affect the others.
 //! - **Event loop**: the single thread that runs a server's tasks in turn. A task
 //!   that *blocks the loop* delays all others.
-//! - **p50, p99**: the latency that 50 % or 99 % of the samples stay within.
+//! - **p50, p99**: the latency that 50 % or 99 % of the samples do not exceed.
 //! - **World**: the environment of a scenario: virtual, tab or native.
 
 #![forbid(unsafe_code)]

@@ -1,7 +1,7 @@
-//! The policies of full queues.
+//! Overflow policies.
 
-/// The policy of a full queue for one more item: an event for an
-/// [inbox](crate::events::Inbox) or an item for a [channel](crate::stream::channel).
+/// The policy for an item that arrives at a full queue: an event at an
+/// [inbox](crate::events::Inbox) or an item at a [channel](crate::stream::channel).
 ///
 /// ```
 /// use highwater::events::{Emitter, Overflow};
@@ -27,12 +27,13 @@ pub enum Overflow {
     /// [`Fail`](Self::Fail).
     #[default]
     Wait,
-    /// The oldest item is dropped. For readings, of which recent ones matter.
+    /// The oldest item is dropped. Suitable for sensor readings, where the most
+    /// recent ones matter.
     DropOldest,
-    /// The new item is dropped. For work that should be finished first.
+    /// The new item is dropped. Suitable for work where queued items take priority.
     DropNewest,
-    /// All queued items are dropped. For a state, of which only the latest value
-    /// matters.
+    /// All queued items are dropped. Suitable for state updates, where only the
+    /// latest value matters.
     Latest,
     /// The new item is rejected with an error.
     Fail,

@@ -1,16 +1,15 @@
 //! Scaling beyond one event loop: CPU work on other threads, and a supervised cluster
 //! of processes.
 //!
-//! **Off the loop.** A [`Pool`] runs [CPU work](Job) on as many threads as there are,
-//! queues a bounded amount, and rejects the rest with the time to retry. A
-//! [`LagMonitor`] measures how late the event loop runs, which shows whether it needs
-//! a pool.
+//! **Off the loop.** A [`Pool`] runs [CPU work](Job) on a limited number of threads,
+//! queues a bounded amount, and rejects the rest with a retry time. A [`LagMonitor`]
+//! measures how late the event loop runs, which shows whether it needs a pool.
 //!
 //! **Surviving worker crashes and restarts.** A [`Supervisor`] decides which worker
 //! to start, drain or kill, and when to give up. Its driver carries out these
-//! actions. The supervisor reads no clock and starts nothing itself, so the same code
-//! supervises processes, Web Workers and simulated cores, and a test can run an hour
-//! of it in an instant.
+//! actions. The supervisor reads no clock and starts nothing itself. The same code
+//! therefore supervises processes, Web Workers and simulated cores, and a test can
+//! simulate an hour in an instant.
 
 mod admission;
 mod job;

@@ -1,4 +1,4 @@
-//! One error type for a whole application.
+//! The application's error type.
 
 use super::{Chain, Class, Classification, ErrorKind, FieldError, text};
 use crate::sync::{AtomicBool, Ordering};
@@ -168,7 +168,7 @@ impl AppError {
     /// use highwater::error::AppError;
     ///
     /// let error = AppError::timeout("reading the stock");
-    /// assert_eq!(error.public_message(), "The request took too long.");
+    /// assert_eq!(error.public_message(), "The request timed out.");
     /// ```
     pub fn public_message(&self) -> &str {
         self.0.classification.public_message()
@@ -187,7 +187,7 @@ impl AppError {
         self.0.classification.fields()
     }
 
-    /// Returns the time after which to retry, if known.
+    /// Returns how long to wait before a retry, if known.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -201,8 +201,7 @@ impl AppError {
         self.0.classification.retry_after()
     }
 
-    /// Returns the message for the operator, if the error has one besides its
-    /// sources.
+    /// Returns the message for the operator, if one was set.
     ///
     /// ```
     /// use highwater::error::{AppError, ErrorKind};
@@ -242,8 +241,8 @@ impl AppError {
         self.0.location
     }
 
-    /// Returns the sources, from the direct cause to the root cause. Cut off if it
-    /// never ends.
+    /// Returns the sources, from the direct cause to the root cause. A cyclic chain
+    /// is cut off.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -290,8 +289,8 @@ impl AppError {
     /// Adds a value for the log, such as an order number. It is never sent to the
     /// client.
     ///
-    /// At most one kilobyte of its text is kept. If its `Display` panics, a note is
-    /// kept instead.
+    /// Text beyond one kilobyte is cut off. If its `Display` panics, a placeholder is
+    /// stored.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -362,7 +361,7 @@ impl AppError {
         self
     }
 
-    /// Sets the time after which to retry.
+    /// Sets how long to wait before a retry.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -383,21 +382,22 @@ impl AppError {
         self.0.classification = change(old);
     }
 
-    /// Returns whether it was handled.
+    /// Returns whether the error was handled.
     #[cfg(feature = "tower")]
     pub(super) fn is_handled(&self) -> bool {
         self.0.is_handled.load(Ordering::Relaxed)
     }
 
-    /// Marks the error as handled, and returns whether it was not handled before.
+    /// Marks the error as handled. Returns whether this is the first time.
     pub(super) fn is_first_handled(&self) -> bool {
         !self.0.is_handled.swap(true, Ordering::Relaxed)
     }
 
-    /// Returns the error's own text in a chain for the operator.
+    /// Returns the text for the operator without its sources, or `None` if only the
+    /// source has a text.
     pub(super) fn own_text(&self) -> Option<&str> {
         match self.detail() {
-            // The source is the classified error itself and has the text.
+            // The source is the error that was classified; it has the text.
             None if self.0.source.is_some() => None,
             None => Some(self.public_message()),
             detail => detail,
@@ -418,7 +418,7 @@ impl AppError {
 /// assert_eq!(AppError::too_large(65_536).to_string(), "The limit is 65536 bytes.");
 /// ```
 impl AppError {
-    /// Creates a 400: the request is malformed or breaks a rule.
+    /// Creates a 400 error: the request is malformed or violates a rule.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -431,7 +431,7 @@ impl AppError {
         Self::new(ErrorKind::InvalidInput).with_public_message(message)
     }
 
-    /// Creates a 401: the client is not authenticated. The response needs a
+    /// Creates a 401 error: the client is not authenticated. The response needs a
     /// `WWW-Authenticate` header that names the scheme.
     ///
     /// ```
@@ -445,7 +445,7 @@ impl AppError {
         Self::new(ErrorKind::Unauthorized).with_public_message(message)
     }
 
-    /// Creates a 403: the client lacks permission.
+    /// Creates a 403 error: the client lacks permission.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -458,7 +458,7 @@ impl AppError {
         Self::new(ErrorKind::Forbidden).with_public_message(message)
     }
 
-    /// Creates a 404: the resource does not exist.
+    /// Creates a 404 error: the resource does not exist.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -471,21 +471,22 @@ impl AppError {
         Self::new(ErrorKind::NotFound).with_public_message(message)
     }
 
-    /// Creates a 405: the resource does not support the method. The response needs an
-    /// `Allow` header that lists the supported ones.
+    /// Creates a 405 error: the resource does not support the method. The response
+    /// needs an `Allow` header that lists the supported ones.
     ///
     /// ```
     /// use highwater::error::AppError;
     ///
     /// let error = AppError::method_not_allowed();
-    /// assert_eq!((error.status(), error.public_message()), (405, "This method is not allowed here."));
+    /// assert_eq!((error.status(), error.public_message()), (405, "Method not allowed."));
     /// ```
     #[track_caller]
     pub fn method_not_allowed() -> Self {
         Self::new(ErrorKind::MethodNotAllowed)
     }
 
-    /// Creates a 409: the request conflicts with the current state of the resource.
+    /// Creates a 409 error: the request conflicts with the current state of the
+    /// resource.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -498,7 +499,7 @@ impl AppError {
         Self::new(ErrorKind::Conflict).with_public_message(message)
     }
 
-    /// Creates a 413: the request body exceeds the limit.
+    /// Creates a 413 error: the request body exceeds the limit.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -512,7 +513,8 @@ impl AppError {
         Self::new(ErrorKind::TooLarge).with_public_message(message)
     }
 
-    /// Creates a 415: the server does not accept the media type of the request body.
+    /// Creates a 415 error: the server does not accept the media type of the request
+    /// body.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -525,8 +527,8 @@ impl AppError {
         Self::new(ErrorKind::UnsupportedMediaType).with_public_message(message)
     }
 
-    /// Creates a 429: the client sent too many requests and may retry after this
-    /// time.
+    /// Creates a 429 error: the client sent too many requests and can retry after
+    /// `retry_after`.
     ///
     /// If a dependency returns a 429 to this server, the client is not at fault. Use
     /// [`unavailable`](Self::unavailable) with
@@ -554,13 +556,10 @@ impl AppError {
 ///
 /// let error = AppError::timeout("charging the card");
 /// assert_eq!(error.detail(), Some("charging the card timed out"));
-/// assert_eq!(error.public_message(), "The request took too long.");
-///
-/// let bug = AppError::bug("the cart's sum is negative").with_public_message("Never shown.");
-/// assert_eq!(bug.public_message(), "Something went wrong on our side.");
+/// assert_eq!(error.public_message(), "The request timed out.");
 /// ```
 impl AppError {
-    /// Creates a 503: a dependency is down or temporarily refuses requests.
+    /// Creates a 503 error: a dependency is down or temporarily refuses requests.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -574,7 +573,7 @@ impl AppError {
         Self::new(ErrorKind::Unavailable).with_detail(format!("{dependency} is unavailable"))
     }
 
-    /// Creates a 504: an operation timed out.
+    /// Creates a 504 error: an operation timed out.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -588,7 +587,7 @@ impl AppError {
         Self::new(ErrorKind::Timeout).with_detail(format!("{operation} timed out"))
     }
 
-    /// Creates a 503: an operation was cancelled before it finished.
+    /// Creates a 503 error: an operation was cancelled before it finished.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -602,7 +601,8 @@ impl AppError {
         Self::new(ErrorKind::Cancelled).with_detail(format!("{operation} was cancelled"))
     }
 
-    /// Creates a 499: the client closed the connection before the request was done.
+    /// Creates a 499 error: the client closed the connection before the request was
+    /// complete.
     ///
     /// Servers use it when reading a request or writing a response fails for that
     /// reason. A [`Handler`](super::Handler) also recognizes it as the source of
@@ -620,8 +620,8 @@ impl AppError {
         Self::new(ErrorKind::ClientGone)
     }
 
-    /// Creates a 500 that is not a bug: something outside the program failed and is
-    /// not likely to recover soon.
+    /// Creates a 500 error that is not a bug: something outside the program failed
+    /// and is not likely to recover soon.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -635,7 +635,7 @@ impl AppError {
         Self::new(ErrorKind::Failure).with_detail(detail)
     }
 
-    /// Creates a 500 for a bug.
+    /// Creates a 500 error for a bug.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -650,8 +650,8 @@ impl AppError {
     }
 
     /// Converts a panic payload from [`catch_unwind`](std::panic::catch_unwind) to a
-    /// bug. The location is that of the caller; only a panic hook learns the location
-    /// of the panic.
+    /// bug. The location is that of the caller; only a panic hook can see the
+    /// location of the panic.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -675,7 +675,7 @@ impl AppError {
     }
 }
 
-/// `{}` writes the text for the client, `{:#}` the one for the operator, with all
+/// `{}` writes the client's message. `{:#}` writes the operator's message with all
 /// sources.
 impl fmt::Display for AppError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

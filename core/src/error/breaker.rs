@@ -7,25 +7,25 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
-/// A circuit breaker: after several failures in a row it rejects calls for a while,
-/// then admits a few trial calls. A clone shares the same state.
+/// A circuit breaker: after several consecutive failures it rejects calls for a
+/// while, then admits a few trial calls. Clones share the same state.
 ///
-/// - **Closed**: it admits every call. The
-///   [`failure_threshold`](Self::failure_threshold)th failure in a row opens it.
+/// - **Closed**: it admits every call. It opens after
+///   [`failure_threshold`](Self::failure_threshold) consecutive failures.
 /// - **Open**: it rejects every call, so that callers fail at once instead of piling
 ///   up behind a dependency that is down.
 /// - **Half-open**, after [`open_duration`](Self::open_duration): it admits up to
 ///   [`half_open_max_calls`](Self::half_open_max_calls) calls at a time. It closes
-///   once as many have succeeded, and opens at the first failure. A call that is
-///   cancelled or panics frees its permit at once. A call that is not reported within
-///   `open_duration` is replaced by another, but its outcome still counts, since a
-///   call may take longer.
+///   once that many have succeeded, and opens at the first failure. A call that is
+///   cancelled or panics releases its permit immediately. If the outcome of a call is
+///   not recorded within `open_duration`, another call is admitted in its place. The
+///   late outcome still counts.
 ///
 /// The outcome of a call that was admitted before the last state change is ignored.
-/// [`call`](Self::call) wraps a whole call; [`admit`](Self::admit) and
-/// [`record`](Self::record) are its two halves. The breaker has no clock: `now` is
-/// the time since any fixed start, and a time before the latest one counts as the
-/// latest one.
+/// [`call`](Self::call) runs a whole call; [`admit`](Self::admit) and
+/// [`record`](Self::record) do the same in two steps. The breaker has no clock: `now`
+/// is the time since an arbitrary fixed start. If `now` goes backwards, the latest
+/// known time is used.
 ///
 /// ```
 /// use highwater::error::{AppError, Breaker, BreakerState};
@@ -49,7 +49,7 @@ use std::{fmt, time::Duration};
 /// # Ok::<(), AppError>(())
 /// ```
 #[derive(Clone)]
-#[must_use = "it does nothing by itself"]
+#[must_use = "does nothing unless used"]
 pub struct Breaker {
     shared: Arc<Mutex<Circuit>>,
 }
@@ -62,7 +62,7 @@ struct Circuit {
     phase: CircuitPhase,
     /// The number of state changes.
     generation: u64,
-    /// The number of times that unreported half-open calls were replaced.
+    /// The number of times that overdue half-open calls were replaced.
     round: u64,
     now: Duration,
 }
@@ -70,7 +70,7 @@ struct Circuit {
 #[derive(Clone, Copy, Debug)]
 enum CircuitPhase {
     Closed {
-        /// The number of failures in a row.
+        /// The number of consecutive failures.
         failed: u32,
     },
     Open {
@@ -79,7 +79,7 @@ enum CircuitPhase {
     HalfOpen {
         admitted: u32,
         succeeded: u32,
-        /// The time at which unreported calls are replaced.
+        /// The time at which calls without an outcome are replaced.
         until: Duration,
     },
 }
@@ -110,7 +110,8 @@ pub enum BreakerState {
 
 impl Breaker {
     /// Creates a closed breaker for a dependency. By default it opens after 5
-    /// failures in a row, stays open for 5 seconds, and then admits one trial call.
+    /// consecutive failures, stays open for 5 seconds, and then admits one trial
+    /// call.
     ///
     /// ```
     /// use highwater::error::{Breaker, BreakerState};
@@ -140,7 +141,8 @@ impl Breaker {
         }
     }
 
-    /// Sets the number of failures in a row that open the breaker; 0 counts as 1.
+    /// Sets the number of consecutive failures that open the breaker. 0 is treated as
+    /// 1.
     ///
     /// ```
     /// use highwater::error::Breaker;
@@ -157,7 +159,7 @@ impl Breaker {
     }
 
     /// Sets how long the breaker stays open, and how long it waits for the outcome of
-    /// half-open calls. 0 counts as a nanosecond.
+    /// half-open calls. Zero is treated as one nanosecond.
     ///
     /// ```
     /// use highwater::error::Breaker;
@@ -174,8 +176,8 @@ impl Breaker {
         self
     }
 
-    /// Sets the number of half-open calls, all of which have to succeed; 0 counts as
-    /// 1.
+    /// Sets the number of half-open calls, all of which have to succeed. 0 is treated
+    /// as 1.
     ///
     /// ```
     /// use highwater::error::Breaker;
@@ -197,7 +199,7 @@ impl Breaker {
     /// Makes a call if the breaker admits it, and records its outcome.
     ///
     /// If the breaker is open, the operation is not started. If the future is dropped
-    /// or the operation panics, the call is not counted and its permit is free again.
+    /// or the operation panics, the call is not counted and its permit is released.
     /// See [`record`](Self::record) for what counts as a failure. No lock is held
     /// while the operation runs.
     ///
@@ -266,8 +268,8 @@ impl Breaker {
         })
     }
 
-    /// Records a success. An answer such as "not found" is a success as far as the
-    /// dependency is concerned.
+    /// Records a success. A response such as "not found" counts as a success, because
+    /// the dependency works.
     ///
     /// ```
     /// use highwater::error::{Breaker, BreakerState};
@@ -314,9 +316,9 @@ impl Breaker {
     ///   [failure](ErrorKind::Failure), which includes unclassified errors, count as
     ///   failures.
     /// - [Cancelled](ErrorKind::Cancelled), [client gone](ErrorKind::ClientGone) and
-    ///   bugs say nothing about the dependency. They have the same effect as dropping
-    ///   the permit.
-    /// - Any other error is a valid answer and counts as a success.
+    ///   bugs are not evidence of a failing dependency. They have the same effect as
+    ///   dropping the permit.
+    /// - Any other error is a valid response and counts as a success.
     ///
     /// ```
     /// use highwater::error::{AppError, Breaker, BreakerState};
@@ -358,7 +360,7 @@ impl Breaker {
         }
     }
 
-    /// Frees the permit of a call whose outcome will not be reported.
+    /// Releases the permit of a call whose outcome will not be recorded.
     fn give_back(&self, generation: u64, round: u64) {
         lock(&self.shared).give_back(generation, round);
     }
@@ -380,7 +382,7 @@ impl Breaker {
 /// assert_eq!(breaker.state(), BreakerState::Closed);
 /// ```
 #[derive(Debug)]
-#[must_use = "pass it to `record` with the outcome of the call"]
+#[must_use = "pass it to `record` with the call's result"]
 pub struct Permit {
     breaker: Breaker,
     generation: u64,
@@ -406,7 +408,7 @@ pub struct Permit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the breaker for {dependency} is open")]
 pub struct BreakerOpen {
-    /// The dependency that the breaker guards.
+    /// The dependency that the breaker protects.
     pub dependency: &'static str,
     /// The time until the next call is admitted; 0 if that depends on the outcome of
     /// half-open calls.
@@ -473,7 +475,7 @@ impl Circuit {
                 ..
             } => {
                 *succeeded += 1;
-                // The call may already have been replaced.
+                // Another call may already have been admitted in its place.
                 *admitted = (*admitted).max(*succeeded);
                 if *succeeded >= self.half_open_max_calls {
                     self.change(CircuitPhase::Closed { failed: 0 });
@@ -500,7 +502,7 @@ impl Circuit {
     }
 
     fn give_back(&mut self, generation: u64, round: u64) {
-        // The permit of a replaced call is already taken.
+        // Another call already has the permit.
         if (generation, round) != (self.generation, self.round) {
             return;
         }
@@ -514,7 +516,7 @@ impl Circuit {
         }
     }
 
-    /// Enters the phase that is due at `now`.
+    /// Advances to the phase that is due at `now`.
     fn turn_to(&mut self, now: Duration) {
         self.now = self.now.max(now);
         match &mut self.phase {

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-/// A token bucket for retries: a share of the requests, plus a few per second.
+/// A token bucket that limits retries to a share of the requests plus a few per
+/// second.
 ///
 /// When a dependency is down, every request fails. With three attempts each, it would
 /// get three times its load just when it tries to recover. With a budget of 20 % it
-/// gets 1.2 times its load, however many attempts are allowed.
+/// gets 1.2 times its load, regardless of the number of attempts allowed.
 ///
 /// Each [request](Self::deposit) adds a fraction of a token, passing time adds the
-/// minimum rate, and each retry [takes](Self::withdraw) one token. The bucket has a
-/// capacity, so a quiet night does not save up for a storm.
+/// minimum rate, and each retry [takes](Self::withdraw) one token. The capacity
+/// limits the retry burst that can follow a quiet period.
 ///
-/// The budget has no clock: `now` is the time since any fixed start. A time before
-/// the latest one counts as the latest one.
+/// The budget has no clock: `now` is the time since an arbitrary fixed start. If
+/// `now` goes backwards, the latest known time is used.
 ///
 /// ```
 /// use highwater::error::RetryBudget;
@@ -30,12 +31,12 @@ use std::time::Duration;
 /// assert!(!budget.withdraw(now));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "it does nothing by itself"]
+#[must_use = "does nothing unless used"]
 pub struct RetryBudget {
     percent: u32,
     per_second: u32,
     burst: u32,
-    /// In billionths of a token, so that a nanosecond and a percent are integers.
+    /// In billionths of a token, so that all arithmetic is on integers.
     held: u64,
     filled_at: Duration,
 }

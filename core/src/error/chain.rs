@@ -4,7 +4,7 @@ use std::{error::Error, fmt, iter::FusedIterator};
 
 /// An iterator over the sources of an error, from the direct cause to the root cause.
 ///
-/// It ends after [`MAX_DEPTH`](Self::MAX_DEPTH) sources, because an error may return
+/// It stops after [`MAX_DEPTH`](Self::MAX_DEPTH) sources, because an error may return
 /// itself as its source.
 ///
 /// ```

@@ -3,8 +3,8 @@
 use super::{AppError, Class, ErrorKind};
 use std::{borrow::Cow, error::Error, time::Duration};
 
-/// Everything that determines how an error is handled: its [`ErrorKind`] and what
-/// differs from the defaults of that kind.
+/// Determines how an error is handled: an [`ErrorKind`] plus overrides of its
+/// defaults.
 ///
 /// For a bug, only the code can be set, since it is internal. The public message,
 /// status and fields of a bug are fixed.
@@ -21,10 +21,10 @@ use std::{borrow::Cow, error::Error, time::Duration};
 /// assert!(!declined.is_transient());
 ///
 /// let usual = Classification::from(ErrorKind::Timeout);
-/// assert_eq!(usual.public_message(), "The request took too long.");
+/// assert_eq!(usual.public_message(), "The request timed out.");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "it does nothing by itself"]
+#[must_use = "does nothing unless used"]
 pub struct Classification {
     kind: ErrorKind,
     code: &'static str,
@@ -32,11 +32,11 @@ pub struct Classification {
     public: Option<Cow<'static, str>>,
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
-    /// Set if an open breaker caused the error, directly or through other errors.
+    /// True if an open breaker caused the error, directly or indirectly.
     is_breaker_open: bool,
 }
 
-/// An invalid field of the input, as reported to the client.
+/// An invalid input field, reported to the client.
 ///
 /// ```
 /// use highwater::error::AppError;
@@ -152,7 +152,7 @@ impl Classification {
         self
     }
 
-    /// Sets the time after which to retry.
+    /// Sets how long to wait before a retry.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
@@ -259,7 +259,7 @@ impl Classification {
         &self.fields
     }
 
-    /// Returns the time after which to retry, if known.
+    /// Returns how long to wait before a retry, if known.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};
@@ -292,8 +292,8 @@ impl From<ErrorKind> for Classification {
     }
 }
 
-/// An error that determines its own [`Classification`], so that `?` converts it to an
-/// [`AppError`].
+/// An error type that provides its own [`Classification`], so that `?` converts it to
+/// an [`AppError`].
 ///
 /// Implement it for your own error enums, usually with a single `match`. An error
 /// without it does not convert with `?`; [classify it](super::ResultExt::classified)

@@ -37,7 +37,7 @@ pub enum HandlerPolicy {
     /// Exit at once. The work in flight is lost.
     Crash,
     /// Respond and continue in an unknown state. Exists to demonstrate the
-    /// consequences: wrong answers.
+    /// consequences: wrong results.
     Swallow,
 }
 
@@ -132,8 +132,8 @@ impl Handler {
     /// Enables retries. Call [`record_request`](Self::record_request) for each
     /// request, and set the [time](crate::error::Incident::at) of each incident.
     ///
-    /// The jitter is derived from the id and the attempt, so a simulated run can be
-    /// repeated.
+    /// The jitter is derived from the id and the attempt, so simulated runs are
+    /// reproducible.
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, IdGenerator, Incident, RetryPolicy};
@@ -183,8 +183,8 @@ impl Handler {
     /// clients.
     ///
     /// A line has at most 3 KiB, a value 1 KiB, and the operation, which contains
-    /// client input, 256 bytes. A line with a prefix thus stays short enough for an
-    /// atomic write to a pipe shared by several processes.
+    /// client input, 256 bytes. Even with a prefix, a line thus stays short enough
+    /// for an atomic write to a pipe shared by several processes.
     ///
     /// A line consists of `key=value` pairs, with quotes where needed. A context key
     /// that is not a word, or is one of the line's own keys, is written as
@@ -324,7 +324,7 @@ impl Handler {
         self.with_own_panic(decision, notified, error, incident)
     }
 
-    /// Handles a disconnected client, which is only of interest for debugging.
+    /// Handles a disconnected client, which only matters for debugging.
     fn handle_hang_up(
         &self,
         error: &AppError,
@@ -348,8 +348,8 @@ impl Handler {
         self.with_own_panic(decision, written, error, incident)
     }
 
-    /// Adjusts the decision if the log function or an observer panicked. The request
-    /// is still answered.
+    /// Adjusts the decision if the log function or an observer panicked. The client
+    /// still gets a response.
     fn with_own_panic(
         &self,
         decision: Decision,
@@ -418,7 +418,7 @@ impl Handler {
         Decision::Respond(self.problem(error, incident))
     }
 
-    /// Returns the problem for the client, whatever the decision.
+    /// Returns the problem for the client, regardless of the decision.
     pub(super) fn problem(&self, error: &AppError, incident: &Incident<'_>) -> Problem {
         let problem = Problem::new(error, &incident.id);
         match &self.types {
@@ -452,7 +452,7 @@ impl Handler {
             gave_up: None,
             is_hang_up: false,
         };
-        // The log function may be what panicked.
+        // The log function itself may have panicked.
         let _ignored = guarded(|| self.write(&report));
         decision
     }
@@ -527,7 +527,7 @@ impl ErrorReport<'_> {
     }
 }
 
-/// Derives a repeatable, random-looking number from the incident.
+/// Derives a deterministic pseudo-random number from the incident.
 fn jitter(incident: &Incident<'_>) -> u64 {
     let id = incident.id.as_str().bytes();
     let id = id.fold(0, |sum, byte| mix(sum ^ u64::from(byte)));

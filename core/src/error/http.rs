@@ -9,30 +9,30 @@
 //! | the service returns an error | the public part of the error |
 //! | a response made [from an `AppError`](#errors-in-responses) | the same |
 //! | a panic, even in a destructor | 500, and [`on_drain`](HandlerLayer::on_drain) is called |
-//! | a bare 404, 405, 413, 415 … of a framework | the same status and headers, as a problem |
+//! | a framework's bare 404, 405, 413, 415 … | the same status and headers, as a problem |
 //! | any other response | unchanged |
 //! | the body fails or panics while it is sent | a truncated body; [handled](HandlerBody) like any other error |
 //!
-//! Each failed request has a [`CorrelationId`](super::CorrelationId): that of its
-//! [`x-request-id`](REQUEST_ID) header if it is valid, or a new one. It is in that
-//! header of the response, in the `id` of the problem, and in the log. A valid id of
-//! a client is in the header of every response. An invalid one is removed from the
-//! request, so that the service can rely on the header. Other successful responses
-//! have no id, unless [enabled](HandlerLayer::set_request_ids).
+//! Each failed request has a [`CorrelationId`](super::CorrelationId): the one in its
+//! [`x-request-id`](REQUEST_ID) header if it is valid, or a new one. The id appears
+//! in the same response header, in the `id` of the problem and in the log. A valid
+//! client id is returned in every response. An invalid one is removed from the
+//! request, so that the service can trust the header. Other successful responses have
+//! no id unless [enabled](HandlerLayer::set_request_ids).
 //!
-//! An error response is *bare* if it has no content type or is plain text, like those
-//! of frameworks. An error response in JSON or HTML is left unchanged. To send people
-//! something nicer than JSON, add a layer further out: the response has its
-//! [`Problem`](super::Problem) in its extensions.
+//! An error response is *bare* if it has no content type or is plain text, as
+//! framework defaults are. An error response in JSON or HTML is left unchanged. To
+//! send users an HTML page instead of JSON, add an outer layer that reads the
+//! [`Problem`](super::Problem) from the response extensions.
 //!
 //! Malformed requests are rejected before they reach this layer.
 //!
 //! # Errors in responses
 //!
-//! Where a service cannot return an error, as in many frameworks, put it into a
-//! response with `Response::from(error)`. With the feature `axum`, handlers of axum
-//! can return `Result<_, AppError>`. Other layers see a response with the status of
-//! the error, no body, and the error as an `Arc<AppError>` in its extensions.
+//! If a service cannot return an error, as in many frameworks, convert the error with
+//! `Response::from(error)`. With the feature `axum`, axum handlers can return
+//! `Result<_, AppError>`. Other layers see a response with the status of the error,
+//! no body, and the error as an `Arc<AppError>` in its extensions.
 
 mod body;
 mod future;
@@ -48,5 +48,5 @@ pub use service::HandlerService;
 
 use http::HeaderName;
 
-/// The header with the id of a request, in the request and in its response.
+/// The request id header, in requests and responses.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -28,7 +28,7 @@ pub struct Incident<'a> {
     pub is_idempotent: bool,
     /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// The time since any fixed start.
+    /// The time since an arbitrary fixed start.
     pub now: Duration,
 }
 
@@ -81,7 +81,7 @@ impl<'a> Incident<'a> {
         self
     }
 
-    /// Sets the time. Only needed by a handler that retries.
+    /// Sets the time. Only handlers that retry need it.
     ///
     /// ```
     /// use highwater::error::{IdGenerator, Incident};
@@ -112,7 +112,7 @@ impl<'a> Incident<'a> {
 /// assert_eq!((status, continues), (Some(500), false));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "the caller carries out the decision"]
+#[must_use = "the caller has to carry out the decision"]
 pub enum Decision {
     /// Respond and continue.
     Respond(Problem),
@@ -211,8 +211,8 @@ pub struct ErrorReport<'a> {
     pub incident: &'a Incident<'a>,
     /// The decision.
     pub decision: &'a Decision,
-    /// The reason why the error is not retried. `None` if it is retried or retries
-    /// are disabled.
+    /// The reason for not retrying. `None` if the error is retried or retries are
+    /// disabled.
     pub gave_up: Option<GiveUp>,
     pub(super) is_hang_up: bool,
 }

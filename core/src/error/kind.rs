@@ -34,7 +34,7 @@ use super::Class;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The request is malformed or breaks a rule.
+    /// The request is malformed or violates a rule.
     InvalidInput,
     /// The client is not authenticated.
     Unauthorized,
@@ -142,7 +142,7 @@ impl ErrorKind {
     /// ```
     /// use highwater::error::ErrorKind;
     ///
-    /// assert_eq!(ErrorKind::NotFound.public_message(), "There is no such resource.");
+    /// assert_eq!(ErrorKind::NotFound.public_message(), "Resource not found.");
     /// ```
     pub const fn public_message(self) -> &'static str {
         self.facts().2
@@ -167,14 +167,10 @@ impl ErrorKind {
     const fn facts(self) -> (&'static str, u16, &'static str) {
         match self {
             ErrorKind::InvalidInput => ("invalid_input", 400, "The request is not valid."),
-            ErrorKind::Unauthorized => ("unauthorized", 401, "Authentication is needed."),
-            ErrorKind::Forbidden => ("forbidden", 403, "This is not allowed."),
-            ErrorKind::NotFound => ("not_found", 404, "There is no such resource."),
-            ErrorKind::MethodNotAllowed => (
-                "method_not_allowed",
-                405,
-                "This method is not allowed here.",
-            ),
+            ErrorKind::Unauthorized => ("unauthorized", 401, "Authentication is required."),
+            ErrorKind::Forbidden => ("forbidden", 403, "Access denied."),
+            ErrorKind::NotFound => ("not_found", 404, "Resource not found."),
+            ErrorKind::MethodNotAllowed => ("method_not_allowed", 405, "Method not allowed."),
             ErrorKind::Conflict => (
                 "conflict",
                 409,
@@ -187,20 +183,16 @@ impl ErrorKind {
                 "The media type of the request is not supported.",
             ),
             ErrorKind::RateLimited => ("rate_limited", 429, "Too many requests."),
-            // The status that proxies use; it is not standardized.
+            // A non-standard status that proxies use.
             ErrorKind::ClientGone => (
                 "client_gone",
                 499,
-                "The client closed the connection before the request was done.",
+                "The client closed the connection before the request was complete.",
             ),
             ErrorKind::Failure => ("failure", 500, "The request could not be completed."),
-            ErrorKind::Cancelled => (
-                "cancelled",
-                503,
-                "The request was cancelled before it was done.",
-            ),
+            ErrorKind::Cancelled => ("cancelled", 503, "The request was cancelled."),
             ErrorKind::Unavailable => ("unavailable", 503, "A required service is unavailable."),
-            ErrorKind::Timeout => ("timeout", 504, "The request took too long."),
+            ErrorKind::Timeout => ("timeout", 504, "The request timed out."),
             ErrorKind::Bug => ("internal_error", 500, "Something went wrong on our side."),
         }
     }

@@ -9,12 +9,12 @@ impl Classification {
     /// Classifies an error of any type, if it or one of its sources is an
     /// [`AppError`], a [`BreakerOpen`] or an [`io::Error`]. Returns `None` otherwise.
     ///
-    /// With the feature `axum`, an error of an axum body whose connection was closed
-    /// is [`ClientGone`](ErrorKind::ClientGone), because the bodies that a handler
-    /// reads are usually those of requests. If it reads an axum body from elsewhere,
-    /// it has to [classify](super::ResultExt::classified) the error itself.
+    /// With the feature `axum`, a closed connection in an axum body is
+    /// [`ClientGone`](ErrorKind::ClientGone), because handlers usually read request
+    /// bodies. A handler that reads an axum body from elsewhere has to
+    /// [classify](super::ResultExt::classified) the error itself.
     ///
-    /// For boxed errors whose type is unknown. Your own error enums are not
+    /// Intended for boxed errors of unknown type. Your own error enums are not
     /// recognized in a box; convert them to `AppError` before boxing.
     ///
     /// ```
@@ -35,7 +35,7 @@ impl Classification {
         Self::of_source(error)
     }
 
-    /// Classifies an error without taking a closed connection for the client's.
+    /// Classifies an error without attributing a closed connection to the client.
     fn of_source(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut outer_kind = None;
         for link in causes(error) {
@@ -96,8 +96,8 @@ fn is_closed_by_client(_error: &(dyn Error + 'static)) -> bool {
 
 impl AppError {
     /// Converts a boxed error, [classifying](Classification::of) it if possible. An
-    /// unknown error becomes a [`Failure`](ErrorKind::Failure), not a bug, because
-    /// the function that returned it expected it. An `AppError` is unboxed.
+    /// unknown error becomes a [`Failure`](ErrorKind::Failure), not a bug, because a
+    /// returned error is an anticipated one. An `AppError` is unboxed.
     ///
     /// Use this only if the type is unknown. Otherwise implement [`Classify`], or
     /// [classify](super::ResultExt::classified) the error explicitly.
@@ -129,11 +129,11 @@ impl AppError {
     }
 
     /// Classifies an error of a response body. An error that an inner layer has
-    /// handled counts as handled, even inside a wrapper.
+    /// handled stays handled, even inside a wrapper.
     #[cfg(feature = "tower")]
     #[track_caller]
     pub(super) fn from_body(error: Box<dyn Error + Send + Sync>) -> Self {
-        // Each layer may add an `axum_core::Error`, which is only a box.
+        // Each layer may add an `axum_core::Error`, which is only a wrapper.
         #[cfg(feature = "axum")]
         let error = {
             let mut error = error;
@@ -162,7 +162,7 @@ impl AppError {
         }
     }
 
-    /// Returns whether a disconnected client is or caused this error.
+    /// Returns whether this error is, or was caused by, a disconnected client.
     ///
     /// An error that was classified as a server error stays one, unless a source is
     /// explicitly [`ClientGone`](ErrorKind::ClientGone).
@@ -181,8 +181,8 @@ impl AppError {
     }
 }
 
-/// A system error is never taken for a bug, nor for a client error: a missing file is
-/// usually the server's own. If it is the client's,
+/// A system error is never classified as a bug or a client error: a missing file is
+/// usually the server's fault. If it is the client's,
 /// [classify](super::ResultExt::classified) the error explicitly.
 ///
 /// | error | kind |

@@ -1,7 +1,7 @@
-//! Support for the errors of event listeners.
+//! Support for listener errors.
 //!
-//! A chapter of the page without events cannot have such errors. Leaving this out
-//! saves 1 KB of its download.
+//! A page chapter without events cannot have such errors. Omitting this module saves
+//! 1 KB of its download.
 
 use super::{AppError, Classification, Classify};
 use crate::events::{EmitError, Failure};
@@ -25,7 +25,7 @@ pub(super) fn classify(link: &(dyn Error + 'static)) -> Option<Classification> {
         .or_else(|| failure(link).map(Classify::classify))
 }
 
-/// Returns the text of the link without that of the contained error.
+/// Returns the link's own text, without the contained error's text.
 pub(super) fn own_text(link: &(dyn Error + 'static)) -> Option<String> {
     if let Some(failure) = failure(link) {
         return Some(failure.name().to_string());
@@ -37,7 +37,7 @@ pub(super) fn own_text(link: &(dyn Error + 'static)) -> Option<String> {
     }
 }
 
-/// Returns the error whose text is part of the link's text, rather than its source.
+/// Returns the contained error, which is not the link's `source`.
 pub(super) fn carried<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     if let Some(failure) = failure(link) {
         return Some(&*failure.error);
@@ -53,7 +53,7 @@ pub(super) fn app_errors<'a>(
     link: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a AppError> {
     let failures = emit_error(link).map_or(&[][..], EmitError::failures);
-    // A single one is part of the chain.
+    // A single failure is part of the chain.
     let failures = if failures.len() > 1 { failures } else { &[] };
     failures
         .iter()

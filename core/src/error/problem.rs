@@ -37,7 +37,7 @@ use std::{borrow::Cow, time::Duration};
 // Boxed, because it passes through every layer of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-#[must_use = "a problem is meant to be sent"]
+#[must_use = "a problem should be sent to the client"]
 pub struct Problem(Box<Members>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -102,7 +102,7 @@ impl Problem {
     }
 
     /// Sets the type: a URI that should lead to its documentation. The default is
-    /// `about:blank`, which means that status and code say everything.
+    /// `about:blank`, which means that the status and code are self-explanatory.
     ///
     /// ```
     /// use highwater::error::{AppError, IdGenerator, Problem};
@@ -218,8 +218,8 @@ impl Problem {
 
     /// Returns the value of the `Retry-After` header in whole seconds.
     ///
-    /// Fractions are rounded up, and the result is at least 1, because with 0 clients
-    /// would retry at once.
+    /// Fractions are rounded up, and the result is at least 1, because 0 would make
+    /// clients retry immediately.
     ///
     /// ```
     /// use highwater::error::{AppError, IdGenerator, Problem};

@@ -3,7 +3,7 @@
 use super::{AppError, Classification};
 use std::{error::Error, fmt};
 
-/// Classifies the error of a `Result`, or adds to it.
+/// Classifies the error of a `Result`, or adds context to it.
 ///
 /// ```
 /// use highwater::error::{AppError, ErrorKind, ResultExt};

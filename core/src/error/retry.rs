@@ -8,17 +8,17 @@ use crate::{
 use std::{fmt, time::Duration};
 
 /// Retries with exponential backoff and full jitter, up to a number of attempts and
-/// within a [`RetryBudget`]. Clones share the budget, so keep one policy for all
-/// calls of a dependency.
+/// within a [`RetryBudget`]. Clones share the budget, so use one policy for all calls
+/// to a dependency.
 ///
 /// Only [transient](AppError::is_transient) errors of idempotent operations are
-/// retried. Errors from an open [`Breaker`](super::Breaker) are not retried, since
-/// the breaker exists to let callers fail at once; see
+/// retried. Errors from an open [`Breaker`](super::Breaker) are not retried, since a
+/// breaker is meant to make callers fail fast; see
 /// [`wait_for_breaker`](Self::wait_for_breaker).
 ///
-/// [`run`](Self::run) makes the attempts. [`decide`](Self::decide) only decides
-/// whether and when to retry, for callers with their own loop. The policy has neither
-/// a clock nor a timer.
+/// [`run`](Self::run) runs and retries an operation. [`decide`](Self::decide) only
+/// decides whether and when to retry, for callers with their own loop. The policy has
+/// neither a clock nor a timer.
 ///
 /// ```
 /// use highwater::error::{AppError, FailedAttempt, GiveUp, RetryPolicy};
@@ -43,7 +43,7 @@ use std::{fmt, time::Duration};
 /// # Ok::<(), GiveUp>(())
 /// ```
 #[derive(Clone)]
-#[must_use = "it does nothing by itself"]
+#[must_use = "does nothing unless used"]
 pub struct RetryPolicy {
     attempts: u32,
     backoff: Duration,
@@ -55,7 +55,7 @@ pub struct RetryPolicy {
 /// The state that clones share.
 struct SharedBudget {
     budget: Mutex<RetryBudget>,
-    /// The number of random numbers drawn so far.
+    /// The number of jitter values drawn so far.
     draws: AtomicU64,
 }
 
@@ -77,7 +77,7 @@ pub struct FailedAttempt<'a> {
     pub error: &'a AppError,
     /// True if repeating the operation has the same effect as running it once.
     pub is_idempotent: bool,
-    /// The number of the attempt, from 1; 0 counts as 1.
+    /// The number of the attempt, from 1. 0 is treated as 1.
     pub attempt: u32,
 }
 
@@ -90,21 +90,21 @@ pub struct FailedAttempt<'a> {
 /// let error = AppError::timeout("charging the card");
 /// let failed = FailedAttempt { error: &error, is_idempotent: false, attempt: 1 };
 /// let why = RetryPolicy::new().decide(failed, Duration::ZERO, || 0).unwrap_err();
-/// assert_eq!((why, why.to_string().as_str()), (GiveUp::NotIdempotent, "it is not idempotent"));
+/// assert_eq!((why, why.to_string().as_str()), (GiveUp::NotIdempotent, "the operation is not idempotent"));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum GiveUp {
     /// The error is not transient: it is a bug, a client error, or otherwise
     /// permanent.
-    #[error("a retry would not help")]
+    #[error("the error is not transient")]
     NotTransient,
     /// The operation may have taken effect although it failed, and must not be
     /// repeated.
-    #[error("it is not idempotent")]
+    #[error("the operation is not idempotent")]
     NotIdempotent,
-    /// The maximum number of attempts was made.
-    #[error("all attempts were made")]
+    /// The maximum number of attempts has been made.
+    #[error("no attempts left")]
     Attempts,
     /// The error requests a longer wait than the policy allows.
     #[error("the requested wait is too long")]
@@ -114,7 +114,7 @@ pub enum GiveUp {
     #[error("the breaker is open")]
     BreakerOpen,
     /// The retry budget is exhausted.
-    #[error("the retry budget is used up")]
+    #[error("the retry budget is exhausted")]
     Budget,
 }
 
@@ -207,8 +207,8 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets whether to wait for an open breaker, as for any other error that says
-    /// when to retry. The default is not to wait.
+    /// Sets whether to wait for an open breaker, as for any other error with a
+    /// `retry_after`. The default is not to wait.
     ///
     /// The policy never waits for a breaker that stays open for longer than the
     /// [maximum](Self::max_wait) wait.
@@ -230,17 +230,17 @@ impl RetryPolicy {
         self
     }
 
-    /// Runs an operation, and retries it after each failure that allows it.
+    /// Runs an operation and retries it after each retryable failure.
     ///
     /// The operation has to be idempotent, because a failed attempt may have taken
-    /// effect. `sleep` is the function of the runtime, such as `tokio::time::sleep`;
-    /// `clock` refills the budget. Both can be simulated, and so can the jitter,
-    /// which depends on them. Dropping the future stops the current attempt or wait.
-    /// The future is `Send` if those of the operation and of `sleep` are. It holds no
-    /// lock across an await.
+    /// effect. `sleep` is the runtime's sleep function, such as `tokio::time::sleep`;
+    /// `clock` refills the budget. Both can be simulated. The jitter depends on the
+    /// clock, so simulated runs are reproducible. Dropping the future stops the
+    /// current attempt or wait. The future is `Send` if those of the operation and of
+    /// `sleep` are. It holds no lock across an await.
     ///
-    /// With a breaker inside, the breaker sees each attempt, and the run ends when it
-    /// opens. With a breaker outside, a run counts as one call.
+    /// A breaker inside the operation sees each attempt, and the run ends when it
+    /// opens. A breaker around the run sees a single call.
     ///
     /// ```
     /// use highwater::error::{AppError, Breaker, RetryPolicy};
@@ -323,7 +323,8 @@ impl RetryPolicy {
         lock(&self.shared.budget).deposit(now);
     }
 
-    /// Returns how long to wait before the next attempt.
+    /// Decides whether to retry, and returns how long to wait before the next
+    /// attempt.
     ///
     /// `draw` is called once for a random number if the attempt is retried. The wait
     /// is uniformly distributed from 0 to a bound that doubles with each attempt, so
@@ -367,11 +368,11 @@ impl RetryPolicy {
         let Some(left) = self.max_wait.checked_sub(earliest) else {
             return Err(GiveUp::TooLate);
         };
-        // Last, because it consumes a token.
+        // This check is last because it consumes a token.
         if !lock(&self.shared.budget).withdraw(now) {
             return Err(GiveUp::Budget);
         }
-        // Clamping the sum instead would make many clients retry at the same time.
+        // Clamping the sum instead would make many clients retry simultaneously.
         let window = self.window(attempt).min(left);
         Ok(earliest + part(window, draw()))
     }
@@ -387,8 +388,8 @@ impl RetryPolicy {
         lock(&self.shared.budget).available()
     }
 
-    /// Draws a number that is repeatable with a simulated clock, and differs between
-    /// processes with a real one.
+    /// Draws a jitter value. It is reproducible with a simulated clock, and differs
+    /// between processes with a real one.
     fn draw(&self, now: Duration) -> u64 {
         let count = self.shared.draws.fetch_add(1, Ordering::Relaxed);
         let nanos = now.as_secs().rotate_left(32) ^ u64::from(now.subsec_nanos());
@@ -429,7 +430,7 @@ impl fmt::Debug for RetryPolicy {
     }
 }
 
-/// Returns whether an open breaker is among the causes, however it was wrapped.
+/// Returns whether an open breaker is among the causes, even if it is wrapped.
 fn is_of_open_breaker(error: &AppError) -> bool {
     error.classification().is_breaker_open()
         || Links::of(error).any(|link| {

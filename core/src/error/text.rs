@@ -1,4 +1,4 @@
-//! Formatting of untrusted texts, which may be endless, contain line breaks, or
+//! Formatting of untrusted values, whose text may be endless, contain line breaks, or
 //! panic.
 
 use super::{AppError, Chain, listeners};
@@ -18,9 +18,9 @@ pub(super) const MAX_TEXT_BYTES: usize = 1024;
 const CUT: &str = "…";
 
 /// Replaces a text whose `Display` panicked.
-const PANICKED: &str = "(formatting it panicked)";
+const PANICKED: &str = "(formatting panicked)";
 
-/// Runs foreign code and catches its panic. State it may have left inconsistent is
+/// Runs untrusted code and catches its panics. Any state it leaves inconsistent is
 /// its own and is not used again.
 pub(super) fn guarded<R>(run: impl FnOnce() -> R) -> Result<R, Panic> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| Panic(Some(payload)))
@@ -41,8 +41,8 @@ impl Drop for Panic {
     fn drop(&mut self) {
         let payload = self.0.take();
         if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            // So may the destructor of this payload. Forget it, because a loop might
-            // not end.
+            // The destructor of this payload may panic too. Forget it, because
+            // dropping in a loop might never end.
             std::mem::forget(again);
         }
     }
@@ -61,7 +61,7 @@ pub(super) fn shortened(text: &str) -> Option<String> {
 }
 
 /// Writes an error and its causes, each once.
-// Not as a `dyn Error`, which would link the derived `Debug` and add 4 KB to every
+// A `dyn Error` parameter would link the derived `Debug` and add 4 KB to every
 // download.
 pub(super) fn write_chain(error: &AppError, to: &mut dyn Write) -> fmt::Result {
     let mut separator = "";
@@ -122,7 +122,7 @@ pub(crate) fn first_with_text<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn 
     error_with_text
 }
 
-/// Returns whether only the error's source has a text.
+/// Returns whether the error has no text besides its source's.
 fn has_no_own_text(error: &(dyn Error + 'static)) -> bool {
     let own = error.downcast_ref::<AppError>();
     own.is_some_and(|own| own.own_text().is_none())
@@ -188,12 +188,12 @@ impl<'a> Iterator for Links<'a> {
 /// Writes a value whose `Display` may fail or panic.
 fn write_guarded(value: &(impl Display + ?Sized), to: &mut (impl Write + ?Sized)) {
     if guarded(|| write!(to, "{value}")).is_err() {
-        // This may fail for lack of room as well.
+        // This may also fail for lack of space.
         let _ignored = to.write_str(PANICKED);
     }
 }
 
-/// Collects a text up to the maximum size and then returns an error, which ends an
+/// Collects text up to the maximum size and then returns an error, which stops an
 /// endless `Display`.
 struct Capped<'a> {
     text: &'a mut String,

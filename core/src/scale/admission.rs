@@ -7,8 +7,8 @@ use std::{collections::VecDeque, time::Duration};
 /// Runs a limited amount of work at once, queues a limited amount more, and rejects
 /// the rest.
 ///
-/// Admitted work is handed on with a [`RunPermit`]. The holder of the permit takes
-/// the [next](RunPermit::next) work with it, which may run on the same thread.
+/// Admitted work starts with a [`RunPermit`]. When the work is done, the same permit
+/// takes the [next](RunPermit::next) work, usually for the same thread.
 pub(crate) struct AdmissionQueue<W> {
     running: usize,
     waiting: usize,
@@ -21,11 +21,11 @@ struct AdmissionState<W> {
     waiting: VecDeque<(u64, W)>,
     counts: AdmissionCounts,
     next: u64,
-    /// The exponential moving average of how long work takes, if known.
+    /// The exponential moving average of the work's duration, if known.
     mean: Option<Duration>,
 }
 
-/// The outcome counts of all work.
+/// Counts of work, by outcome.
 #[derive(Clone, Copy, Debug, Default)]
 struct AdmissionCounts {
     running: usize,
@@ -35,16 +35,16 @@ struct AdmissionCounts {
     outcomes: [u64; 4],
 }
 
-/// The rule for work that exceeds the queue's limit.
+/// The policy for work that exceeds the queue's limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WhenFull {
     /// Reject the work.
     Reject,
-    /// Queue the work beyond the limit; its caller waits for it.
+    /// Queue the work beyond the limit; the caller waits for it.
     Wait,
 }
 
-/// The way in which work ended.
+/// The outcome of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WorkOutcome {
     Done,
@@ -75,8 +75,8 @@ impl<W> AdmissionQueue<W> {
         })
     }
 
-    /// Admits work, as the value that `wrap` turns it into, and returns its number.
-    /// If there is no room, returns the work and the time after which to retry.
+    /// Admits work, converted by `wrap`, and returns its number. If there is no room,
+    /// returns the work and how long to wait before a retry.
     pub(crate) fn admit<F>(
         self: &Arc<Self>,
         work: F,
@@ -113,7 +113,7 @@ impl<W> AdmissionQueue<W> {
         Err((work, retry_after))
     }
 
-    /// Removes queued work. It counts as cancelled.
+    /// Removes queued work and counts it as cancelled.
     pub(crate) fn cancel(&self, number: u64) -> Option<W> {
         let mut state = lock(&self.state);
         let index = state.waiting.binary_search_by_key(&number, |(it, _)| *it);
@@ -139,12 +139,12 @@ impl<W> AdmissionQueue<W> {
         }
     }
 
-    /// Estimates when there will be room.
+    /// Estimates how long it takes until there is room.
     fn expected(&self, state: &AdmissionState<W>) -> Duration {
         let Some(mean) = state.mean else {
             return self.retry_after;
         };
-        // With n running, one of them finishes after a fraction 1/n of the mean.
+        // With n running, one finishes every 1/n of the mean duration.
         let running = u32::try_from(self.running).unwrap_or(u32::MAX);
         (mean / running).max(Duration::from_millis(1))
     }
@@ -156,19 +156,20 @@ impl<W> AdmissionState<W> {
     }
 }
 
-/// The permission to run work. Dropping it frees its slot without taking queued
+/// The permission to run work. Dropping it frees its slot without starting queued
 /// work. If no other permit is left, all queued work is lost, because nothing would
 /// run it.
 pub(crate) struct RunPermit<W>(Option<Arc<AdmissionQueue<W>>>);
 
 impl<W> RunPermit<W> {
     /// Reports the outcome of the current work, with its duration if known, and
-    /// returns the next work. `None` means that none is queued and the slot is free.
+    /// returns the next work. `None` means that the queue is empty and the slot is
+    /// free.
     pub(crate) fn next(&mut self, outcome: WorkOutcome, took: Option<Duration>) -> Option<W> {
         let admission = self.0.as_ref()?;
         let mut state = lock(&admission.state);
         state.count(outcome);
-        // Cancelled work says nothing about how long work takes.
+        // The duration of cancelled work is not representative.
         if let Some(took) = took
             && outcome != WorkOutcome::Cancelled
         {
@@ -199,7 +200,7 @@ impl<W> Drop for RunPermit<W> {
             state.counts.outcomes[WorkOutcome::Lost as usize] += lost.len() as u64;
         }
         drop(state);
-        // Outside the lock: its destructor may call `admit`.
+        // Dropped outside the lock, because its destructor may call `admit`.
         drop(lost);
     }
 }

@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 use std::time::Duration;
 
 /// The maximum number of values recorded for one late beat. If more intervals were
-/// missed, for example while a computer slept, this many values stand for all of
+/// missed, for example while a computer slept, this many values represent all of
 /// them.
 const MAX_RECORDED_BEATS: u32 = 100_000;
 
@@ -12,9 +12,9 @@ const MAX_RECORDED_BEATS: u32 = 100_000;
 /// intervals.
 ///
 /// Measuring starts with the first interval, so a loop that is blocked from the start
-/// is late for its first beat. A late beat also stands for each beat that was due in
-/// the meantime, with the lag that each would have had. A loop that was blocked for
-/// two seconds is therefore recorded as more than one late beat.
+/// is late for its first beat. A late beat also represents each beat that was due in
+/// the meantime, with the lag that each would have had. A two-second block is
+/// therefore recorded as many late beats, not one.
 ///
 /// The monitor reads no clock. Times are relative to the start of a run.
 ///
@@ -40,8 +40,8 @@ pub struct LagMonitor {
     beats: u64,
     missed: u64,
     max: Duration,
-    /// In nanoseconds, with two significant digits. Takes a few kilobytes, however
-    /// many values are recorded.
+    /// In nanoseconds, with two significant digits. Takes a few kilobytes, regardless
+    /// of the number of values.
     lags: Option<Histogram<u64>>,
 }
 
@@ -95,8 +95,8 @@ impl LagMonitor {
         self.due
     }
 
-    /// Records a beat and returns its lag. A beat that is early, as timers of some
-    /// systems are, has a lag of zero.
+    /// Records a beat and returns its lag. An early beat, which some system timers
+    /// produce, has a lag of zero.
     ///
     /// ```
     /// use highwater::scale::LagMonitor;
@@ -208,8 +208,8 @@ impl LagMonitor {
         self.percentile(0.50)
     }
 
-    /// Returns the lag that 99 % of the beats stay within, including skipped beats,
-    /// at most 1 % too high. Zero before the first beat.
+    /// Returns the 99th percentile of the lag, including skipped beats, at most 1 %
+    /// too high. Zero before the first beat.
     ///
     /// ```
     /// use highwater::scale::LagMonitor;

@@ -28,16 +28,16 @@ use std::{
 /// it on one, such as `rayon::spawn`. A clone is a handle to the same pool.
 ///
 /// - **Full**: [`try_run`](Self::try_run) returns the work in [`Rejected`], with an
-///   estimate of when there will be room. Without a bound, every caller would wait
-///   longer and longer.
+///   estimate of when there will be room. Without a bound, waiting times would grow
+///   without limit.
 /// - **Panic**: the [`Ticket`] resolves to an error that counts as a bug, and the
 ///   thread continues with other work. Where a panic aborts the program, as in
 ///   WebAssembly, it does so here too.
 /// - **Cancelled**: queued work whose ticket is dropped never runs.
 /// - **Dropped**: the pool still runs all accepted work.
 ///
-/// Work must not block on other work of the same pool. If as much work as may run at
-/// once did so, the pool would deadlock.
+/// Work must not block on other work of the same pool. If all running work did so,
+/// the pool would deadlock.
 ///
 /// ```
 /// use futures::executor::block_on;
@@ -68,8 +68,8 @@ impl Pool {
     /// passes the work to another thread and returns at once, or runs it in place on
     /// the thread that called [`try_run`](Self::try_run).
     ///
-    /// `execute` is called for at most as much work as may run at once. Each [`Work`]
-    /// then also runs queued work.
+    /// `execute` is called only while fewer than the maximum are running. Each
+    /// [`Work`] then also runs queued work.
     ///
     /// ```
     /// use highwater::scale::{Pool, PoolOptions};
@@ -134,8 +134,8 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// If `execute` panics, as `std::thread::spawn` does when the system has no more
-    /// threads. The work is lost and its slot is free again.
+    /// If `execute` panics, for example because `std::thread::spawn` cannot start a
+    /// thread. The work is lost and its slot is freed.
     pub fn try_run<T, F>(&self, work: F) -> Result<Ticket<T>, Rejected<F>>
     where
         T: Send + 'static,
@@ -148,8 +148,8 @@ impl Pool {
     ///
     /// Calls are admitted in the order in which their futures are first polled,
     /// before any later [`try_run`](Self::try_run). Work that waits this way counts
-    /// as [waiting](PoolStats::waiting) beyond the queue's limit, so the callers
-    /// bound its amount. Dropping the future cancels the work, like dropping a
+    /// as [waiting](PoolStats::waiting) beyond the queue's limit, so only the number
+    /// of callers bounds it. Dropping the future cancels the work, like dropping a
     /// [`Ticket`].
     ///
     /// ```
@@ -256,8 +256,8 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// The counts of a [`Pool`]. Accepted work is running, waiting, or has ended in one
-/// of four ways.
+/// Work counts of a [`Pool`]. Accepted work is running, waiting, or has one of four
+/// outcomes.
 ///
 /// ```
 /// use highwater::scale::{Pool, PoolOptions, PoolStats};
@@ -269,9 +269,9 @@ impl fmt::Debug for Pool {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PoolStats {
-    /// Work on threads now.
+    /// Work that is running now.
     pub running: usize,
-    /// Accepted work in the queue now.
+    /// Accepted work that is queued now.
     pub waiting: usize,
     /// Work accepted since the pool was created.
     pub accepted: u64,
@@ -294,7 +294,7 @@ pub struct PoolStats {
 pub struct PoolLatencies {
     /// The time from acceptance to start.
     pub waited: LatencyHistogram,
-    /// The time from start to end.
+    /// The time from start to completion.
     pub ran: LatencyHistogram,
 }
 
@@ -302,7 +302,7 @@ pub struct PoolLatencies {
 ///
 /// If it is dropped instead, it is [lost](WorkError::Lost), and so is all queued work
 /// if nothing else is running.
-#[must_use = "dropped, it is lost"]
+#[must_use = "work that is dropped is lost"]
 pub struct Work {
     task: Box<dyn ErasedWork>,
     permit: RunPermit<Box<dyn ErasedWork>>,
@@ -349,7 +349,7 @@ impl Work {
                 latencies.waited.record(waited.unwrap_or_default());
             }
             next = permit.next(outcome, took);
-            // Deliver last, so that the receiver of the result finds a free slot.
+            // Deliver last, so that the slot is free when the result arrives.
             task.deliver();
         }
     }
@@ -428,12 +428,12 @@ where
     }
 }
 
-/// Runs foreign code other than the work itself: destructors of results, cancelled
-/// work and panic payloads, and wakers. A panic there has been reported by the panic
-/// hook and must not end the thread.
+/// Runs user code other than the work itself: wakers, and destructors of results,
+/// cancelled work and panic payloads. The panic hook has already reported a panic
+/// there; it must not terminate the thread.
 fn contain(drops: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(drops)) {
-        // Its destructor might panic as well.
+        // The destructor of the payload might panic as well.
         mem::forget(panic);
     }
 }
@@ -441,6 +441,6 @@ fn contain(drops: impl FnOnce()) {
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("a panic without a message")
+        .unwrap_or("no message")
         .to_owned()
 }

@@ -19,8 +19,7 @@ use std::{collections::VecDeque, mem, time::Duration};
 /// most about one process per second and slot.
 const RETIRE_PAUSE: Duration = Duration::from_secs(1);
 
-/// The number of draining workers in a slot from which the next replacement has to
-/// wait.
+/// The number of draining workers in a slot at which the next replacement is delayed.
 const MAX_DRAINING: usize = 4;
 
 /// Keeps a number of workers running by replacing each one that exits.
@@ -220,7 +219,7 @@ impl Supervisor {
     /// Reports that the supervisor itself was suspended for `paused` until now,
     /// because its process or the whole machine was stopped.
     ///
-    /// The workers may have been suspended too, so the pause is not held against
+    /// The workers may have been suspended too, so the pause does not count against
     /// them. Every worker gets its full time again to become ready or to send its
     /// next heartbeat, and `paused` more to drain. The time without a ready worker is
     /// extended as well.
@@ -332,8 +331,9 @@ impl Supervisor {
         }
     }
 
-    /// Reports that a worker asks to be replaced, for example after a bug. It keeps
-    /// serving until its replacement is ready, and then [drains](Action::Drain).
+    /// Reports that a worker requests its replacement, for example after a bug. It
+    /// keeps serving until its replacement is ready, and then
+    /// [drains](Action::Drain).
     ///
     /// - The replacement starts at once. If workers of the same slot retire
     ///   repeatedly, replacements are delayed by up to a second.
@@ -427,8 +427,8 @@ impl Supervisor {
     /// as a restart. If an old worker exits during the reload, the new worker beside
     /// it takes over its slot, and other slots are filled as usual.
     ///
-    /// A reload that is requested during another one follows it, once, however many
-    /// times it is requested. After [`shutdown`](Self::shutdown) or an
+    /// A reload requested during another one runs after it. Multiple such requests
+    /// run only once. After [`shutdown`](Self::shutdown) or an
     /// [escalation](Action::Escalate), this does nothing.
     ///
     /// ```
@@ -499,9 +499,9 @@ impl Supervisor {
         self.reconcile(now);
     }
 
-    /// Shuts down: all workers drain, and no worker is started from now on. A worker
-    /// that has not exited in time is killed. [`is_stopped`](Self::is_stopped)
-    /// returns true once all have exited.
+    /// Shuts down: all workers drain, and no further worker is started. A worker that
+    /// does not exit in time is killed. [`is_stopped`](Self::is_stopped) returns true
+    /// once all have exited.
     ///
     /// A reload in progress ends without a further action. A second call, or a call
     /// after an [escalation](Action::Escalate), does nothing.
@@ -616,8 +616,8 @@ impl Supervisor {
         self.slots.get(slot).is_some_and(Slot::is_failing)
     }
 
-    /// Returns the number of replacements so far, including those that still wait to
-    /// start.
+    /// Returns the number of replacements so far, including those that have not
+    /// started yet.
     ///
     /// ```
     /// use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
@@ -758,7 +758,7 @@ impl Supervisor {
         if worker.is_replaced_by(generation) {
             worker.replacement = None;
             if self.reload != ReloadState::None && worker.fresh_from <= generation {
-                // A failed reload says nothing about the current program.
+                // A failed reload is not a failed start of the current program.
                 worker.attempts = worker.attempts.saturating_sub(1);
                 self.actions.push_back(Action::ReloadAborted(id));
                 self.end_reload(now);
@@ -829,8 +829,7 @@ impl Supervisor {
     }
 
     /// Returns how long a replacement waits for draining workers of its slot. This
-    /// bounds the number of processes when bugs follow each other faster than workers
-    /// drain.
+    /// bounds the number of processes when bugs occur faster than workers drain.
     fn pause_for_drains(&self, slot: usize, now: Duration) -> Duration {
         let draining = self.draining.iter().filter(|worker| worker.id.slot == slot);
         if draining.clone().count() < MAX_DRAINING {
@@ -887,7 +886,7 @@ impl Supervisor {
         self.actions.push_back(Action::Escalate);
     }
 
-    /// Brings the slots in line with what is wanted after any event.
+    /// Reconciles the slots with the wanted state after each event.
     fn reconcile(&mut self, now: Duration) {
         if self.is_ending() {
             return;
@@ -945,7 +944,7 @@ impl Supervisor {
             self.end_reload(now);
             self.continue_reload(now);
         }
-        // Otherwise a killed worker is left, whose exit continues the reload.
+        // Otherwise the reload continues when the last killed worker exits.
     }
 
     fn begin_reload(&mut self, now: Duration) {
@@ -989,7 +988,7 @@ impl Supervisor {
         self.actions.push_back(Action::Kill(id));
     }
 
-    /// Limits the remaining time of draining workers to that of a shutdown.
+    /// Limits the remaining time of draining workers to `stop_within`.
     fn shorten_drains(&mut self, now: Duration) {
         let until = now.saturating_add(self.options.stop_within);
         for worker in &mut self.draining {
@@ -997,7 +996,7 @@ impl Supervisor {
         }
     }
 
-    /// Drains all workers of a slot and starts no other.
+    /// Drains all workers of a slot and cancels pending starts.
     fn drain_slot(&mut self, slot: usize, limit: Duration, now: Duration) {
         let worker = &mut self.slots[slot];
         worker.is_retiring = false;

@@ -97,7 +97,7 @@ impl<T> fmt::Debug for Ticket<T> {
     }
 }
 
-/// Tells work that its [`Ticket`] was dropped.
+/// Lets work check whether its [`Ticket`] was dropped.
 ///
 /// A running thread cannot be interrupted, so long-running work should check this
 /// from time to time and return early. Clones share the same state.

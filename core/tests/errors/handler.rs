@@ -138,7 +138,7 @@ fn log_line_contains_everything() {
     let column = error.location().column();
     let expected = format!(
         "id={id} class=operational code=unavailable status=503 decision=respond \
-         gave_up=\"all attempts were made\" operation=\"GET /orders/42\" attempt=2 \
+         gave_up=\"no attempts left\" operation=\"GET /orders/42\" attempt=2 \
          at=\"{file}:{line}:{column}\" error=\"stripe is unavailable: no route\" order=42 note=\"\""
     );
     assert_eq!(lines.take(), [(Level::Warn, expected)]);

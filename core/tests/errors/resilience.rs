@@ -110,7 +110,7 @@ fn exhausted_retry_reports_attempts_and_reason() {
     assert_eq!((error.kind(), world.calls()), (ErrorKind::Timeout, 3));
     let context: Vec<_> = error.context().collect();
     assert_eq!(context[1], ("attempts", "3"));
-    assert_eq!(context[0], ("retries_ended", "all attempts were made"));
+    assert_eq!(context[0], ("retries_ended", "no attempts left"));
 
     let world = World::default();
     let none = retry.clone().budget(RetryBudget::new().burst(0));

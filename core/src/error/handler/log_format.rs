@@ -13,7 +13,7 @@ const MAX_LINE_BYTES: usize = 3 * 1024;
 const MAX_VALUE_BYTES: usize = 1024;
 const MAX_OPERATION_BYTES: usize = 256;
 
-/// The keys of the line itself.
+/// The built-in keys of a log line.
 const OWN_KEYS: [&str; 14] = [
     "id",
     "class",
@@ -34,7 +34,7 @@ const OWN_KEYS: [&str; 14] = [
 /// Replaces omitted text.
 const CUT: &str = "…";
 
-/// Formats everything about an error, without line breaks or control characters.
+/// Formats an error report as one line without control characters.
 pub(super) fn format(report: &ErrorReport<'_>) -> String {
     let ErrorReport {
         error, incident, ..
@@ -108,7 +108,7 @@ impl LogLine {
         }
     }
 
-    /// Adds a text of arbitrary length from a client.
+    /// Adds client input of arbitrary length.
     fn short(&mut self, key: &str, value: &str) {
         if value.len() <= MAX_OPERATION_BYTES && needs_no_quotes(value) {
             return self.plain(key, value);

@@ -1,8 +1,8 @@
-//! The counts of a handler.
+//! Error counts.
 
 use crate::error::{AppError, Decision};
 
-/// The counts of a [`Handler`](super::Handler).
+/// Error counts of a [`Handler`](super::Handler).
 ///
 /// ```
 /// use highwater::error::{AppError, Handler, IdGenerator, Incident};
@@ -26,13 +26,13 @@ pub struct HandlerStats {
     pub operational: u64,
     /// Bugs, including those of the handler's own observers.
     pub bugs: u64,
-    /// Errors with the decision to retry.
+    /// Errors for which the handler decided to retry.
     pub retries: u64,
-    /// Errors with the decision to respond.
+    /// Errors for which the handler decided to respond.
     pub responses: u64,
-    /// Errors with the decision to drain the process.
+    /// Errors for which the handler decided to drain the process.
     pub drains: u64,
-    /// Errors with the decision to crash the process.
+    /// Errors for which the handler decided to crash the process.
     pub crashes: u64,
     /// Requests whose [client disconnected](crate::error::ErrorKind::ClientGone).
     pub hung_up: u64,

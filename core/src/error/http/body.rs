@@ -14,14 +14,14 @@ use std::{
 };
 
 pin_project! {
-    /// The body of the service's response, or a problem.
+    /// The service's response body, or a problem.
     ///
-    /// If the body fails or panics, the headers have been sent already and the client
+    /// When a body fails or panics, the headers have already been sent, so the client
     /// cannot get another response. The error is still handled: it is logged and
     /// counted once, and after a panic the process drains. The body then ends with an
     /// [`AppError`], which makes the server close the connection, so that the client
-    /// does not take the partial body for the whole. This stays one error with one
-    /// id, however many layers it passes and whatever they wrap around it.
+    /// does not mistake the partial body for a complete one. It remains one error
+    /// with one id even if it passes several layers that wrap it.
     ///
     /// Dropping it early, for example because the client disconnected, drops the
     /// service's body. That is not an error, but a panic in its destructor is
@@ -54,7 +54,7 @@ pin_project! {
     pub struct HandlerBody<B> {
         #[pin]
         state: BodyState<B>,
-        // `None` once an error was handled.
+        // `None` once an error has been handled.
         request_context: Option<RequestContext>,
     }
 
@@ -79,7 +79,7 @@ pin_project! {
 }
 
 impl<B> HandlerBody<B> {
-    /// Wraps a body of the service.
+    /// Wraps the service's response body.
     pub(super) fn from_service(body: B, request_context: RequestContext) -> Self {
         HandlerBody {
             state: BodyState::Service { body },
@@ -87,7 +87,7 @@ impl<B> HandlerBody<B> {
         }
     }
 
-    /// Creates the body of a problem.
+    /// Creates a body that contains a problem.
     pub(super) fn from_problem(problem: String) -> Self {
         HandlerBody {
             state: BodyState::Problem {

@@ -17,8 +17,8 @@ use std::fmt;
 /// resulting service never fails. Its responses may have any body; errors in a body
 /// are [handled too](super::HandlerBody).
 ///
-/// It needs no async runtime and spawns nothing. Clones of the service, as servers
-/// make for each connection, share the layer's state.
+/// It needs no async runtime and spawns nothing. Servers clone the service for each
+/// connection; the clones share the layer's state.
 ///
 /// It never retries, even if its handler would, because the service has consumed the
 /// request.
@@ -56,14 +56,14 @@ use std::fmt;
 /// # }).unwrap();
 /// ```
 #[derive(Clone)]
-#[must_use = "it does nothing by itself"]
+#[must_use = "does nothing unless used"]
 pub struct HandlerLayer {
     shared: Arc<LayerContext>,
 }
 
 impl HandlerLayer {
-    /// Creates a layer with a handler, which may be shared, and a generator of ids
-    /// for requests without one.
+    /// Creates a layer from a handler, which can be shared, and an id generator for
+    /// requests without an id.
     ///
     /// ```
     /// use highwater::error::{Handler, IdGenerator, http::HandlerLayer};
@@ -94,7 +94,7 @@ impl HandlerLayer {
     ///
     /// It is called for each bug, possibly several times, while the response is
     /// created. It runs on the thread that drives the service, so it must not block.
-    /// If it panics, that is logged as another bug.
+    /// A panic in it is logged as another bug.
     ///
     /// Without this function, the process responds to a bug and continues.
     ///
@@ -133,7 +133,7 @@ impl HandlerLayer {
     /// Sets a function to call when the process has to [exit at
     /// once](crate::error::Decision::Crash), which happens only under
     /// [`HandlerPolicy::Crash`](crate::error::HandlerPolicy::Crash). If the function
-    /// returns, the request is answered.
+    /// returns, the client gets a response.
     ///
     /// Without this function, the process aborts.
     ///
@@ -210,7 +210,7 @@ impl HandlerLayer {
 
     /// Ignores the ids of clients, because a client may send the id of another
     /// client's request. By default a valid id is kept, so that a request has the
-    /// same id in several services.
+    /// same id across services.
     ///
     /// ```
     /// use highwater::error::{AppError, Handler, IdGenerator, http::HandlerLayer};

@@ -25,10 +25,10 @@ pub(super) struct LayerContext {
 type Hook = dyn Fn() + Send + Sync;
 type Locate = dyn Fn() -> Option<String> + Send + Sync;
 
-/// The parts of a request that are kept until its response was sent. For a successful
-/// request this allocates nothing.
+/// The request data that is retained until the response has been sent. Successful
+/// requests allocate nothing for it.
 pub(super) struct RequestContext {
-    /// The value of the header: a valid id of the client, or a generated one. `None`
+    /// The value of the header: the client's valid id, or a generated one. `None`
     /// until an id is needed.
     id: Option<HeaderValue>,
     method: Method,
@@ -52,7 +52,7 @@ impl LayerContext {
     fn identify(&self, headers: &mut HeaderMap) -> Option<HeaderValue> {
         if self.accepts_client_ids {
             let mut sent = headers.get_all(REQUEST_ID).iter();
-            // With two headers, programs would disagree on which one counts.
+            // With two headers, programs could disagree on which one applies.
             if let (Some(id), None) = (sent.next(), sent.next())
                 && CorrelationId::parse(id).is_ok()
             {
@@ -81,12 +81,12 @@ impl RequestContext {
         }
     }
 
-    /// Returns the id, if the request has one yet.
+    /// Returns the id, if the request already has one.
     pub(super) fn known_id(&self) -> Option<&HeaderValue> {
         self.id.as_ref()
     }
 
-    /// Handles an error and calls the hook for the process, if any. Returns the
+    /// Handles an error and calls the drain or crash hook if needed. Returns the
     /// problem for the client.
     pub(super) fn handle(&mut self, error: &AppError) -> Problem {
         let (id, operation) = (self.id(), self.operation());

@@ -1,4 +1,4 @@
-//! Responses to errors.
+//! Error responses.
 
 use super::{HandlerBody, REQUEST_ID, request_context::RequestContext};
 use crate::{
@@ -31,14 +31,14 @@ impl<B: Default> From<AppError> for Response<B> {
     }
 }
 
-/// Allows the layer around services that never fail.
+/// Allows the layer to wrap services that never fail.
 impl Classify for Infallible {
     fn classify(&self) -> Classification {
         match *self {}
     }
 }
 
-/// Allows handlers of axum to return `Result<_, AppError>`.
+/// Allows axum handlers to return `Result<_, AppError>`.
 ///
 /// ```
 /// use axum::{Router, body::Body, routing::get};
@@ -68,7 +68,7 @@ impl axum_core::response::IntoResponse for AppError {
     }
 }
 
-/// Passes a response on, or replaces it if it contains an error.
+/// Returns the response unchanged, or replaces it if it contains an error.
 pub(super) fn pass_through<B>(
     mut response: Response<B>,
     mut request_context: RequestContext,
@@ -85,7 +85,7 @@ pub(super) fn pass_through<B>(
             return error_response(error, &mut request_context, Some(head));
         }
     }
-    // A problem of an inner layer keeps its id.
+    // A problem from an inner layer keeps its id.
     let has_problem = || response.extensions().get::<Problem>().is_some();
     if let Some(id) = request_context.known_id()
         && !has_problem()
@@ -95,8 +95,9 @@ pub(super) fn pass_through<B>(
     response.map(|body| HandlerBody::from_service(body, request_context))
 }
 
-/// Creates the response to an error, replacing `head` if there was a response. Always
-/// returns a response, even if the error panics when it is formatted or dropped.
+/// Creates the response to an error, based on the `head` of the replaced response, if
+/// any. Always returns a response, even if the error panics when it is formatted or
+/// dropped.
 pub(super) fn error_response<B>(
     error: Arc<AppError>,
     request_context: &mut RequestContext,
@@ -138,14 +139,14 @@ fn render<B>(
     if let Some(seconds) = problem.retry_after_seconds() {
         head.headers.insert(header::RETRY_AFTER, seconds.into());
     } else if head.headers.get(header::RETRY_AFTER).is_some_and(is_zero) {
-        // With 0, all clients would retry at once.
+        // With 0, all clients would retry immediately.
         head.headers.insert(header::RETRY_AFTER, 1.into());
     }
     head.extensions.insert(problem);
     Response::from_parts(head, HandlerBody::from_problem(body))
 }
 
-/// Returns whether the value is zero, with any number of digits.
+/// Returns whether the value consists of zeros only.
 fn is_zero(value: &HeaderValue) -> bool {
     let digits = value.as_bytes().trim_ascii();
     !digits.is_empty() && digits.iter().all(|digit| *digit == b'0')
@@ -172,8 +173,8 @@ const CONTENT_HEADERS: [HeaderName; 16] = [
     HeaderName::from_static("unencoded-digest"),
 ];
 
-/// Removes the headers of the replaced body. Others stay, such as `Allow`,
-/// `WWW-Authenticate` and those of CORS.
+/// Removes the headers that describe the replaced body. Others, such as `Allow`,
+/// `WWW-Authenticate` and the CORS headers, are kept.
 fn forget_body(status: StatusCode, headers: &mut HeaderMap) {
     for name in CONTENT_HEADERS {
         headers.remove(name);
@@ -185,7 +186,7 @@ fn forget_body(status: StatusCode, headers: &mut HeaderMap) {
     }
 }
 
-/// Returns the error that a bare response stands for, or `None` if the response is
+/// Returns the error that a bare response represents, or `None` if the response is
 /// not bare.
 fn error_of_bare_response<B>(response: &Response<B>) -> Option<AppError> {
     let content_type = response.headers().get(header::CONTENT_TYPE);
@@ -193,7 +194,7 @@ fn error_of_bare_response<B>(response: &Response<B>) -> Option<AppError> {
         let essence = value.as_bytes().split(|byte| *byte == b';').next();
         essence.is_some_and(|essence| essence.trim_ascii().eq_ignore_ascii_case(b"text/plain"))
     });
-    let detail = "a bare response with this status";
+    let detail = "the service returned this status without details";
     is_bare.then(|| AppError::new(classify_status(response.status())).with_detail(detail))
 }
 
@@ -211,7 +212,7 @@ fn classify_status(status: StatusCode) -> Classification {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => ErrorKind::UnsupportedMediaType,
         StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
         StatusCode::SERVICE_UNAVAILABLE => ErrorKind::Unavailable,
-        // A 500 of a framework is no proof of a bug.
+        // A framework's 500 does not prove a bug.
         _ if status.is_server_error() => ErrorKind::Failure,
         _ => ErrorKind::InvalidInput,
     };

@@ -19,7 +19,7 @@ use tower_service::Service;
 /// A service that never fails, created by a [`HandlerLayer`](super::HandlerLayer).
 ///
 /// It is ready when the inner service is. If the inner service fails to become ready,
-/// the next request is answered with that error.
+/// the response to the next request is that error.
 ///
 /// ```
 /// use highwater::error::{AppError, Handler, IdGenerator, http::{HandlerLayer, HandlerService}};

@@ -26,8 +26,8 @@ pub struct PoolOptions {
 }
 
 impl PoolOptions {
-    /// Creates options for `running` threads and a queue of the same size. 0 counts
-    /// as 1.
+    /// Creates options for `running` threads and a queue of the same size. 0 is
+    /// treated as 1.
     ///
     /// ```
     /// use highwater::scale::{Pool, PoolOptions};
@@ -65,8 +65,8 @@ impl PoolOptions {
         self
     }
 
-    /// Sets the `retry_after` of rejections until the pool has measured how long work
-    /// takes. The default is one second.
+    /// Sets the `retry_after` of rejections until the pool has measured the duration
+    /// of work. The default is one second.
     ///
     /// ```
     /// use highwater::scale::{Pool, PoolOptions};
@@ -85,9 +85,9 @@ impl PoolOptions {
         self
     }
 
-    /// Sets a clock. With it, the pool measures how long work takes, and estimates
-    /// for rejected callers when the next slot becomes free, at least a millisecond
-    /// ahead. Cancelled work is not measured.
+    /// Sets a clock. With it, the pool measures the duration of work and estimates
+    /// for rejected callers how long it takes until a slot is free, at least one
+    /// millisecond. Cancelled work is not measured.
     ///
     /// ```
     /// use highwater::scale::{Pool, PoolOptions};

@@ -20,7 +20,7 @@ use std::{error::Error, fmt, time::Duration};
 pub struct Rejected<F> {
     /// The rejected work.
     pub work: F,
-    /// The time after which to retry.
+    /// The time to wait before a retry.
     pub retry_after: Duration,
 }
 
@@ -92,7 +92,7 @@ impl<F> From<Rejected<F>> for AppError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the queue is full: try again in {retry_after:?}")]
 pub struct QueueFull {
-    /// The time after which to retry.
+    /// The time to wait before a retry.
     pub retry_after: Duration,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::scale::WorkerId;
 
-/// An action that a [`Supervisor`](super::Supervisor) requests of its driver.
+/// An action that a [`Supervisor`](super::Supervisor) requests from its driver.
 ///
 /// ```
 /// use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
@@ -27,19 +27,21 @@ pub enum Action {
     Drain(WorkerId),
     /// Kill a worker, and report its exit.
     Kill(WorkerId),
-    /// A rolling reload is complete; nothing is to be done. The only workers left
+    /// A rolling reload is complete; no action is required. The only workers left
     /// from before it are those that were already draining when it began.
     Reloaded,
-    /// A rolling reload is aborted, because this new worker exited before it was ready
-    /// or was not ready in time; nothing is to be done. All other workers keep
-    /// serving: new ones in the slots that the reload had reached, old ones in the rest.
+    /// A rolling reload was aborted, because this new worker exited before it was
+    /// ready or was not ready in time; no action is required. All other workers keep
+    /// serving: new ones in the slots that the reload had reached, old ones in the
+    /// rest.
     ReloadAborted(WorkerId),
     /// Give up: the condition for [escalation](super::Escalation) is met. Let a parent
     /// supervisor decide, or exit with a failure status.
     ///
-    /// No worker is started from now on. Before this action come a
-    /// [`Drain`](Self::Drain) for each ready worker and a [`Kill`](Self::Kill) for each
-    /// other one; after it only `Kill`s of workers that do not drain in time. Once
-    /// [`is_stopped`](super::Supervisor::is_stopped) returns true, all workers have exited.
+    /// No further worker is started. Before this action come a [`Drain`](Self::Drain)
+    /// for each ready worker and a [`Kill`](Self::Kill) for each other one; after it
+    /// only `Kill`s of workers that do not drain in time. Once
+    /// [`is_stopped`](super::Supervisor::is_stopped) returns true, all workers have
+    /// exited.
     Escalate,
 }

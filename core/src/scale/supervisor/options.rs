@@ -229,8 +229,8 @@ impl SupervisorOptions {
         self
     }
 
-    /// Sets the seed of the random part of the pauses. The same seed gives the same
-    /// pauses, so supervisors of the same kind should have different ones.
+    /// Sets the seed of the random part of the pauses. The same seed produces the
+    /// same pauses, so different supervisors should have different seeds.
     ///
     /// ```
     /// use highwater::scale::{Supervisor, SupervisorOptions, WorkerId};
@@ -274,9 +274,9 @@ pub enum Escalation {
     },
     /// Workers of one slot are replaced more than `restarts` times within any
     /// `period`, even if all other slots serve. This is the strict choice, for
-    /// workers that are useless without each other. With 0, the first replacement is
-    /// one too many. Exits of [stable](SupervisorOptions::stable_after) workers do
-    /// not count.
+    /// workers that are useless without each other. With 0, the first replacement
+    /// already exceeds the limit. Exits of [stable](SupervisorOptions::stable_after)
+    /// workers do not count.
     Intensity {
         /// The maximum number of replacements in a period.
         restarts: usize,

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The number of starts in a row that may fail before the next one waits.
 const IMMEDIATE_STARTS: u32 = 5;
 
-/// A position that is to have a worker at all times.
+/// A position that should have a worker at all times.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slot {
     /// The number of workers that were started here.
@@ -18,7 +18,7 @@ pub(super) struct Slot {
     /// The generation of the current worker, or of the last one.
     pub(super) generation: u64,
     pub(super) state: SlotState,
-    /// Set once the current worker has asked to be replaced.
+    /// Set once the current worker has requested its replacement.
     pub(super) is_retiring: bool,
     pub(super) replacement: Option<Replacement>,
     /// The first generation that the reload in progress does not replace.
@@ -29,10 +29,10 @@ pub(super) struct Slot {
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum SlotState {
-    /// No worker, and none is wanted.
+    /// Has no worker and wants none.
     #[default]
     Empty,
-    /// No worker; the next one starts at `until`.
+    /// Has no worker; the next one starts at `until`.
     Waiting { until: Duration },
     /// Started; killed if it is not ready at `until`.
     Starting { until: Duration },
@@ -130,7 +130,7 @@ impl Slot {
         self.failures() > 0
     }
 
-    /// Returns whether a worker is starting that can be expected to become ready.
+    /// Returns whether a starting worker can be expected to become ready.
     pub(super) fn is_expected_to_serve(&self) -> bool {
         let starts = matches!(self.state, SlotState::Starting { .. });
         (starts || self.has_replacement_starting()) && !self.is_failing()
