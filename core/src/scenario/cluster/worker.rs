@@ -4,7 +4,7 @@ use super::BEAT;
 use crate::{platform::ProcessContext, scale::Job, trace::Recorder};
 use std::time::Duration;
 
-/// How long a hanging worker blocks its loop: longer than any run.
+/// The time for which a hanging worker blocks its loop. It exceeds any run.
 const FOREVER: Duration = Duration::from_mins(10);
 
 /// Encodes the settings for the first message to a worker.

@@ -121,7 +121,7 @@ impl DownstreamService {
         self.id
     }
 
-    /// Handles a sign-up and blocks the event loop meanwhile.
+    /// Handles a sign-up and blocks the event loop until it is done.
     pub(super) fn handle(&self, user: u64) -> Result<(), Unavailable> {
         let span = self.trace.begin(RecordKind::Handle, self.id, user);
         let (latency, failed) = self.draw(user);

@@ -24,7 +24,7 @@ pub(super) const ALL: &[Param] = &[
     Param::integer(
         "latency",
         "Time per request",
-        "A worker can start others meanwhile.",
+        "A worker can start others during it.",
         (Ms, 0, 1_000, 60),
     )
     .live(),
