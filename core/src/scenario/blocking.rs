@@ -24,10 +24,10 @@ use server::Server;
 use std::{rc::Rc, time::Duration};
 
 /// The duration of the one job that runs on the loop although jobs are offloaded.
-const HOG: Duration = Duration::from_secs(2);
+const HOG_DURATION: Duration = Duration::from_secs(2);
 
 /// The number of requests in a burst. Each needs a job.
-const BURST: u64 = 12;
+const BURST_SIZE: u64 = 12;
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "blocking",
@@ -139,8 +139,8 @@ async fn run(context: Context) {
         serve(number, number.checked_rem(every) == Some(0), due);
         if number == requests.div_ceil(2) {
             match params.choice("inject") {
-                "hog" => run_overlooked_job(&context),
-                "burst" => (1..=BURST).for_each(|more| serve(requests + more, true, due)),
+                "hog" => run_long_job(&context),
+                "burst" => (1..=BURST_SIZE).for_each(|more| serve(requests + more, true, due)),
                 _ => {}
             }
         }
@@ -152,8 +152,8 @@ async fn run(context: Context) {
 }
 
 /// Runs one long job on the loop.
-fn run_overlooked_job(context: &Context) {
-    let job = Job::costing(scaling::kind(&context.params), HOG);
+fn run_long_job(context: &Context) {
+    let job = Job::costing(scaling::kind(&context.params), HOG_DURATION);
     let _result = context.platform.run_on_loop(job, &context.trace, 0);
 }
 

@@ -59,7 +59,7 @@ struct ScheduleState {
     /// Sorted by time.
     changes: Vec<Change>,
     /// Number of changes already recorded.
-    recorded: AtomicUsize,
+    recorded_count: AtomicUsize,
     clock: Arc<dyn Clock>,
     trace: Recorder,
 }
@@ -68,7 +68,7 @@ impl Schedule {
     pub(super) fn new(changes: &[Change], clock: Arc<dyn Clock>, trace: &Recorder) -> Self {
         Schedule(Arc::new(ScheduleState {
             changes: changes.to_vec(),
-            recorded: AtomicUsize::new(0),
+            recorded_count: AtomicUsize::new(0),
             clock,
             trace: trace.clone(),
         }))
@@ -77,15 +77,17 @@ impl Schedule {
     /// Returns the parameter's latest changed value, or `None` if it has not changed.
     ///
     /// Also records every change that is due.
-    pub(super) fn value_now(&self, key: &str) -> Option<Value> {
+    pub(super) fn current_value(&self, key: &str) -> Option<Value> {
         let ScheduleState {
-            changes, recorded, ..
+            changes,
+            recorded_count,
+            ..
         } = &*self.0;
         let now = self.0.clock.now();
         let is_due = |change: &Change| Duration::from_millis(change.at_ms) <= now;
         let due = changes.partition_point(is_due);
-        let from = recorded.fetch_max(due, Ordering::Relaxed);
-        for change in changes.get(from..due).unwrap_or_default() {
+        let first_due = recorded_count.fetch_max(due, Ordering::Relaxed);
+        for change in changes.get(first_due..due).unwrap_or_default() {
             self.0.record(change);
         }
         let mut changes = changes[..due].iter().rev();
@@ -97,10 +99,10 @@ impl Schedule {
 impl ScheduleState {
     fn record(&self, change: &Change) {
         let (key, value) = (change.key, change.value.to_string());
-        let what = self.trace.name(&[key, "=", &value].concat());
+        let assignment = self.trace.name(&[key, "=", &value].concat());
         let operator = self.trace.name(OPERATOR);
         self.trace
-            .send(RecordKind::Change, operator, what, change.at_ms);
+            .send(RecordKind::Change, operator, assignment, change.at_ms);
     }
 }
 

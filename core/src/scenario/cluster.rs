@@ -51,7 +51,7 @@ const REFUSED: &str = "refused";
 const ACTIVE_USERS: &str = "Active users";
 
 /// The heartbeat interval of an idle worker.
-const BEAT: Duration = Duration::from_millis(100);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The worker program.
 pub(super) static WORKER: Program = Program {

@@ -88,8 +88,8 @@ impl Experiment {
     /// Returns an [`InputError`], and leaves the experiment unchanged, if the key,
     /// the time or the value is invalid.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), InputError> {
-        if let Some((key, moment)) = key.split_once('@') {
-            return self.change(key, moment, value);
+        if let Some((key, time)) = key.split_once('@') {
+            return self.change(key, time, value);
         }
         let param = self.param(key)?;
         let value = param.parse(value)?;
@@ -100,22 +100,22 @@ impl Experiment {
         Ok(())
     }
 
-    fn change(&mut self, key: &str, moment: &str, value: &str) -> Result<(), InputError> {
+    fn change(&mut self, key: &str, time: &str, value: &str) -> Result<(), InputError> {
         let param = self.param(key)?;
         if !param.live {
             return Err(InputError::not_live(key, self.scenario));
         }
-        let Value::Integer(at_ms) = CHANGE_TIME.parse(moment)? else {
+        let Value::Integer(at_ms) = CHANGE_TIME.parse(time)? else {
             return Ok(());
         };
         let key = param.key;
         let value = param.parse(value)?;
         let change = Change { key, at_ms, value };
-        let place = |it: &Change| (it.at_ms, it.key).cmp(&(at_ms, key));
-        match self.changes.binary_search_by(place) {
-            Ok(known) => self.changes[known] = change,
+        let by_time_and_key = |it: &Change| (it.at_ms, it.key).cmp(&(at_ms, key));
+        match self.changes.binary_search_by(by_time_and_key) {
+            Ok(index) => self.changes[index] = change,
             Err(_) if self.changes.len() == MAX_CHANGES => return Err(InputError::TooManyChanges),
-            Err(place) => self.changes.insert(place, change),
+            Err(index) => self.changes.insert(index, change),
         }
         Ok(())
     }

@@ -19,15 +19,15 @@ pub(super) fn leak_reported(
 ) -> CheckResult {
     let claim = "a listener leak is reported once, at the eleventh listener".to_owned();
     let mut reports = trace.events.iter().filter(|it| it.kind == RecordKind::Leak);
-    let (report, further) = (reports.next(), reports.count());
+    let (report, repeated) = (reports.next(), reports.count());
     if report.is_none() && (leaked == 0 || listeners <= MAX_LISTENERS) {
         return CheckResult::NotExercised {
             claim,
             hint: hint.to_owned(),
         };
     }
-    let Some(report) = report.filter(|_| further == 0) else {
-        let times = further + usize::from(report.is_some());
+    let Some(report) = report.filter(|_| repeated == 0) else {
+        let times = repeated + usize::from(report.is_some());
         return CheckResult::Decided {
             claim,
             holds: false,

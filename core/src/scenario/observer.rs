@@ -31,10 +31,10 @@ const LATE_LISTENER: &str = "Newcomer";
 /// Observes failures of other listeners.
 const ERROR_LOG: &str = "ErrorLog";
 /// A leaked listener.
-const FORGOTTEN: &str = "Forgotten";
+const LEAKED_LISTENER: &str = "Forgotten";
 
 /// The reading at which the listener list changes.
-const CHANGE_AT: u64 = 3;
+const CHANGE_READING: u64 = 3;
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "observer",

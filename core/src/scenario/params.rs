@@ -295,7 +295,7 @@ impl Values {
     }
 
     fn get(&self, key: &str) -> Value {
-        let changed = self.schedule.as_ref().and_then(|it| it.value_now(key));
+        let changed = self.schedule.as_ref().and_then(|it| it.current_value(key));
         if let Some(value) = changed {
             return value;
         }

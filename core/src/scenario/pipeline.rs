@@ -26,7 +26,7 @@ const WRITE: &str = "Write";
 const TRANSFER: &str = "Transfer";
 
 /// Number of lines in a batch.
-const BATCH: usize = 20;
+const BATCH_SIZE: usize = 20;
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "pipeline",

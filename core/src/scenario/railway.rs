@@ -42,13 +42,13 @@ pub(super) const SECRET: &str = "password=hunter2";
 
 /// Returns the correlation id that the client gave a request. It contains the request's
 /// number, so log lines and responses identify the request.
-pub(super) fn id_of(request: u64) -> CorrelationId {
+pub(super) fn correlation_id(request: u64) -> CorrelationId {
     let id = CorrelationId::parse(format!("request-{request}"));
     id.expect("letters, digits and a dash are valid")
 }
 
 /// Returns the number of the request with that id, or 0 if the id has no number.
-pub(super) fn request_of(id: &str) -> u64 {
+pub(super) fn request_number(id: &str) -> u64 {
     let number = id.strip_prefix("request-");
     number.map_or(0, |number| number.parse().unwrap_or(0))
 }
@@ -78,7 +78,7 @@ impl ErrorLog {
     /// the code are parsed from the line, as an operator would read them.
     pub(super) fn write(&self, line: &str) {
         let value = |key| line.split(' ').find_map(|word| word.strip_prefix(key));
-        let request = request_of(value("id=").unwrap_or_default());
+        let request = request_number(value("id=").unwrap_or_default());
         let code = value("code=").unwrap_or("no code");
         self.trace
             .instant_with_cause(RecordKind::Log, self.id, request, code);

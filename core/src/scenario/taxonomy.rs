@@ -81,7 +81,7 @@ async fn run(context: Context) {
         let wait = due.saturating_sub(context.platform.now());
         context.platform.sleep(wait).await;
         if number == requests / 3 + 1 {
-            api.service().bank().go_down(params.millis("outage"));
+            api.service().bank().take_down(params.millis("outage"));
         }
         let payment = Payment::draw(&context, number);
         let api = Rc::clone(&api);

@@ -21,7 +21,7 @@ use futures::{FutureExt, future::join_all};
 use std::time::Duration;
 
 /// The job durations of the break-even measurement, in microseconds.
-const SIZES: [u64; 6] = [1, 4, 16, 64, 256, 1024];
+const JOB_DURATIONS: [u64; 6] = [1, 4, 16, 64, 256, 1024];
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "threads",
@@ -88,7 +88,7 @@ struct Run<'a> {
     pool: NameId,
     kind: fn(u32) -> Job,
     jobs: u64,
-    most: usize,
+    max_threads: usize,
 }
 
 impl<'a> Run<'a> {
@@ -98,21 +98,21 @@ impl<'a> Run<'a> {
             context.trace.instant(RecordKind::Start, id, 0);
             id
         });
-        let most = context.params.integer("threads");
+        let max_threads = context.params.integer("threads");
         Run {
             context,
             loop_name,
             pool,
             kind: scaling::kind(&context.params),
             jobs: context.params.integer("jobs"),
-            most: usize::try_from(most).unwrap_or(usize::MAX),
+            max_threads: usize::try_from(max_threads).unwrap_or(usize::MAX),
         }
     }
 
     async fn speed_up(&self) {
         let job = Job::costing(self.kind, self.context.params.millis("size"));
-        self.on_the_loop(job, "On the loop", 0).await;
-        for count in 1..=self.most {
+        self.run_on_loop(job, "On the loop", 0).await;
+        for count in 1..=self.max_threads {
             let threads = self.threads(count);
             if threads.count() < count {
                 // This world has no more threads.
@@ -122,17 +122,18 @@ impl<'a> Run<'a> {
                 1 => "1 thread".to_owned(),
                 _ => format!("{count} threads"),
             };
-            self.on_threads(&threads, job, &name, count as u64).await;
+            self.run_on_threads(&threads, job, &name, count as u64)
+                .await;
         }
     }
 
     async fn break_even(&self) {
-        let threads = self.threads(self.most);
-        for micros in SIZES {
+        let threads = self.threads(self.max_threads);
+        for micros in JOB_DURATIONS {
             let job = Job::costing(self.kind, Duration::from_micros(micros));
             let name = |place: &str| [&micros.to_string(), " µs, ", place].concat();
-            self.on_the_loop(job, &name("on the loop"), micros).await;
-            self.on_threads(&threads, job, &name("on threads"), micros)
+            self.run_on_loop(job, &name("on the loop"), micros).await;
+            self.run_on_threads(&threads, job, &name("on threads"), micros)
                 .await;
         }
     }
@@ -144,7 +145,7 @@ impl<'a> Run<'a> {
         threads
     }
 
-    async fn on_the_loop(&self, job: Job, name: &str, subject: u64) {
+    async fn run_on_loop(&self, job: Job, name: &str, subject: u64) {
         let Context {
             platform, trace, ..
         } = self.context;
@@ -156,7 +157,7 @@ impl<'a> Run<'a> {
         self.record(job, results).await;
     }
 
-    async fn on_threads(&self, threads: &Threads, job: Job, name: &str, subject: u64) {
+    async fn run_on_threads(&self, threads: &Threads, job: Job, name: &str, subject: u64) {
         let trace = &self.context.trace;
         let round = trace.begin(RecordKind::Handle, trace.name(name), subject);
         let mut tickets = Vec::new();

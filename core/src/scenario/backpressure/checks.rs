@@ -35,28 +35,28 @@ pub(super) const ALL: &[Check] = &[
 fn every_chunk_accounted(trace: &Trace) -> CheckResult {
     let summary = BackpressureSummary::of(trace);
     let (written, received) = (summary.written.len() as u64, summary.received.len() as u64);
-    let offered = written + summary.refused;
-    let in_order = summary.received.is_sorted() && summary.written.is_sorted();
-    let failed = summary.failed.is_some();
-    let left = written - received.min(written) - summary.dropped.min(written);
+    let offered_count = written + summary.rejected_count;
+    let is_in_order = summary.received.is_sorted() && summary.written.is_sorted();
+    let has_failed = summary.failed_at.is_some();
+    let buffered = written - received.min(written) - summary.dropped_count.min(written);
     let all: u64 = trace.param("chunks").parse().unwrap_or(0);
     CheckResult::Decided {
-        claim: if failed {
+        claim: if has_failed {
             "every chunk was received, dropped, or buffered when the destination failed"
         } else {
             "every chunk arrives in order, or its loss is counted"
         }
         .to_owned(),
-        holds: in_order
+        holds: is_in_order
             && received > 0
-            && if failed {
-                left * summary.chunk == summary.level
+            && if has_failed {
+                buffered * summary.chunk == summary.level
             } else {
-                offered == all && left == 0
+                offered_count == all && buffered == 0
             },
         evidence: format!(
-            "{written} written, {received} received, {} dropped, {} rejected, {left} buffered",
-            summary.dropped, summary.refused
+            "{written} written, {received} received, {} dropped, {} rejected, {buffered} buffered",
+            summary.dropped_count, summary.rejected_count
         ),
     }
 }
@@ -70,11 +70,12 @@ fn peak_bounded(trace: &Trace) -> CheckResult {
     }
     CheckResult::Decided {
         claim,
-        holds: summary.mark > 0 && summary.peak() <= summary.mark + summary.chunk,
+        holds: summary.high_water_mark > 0
+            && summary.peak() <= summary.high_water_mark + summary.chunk,
         evidence: format!(
             "peak {}; mark {}, chunk {}",
             kib(summary.peak()),
-            kib(summary.mark),
+            kib(summary.high_water_mark),
             kib(summary.chunk)
         ),
     }
@@ -83,8 +84,8 @@ fn peak_bounded(trace: &Trace) -> CheckResult {
 /// The peak is bounded by the mark. If the mark is ignored, the peak equals the
 /// backlog.
 fn peak_and_input(trace: &Trace) -> CheckResult {
-    let ignores = trace.param("heed") == "ignore";
-    let claim = if ignores {
+    let ignores_mark = trace.param("heed") == "ignore";
+    let claim = if ignores_mark {
         "with the mark ignored, the buffer holds everything not yet received"
     } else {
         "the peak does not depend on the amount of input"
@@ -92,18 +93,18 @@ fn peak_and_input(trace: &Trace) -> CheckResult {
     .to_owned();
     let summary = BackpressureSummary::of(trace);
     let [first, second] = summary.peaks;
-    let bound = summary.mark + summary.chunk;
-    if ignores && summary.peak() <= bound {
+    let bound = summary.high_water_mark + summary.chunk;
+    if ignores_mark && summary.peak() <= bound {
         let hint = "the destination kept up: set write=45, read=15, mark=64";
         return not_exercised(claim, hint);
     }
-    if !ignores && (first < summary.mark || summary.mark == 0) {
+    if !ignores_mark && (first < summary.high_water_mark || summary.high_water_mark == 0) {
         let hint = "the first half never reached the mark: set chunks=60, read=15, write=45";
         return not_exercised(claim, hint);
     }
     CheckResult::Decided {
         claim,
-        holds: if ignores {
+        holds: if ignores_mark {
             summary.level_mismatches == 0
         } else {
             first <= bound && second <= bound
@@ -112,7 +113,7 @@ fn peak_and_input(trace: &Trace) -> CheckResult {
             "peak {} in the first half of the input, {} in the second; mark {}",
             kib(first),
             kib(second),
-            kib(summary.mark)
+            kib(summary.high_water_mark)
         ),
     }
 }
@@ -127,16 +128,19 @@ fn resumes_at_low_mark(trace: &Trace) -> CheckResult {
             "the source never waited: set heed=wait, overflow=wait, write=45",
         );
     }
-    let low = summary.mark / 2;
-    let at_low_mark = summary
+    let low = summary.high_water_mark / 2;
+    let resumed_at_low_mark = summary
         .levels_at_resume
         .iter()
         .filter(|level| **level <= low);
-    let (at_low_mark, all) = (at_low_mark.count(), summary.levels_at_resume.len());
+    let (resumed_at_low_mark, all) = (resumed_at_low_mark.count(), summary.levels_at_resume.len());
     CheckResult::Decided {
         claim,
-        holds: at_low_mark == all,
-        evidence: format!("{at_low_mark} of {all} waits ended at {} or less", kib(low)),
+        holds: resumed_at_low_mark == all,
+        evidence: format!(
+            "{resumed_at_low_mark} of {all} waits ended at {} or less",
+            kib(low)
+        ),
     }
 }
 
@@ -144,15 +148,17 @@ fn resumes_at_low_mark(trace: &Trace) -> CheckResult {
 fn error_stops_the_source(trace: &Trace) -> CheckResult {
     let claim = "when the destination fails, the source stops and both are closed".to_owned();
     let summary = BackpressureSummary::of(trace);
-    if summary.failed.is_none() {
+    if summary.failed_at.is_none() {
         return not_exercised(claim, "nothing failed: set inject=error");
     }
     CheckResult::Decided {
         claim,
-        holds: summary.written_after == 0 && summary.opened == 2 && summary.closed == 2,
+        holds: summary.written_after_failure == 0
+            && summary.opened_count == 2
+            && summary.closed_count == 2,
         evidence: format!(
             "{} chunks written after the failure; {} of {} closed",
-            summary.written_after, summary.closed, summary.opened
+            summary.written_after_failure, summary.closed_count, summary.opened_count
         ),
     }
 }

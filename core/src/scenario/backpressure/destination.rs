@@ -19,9 +19,9 @@ pub(super) async fn write_all(
     let (params, trace) = (&context.params, &context.trace);
     let id = trace.name(DESTINATION);
     let open = trace.begin(RecordKind::Open, id, 0);
-    let half = params.integer("chunks").div_ceil(2);
+    let middle = params.integer("chunks").div_ceil(2);
     let inject = params.choice("inject");
-    let mut injected = inject == "nothing";
+    let mut has_injected = inject == "nothing";
     let mut draws = context.seed.stream(2);
     while let Some(chunk) = receiver.next().await {
         let Ok((number, _bytes)) = chunk else { break };
@@ -30,8 +30,8 @@ pub(super) async fn write_all(
         let span = trace.begin(RecordKind::Handle, id, number);
         let mut took = draws.jitter(params.millis("write"), 20);
         // `>=` because the middle chunk may have been dropped.
-        let is_due = !injected && number >= half;
-        injected |= is_due;
+        let is_due = !has_injected && number >= middle;
+        has_injected |= is_due;
         if is_due && inject == "stall" {
             took += STALL;
         }

@@ -17,7 +17,7 @@ pub(super) type Chunk = (u64, Vec<u8>);
 pub(super) struct RecordedQueue {
     id: NameId,
     trace: Recorder,
-    lost: Rc<Cell<u64>>,
+    dropped_count: Rc<Cell<u64>>,
     level: Rc<Cell<Option<u64>>>,
 }
 
@@ -37,18 +37,20 @@ impl RecordedQueue {
             "fail" => Overflow::Fail,
             _ => Overflow::Wait,
         };
-        let high = params.kibibytes("mark");
+        let high_water_mark = params.kibibytes("mark");
         // Only bytes count towards the mark.
-        let bound = Bound::weight(high, |chunk: &Chunk| chunk.1.len());
+        let bound = Bound::weight(high_water_mark, |chunk: &Chunk| chunk.1.len());
         let bound = bound.expect("the parameter's minimum is 1");
         let (sender, receiver) = channel(bound, overflow);
         let queue = RecordedQueue {
             id: context.trace.name(BUFFER),
             trace: context.trace.clone(),
-            lost: Rc::default(),
+            dropped_count: Rc::default(),
             level: Rc::default(),
         };
-        queue.trace.instant(RecordKind::Mark, queue.id, high as u64);
+        queue
+            .trace
+            .instant(RecordKind::Mark, queue.id, high_water_mark as u64);
         ((sender, queue.clone()), (receiver, queue))
     }
 
@@ -59,9 +61,9 @@ impl RecordedQueue {
     /// Records all changes since the last call.
     pub(super) fn record_changes(&self, stats: &crate::stream::Stats) {
         let dropped = stats.dropped.items;
-        let lost = dropped - self.lost.replace(dropped);
-        if lost > 0 {
-            self.trace.instant(RecordKind::Drop, self.id, lost);
+        let dropped_count = dropped - self.dropped_count.replace(dropped);
+        if dropped_count > 0 {
+            self.trace.instant(RecordKind::Drop, self.id, dropped_count);
         }
         let level = stats.queued.weight;
         if self.level.replace(Some(level)) != Some(level) {

@@ -20,7 +20,7 @@ pub(super) async fn read_all(context: Context, (sender, queue): (Sender<Chunk>, 
     let chunks = params.integer("chunks");
     let source = ChunkSource {
         id: context.trace.name(SOURCE),
-        waits: params.choice("heed") == "wait",
+        heeds_signal: params.choice("heed") == "wait",
         context: &context,
         sender,
         queue,
@@ -31,8 +31,8 @@ pub(super) async fn read_all(context: Context, (sender, queue): (Sender<Chunk>, 
     for number in 1..=chunks {
         let span = context.trace.begin(RecordKind::Handle, source.id, number);
         let mut took = draws.jitter(params.millis("read"), 20);
-        let is_of_burst = (1..=BURST).contains(&number.saturating_sub(chunks / 2));
-        if params.choice("inject") == "burst" && is_of_burst {
+        let is_in_burst = (1..=BURST).contains(&number.saturating_sub(chunks / 2));
+        if params.choice("inject") == "burst" && is_in_burst {
             took = Duration::ZERO;
         }
         // The source does not catch up on time spent waiting for the queue.
@@ -51,7 +51,7 @@ pub(super) async fn read_all(context: Context, (sender, queue): (Sender<Chunk>, 
 
 struct ChunkSource<'a> {
     id: NameId,
-    waits: bool,
+    heeds_signal: bool,
     context: &'a Context,
     sender: Sender<Chunk>,
     queue: RecordedQueue,
@@ -64,7 +64,7 @@ impl ChunkSource<'_> {
     async fn write(&self, chunk: Chunk) -> Result<(), DestinationClosed> {
         let trace = &self.context.trace;
         let number = chunk.0;
-        let sent = if self.waits {
+        let sent = if self.heeds_signal {
             self.send(chunk).await
         } else {
             // The full-queue signal is ignored.
@@ -82,7 +82,7 @@ impl ChunkSource<'_> {
     /// Sends a chunk under the overflow policy and records any wait.
     async fn send(&self, chunk: Chunk) -> Result<(), SendError<Chunk>> {
         let chunk = match self.sender.try_send(chunk) {
-            Err(SendError::Full(chunk)) if self.may_wait() => chunk,
+            Err(SendError::Full(chunk)) if self.can_wait() => chunk,
             sent => return sent,
         };
         let trace = &self.context.trace;
@@ -96,7 +96,7 @@ impl ChunkSource<'_> {
         self.sender.send(chunk).await
     }
 
-    fn may_wait(&self) -> bool {
+    fn can_wait(&self) -> bool {
         self.context.params.choice("overflow") == "wait"
     }
 }

@@ -7,15 +7,15 @@ use crate::trace::{Event, Phase, RecordKind, Trace};
 #[derive(Default)]
 pub(super) struct BackpressureSummary {
     /// The high-water mark, in bytes.
-    pub(super) mark: u64,
+    pub(super) high_water_mark: u64,
     /// The size of a chunk, in bytes.
     pub(super) chunk: u64,
     /// Numbers of the chunks written by the source.
     pub(super) written: Vec<u64>,
     /// Numbers of the chunks received by the destination.
     pub(super) received: Vec<u64>,
-    pub(super) dropped: u64,
-    pub(super) refused: u64,
+    pub(super) dropped_count: u64,
+    pub(super) rejected_count: u64,
     /// The peak level during the first and the second half of the input, in bytes.
     pub(super) peaks: [u64; 2],
     /// Number of recorded levels that differ from the bytes written but not yet
@@ -26,13 +26,13 @@ pub(super) struct BackpressureSummary {
     /// The level at the end of each wait, in bytes.
     pub(super) levels_at_resume: Vec<u64>,
     /// Trace index at which the destination failed.
-    pub(super) failed: Option<usize>,
+    pub(super) failed_at: Option<usize>,
     /// Number of chunks written after the failure.
-    pub(super) written_after: usize,
+    pub(super) written_after_failure: usize,
     /// Number of ends closed.
-    pub(super) closed: usize,
+    pub(super) closed_count: usize,
     /// Number of ends opened.
-    pub(super) opened: usize,
+    pub(super) opened_count: usize,
 }
 
 impl BackpressureSummary {
@@ -45,26 +45,26 @@ impl BackpressureSummary {
         };
         let [source, buffer, destination] =
             [SOURCE, BUFFER, DESTINATION].map(|name| trace.id(name));
-        let mut second_half = false;
+        let mut is_second_half = false;
         for (index, event) in trace.events.iter().enumerate() {
             let by = |id| Some(event.source) == id;
             match event.kind {
-                RecordKind::Mark => summary.mark = event.subject,
-                RecordKind::Level if by(buffer) => summary.note_level(event.subject, second_half),
+                RecordKind::Mark => summary.high_water_mark = event.subject,
+                RecordKind::Level if by(buffer) => summary.add_level(event.subject, is_second_half),
                 RecordKind::Write if by(source) => {
                     summary.written.push(event.subject);
-                    summary.written_after += usize::from(summary.failed.is_some());
-                    second_half |= event.subject > chunks / 2;
+                    summary.written_after_failure += usize::from(summary.failed_at.is_some());
+                    is_second_half |= event.subject > chunks / 2;
                 }
                 RecordKind::Write if by(buffer) => summary.received.push(event.subject),
-                RecordKind::Drop => summary.dropped += event.subject,
-                RecordKind::Refuse => summary.refused += 1,
+                RecordKind::Drop => summary.dropped_count += event.subject,
+                RecordKind::Refuse => summary.rejected_count += 1,
                 RecordKind::Stall if event.phase == Phase::End && event.failure.is_none() => {
                     summary.levels_at_resume.push(summary.level);
                 }
-                RecordKind::Open => summary.note_open(event),
+                RecordKind::Open => summary.add_open(event),
                 RecordKind::Handle if by(destination) && event.failure.is_some() => {
-                    summary.failed = Some(index);
+                    summary.failed_at = Some(index);
                 }
                 _ => {}
             }
@@ -76,18 +76,18 @@ impl BackpressureSummary {
         self.peaks[0].max(self.peaks[1])
     }
 
-    fn note_level(&mut self, level: u64, second_half: bool) {
+    fn add_level(&mut self, level: u64, is_second_half: bool) {
         let backlog = (self.written.len() - self.received.len().min(self.written.len())) as u64;
         self.level_mismatches += usize::from(level != backlog * self.chunk);
         self.level = level;
-        let peak = &mut self.peaks[usize::from(second_half)];
+        let peak = &mut self.peaks[usize::from(is_second_half)];
         *peak = level.max(*peak);
     }
 
-    fn note_open(&mut self, event: &Event) {
+    fn add_open(&mut self, event: &Event) {
         match event.phase {
-            Phase::Begin => self.opened += 1,
-            _ => self.closed += 1,
+            Phase::Begin => self.opened_count += 1,
+            _ => self.closed_count += 1,
         }
     }
 }

@@ -56,15 +56,15 @@ fn every_request_answered(trace: &Trace) -> CheckResult {
 fn no_beat_while_blocked(trace: &Trace) -> CheckResult {
     let claim = "while a job blocks the loop, nothing else runs on it";
     let summary = ScalingSummary::of(trace);
-    if summary.on_loop == 0 {
+    if summary.loop_jobs == 0 {
         return not_exercised(claim, "no job ran on the loop: set run=loop, every=20");
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
-        holds: summary.while_blocked == 0 && summary.beats > 0,
+        holds: summary.records_while_blocked == 0 && summary.beats > 0,
         evidence: format!(
             "{} jobs on the loop, {} other records during them; {} heartbeats in total",
-            summary.on_loop, summary.while_blocked, summary.beats
+            summary.loop_jobs, summary.records_while_blocked, summary.beats
         ),
     }
 }
@@ -72,14 +72,14 @@ fn no_beat_while_blocked(trace: &Trace) -> CheckResult {
 fn beats_while_offloaded(trace: &Trace) -> CheckResult {
     let claim = "the heartbeat continues while jobs run on threads";
     let summary = ScalingSummary::of(trace);
-    if summary.offloaded == 0 {
+    if summary.offloaded_jobs == 0 {
         return not_exercised(
             claim,
             summary.why_not_offloaded(trace, "run=offloaded, every=20"),
         );
     }
     // Other load on the machine may delay several heartbeats.
-    if summary.computing < 10 * summary.interval {
+    if summary.compute_time < 10 * summary.interval {
         return not_exercised(claim, "the jobs took less than ten beats: set size=600");
     }
     CheckResult::Decided {
@@ -87,7 +87,7 @@ fn beats_while_offloaded(trace: &Trace) -> CheckResult {
         holds: summary.beats_while_offloaded > 0,
         evidence: format!(
             "{} jobs on threads, {} heartbeats during them",
-            summary.offloaded, summary.beats_while_offloaded
+            summary.offloaded_jobs, summary.beats_while_offloaded
         ),
     }
 }
@@ -103,10 +103,10 @@ fn queue_bounded(trace: &Trace) -> CheckResult {
     let bound = summary.threads.max(1) + queue;
     CheckResult::Decided {
         claim: claim.to_owned(),
-        holds: summary.most_accepted <= bound,
+        holds: summary.max_accepted <= bound,
         evidence: format!(
             "at most {} of {bound} at once; {} accepted, {} rejected",
-            summary.most_accepted, summary.accepted, summary.refused_jobs
+            summary.max_accepted, summary.accepted, summary.refused_jobs
         ),
     }
 }

@@ -11,20 +11,20 @@ use std::{cell::Cell, rc::Rc};
 
 /// A running heartbeat. Each beat is a span from its due time to its actual time.
 pub(super) struct Heartbeat {
-    is_over: Rc<Cell<bool>>,
+    is_stopped: Rc<Cell<bool>>,
     task: Task<()>,
 }
 
 impl Heartbeat {
     pub(super) fn start(context: &Context) -> Self {
-        let is_over = Rc::new(Cell::new(false));
+        let is_stopped = Rc::new(Cell::new(false));
         let id = started(context, HEARTBEAT);
-        let (context, ends) = (context.clone(), Rc::clone(&is_over));
+        let (context, should_stop) = (context.clone(), Rc::clone(&is_stopped));
         let platform = context.platform.clone();
         let task = platform.spawn(async move {
             let interval = context.params.millis("beat");
             let mut monitor = LagMonitor::new(interval, context.platform.now());
-            while !ends.get() {
+            while !should_stop.get() {
                 let due = monitor.next_due();
                 let wait = due.saturating_sub(context.platform.now());
                 context.platform.sleep(wait).await;
@@ -35,12 +35,12 @@ impl Heartbeat {
                 beat.succeed();
             }
         });
-        Heartbeat { is_over, task }
+        Heartbeat { is_stopped, task }
     }
 
     /// Stops after the next beat.
     pub(super) async fn stop(self) {
-        self.is_over.set(true);
+        self.is_stopped.set(true);
         self.task.await;
     }
 }

@@ -1,25 +1,25 @@
 //! Load balancing between workers.
 
 /// Picks a ready worker for each request.
-pub(super) struct Balance {
+pub(super) struct LoadBalancer {
     least_busy: bool,
     /// Worker loads, indexed by position.
-    loads: Vec<Load>,
+    loads: Vec<WorkerLoad>,
     turn: u64,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Load {
+struct WorkerLoad {
     /// Requests sent to the worker and not yet completed.
     in_flight: usize,
     /// The sequence number of the worker's last pick.
     turn: u64,
 }
 
-impl Balance {
+impl LoadBalancer {
     /// Balances by requests in flight if `least_busy` is set, otherwise round robin.
     pub(super) fn new(least_busy: bool) -> Self {
-        Balance {
+        LoadBalancer {
             least_busy,
             loads: Vec::new(),
             turn: 0,
@@ -28,7 +28,7 @@ impl Balance {
 
     /// Resets the load of a position that has a new worker.
     pub(super) fn reset(&mut self, position: usize) {
-        *self.load(position) = Load::default();
+        *self.load(position) = WorkerLoad::default();
     }
 
     /// Picks the worker with the fewest requests in flight, or any when balancing round
@@ -49,7 +49,7 @@ impl Balance {
     }
 
     /// Counts a completed request.
-    pub(super) fn done(&mut self, position: usize) {
+    pub(super) fn on_completed(&mut self, position: usize) {
         let load = self.load(position);
         load.in_flight = load.in_flight.saturating_sub(1);
     }
@@ -59,9 +59,9 @@ impl Balance {
         ready.max_by_key(|position| self.loads.get(*position).map_or(0, |load| load.in_flight))
     }
 
-    fn load(&mut self, position: usize) -> &mut Load {
+    fn load(&mut self, position: usize) -> &mut WorkerLoad {
         if self.loads.len() <= position {
-            self.loads.resize(position + 1, Load::default());
+            self.loads.resize(position + 1, WorkerLoad::default());
         }
         &mut self.loads[position]
     }

@@ -20,8 +20,8 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
     } = requests.totals();
     // In a sampled run, only the totals separate lost from refused requests. A request
     // that waits for a new worker looks refused in them.
-    let may_refuse = summary.given_up.is_some() || summary.reload.is_some();
-    let (lost, refused) = if may_refuse || !requests.is_sample() {
+    let can_refuse = summary.given_up.is_some() || summary.reload.is_some();
+    let (lost, refused) = if can_refuse || !requests.is_sample() {
         (lost, refused)
     } else {
         (lost + refused, 0)
@@ -40,10 +40,10 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
         ""
     };
     let latency = |percent| {
-        let known = front.and_then(|id| latencies.percentile(id, percent));
-        known.map_or_else(dash, milliseconds) + suffix
+        let value = front.and_then(|id| latencies.percentile(id, percent));
+        value.map_or_else(dash, milliseconds) + suffix
     };
-    let shares = summary
+    let calls_by_process = summary
         .processes
         .iter()
         .map(|process| number(process.calls));
@@ -66,16 +66,19 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
         ("Failed workers", number(failed.count() as u64)),
         ("In flight on failed workers", number(in_flight) + suffix),
         ("Processes started", number(summary.processes.len() as u64)),
-        ("Requests by process", shares.collect::<Vec<_>>().join(", ")),
+        (
+            "Requests by process",
+            calls_by_process.collect::<Vec<_>>().join(", "),
+        ),
         ("Reload", reload.map_or_else(dash, milliseconds)),
-        ("Longest heartbeat gap", silence(trace)),
+        ("Longest heartbeat gap", longest_heartbeat_gap(trace)),
     ];
     let rows = rows.into_iter();
     rows.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Returns the longest heartbeat gap of a ready worker.
-fn silence(trace: &Trace) -> String {
+fn longest_heartbeat_gap(trace: &Trace) -> String {
     let mut latest: Vec<Option<Duration>> = vec![None; trace.names.len()];
     let mut longest = Duration::ZERO;
     for event in &trace.events {
@@ -86,15 +89,15 @@ fn silence(trace: &Trace) -> String {
             RecordKind::Beat | RecordKind::Handle | RecordKind::Exit => event.source,
             _ => continue,
         };
-        let Some(seen) = latest.get_mut(worker.index()) else {
+        let Some(last_seen) = latest.get_mut(worker.index()) else {
             continue;
         };
         let now = event.recorded_at();
-        if let Some(before) = seen.replace(now) {
-            longest = longest.max(now.saturating_sub(before));
+        if let Some(previous) = last_seen.replace(now) {
+            longest = longest.max(now.saturating_sub(previous));
         }
         if event.kind == RecordKind::Exit {
-            *seen = None;
+            *last_seen = None;
         }
     }
     if longest.is_zero() {

@@ -24,11 +24,11 @@ pub(super) struct Front {
     /// One in this many users is recorded.
     sample_every: u64,
     /// Counts the requests of unrecorded users.
-    counting: Recorder,
+    counting_recorder: Recorder,
     /// Number of requests that have arrived.
     arrived: u64,
     /// The number of the request that triggers the event.
-    fault_at: u64,
+    fault_number: u64,
     /// The open requests in order of arrival. A finished request leaves a gap until all
     /// earlier ones have finished.
     open: VecDeque<Option<OpenRequest>>,
@@ -44,7 +44,7 @@ struct OpenRequest {
     subject: u64,
     request: Span,
     /// The span during which a worker handles it.
-    work: Option<Span>,
+    handle_span: Option<Span>,
     /// The worker it was sent to.
     worker: Option<WorkerId>,
 }
@@ -54,17 +54,17 @@ impl Front {
         let id = context.trace.name(FRONT);
         context.trace.instant(RecordKind::Start, id, 0);
         let users = Users::of(context);
-        let without_users = || context.params.integer("requests");
-        let requests = users.as_ref().map_or_else(without_users, Users::requests);
+        let arrival_count = || context.params.integer("requests");
+        let requests = users.as_ref().map_or_else(arrival_count, Users::requests);
         Front {
             id,
             pool: WorkerPool::start(context),
             arrivals: Arrivals::new(context),
             users,
             sample_every: users::sample_every(context.params.integer("users")),
-            counting: context.trace.counting(),
+            counting_recorder: context.trace.counting(),
             arrived: 0,
-            fault_at: (requests * 2).div_ceil(5),
+            fault_number: (requests * 2).div_ceil(5),
             open: VecDeque::new(),
             waiting: Vec::new(),
             context: context.clone(),
@@ -82,10 +82,10 @@ impl Front {
             return false;
         }
         match self.pool.next(due).await {
-            Some((worker, ProcessEvent::Ready)) => self.pool.ready(worker),
+            Some((worker, ProcessEvent::Ready)) => self.pool.on_ready(worker),
             Some((worker, ProcessEvent::Message(line))) => self.on_message(worker, &line),
             Some((worker, ProcessEvent::Exited(exit))) => {
-                self.pool.exited(worker, &exit);
+                self.pool.on_exit(worker, &exit);
                 self.fail_in_flight(worker);
             }
             None => {}
@@ -114,7 +114,7 @@ impl Front {
                 RecordKind::Result,
                 self.id,
                 trace.name(ACTIVE_USERS),
-                users.active(),
+                users.active_count(),
             );
         }
         self.pool.close().await;
@@ -138,12 +138,12 @@ impl Front {
                 number,
                 subject,
                 request: trace.begin_at(arrived, RecordKind::Request, self.id, subject),
-                work: None,
+                handle_span: None,
                 worker: None,
             };
             self.open.push_back(Some(open));
             self.dispatch(number);
-            if number == self.fault_at {
+            if number == self.fault_number {
                 self.pool.inject_fault();
             }
         }
@@ -173,19 +173,19 @@ impl Front {
     fn on_message(&mut self, worker: WorkerId, line: &str) {
         match WorkerReport::read(line) {
             None => {}
-            Some(WorkerReport::Beat) => self.pool.beat(worker),
+            Some(WorkerReport::Beat) => self.pool.record_heartbeat(worker),
             Some(WorkerReport::Started(number)) => {
                 if let Some(name) = self.pool.name(worker)
                     && let Some(subject) = self.find(number).map(|open| open.subject)
                 {
-                    let work = self.trace(subject).begin(RecordKind::Handle, name, subject);
+                    let handle_span = self.trace(subject).begin(RecordKind::Handle, name, subject);
                     if let Some(open) = self.find(number) {
-                        open.work = Some(work);
+                        open.handle_span = Some(handle_span);
                     }
                 }
             }
             Some(WorkerReport::Done(number)) => {
-                self.pool.done(worker);
+                self.pool.on_completed(worker);
                 self.end(number, None);
             }
         }
@@ -214,11 +214,11 @@ impl Front {
             Some(cause) => span.fail(cause),
             None => span.succeed(),
         };
-        open.work.map(end);
+        open.handle_span.map(end);
         end(open.request);
         let now = self.now();
         if let Some(users) = &mut self.users {
-            users.answer(open.subject, now);
+            users.on_response(open.subject, now);
         }
     }
 
@@ -228,8 +228,8 @@ impl Front {
 
     fn entry(&mut self, number: u64) -> Option<&mut Option<OpenRequest>> {
         // The last entry is the latest arrival.
-        let from_last = usize::try_from(self.arrived.checked_sub(number)?).ok()?;
-        let index = self.open.len().checked_sub(from_last + 1)?;
+        let distance_from_last = usize::try_from(self.arrived.checked_sub(number)?).ok()?;
+        let index = self.open.len().checked_sub(distance_from_last + 1)?;
         self.open.get_mut(index)
     }
 
@@ -238,7 +238,7 @@ impl Front {
         if subject.is_multiple_of(self.sample_every) {
             &self.context.trace
         } else {
-            &self.counting
+            &self.counting_recorder
         }
     }
 

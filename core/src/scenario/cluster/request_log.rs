@@ -11,7 +11,7 @@ use crate::{
 pub(super) struct RequestLog<'a> {
     /// Indexed by request number, or by arrival if there are users. Entry 0 collects
     /// records without a known request.
-    all: Vec<RequestRecord<'a>>,
+    entries: Vec<RequestRecord<'a>>,
     pub(super) users: u64,
     /// One in this many users is recorded.
     pub(super) sample_every: u64,
@@ -30,7 +30,7 @@ pub(super) struct RequestRecord<'a> {
     pub(super) begin: Option<usize>,
     /// The process it was sent to, and the index of that record.
     pub(super) call: Option<(usize, usize)>,
-    pub(super) ends: usize,
+    pub(super) end_count: usize,
     /// The index of its last end record.
     pub(super) end: usize,
     pub(super) failure: Option<&'a str>,
@@ -51,12 +51,12 @@ impl<'a> RequestLog<'a> {
         let users = number("users");
         let sample_every = users::sample_every(users);
         let without_users = if users > 0 { 0 } else { number("requests") };
-        let plus_one = |count: u64| usize::try_from(count).unwrap_or(0) + 1;
+        let with_entry_zero = |count: u64| usize::try_from(count).unwrap_or(0) + 1;
         RequestLog {
-            all: vec![RequestRecord::default(); plus_one(without_users)],
+            entries: vec![RequestRecord::default(); with_entry_zero(without_users)],
             users,
             sample_every,
-            latest: vec![0; plus_one(users / sample_every)],
+            latest: vec![0; with_entry_zero(users / sample_every)],
             ..RequestLog::default()
         }
     }
@@ -68,26 +68,28 @@ impl<'a> RequestLog<'a> {
 
     /// Returns the recorded requests.
     pub(super) fn recorded(&self) -> &[RequestRecord<'a>] {
-        &self.all[1..]
+        &self.entries[1..]
     }
 
     /// Counts the recorded requests that ended with `failure`, or successfully if
     /// `None`.
     pub(super) fn ended_with(&self, failure: Option<&str>) -> u64 {
-        let matches = |it: &&RequestRecord| it.ends > 0 && it.failure == failure;
+        let matches = |it: &&RequestRecord| it.end_count > 0 && it.failure == failure;
         self.recorded().iter().filter(matches).count() as u64
     }
 
     /// Returns the totals of all requests.
     pub(super) fn totals(&self) -> RequestTotals {
         if self.is_sample() {
-            let all = &self.counters;
+            let counters = &self.counters;
             // Refused requests were never sent to a worker.
-            let refused = all.failed.min(all.started.saturating_sub(all.sent));
+            let refused = counters
+                .failed
+                .min(counters.started.saturating_sub(counters.sent));
             return RequestTotals {
-                sent: all.started,
-                answered: all.succeeded,
-                lost: all.failed - refused,
+                sent: counters.started,
+                answered: counters.succeeded,
+                lost: counters.failed - refused,
                 refused,
             };
         }
@@ -102,35 +104,35 @@ impl<'a> RequestLog<'a> {
 
     /// Adds the arrival of a request. `number` is its own or its user's.
     pub(super) fn begin(&mut self, number: u64, index: usize) {
-        let next = self.all.len();
+        let next = self.entries.len();
         if self.users > 0
             && let Some(latest) = self.latest(number)
         {
             *latest = next;
-            self.all.push(RequestRecord::default());
+            self.entries.push(RequestRecord::default());
         }
-        self.numbered(number).begin = Some(index);
+        self.get_mut(number).begin = Some(index);
     }
 
     /// Returns the request of this number, or the latest request of this user.
-    pub(super) fn numbered(&mut self, number: u64) -> &mut RequestRecord<'a> {
+    pub(super) fn get_mut(&mut self, number: u64) -> &mut RequestRecord<'a> {
         let index = match self.users {
             0 => usize::try_from(number).unwrap_or(0),
             _ => self.latest(number).map_or(0, |latest| *latest),
         };
-        let is_known = index < self.all.len();
-        &mut self.all[if is_known { index } else { 0 }]
+        let is_known = index < self.entries.len();
+        &mut self.entries[if is_known { index } else { 0 }]
     }
 
     /// Returns whether every user sent at least one request.
-    pub(super) fn are_all_users_active(&self) -> bool {
+    pub(super) fn is_every_user_active(&self) -> bool {
         let recorded = &self.latest[1..];
         self.active_users == self.users && recorded.iter().all(|latest| *latest > 0)
     }
 
     /// Counts the end records without a known request.
-    pub(super) fn strays(&self) -> usize {
-        self.all[0].ends
+    pub(super) fn unknown_end_count(&self) -> usize {
+        self.entries[0].end_count
     }
 
     fn latest(&mut self, user: u64) -> Option<&mut usize> {

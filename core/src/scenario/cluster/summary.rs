@@ -21,7 +21,7 @@ pub(super) struct ClusterSummary<'a> {
     pub(super) given_up: Option<usize>,
     pub(super) reload: Option<Reload<'a>>,
     /// Number of requests not sent to the worker that load balancing should pick.
-    pub(super) misrouted: usize,
+    pub(super) misrouted_count: usize,
     /// `true` if all workers became ready again after the last unexpected exit.
     pub(super) is_complete: bool,
     least_busy: bool,
@@ -36,11 +36,11 @@ pub(super) struct ProcessRecord<'a> {
     /// `true` if the supervisor drained it, or if it was a replacement whose failure
     /// aborted the reload.
     is_exit_expected: bool,
-    pub(super) hung: bool,
+    pub(super) has_hung: bool,
     /// The index of its exit, and the cause unless it exited normally.
     pub(super) exit: Option<(usize, Option<&'a str>)>,
     /// Requests started by earlier processes under the same worker name.
-    earlier: u64,
+    earlier_calls: u64,
     /// Requests sent to it, or started by it if not all are recorded.
     pub(super) calls: u64,
     /// Its recorded requests in flight, or after its exit, its unfinished ones.
@@ -54,7 +54,7 @@ pub(super) struct Reload<'a> {
     /// The index of its end, and the outcome.
     pub(super) end: Option<(usize, &'a str)>,
     /// The lowest number of ready workers during the reload.
-    pub(super) fewest: usize,
+    pub(super) min_ready_count: usize,
 }
 
 impl<'a> ClusterSummary<'a> {
@@ -73,7 +73,7 @@ impl<'a> ClusterSummary<'a> {
             if let Some(reload) = &mut summary.reload
                 && reload.end.is_none()
             {
-                reload.fewest = reload.fewest.min(ready);
+                reload.min_ready_count = reload.min_ready_count.min(ready);
             }
         }
         summary
@@ -110,7 +110,7 @@ impl<'a> ClusterSummary<'a> {
             && let Some(process) = self.current(event.source)
         {
             let process = &mut self.processes[process];
-            process.calls = event.counters.started - process.earlier;
+            process.calls = event.counters.started - process.earlier_calls;
         }
         match event.kind {
             RecordKind::Switch => {
@@ -144,9 +144,9 @@ impl<'a> ClusterSummary<'a> {
                 started: index,
                 is_ready: false,
                 is_exit_expected: false,
-                hung: false,
+                has_hung: false,
                 exit: None,
-                earlier: event.counters.started,
+                earlier_calls: event.counters.started,
                 calls: 0,
                 in_flight: 0,
                 last_call: 0,
@@ -159,7 +159,7 @@ impl<'a> ClusterSummary<'a> {
                 self.reload = Some(Reload {
                     begin: index,
                     end: None,
-                    fewest: ready,
+                    min_ready_count: ready,
                 });
             }
             (RELOADED | RELOAD_ABORTED, _) => {
@@ -175,7 +175,7 @@ impl<'a> ClusterSummary<'a> {
                     reload.end = reload.end.or(Some((index, state)));
                 }
             }
-            (HANGING, Some(process)) => self.processes[process].hung = true,
+            (HANGING, Some(process)) => self.processes[process].has_hung = true,
             (DRAINING | KILLED, Some(process)) => {
                 self.processes[process].is_ready = false;
                 self.processes[process].is_exit_expected |= state == DRAINING;
@@ -196,24 +196,24 @@ impl<'a> ClusterSummary<'a> {
             };
             (in_flight, process.last_call)
         };
-        let others = self.processes.iter().filter(|process| process.is_ready);
-        let first = others.map(rank).min();
+        let ready_processes = self.processes.iter().filter(|process| process.is_ready);
+        let best_rank = ready_processes.map(rank).min();
         let is_its_turn =
-            self.processes[chosen].is_ready && Some(rank(&self.processes[chosen])) == first;
-        self.misrouted += usize::from(!is_its_turn);
+            self.processes[chosen].is_ready && Some(rank(&self.processes[chosen])) == best_rank;
+        self.misrouted_count += usize::from(!is_its_turn);
         let process = &mut self.processes[chosen];
         process.calls += 1;
         process.in_flight += 1;
         process.last_call = index;
-        self.requests.numbered(event.subject).call = Some((chosen, index));
+        self.requests.get_mut(event.subject).call = Some((chosen, index));
     }
 
     fn request(&mut self, index: usize, event: &Event, cause: Option<&'a str>) {
         if event.phase == Phase::Begin {
             return self.requests.begin(event.subject, index);
         }
-        let request = self.requests.numbered(event.subject);
-        request.ends += 1;
+        let request = self.requests.get_mut(event.subject);
+        request.end_count += 1;
         request.end = index;
         request.failure = cause;
         if let Some((process, _)) = request.call
@@ -236,7 +236,7 @@ impl<'a> ClusterSummary<'a> {
 
 impl ProcessRecord<'_> {
     pub(super) fn exited_with(&self, cause: &str) -> bool {
-        self.exit.is_some_and(|(_, why)| why == Some(cause))
+        self.exit.is_some_and(|(_, actual)| actual == Some(cause))
     }
 
     /// Returns whether it exited abnormally.

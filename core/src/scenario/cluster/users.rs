@@ -21,21 +21,21 @@ pub(super) fn sample_every(users: u64) -> u64 {
 /// request, and open requests never outnumber users, however slow the workers are.
 pub(super) struct Users {
     draws: Random,
-    think: Duration,
+    think_time: Duration,
     count: u64,
     /// The time after which users send no more requests; zero before they begin.
     end: Duration,
     /// The thinking users. The next one to send a request is on top.
-    thinking: BinaryHeap<Reverse<Thinking>>,
+    thinking: BinaryHeap<Reverse<ThinkingUser>>,
     /// Users that sent at least one request.
-    active: u64,
+    active_count: u64,
 }
 
 /// A thinking user: the time of its next request in microseconds, its number, and
 /// whether it sent one before. Packed into one word, since there may be a million
 /// users.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Thinking(u64);
+struct ThinkingUser(u64);
 
 impl Users {
     /// Creates the users of this run, if it has any. They send no request before
@@ -44,11 +44,11 @@ impl Users {
         let count = context.params.integer("users");
         (count > 0).then(|| Users {
             draws: context.seed.stream(0),
-            think: context.params.millis("think"),
+            think_time: context.params.millis("think"),
             count,
             end: Duration::ZERO,
             thinking: BinaryHeap::new(),
-            active: 0,
+            active_count: 0,
         })
     }
 
@@ -64,15 +64,15 @@ impl Users {
     /// Starts each user at a random point of its think time, so that the request rate
     /// is steady from the beginning.
     pub(super) fn begin(&mut self, now: Duration) {
-        let past = 3 * self.think;
-        self.end = now + 2 * self.think;
+        let warm_up = 3 * self.think_time;
+        self.end = now + 2 * self.think_time;
         let thinking = (1..=self.count).map(|user| {
-            let mut at = self.draws.within(self.think);
-            while at < past {
-                at += self.think / 2 + self.draws.within(self.think);
+            let mut at = self.draws.within(self.think_time);
+            while at < warm_up {
+                at += self.think_time / 2 + self.draws.within(self.think_time);
             }
-            let at = now + at.saturating_sub(past);
-            Reverse(Thinking::new(user, at, false))
+            let at = now + at.saturating_sub(warm_up);
+            Reverse(ThinkingUser::new(user, at, false))
         });
         self.thinking = thinking.collect();
     }
@@ -87,39 +87,40 @@ impl Users {
     pub(super) fn take(&mut self, now: Duration) -> Option<(u64, Duration)> {
         let at = self.due().filter(|due| *due <= now)?;
         let Reverse(next) = self.thinking.pop()?;
-        self.active += u64::from(!next.was_active());
+        self.active_count += u64::from(!next.was_active());
         Some((next.user(), at))
     }
 
     /// Delivers a response or failure to a user, who then thinks again.
-    pub(super) fn answer(&mut self, user: u64, now: Duration) {
-        let at = now + self.think / 2 + self.draws.within(self.think);
+    pub(super) fn on_response(&mut self, user: u64, now: Duration) {
+        let at = now + self.think_time / 2 + self.draws.within(self.think_time);
         if at < self.end {
-            self.thinking.push(Reverse(Thinking::new(user, at, true)));
+            self.thinking
+                .push(Reverse(ThinkingUser::new(user, at, true)));
         }
     }
 
     /// Returns the number of users that sent at least one request.
-    pub(super) fn active(&self) -> u64 {
-        self.active
+    pub(super) fn active_count(&self) -> u64 {
+        self.active_count
     }
 }
 
-impl Thinking {
+impl ThinkingUser {
     /// An upper bound on user numbers, slightly more than a million.
-    const USERS: u64 = 1 << 20;
+    const MAX_USERS: u64 = 1 << 20;
 
     fn new(user: u64, at: Duration, was_active: bool) -> Self {
         let at_us = at.as_secs() * 1_000_000 + u64::from(at.subsec_micros());
-        Thinking((at_us * Self::USERS + user) * 2 + u64::from(was_active))
+        ThinkingUser((at_us * Self::MAX_USERS + user) * 2 + u64::from(was_active))
     }
 
     fn at(self) -> Duration {
-        Duration::from_micros(self.0 / (2 * Self::USERS))
+        Duration::from_micros(self.0 / (2 * Self::MAX_USERS))
     }
 
     fn user(self) -> u64 {
-        self.0 / 2 % Self::USERS
+        self.0 / 2 % Self::MAX_USERS
     }
 
     fn was_active(self) -> bool {

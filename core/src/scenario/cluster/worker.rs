@@ -1,11 +1,11 @@
 //! The worker program, which handles one request at a time.
 
-use super::BEAT;
+use super::HEARTBEAT_INTERVAL;
 use crate::{platform::ProcessContext, scale::Job, trace::Recorder};
 use std::time::Duration;
 
 /// The time for which a hanging worker blocks its loop. It exceeds any run.
-const FOREVER: Duration = Duration::from_mins(10);
+const HANG_DURATION: Duration = Duration::from_mins(10);
 
 /// Encodes the settings for the first message to a worker.
 pub(super) fn settings(work: Duration, startup_ms: u64, is_broken: bool) -> String {
@@ -42,8 +42,8 @@ impl WorkerReport {
 
 pub(super) async fn run(context: ProcessContext) {
     let settings = context.recv().await.unwrap_or_default();
-    let mut words = settings.split(' ');
-    let mut next = || words.next().unwrap_or_default();
+    let mut fields = settings.split(' ');
+    let mut next = || fields.next().unwrap_or_default();
     let work = next().parse().unwrap_or(Job::Primes(0));
     let startup = Duration::from_millis(next().parse().unwrap_or(0));
     context.platform().sleep(startup).await;
@@ -52,16 +52,16 @@ pub(super) async fn run(context: ProcessContext) {
     }
     context.ready();
     // Only the front records the run.
-    let unused = Recorder::new(context.platform().timer(), 1);
+    let discarded = Recorder::new(context.platform().timer(), 1);
     // The task is dropped when the program exits.
     drop(context.platform().spawn(beat(context.clone())));
     while let Some(line) = context.recv().await {
         if line == HANG {
-            context.platform().timer().block(FOREVER);
+            context.platform().timer().block(HANG_DURATION);
             continue;
         }
         context.send(format!("started {line}"));
-        let _result = context.platform().run_on_loop(work, &unused, 0);
+        let _result = context.platform().run_on_loop(work, &discarded, 0);
         context.send(format!("done {line}"));
         // Yields to the heartbeat, which shares this loop.
         context.platform().sleep(Duration::ZERO).await;
@@ -72,6 +72,6 @@ pub(super) async fn run(context: ProcessContext) {
 async fn beat(context: ProcessContext) {
     loop {
         context.send("beat");
-        context.platform().sleep(BEAT).await;
+        context.platform().sleep(HEARTBEAT_INTERVAL).await;
     }
 }

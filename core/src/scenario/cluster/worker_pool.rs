@@ -3,7 +3,7 @@
 use super::{
     HANGING, NO_HEARTBEAT, NOT_DRAINED, NOT_READY, RELOAD_ABORTED, RELOADED, RELOADING, STOPPED,
     SUPERVISOR, WORKER,
-    balance::Balance,
+    balance::LoadBalancer,
     worker::{self, HANG},
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 use std::time::Duration;
 
 /// The period over which restarts are counted.
-const PERIOD: Duration = Duration::from_mins(1);
+const RESTART_PERIOD: Duration = Duration::from_mins(1);
 
 pub(super) struct WorkerPool {
     platform: Platform,
@@ -27,13 +27,13 @@ pub(super) struct WorkerPool {
     supervisor: Supervisor,
     id: NameId,
     workers: Workers,
-    balance: Balance,
+    balance: LoadBalancer,
     /// `true` once new workers crash on start.
     is_broken: bool,
     /// `true` while all workers stop. New ones start after the last exit.
-    is_down: bool,
+    is_stopping_all: bool,
     /// `true` while new workers start. The reload completes when all are ready.
-    is_coming_up: bool,
+    is_restarting_all: bool,
     hanging: Option<WorkerId>,
 }
 
@@ -43,7 +43,7 @@ impl WorkerPool {
         let trace = context.trace.clone();
         let number = |key| usize::try_from(params.integer(key)).unwrap_or(0);
         let options = SupervisorOptions::new()
-            .intensity(number("restarts"), PERIOD)
+            .intensity(number("restarts"), RESTART_PERIOD)
             .stable_after(Duration::MAX)
             .backoff(Duration::from_millis(50), Duration::from_millis(400))
             .heartbeat_within(params.millis("heartbeat"))
@@ -56,10 +56,10 @@ impl WorkerPool {
             supervisor: Supervisor::new(number("workers"), options, context.platform.now()),
             id,
             workers: Workers::new(context, number("workers")),
-            balance: Balance::new(params.choice("balance") == "least_busy"),
+            balance: LoadBalancer::new(params.choice("balance") == "least_busy"),
             is_broken: false,
-            is_down: false,
-            is_coming_up: false,
+            is_stopping_all: false,
+            is_restarting_all: false,
             hanging: None,
             trace,
         }
@@ -86,7 +86,7 @@ impl WorkerPool {
 
     /// Returns whether a request may wait for a worker to become ready.
     pub(super) fn expects_workers(&self) -> bool {
-        !self.supervisor.has_escalated() && !self.is_down && !self.is_coming_up
+        !self.supervisor.has_escalated() && !self.is_stopping_all && !self.is_restarting_all
     }
 
     /// Returns whether waiting requests must keep waiting for a worker.
@@ -99,14 +99,14 @@ impl WorkerPool {
         if self.supervisor.has_escalated() {
             return self.workers.is_empty();
         }
-        let is_changing = self.supervisor.is_reloading() || self.is_down;
-        let are_ready = self
+        let is_changing = self.supervisor.is_reloading() || self.is_stopping_all;
+        let all_ready = self
             .workers
             .states()
             .all(|state| state == ProcessState::Ready);
         let ready = self.workers.ready_positions().count();
-        let wanted = self.supervisor.slots();
-        !is_changing && self.hanging.is_none() && are_ready && ready == wanted
+        let expected = self.supervisor.slots();
+        !is_changing && self.hanging.is_none() && all_ready && ready == expected
     }
 
     /// Executes the supervisor's actions and waits for the next event, at most until
@@ -115,7 +115,7 @@ impl WorkerPool {
         &mut self,
         until: Option<Duration>,
     ) -> Option<(WorkerId, ProcessEvent)> {
-        self.act();
+        self.execute_actions();
         let deadline = self.supervisor.next_deadline();
         let event = self
             .workers
@@ -127,22 +127,24 @@ impl WorkerPool {
             self.supervisor.heartbeat(*worker, now);
         }
         self.supervisor.tick(self.platform.now());
-        self.act();
+        self.execute_actions();
         event
     }
 
-    pub(super) fn ready(&mut self, worker: WorkerId) {
+    pub(super) fn on_ready(&mut self, worker: WorkerId) {
         self.workers.ready(worker);
         let now = self.platform.now();
         self.supervisor.ready(worker, now);
-        self.act();
-        if self.is_coming_up && self.workers.ready_positions().count() == self.supervisor.slots() {
-            self.is_coming_up = false;
+        self.execute_actions();
+        if self.is_restarting_all
+            && self.workers.ready_positions().count() == self.supervisor.slots()
+        {
+            self.is_restarting_all = false;
             self.record_state(RELOADED);
         }
     }
 
-    pub(super) fn beat(&self, worker: WorkerId) {
+    pub(super) fn record_heartbeat(&self, worker: WorkerId) {
         if let Some(position) = self.workers.position_of(worker) {
             self.trace
                 .instant(RecordKind::Beat, self.workers.name(position), 0);
@@ -150,25 +152,25 @@ impl WorkerPool {
     }
 
     /// Counts a completed request.
-    pub(super) fn done(&mut self, worker: WorkerId) {
+    pub(super) fn on_completed(&mut self, worker: WorkerId) {
         if let Some(position) = self.workers.position_of(worker) {
-            self.balance.done(position);
+            self.balance.on_completed(position);
         }
     }
 
-    pub(super) fn exited(&mut self, worker: WorkerId, exit: &Exit) {
+    pub(super) fn on_exit(&mut self, worker: WorkerId, exit: &Exit) {
         self.workers.on_exit(worker, exit);
         if self.hanging == Some(worker) {
             self.hanging = None;
         }
         let now = self.platform.now();
         self.supervisor.exited(worker, now);
-        self.act();
-        if self.is_down && self.workers.is_empty() {
-            self.is_down = false;
-            self.is_coming_up = true;
+        self.execute_actions();
+        if self.is_stopping_all && self.workers.is_empty() {
+            self.is_stopping_all = false;
+            self.is_restarting_all = true;
             self.supervisor.scale_to(self.workers(), now);
-            self.act();
+            self.execute_actions();
         }
     }
 
@@ -194,7 +196,7 @@ impl WorkerPool {
         self.supervisor.shutdown(self.platform.now());
         while !self.workers.is_empty() {
             if let Some((worker, ProcessEvent::Exited(exit))) = self.next(None).await {
-                self.exited(worker, &exit);
+                self.on_exit(worker, &exit);
             }
         }
     }
@@ -205,13 +207,13 @@ impl WorkerPool {
         if self.params.choice("restart") == "rolling" {
             self.supervisor.reload(now);
         } else {
-            self.is_down = true;
+            self.is_stopping_all = true;
             self.supervisor.scale_to(0, now);
         }
-        self.act();
+        self.execute_actions();
     }
 
-    fn act(&mut self) {
+    fn execute_actions(&mut self) {
         while let Some(action) = self.supervisor.next_action() {
             match action {
                 Action::Start(worker) => self.spawn(worker),
@@ -219,7 +221,7 @@ impl WorkerPool {
                     let Some(position) = self.workers.position_of(worker) else {
                         continue;
                     };
-                    if self.is_down {
+                    if self.is_stopping_all {
                         self.workers.kill(position, STOPPED);
                     } else {
                         self.workers.drain(position);

@@ -70,11 +70,11 @@ fn failure_and_registration(trace: &Trace) -> CheckResult {
     for (user, request) in summary.requests() {
         let has_failed = services.iter().flatten().any(|service| {
             let handled = summary.handled(*service, user);
-            handled.is_some_and(|it| it.failed)
+            handled.is_some_and(|it| it.has_failed)
         });
         seen += u64::from(has_failed);
-        lost += u64::from(request.failed);
-        both += u64::from(has_failed && request.failed);
+        lost += u64::from(request.has_failed);
+        both += u64::from(has_failed && request.has_failed);
     }
     let service = failing_service(trace);
     let claim = if summary.is_direct {

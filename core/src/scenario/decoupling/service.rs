@@ -15,7 +15,7 @@ use std::{
 pub(super) struct ServiceProfile {
     name: &'static str,
     /// The value of `fail` that selects it, if it can fail.
-    fails_as: Option<&'static str>,
+    fail_option: Option<&'static str>,
     /// Selects its random streams.
     number: u64,
     latency: fn(&Values) -> Duration,
@@ -31,7 +31,7 @@ impl ServiceProfile {
     pub(super) fn email() -> Self {
         ServiceProfile {
             name: EMAIL,
-            fails_as: Some("email"),
+            fail_option: Some("email"),
             number: 1,
             latency: |params| params.millis("email_latency"),
         }
@@ -40,7 +40,7 @@ impl ServiceProfile {
     pub(super) fn audit() -> Self {
         ServiceProfile {
             name: AUDIT,
-            fails_as: Some("audit"),
+            fail_option: Some("audit"),
             number: 2,
             latency: |_| Duration::from_millis(5),
         }
@@ -49,7 +49,7 @@ impl ServiceProfile {
     pub(super) fn metrics() -> Self {
         ServiceProfile {
             name: METRICS,
-            fails_as: Some("metrics"),
+            fail_option: Some("metrics"),
             number: 3,
             latency: |_| Duration::from_millis(1),
         }
@@ -58,7 +58,7 @@ impl ServiceProfile {
     pub(super) fn loyalty() -> Self {
         ServiceProfile {
             name: LOYALTY,
-            fails_as: None,
+            fail_option: None,
             number: 4,
             latency: |_| Duration::from_millis(10),
         }
@@ -66,7 +66,7 @@ impl ServiceProfile {
 
     /// Returns the fault currently injected into it, if any.
     fn fault(&self, params: &Values) -> Option<InjectedFault> {
-        (Some(params.choice("fail")) == self.fails_as).then(|| InjectedFault {
+        (Some(params.choice("fail")) == self.fail_option).then(|| InjectedFault {
             percent: u32::try_from(params.integer("fail_rate")).unwrap_or(100),
             is_bug: params.choice("fault") == "panic",
         })
@@ -147,13 +147,13 @@ impl DownstreamService {
         let Some(fault) = self.profile.fault(&self.params) else {
             return (latency, false);
         };
-        let fails = draws.fault.chance(fault.percent);
+        let should_fail = draws.fault.chance(fault.percent);
         assert!(
-            !(fails && fault.is_bug),
+            !(should_fail && fault.is_bug),
             "{} has a bug: it cannot handle user {user}",
             self.name()
         );
-        (latency, fails)
+        (latency, should_fail)
     }
 
     fn finish(&self, span: Span, failed: bool) -> Result<(), Unavailable> {

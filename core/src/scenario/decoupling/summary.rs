@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 pub(super) struct DecouplingSummary {
     pub(super) is_direct: bool,
     /// `true` if a full inbox may lose events.
-    inboxes_lose: bool,
+    inboxes_can_lose: bool,
     /// The services started before `UserService`, including any that it never called.
     /// With `direct`, it calls them in this order.
     pub(super) call_order: Vec<NameId>,
@@ -27,15 +27,16 @@ pub(super) struct DecouplingSummary {
 pub(super) struct UserSpan {
     pub(super) begin: usize,
     pub(super) end: usize,
-    pub(super) failed: bool,
-    is_over: bool,
+    pub(super) has_failed: bool,
+    is_finished: bool,
 }
 
 impl DecouplingSummary {
     pub(super) fn of(trace: &Trace) -> Self {
         let mut summary = DecouplingSummary {
             is_direct: trace.param("design") == "direct",
-            inboxes_lose: trace.param("listeners") == "async" && trace.param("overflow") != "wait",
+            inboxes_can_lose: trace.param("listeners") == "async"
+                && trace.param("overflow") != "wait",
             call_order: Vec::new(),
             dependencies: Vec::new(),
             loyalty_started: None,
@@ -62,7 +63,9 @@ impl DecouplingSummary {
                     }
                 }
                 // A service that listens to two event types is counted once.
-                RecordKind::Subscribe if Some(source) != session && !summary.listens(source) => {
+                RecordKind::Subscribe
+                    if Some(source) != session && !summary.is_listening(source) =>
+                {
                     summary.subscribed.push((source, index));
                 }
                 _ => {}
@@ -81,7 +84,7 @@ impl DecouplingSummary {
     pub(super) fn requests(&self) -> impl Iterator<Item = (u64, UserSpan)> + '_ {
         self.spans
             .iter()
-            .filter(|((kind, ..), span)| *kind == RecordKind::Request && span.is_over)
+            .filter(|((kind, ..), span)| *kind == RecordKind::Request && span.is_finished)
             .map(|((.., user), span)| (*user, *span))
     }
 
@@ -89,17 +92,17 @@ impl DecouplingSummary {
     pub(super) fn failures(&self) -> impl Iterator<Item = (NameId, u64)> + '_ {
         self.spans
             .iter()
-            .filter(|((kind, ..), span)| *kind == RecordKind::Handle && span.failed)
+            .filter(|((kind, ..), span)| *kind == RecordKind::Handle && span.has_failed)
             .map(|((_, service, user), _)| (*service, *user))
     }
 
     /// Returns the finished span of a service for a user, successful or not.
     pub(super) fn handled(&self, service: NameId, user: u64) -> Option<UserSpan> {
         let span = self.spans.get(&(RecordKind::Handle, service, user))?;
-        span.is_over.then_some(*span)
+        span.is_finished.then_some(*span)
     }
 
-    fn listens(&self, service: NameId) -> bool {
+    fn is_listening(&self, service: NameId) -> bool {
         self.subscribed
             .iter()
             .any(|(dependencies, _)| *dependencies == service)
@@ -116,18 +119,18 @@ impl DecouplingSummary {
         let delivered = self
             .spans
             .contains_key(&(RecordKind::Deliver, service, user));
-        self.handled(service, user).is_some() || (self.inboxes_lose && delivered)
+        self.handled(service, user).is_some() || (self.inboxes_can_lose && delivered)
     }
 
     /// Returns the listeners subscribed at the emit for `user`, without `except`.
     pub(super) fn subscribed_before(&self, user: u64, except: NameId) -> Vec<NameId> {
-        let emitted = self
+        let emit_index = self
             .user_service
             .and_then(|source| self.spans.get(&(RecordKind::Emit, source, user)))
             .map_or(0, |emit| emit.begin);
         self.subscribed
             .iter()
-            .filter(|(listener, at)| *listener != except && *at < emitted)
+            .filter(|(listener, at)| *listener != except && *at < emit_index)
             .map(|(listener, _)| *listener)
             .collect()
     }
@@ -140,7 +143,7 @@ impl DecouplingSummary {
             _ => event.source,
         };
         let key = (event.kind, owner, event.subject);
-        let is_over = event.phase != Phase::Begin;
+        let is_finished = event.phase != Phase::Begin;
         let begin = match (event.phase, self.spans.get(&key)) {
             (Phase::End, Some(span)) => span.begin,
             _ => index,
@@ -148,8 +151,8 @@ impl DecouplingSummary {
         let span = UserSpan {
             begin,
             end: index,
-            failed: event.failure.is_some(),
-            is_over,
+            has_failed: event.failure.is_some(),
+            is_finished,
         };
         self.spans.insert(key, span);
     }

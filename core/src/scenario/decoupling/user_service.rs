@@ -41,7 +41,7 @@ enum SignUpDesign {
         bus: Bus,
         bus_id: NameId,
         /// Number of sign-ups that leak a listener.
-        leaks: u64,
+        leak_count: u64,
     },
 }
 
@@ -87,8 +87,15 @@ impl UserService {
 
     pub(super) fn with_event_bus(context: &Context, bus: Bus) -> Self {
         let bus_id = context.trace.name(EVENT_BUS);
-        let leaks = context.params.integer("leak");
-        UserService::start(context, SignUpDesign::Events { bus, bus_id, leaks })
+        let leak_count = context.params.integer("leak");
+        UserService::start(
+            context,
+            SignUpDesign::Events {
+                bus,
+                bus_id,
+                leak_count,
+            },
+        )
     }
 
     fn start(context: &Context, design: SignUpDesign) -> Self {
@@ -115,8 +122,12 @@ impl UserService {
         let request = self.trace.begin_at(due, RecordKind::Request, self.id, user);
         let (outcome, announced) = match &self.design {
             SignUpDesign::Direct(services) => (self.call_each(user, services), None),
-            SignUpDesign::Events { bus, bus_id, leaks } => {
-                if user <= *leaks {
+            SignUpDesign::Events {
+                bus,
+                bus_id,
+                leak_count,
+            } => {
+                if user <= *leak_count {
                     self.leak_listener(user, bus, *bus_id);
                 }
                 (Ok(()), self.emit_registered(user, bus, *bus_id))

@@ -13,7 +13,7 @@ use crate::{
 use std::time::Duration;
 
 /// The period over which restarts are counted.
-pub(super) const PERIOD: Duration = Duration::from_secs(10);
+pub(super) const RESTART_PERIOD: Duration = Duration::from_secs(10);
 
 /// The workers of a run. A slot never has two processes at the same time, so slots are
 /// positions in [`Workers`].
@@ -28,7 +28,7 @@ pub(super) struct Cluster {
     slots: usize,
     settings: String,
     /// The slot to try first for the next request.
-    turn: usize,
+    next_slot: usize,
 }
 
 impl Cluster {
@@ -42,7 +42,7 @@ impl Cluster {
         let supervisor = (policy != "crash").then(|| {
             trace.instant(RecordKind::Start, id, 0);
             let options = SupervisorOptions::new()
-                .intensity(restarts, PERIOD)
+                .intensity(restarts, RESTART_PERIOD)
                 .stable_after(Duration::MAX)
                 .backoff(Duration::from_millis(50), Duration::from_millis(400))
                 .seed(context.seed.0);
@@ -56,7 +56,7 @@ impl Cluster {
             workers: Workers::new(context, slots),
             slots,
             settings: worker::settings(policy, params.millis("latency")),
-            turn: 0,
+            next_slot: 0,
             trace,
         };
         if cluster.supervisor.is_none() {
@@ -75,9 +75,9 @@ impl Cluster {
     /// Picks the next ready worker, round robin.
     pub(super) fn pick(&mut self) -> Option<WorkerId> {
         let count = self.slots;
-        let distance = |slot: &usize| (slot + count - self.turn % count) % count;
+        let distance = |slot: &usize| (slot + count - self.next_slot % count) % count;
         let slot = self.workers.ready_positions().min_by_key(distance)?;
-        self.turn = slot + 1;
+        self.next_slot = slot + 1;
         self.workers.id(slot)
     }
 
@@ -88,14 +88,14 @@ impl Cluster {
     /// Returns whether a request may wait for a worker to become ready.
     pub(super) fn expects_workers(&self) -> bool {
         let is_starting = |state: ProcessState| state == ProcessState::Starting;
-        self.are_replaced() || self.workers.states().any(is_starting)
+        self.replaces_workers() || self.workers.states().any(is_starting)
     }
 
     /// Returns whether no worker is about to change state.
     pub(super) fn is_settled(&self) -> bool {
         (0..self.slots).all(|slot| match self.workers.state(slot) {
             Some(ProcessState::Ready) => true,
-            None => !self.are_replaced(),
+            None => !self.replaces_workers(),
             Some(ProcessState::Starting | ProcessState::Draining | ProcessState::Killed(_)) => {
                 false
             }
@@ -108,7 +108,7 @@ impl Cluster {
         &mut self,
         until: Option<Duration>,
     ) -> Option<(WorkerId, ProcessEvent)> {
-        self.act();
+        self.execute_actions();
         let deadline = self.supervisor.as_ref().and_then(Supervisor::next_deadline);
         let event = self
             .workers
@@ -118,11 +118,11 @@ impl Cluster {
         if let Some(supervisor) = &mut self.supervisor {
             supervisor.tick(now);
         }
-        self.act();
+        self.execute_actions();
         event
     }
 
-    pub(super) fn ready(&mut self, worker: WorkerId) {
+    pub(super) fn on_ready(&mut self, worker: WorkerId) {
         self.workers.ready(worker);
         let now = self.platform.now();
         if let Some(supervisor) = &mut self.supervisor {
@@ -135,13 +135,13 @@ impl Cluster {
         self.workers.drain(slot);
     }
 
-    pub(super) fn exited(&mut self, worker: WorkerId, exit: &Exit) {
+    pub(super) fn on_exit(&mut self, worker: WorkerId, exit: &Exit) {
         self.workers.on_exit(worker, exit);
         let now = self.platform.now();
         if let Some(supervisor) = &mut self.supervisor {
             supervisor.exited(worker, now);
         }
-        self.act();
+        self.execute_actions();
     }
 
     /// Drains all workers and waits for their exits.
@@ -158,11 +158,11 @@ impl Cluster {
         }
     }
 
-    fn are_replaced(&self) -> bool {
+    fn replaces_workers(&self) -> bool {
         self.supervisor.is_some() && !self.has_given_up
     }
 
-    fn act(&mut self) {
+    fn execute_actions(&mut self) {
         while let Some(action) = self.supervisor.as_mut().and_then(Supervisor::next_action) {
             match action {
                 Action::Start(worker) => self.spawn(worker),

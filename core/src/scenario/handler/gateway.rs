@@ -13,7 +13,7 @@ use crate::{
     scenario::{
         Context,
         arrivals::Arrivals,
-        railway::{ErrorLog, ErrorResponse, HANDED_BACK, SECRET, id_of, respond},
+        railway::{ErrorLog, ErrorResponse, HANDED_BACK, SECRET, correlation_id, respond},
         workers::LOST,
     },
     trace::{NameId, RecordKind, Span},
@@ -42,7 +42,7 @@ struct OpenTransfer {
     attempt: Option<Span>,
     /// The worker it was sent to.
     worker: Option<WorkerId>,
-    tries: u64,
+    attempt_count: u64,
 }
 
 impl Gateway {
@@ -77,10 +77,10 @@ impl Gateway {
             return false;
         }
         match self.cluster.next(self.arrivals.due()).await {
-            Some((worker, ProcessEvent::Ready)) => self.cluster.ready(worker),
+            Some((worker, ProcessEvent::Ready)) => self.cluster.on_ready(worker),
             Some((worker, ProcessEvent::Message(line))) => self.on_message(worker, &line),
             Some((worker, ProcessEvent::Exited(exit))) => {
-                self.cluster.exited(worker, &exit);
+                self.cluster.on_exit(worker, &exit);
                 self.fail_in_flight(worker);
             }
             None => {}
@@ -110,7 +110,7 @@ impl Gateway {
                 request: trace.begin_at(arrived, RecordKind::Request, self.id, number),
                 attempt: None,
                 worker: None,
-                tries: 0,
+                attempt_count: 0,
             });
             self.dispatch(number);
         }
@@ -128,7 +128,7 @@ impl Gateway {
             return self.reject(number);
         };
         open.worker = Some(id);
-        open.tries += 1;
+        open.attempt_count += 1;
         let transfer = open.transfer.to_string();
         let name = self.cluster.name(id.slot);
         let trace = &self.context.trace;
@@ -146,7 +146,7 @@ impl Gateway {
         let attempt = trace.begin(RecordKind::Handle, self.dispatcher, number);
         attempt.fail("no worker");
         let error = AppError::unavailable("a worker").with_context("cluster", SECRET);
-        let incident = Incident::new(id_of(number), "POST /transfers");
+        let incident = Incident::new(correlation_id(number), "POST /transfers");
         let decision = self.handler.handle(&error, &incident);
         let (Some(problem), Some(open)) = (decision.problem(), self.close_request(number)) else {
             return;
@@ -212,7 +212,7 @@ impl Gateway {
                 if let Some(open) = self.find(number) {
                     // The worker never started the request, so its exit cannot lose it.
                     open.worker = None;
-                    open.tries -= 1;
+                    open.attempt_count -= 1;
                 }
                 self.dispatch(number);
             }
@@ -243,7 +243,7 @@ impl Gateway {
         let Some(open) = self.find(number) else {
             return false;
         };
-        if !retries_all || open.tries >= ATTEMPTS {
+        if !retries_all || open.attempt_count >= ATTEMPTS {
             return false;
         }
         open.worker = None;

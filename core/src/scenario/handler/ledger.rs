@@ -12,7 +12,7 @@ pub(super) const TOTAL: i64 = 1_000;
 const FEES: [i64; 13] = [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2];
 
 /// The amount that is missing from the fee table, which triggers the bug.
-pub(super) const UNLUCKY: usize = FEES.len();
+pub(super) const BUG_AMOUNT: usize = FEES.len();
 
 /// The number of accounts.
 pub(super) const ACCOUNTS: usize = 2;
@@ -85,12 +85,12 @@ impl Ledger {
             1 => (second, first),
             _ => return Err(LedgerError::NotFound(from)),
         };
-        let money = i64::try_from(amount).map_err(|_| LedgerError::Invalid)?;
-        *source -= money;
+        let signed_amount = i64::try_from(amount).map_err(|_| LedgerError::Invalid)?;
+        *source -= signed_amount;
         // The bug: the source account is already debited when the fee turns out to be
         // missing. With an index instead of `get`, this line would panic.
         let fee = FEES.get(amount).ok_or(LedgerError::OutOfRange(amount))?;
-        *target += money - fee;
+        *target += signed_amount - fee;
         self.fees += fee;
         Ok(self.accounts.iter().sum::<i64>() + self.fees)
     }

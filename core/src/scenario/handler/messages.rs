@@ -1,6 +1,6 @@
 //! Messages between the gateway and a worker, encoded as lines of text.
 
-use super::ledger::{ACCOUNTS, UNLUCKY};
+use super::ledger::{ACCOUNTS, BUG_AMOUNT};
 use crate::{
     platform::Random,
     scenario::{Context, Values},
@@ -25,18 +25,18 @@ impl TransferRequest {
     pub(super) fn draw(context: &Context, number: u64) -> Self {
         let mut draws = context.seed.stream(1000 + number);
         let index = usize::try_from(number).unwrap_or(0);
-        let usual = TransferRequest {
+        let valid = TransferRequest {
             number,
-            amount: 1 + index % (UNLUCKY - 1),
+            amount: 1 + index % (BUG_AMOUNT - 1),
             from: index % ACCOUNTS,
             timeouts: 0,
             latency_ms: context.params.integer("latency"),
         };
         if has_bug(&context.params, number) {
-            let amount = UNLUCKY;
-            return TransferRequest { amount, ..usual };
+            let amount = BUG_AMOUNT;
+            return TransferRequest { amount, ..valid };
         }
-        usual.with_fault(&context.params, &mut draws)
+        valid.with_fault(&context.params, &mut draws)
     }
 
     fn with_fault(self, params: &Values, draws: &mut Random) -> Self {
@@ -44,7 +44,8 @@ impl TransferRequest {
         if !draws.chance(percent) {
             return self;
         }
-        let [is_invalid, is_unknown, is_long] = [33, 50, 40].map(|percent| draws.chance(percent));
+        let [is_invalid, is_unknown, is_persistent] =
+            [33, 50, 40].map(|percent| draws.chance(percent));
         match (is_invalid, is_unknown) {
             (true, _) => TransferRequest { amount: 0, ..self },
             (_, true) => TransferRequest {
@@ -52,20 +53,20 @@ impl TransferRequest {
                 ..self
             },
             _ => TransferRequest {
-                timeouts: if is_long { u32::MAX } else { 1 },
+                timeouts: if is_persistent { u32::MAX } else { 1 },
                 ..self
             },
         }
     }
 
     pub(super) fn read(line: &str) -> Option<Self> {
-        let mut words = line.split(' ');
+        let mut fields = line.split(' ');
         Some(TransferRequest {
-            number: words.next()?.parse().ok()?,
-            amount: words.next()?.parse().ok()?,
-            from: words.next()?.parse().ok()?,
-            timeouts: words.next()?.parse().ok()?,
-            latency_ms: words.next()?.parse().ok()?,
+            number: fields.next()?.parse().ok()?,
+            amount: fields.next()?.parse().ok()?,
+            from: fields.next()?.parse().ok()?,
+            timeouts: fields.next()?.parse().ok()?,
+            latency_ms: fields.next()?.parse().ok()?,
         })
     }
 }

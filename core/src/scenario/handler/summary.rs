@@ -38,7 +38,7 @@ pub(super) struct TransferRecord<'a> {
     pub(super) retries: usize,
     pub(super) is_wrong: bool,
     pub(super) exposed: usize,
-    pub(super) ends: usize,
+    pub(super) end_count: usize,
     /// The status and code of the error response.
     pub(super) failure: Option<&'a str>,
 }
@@ -47,9 +47,10 @@ pub(super) struct TransferRecord<'a> {
 pub(super) struct WorkerRecord<'a> {
     pub(super) worker: NameId,
     pub(super) id: u64,
-    /// Requests that hit the bug, and requests with other errors.
+    /// Attempts that hit the bug.
     pub(super) bugs: usize,
-    pub(super) operational: usize,
+    /// Attempts with another error.
+    pub(super) operational_errors: usize,
     /// The index of the first request that hit the bug. Later requests used a corrupt
     /// ledger.
     pub(super) corrupt_since: Option<usize>,
@@ -71,7 +72,7 @@ impl<'a> HandlerSummary<'a> {
     }
 
     /// Returns the requests that hit the bug.
-    pub(super) fn with_bug(&self) -> impl Iterator<Item = &TransferRecord<'a>> + '_ {
+    pub(super) fn requests_with_bug(&self) -> impl Iterator<Item = &TransferRecord<'a>> + '_ {
         self.requests.iter().filter(|it| it.bugs() > 0)
     }
 
@@ -131,7 +132,7 @@ impl<'a> HandlerSummary<'a> {
                 worker: event.source,
                 id: event.subject,
                 bugs: 0,
-                operational: 0,
+                operational_errors: 0,
                 corrupt_since: None,
                 exit: None,
             }),
@@ -159,7 +160,7 @@ impl<'a> HandlerSummary<'a> {
         match (event.kind, event.phase) {
             (RecordKind::Request, Phase::Begin) => request.begin = index,
             (RecordKind::Request, _) => {
-                request.ends += 1;
+                request.end_count += 1;
                 request.failure = cause;
             }
             (RecordKind::Call, _) => request
@@ -200,7 +201,7 @@ impl TransferRecord<'_> {
     }
 
     /// Returns the number of workers that accepted it.
-    pub(super) fn tries(&self) -> usize {
+    pub(super) fn attempt_count(&self) -> usize {
         self.calls.len().saturating_sub(self.handed_back)
     }
 }
@@ -211,12 +212,12 @@ impl WorkerRecord<'_> {
     }
 
     pub(super) fn exited_with(&self, cause: &str) -> bool {
-        self.exit.is_some_and(|(_, why)| why == Some(cause))
+        self.exit.is_some_and(|(_, actual)| actual == Some(cause))
     }
 
     fn fail(&mut self, fault: &str, call: Option<usize>) {
         if fault != BUG {
-            self.operational += 1;
+            self.operational_errors += 1;
             return;
         }
         self.bugs += 1;

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     error::{AppError, Decision, Handler, HandlerPolicy, Incident, Problem, RetryPolicy},
     platform::ProcessContext,
-    scenario::railway::id_of,
+    scenario::railway::correlation_id,
 };
 use std::{
     cell::RefCell,
@@ -65,7 +65,10 @@ pub(super) async fn run(context: ProcessContext) {
 }
 
 fn crash_message(number: u64) -> String {
-    format!("the ledger does not balance since {}", id_of(number))
+    format!(
+        "the ledger does not balance since {}",
+        correlation_id(number)
+    )
 }
 
 /// The outcome of a request's first step.
@@ -181,7 +184,7 @@ impl Worker {
             error: name,
         });
         let error = AppError::from(error);
-        let incident = Incident::new(id_of(number), "POST /transfers")
+        let incident = Incident::new(correlation_id(number), "POST /transfers")
             .idempotent()
             .attempt(attempt)
             .at(self.context.platform().now());

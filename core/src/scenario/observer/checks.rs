@@ -4,7 +4,7 @@
 //! world.
 
 use super::{
-    ALARM, CALIBRATION, EMITTER, ERROR_LOG, FORGOTTEN, LATE_LISTENER, LOGGER,
+    ALARM, CALIBRATION, EMITTER, ERROR_LOG, LATE_LISTENER, LEAKED_LISTENER, LOGGER,
     summary::{EmitRecord, ObserverSummary},
 };
 use crate::{
@@ -57,7 +57,7 @@ pub(super) const ALL: &[Check] = &[
 fn every_reading_announced(trace: &Trace) -> CheckResult {
     let summary = ObserverSummary::of(trace);
     let readings: usize = trace.param("readings").parse().unwrap_or(0);
-    let own = summary
+    let scheduled = summary
         .emits
         .iter()
         .filter(|emit| emit.outer.is_none())
@@ -74,10 +74,10 @@ fn every_reading_announced(trace: &Trace) -> CheckResult {
         .sum();
     CheckResult::Decided {
         claim: "every reading is announced and every listener finishes".to_owned(),
-        holds: own == readings && ended == summary.emits.len() && unfinished == 0,
+        holds: scheduled == readings && ended == summary.emits.len() && unfinished == 0,
         evidence: format!(
-            "{own} of {readings} announced, {} requested by a listener, {unfinished} unfinished",
-            summary.emits.len() - own
+            "{scheduled} of {readings} announced, {} requested by a listener, {unfinished} unfinished",
+            summary.emits.len() - scheduled
         ),
     }
 }
@@ -97,8 +97,8 @@ fn expected_calls(trace: &Trace, summary: &ObserverSummary, emit: &EmitRecord) -
             return true;
         }
         // The once listener is removed before its call, so it may be both.
-        let gone = removed.is_some_and(|change| change.index < emit.end);
-        !gone || (is_once && emit.has_called(*listener))
+        let was_removed = removed.is_some_and(|change| change.index < emit.end);
+        !was_removed || (is_once && emit.has_called(*listener))
     })
     .collect()
 }
@@ -106,21 +106,21 @@ fn expected_calls(trace: &Trace, summary: &ObserverSummary, emit: &EmitRecord) -
 /// Every emit calls exactly the listeners on its list, in order.
 fn in_order(trace: &Trace) -> CheckResult {
     let summary = ObserverSummary::of(trace);
-    let stops = trace.param("policy") == "fail-fast";
+    let is_fail_fast = trace.param("policy") == "fail-fast";
     let alarm = trace.id(ALARM);
-    let mut right = 0;
+    let mut emits_in_order = 0;
     let mut calls = 0;
     let mut alarm_first = 0;
     for emit in &summary.emits {
         let mut expected_calls = expected_calls(trace, &summary, emit);
-        if let Some(failing) = emit.failed.first().filter(|_| stops) {
+        if let Some(failing) = emit.failed.first().filter(|_| is_fail_fast) {
             let index = expected_calls
                 .iter()
                 .position(|listener| listener == failing);
             expected_calls.truncate(index.map_or(expected_calls.len(), |index| index + 1));
         }
         calls += emit.called.len();
-        right += usize::from(
+        emits_in_order += usize::from(
             emit.called
                 .iter()
                 .map(|(listener, _)| *listener)
@@ -133,9 +133,9 @@ fn in_order(trace: &Trace) -> CheckResult {
     CheckResult::Decided {
         claim: "listeners are called in list order; Alarm, added last but prepended, is first"
             .to_owned(),
-        holds: emits > 0 && right == emits && alarm_first == emits,
+        holds: emits > 0 && emits_in_order == emits && alarm_first == emits,
         evidence: format!(
-            "{right} of {emits} emits in order, {calls} calls; Alarm first in {alarm_first}"
+            "{emits_in_order} of {emits} emits in order, {calls} calls; Alarm first in {alarm_first}"
         ),
     }
 }
@@ -151,15 +151,15 @@ fn once_called_once(trace: &Trace) -> CheckResult {
         .filter(|(listener, _)| Some(*listener) == calibration)
         .map(|(_, index)| *index)
         .collect();
-    let found_gone = summary.change(calibration, true).is_some();
+    let found_removed = summary.change(calibration, true).is_some();
     CheckResult::Decided {
         claim: "a once listener is removed before its one call".to_owned(),
-        holds: calls.len() == 1 && found_gone,
+        holds: calls.len() == 1 && found_removed,
         evidence: format!(
             "called by {} of {} emits; when called it was {}",
             calls.len(),
             summary.emits.len(),
-            if found_gone { "removed" } else { "listed" }
+            if found_removed { "removed" } else { "listed" }
         ),
     }
 }
@@ -176,24 +176,24 @@ fn removed_during_emit(trace: &Trace) -> CheckResult {
     let summary = ObserverSummary::of(trace);
     let logger = trace.id(LOGGER);
     let removed = summary.change(logger, true);
-    let Some((removed, within)) = removed.and_then(|it| Some((it, it.within?))) else {
+    let Some((removed, during_emit)) = removed.and_then(|it| Some((it, it.during_emit?))) else {
         return not_exercised(claim, "nothing was removed: set change=remove, readings=4");
     };
     let calls = |emit: &EmitRecord| {
-        let of_logger = emit.called.iter().filter(|(it, _)| Some(*it) == logger);
-        of_logger
+        let logger_calls = emit.called.iter().filter(|(it, _)| Some(*it) == logger);
+        logger_calls
             .filter(|(_, index)| *index > removed.index)
             .count()
     };
-    let during = calls(&summary.emits[within]);
-    let later: usize = summary.emits[within + 1..].iter().map(calls).sum();
+    let calls_during_emit = calls(&summary.emits[during_emit]);
+    let calls_after_emit: usize = summary.emits[during_emit + 1..].iter().map(calls).sum();
     CheckResult::Decided {
         claim,
-        holds: during == usize::from(!is_live) && later == 0,
+        holds: calls_during_emit == usize::from(!is_live) && calls_after_emit == 0,
         evidence: format!(
-            "Logger, removed at reading {}, was called {during}× more in it and {later}× in the {} after it",
-            summary.emits[within].reading,
-            summary.emits.len() - within - 1
+            "Logger, removed at reading {}, was called {calls_during_emit}× more in it and {calls_after_emit}× in the {} after it",
+            summary.emits[during_emit].reading,
+            summary.emits.len() - during_emit - 1
         ),
     }
 }
@@ -204,30 +204,34 @@ fn added_during_emit(trace: &Trace) -> CheckResult {
     let summary = ObserverSummary::of(trace);
     let late_listener = trace.id(LATE_LISTENER);
     let added = summary.change(late_listener, false);
-    let Some((added, within)) = added.and_then(|it| Some((it, it.within?))) else {
+    let Some((added, during_emit)) = added.and_then(|it| Some((it, it.during_emit?))) else {
         return not_exercised(claim, "nothing was added: set change=add, readings=4");
     };
-    let mut later = summary.emits.iter().filter(|it| it.begin > added.index);
-    let emits = later.clone().count();
+    let mut later_emits = summary.emits.iter().filter(|it| it.begin > added.index);
+    let later_count = later_emits.clone().count();
     // With fail-fast an earlier failure ends the emit before its turn.
     let has_turn =
         |emit: &EmitRecord| trace.param("policy") != "fail-fast" || emit.failed.is_empty();
     let is_called = |emit: &EmitRecord| {
         late_listener.is_some_and(|late_listener| emit.has_called(late_listener))
     };
-    let during = is_called(&summary.emits[within]);
-    let called = later.clone().filter(|emit| is_called(emit)).count();
-    let holds = !during && later.all(|emit| is_called(emit) == has_turn(emit));
-    if emits == 0 {
+    let was_called_early = is_called(&summary.emits[during_emit]);
+    let called = later_emits.clone().filter(|emit| is_called(emit)).count();
+    let holds = !was_called_early && later_emits.all(|emit| is_called(emit) == has_turn(emit));
+    if later_count == 0 {
         return not_exercised(claim, "no reading came after it: set readings=4");
     }
     CheckResult::Decided {
         claim,
         holds,
         evidence: format!(
-            "Newcomer, added at reading {}, was {} by it, and by {called} of the {emits} after it",
-            summary.emits[within].reading,
-            if during { "called" } else { "not called" }
+            "Newcomer, added at reading {}, was {} by it, and by {called} of the {later_count} after it",
+            summary.emits[during_emit].reading,
+            if was_called_early {
+                "called"
+            } else {
+                "not called"
+            }
         ),
     }
 }
@@ -246,10 +250,10 @@ fn inner_emit_first(trace: &Trace) -> CheckResult {
     }
     let is_first = |index: usize, begin: usize, end: usize| {
         let outer = &summary.emits[index];
-        let during = |index: &usize| (begin..end).contains(index);
+        let is_during_inner = |index: &usize| (begin..end).contains(index);
         outer.begin < begin
             && end < outer.end
-            && !outer.called.iter().any(|(_, index)| during(index))
+            && !outer.called.iter().any(|(_, index)| is_during_inner(index))
     };
     let first = inner.iter().filter(|emit| {
         let outer = emit.outer.unwrap_or_default();
@@ -265,8 +269,8 @@ fn inner_emit_first(trace: &Trace) -> CheckResult {
 
 /// With `isolate` every sibling runs; with `fail-fast` no later one does.
 fn failure_and_siblings(trace: &Trace) -> CheckResult {
-    let stops = trace.param("policy") == "fail-fast";
-    let claim = if stops {
+    let is_fail_fast = trace.param("policy") == "fail-fast";
+    let claim = if is_fail_fast {
         "with fail-fast no listener after the failing one is called"
     } else {
         "every sibling of the failing listener is called"
@@ -274,7 +278,7 @@ fn failure_and_siblings(trace: &Trace) -> CheckResult {
     .to_owned();
     let summary = ObserverSummary::of(trace);
     let mut failures = 0;
-    let mut behind = 0;
+    let mut later_listeners = 0;
     let mut called = 0;
     for emit in &summary.emits {
         let Some(failing) = emit.failed.first() else {
@@ -284,11 +288,11 @@ fn failure_and_siblings(trace: &Trace) -> CheckResult {
         let list = expected_calls(trace, &summary, emit);
         let index = list.iter().position(|listener| listener == failing);
         for sibling in &list[index.map_or(list.len(), |index| index + 1)..] {
-            behind += 1;
+            later_listeners += 1;
             called += usize::from(emit.has_called(*sibling));
         }
     }
-    if behind == 0 {
+    if later_listeners == 0 {
         return not_exercised(
             claim,
             "nothing failed: set fail=display, readings=2 or more",
@@ -296,8 +300,10 @@ fn failure_and_siblings(trace: &Trace) -> CheckResult {
     }
     CheckResult::Decided {
         claim,
-        holds: called == if stops { 0 } else { behind },
-        evidence: format!("{failures} failures, {called} of {behind} later listeners were called"),
+        holds: called == if is_fail_fast { 0 } else { later_listeners },
+        evidence: format!(
+            "{failures} failures, {called} of {later_listeners} later listeners were called"
+        ),
     }
 }
 
@@ -313,14 +319,16 @@ fn errors_surface(trace: &Trace) -> CheckResult {
     let summary = ObserverSummary::of(trace);
     let failing = summary.emits.iter().filter(|emit| !emit.failed.is_empty());
     let failures = failing.clone().count();
-    let left = failing.filter(|emit| emit.ended == Some(true)).count();
-    let others = summary.emits.iter().filter(|emit| emit.failed.is_empty());
-    let spurious = others.filter(|emit| emit.ended == Some(true)).count();
+    let failed_emits = failing.filter(|emit| emit.ended == Some(true)).count();
+    let emits_without_failure = summary.emits.iter().filter(|emit| emit.failed.is_empty());
+    let unexplained = emits_without_failure
+        .filter(|emit| emit.ended == Some(true))
+        .count();
     let log = trace.id(ERROR_LOG);
-    let logged = trace.events.iter().filter(|event| {
+    let observed_count = trace.events.iter().filter(|event| {
         Some(event.source) == log && event.kind == RecordKind::Handle && event.phase == Phase::End
     });
-    let logged = logged.count();
+    let observed_count = observed_count.count();
     if failures == 0 {
         return not_exercised(
             claim,
@@ -334,29 +342,31 @@ fn errors_surface(trace: &Trace) -> CheckResult {
     };
     CheckResult::Decided {
         claim,
-        holds: (left, logged, spurious) == (expected_left, expected_logged, 0),
-        evidence: format!("{failures} failures: {left} failed emit, {logged} were observed"),
+        holds: (failed_emits, observed_count, unexplained) == (expected_left, expected_logged, 0),
+        evidence: format!(
+            "{failures} failures: {failed_emits} failed emit, {observed_count} were observed"
+        ),
     }
 }
 
 fn leak_reported(trace: &Trace) -> CheckResult {
-    let (forgotten, emitter) = (trace.id(FORGOTTEN), trace.id(EMITTER));
-    let mut most = 0;
+    let (leaked_listener, emitter) = (trace.id(LEAKED_LISTENER), trace.id(EMITTER));
+    let mut max_listeners = 0;
     let mut listeners = 0_u64;
     let mut leaked = 0;
     for event in trace.events.iter().filter(|it| it.target == emitter) {
         match event.kind {
             RecordKind::Subscribe => {
-                leaked += u64::from(Some(event.source) == forgotten);
+                leaked += u64::from(Some(event.source) == leaked_listener);
                 listeners += 1;
-                most = most.max(listeners);
+                max_listeners = max_listeners.max(listeners);
             }
             RecordKind::Unsubscribe => listeners = listeners.saturating_sub(1),
             _ => {}
         }
     }
     let hint = "at most ten listeners: set leak=10, readings=12";
-    leak_check::leak_reported(trace, FORGOTTEN, most, leaked, hint)
+    leak_check::leak_reported(trace, LEAKED_LISTENER, max_listeners, leaked, hint)
 }
 
 fn not_exercised(claim: String, hint: &str) -> CheckResult {

@@ -40,7 +40,7 @@ pub(super) struct ListChange {
     pub(super) is_removal: bool,
     pub(super) index: usize,
     /// Index of the emit during which it happened, if any.
-    pub(super) within: Option<usize>,
+    pub(super) during_emit: Option<usize>,
 }
 
 impl EmitRecord {
@@ -60,15 +60,15 @@ impl ObserverSummary {
             let listener = event.source;
             match event.kind {
                 RecordKind::Subscribe => {
-                    let first = Some(listener) == alarm;
-                    list.insert(if first { 0 } else { list.len() }, listener);
-                    summary.note_change(event, index, open.last());
+                    let is_prepended = Some(listener) == alarm;
+                    list.insert(if is_prepended { 0 } else { list.len() }, listener);
+                    summary.add_change(event, index, open.last());
                 }
                 RecordKind::Unsubscribe => {
                     if let Some(index) = list.iter().position(|known| *known == listener) {
                         list.remove(index);
                     }
-                    summary.note_change(event, index, open.last());
+                    summary.add_change(event, index, open.last());
                 }
                 RecordKind::Emit => {
                     summary.emits.push(EmitRecord {
@@ -109,12 +109,12 @@ impl ObserverSummary {
         summary
     }
 
-    fn note_change(&mut self, event: &Event, index: usize, within: Option<&usize>) {
+    fn add_change(&mut self, event: &Event, index: usize, during_emit: Option<&usize>) {
         self.changes.push(ListChange {
             listener: event.source,
             is_removal: event.kind == RecordKind::Unsubscribe,
             index,
-            within: within.copied(),
+            during_emit: during_emit.copied(),
         });
     }
 

@@ -1,7 +1,7 @@
 //! Wires the listeners to the sensor. Only this module depends on them.
 
 use super::{
-    ALARM, CALIBRATION, CHANGE_AT, DISPLAY, ERROR_LOG, FORGOTTEN, LATE_LISTENER, LOGGER,
+    ALARM, CALIBRATION, CHANGE_READING, DISPLAY, ERROR_LOG, LATE_LISTENER, LEAKED_LISTENER, LOGGER,
     busy_listener::{BusyListener, NoSignal},
     sensor::{Sensor, SensorReading},
 };
@@ -35,7 +35,7 @@ impl SensorWiring {
         let params = context.params.clone();
         let display = emitter.on(DISPLAY, move |reading: &SensorReading| {
             let span = display.begin(reading.number);
-            if reading.ordinal == Some(CHANGE_AT) {
+            if reading.ordinal == Some(CHANGE_READING) {
                 action.apply();
             }
             display.work();
@@ -70,11 +70,11 @@ impl SensorWiring {
 
     /// Simulates a listener leak: subscribes and never unsubscribes.
     pub(super) fn leak_listener(&self) {
-        let forgotten = self.trace.name(FORGOTTEN);
+        let leaked_listener = self.trace.name(LEAKED_LISTENER);
         let emitter_id = self.sensor.emitter_id();
         self.trace
-            .send(RecordKind::Subscribe, forgotten, emitter_id, 0);
-        self.sensor.emitter().on(FORGOTTEN, |_| ()).detach();
+            .send(RecordKind::Subscribe, leaked_listener, emitter_id, 0);
+        self.sensor.emitter().on(LEAKED_LISTENER, |_| ()).detach();
     }
 }
 
@@ -138,7 +138,7 @@ impl RecordedListeners {
         self.record_added(alarm.id());
         let emits = context.params.choice("reentry") == "alarm";
         // A weak reference: the sensor's emitter owns this closure.
-        let (trace, weak) = (self.trace.clone(), Arc::downgrade(sensor));
+        let (trace, weak_sensor) = (self.trace.clone(), Arc::downgrade(sensor));
         sensor
             .emitter()
             .prepend(ALARM, move |reading: &SensorReading| {
@@ -146,7 +146,9 @@ impl RecordedListeners {
                 alarm.work();
                 // Requested readings have no ordinal, so emits nest only one level
                 // deep.
-                if let (true, Some(_), Some(sensor)) = (emits, reading.ordinal, weak.upgrade()) {
+                if let (true, Some(_), Some(sensor)) =
+                    (emits, reading.ordinal, weak_sensor.upgrade())
+                {
                     trace.send(RecordKind::Call, alarm.id(), sensor.id(), reading.number);
                     sensor.announce(None, alarm.now());
                 }

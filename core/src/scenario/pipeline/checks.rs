@@ -40,7 +40,7 @@ fn in_order_and_complete(trace: &Trace) -> CheckResult {
     let summary = PipelineSummary::of(trace);
     let fails = trace.param("fail") != "none";
     let written = summary.written.len() as u64;
-    let in_order = summary.written.iter().copied().eq(1..=written);
+    let is_in_order = summary.written.iter().copied().eq(1..=written);
     CheckResult::Decided {
         claim: if fails {
             "batches before the failure are written in order"
@@ -48,11 +48,11 @@ fn in_order_and_complete(trace: &Trace) -> CheckResult {
             "every batch is written in order, then the output is committed"
         }
         .to_owned(),
-        holds: in_order
+        holds: is_in_order
             && if fails {
-                written < summary.batches && summary.commits == 0
+                written < summary.batches && summary.commit_count == 0
             } else {
-                written == summary.batches && summary.commits == 1 && summary.cause.is_none()
+                written == summary.batches && summary.commit_count == 1 && summary.cause.is_none()
             },
         evidence: format!("{written} of {} batches written", summary.batches),
     }
@@ -62,15 +62,15 @@ fn memory_bounded(trace: &Trace) -> CheckResult {
     let claim =
         "reading never runs ahead by more than the high-water mark plus one chunk".to_owned();
     let summary = PipelineSummary::of(trace);
-    if summary.mark == 0 {
+    if summary.high_water_mark == 0 {
         return not_exercised(claim, "there is no buffer: set connect=pipeline");
     }
     CheckResult::Decided {
         claim,
-        holds: summary.peak <= summary.mark + summary.chunk,
+        holds: summary.peak <= summary.high_water_mark + summary.chunk,
         evidence: format!(
             "peak {} bytes; mark {}, chunk {}",
-            summary.peak, summary.mark, summary.chunk
+            summary.peak, summary.high_water_mark, summary.chunk
         ),
     }
 }
@@ -88,13 +88,13 @@ fn window_bounded(trace: &Trace) -> CheckResult {
     } else {
         "no more batches are compressed at once than the window allows"
     };
-    if summary.at_once == 0 {
+    if summary.max_concurrent == 0 {
         return not_exercised(claim.to_owned(), "no batch was compressed: set fail=none");
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
-        holds: summary.at_once <= window,
-        evidence: format!("at most {} at once, of {window}", summary.at_once),
+        holds: summary.max_concurrent <= window,
+        evidence: format!("at most {} at once, of {window}", summary.max_concurrent),
     }
 }
 
@@ -130,17 +130,17 @@ fn everything_ended(trace: &Trace) -> CheckResult {
     }
     .to_owned();
     let summary = PipelineSummary::of(trace);
-    let (opened, left) = (summary.open.len(), summary.left_open());
+    let (opened, left_open) = (summary.files.len(), summary.left_open());
     CheckResult::Decided {
         claim,
         holds: opened == 2
             && summary.end.is_some()
-            && summary.read_after == 0
+            && summary.read_after_end == 0
             // The input closes itself at its end, so one file may remain.
-            && (left > 0) == (fails && is_piped),
+            && (left_open > 0) == (fails && is_piped),
         evidence: format!(
-            "{left} of {opened} open at the end; {} chunks read afterwards",
-            summary.read_after
+            "{left_open} of {opened} open at the end; {} chunks read afterwards",
+            summary.read_after_end
         ),
     }
 }
@@ -160,12 +160,12 @@ fn nothing_half_written(trace: &Trace) -> CheckResult {
     }
     CheckResult::Decided {
         claim,
-        holds: summary.commits == 0 && summary.discards == usize::from(!is_piped),
+        holds: summary.commit_count == 0 && summary.discard_count == usize::from(!is_piped),
         evidence: format!(
             "{} batches written; discarded {}×, committed {}×",
             summary.written.len(),
-            summary.discards,
-            summary.commits
+            summary.discard_count,
+            summary.commit_count
         ),
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct OutputFile {
     timer: Arc<dyn Timer>,
     params: Values,
     draws: Random,
-    bad_batch: Option<u64>,
+    failing_batch: Option<u64>,
     open: Option<Span>,
 }
 
@@ -39,7 +39,7 @@ impl OutputFile {
             timer: context.platform.timer(),
             params: context.params.clone(),
             draws: context.seed.stream(2),
-            bad_batch: fails.then_some(steps::half_of_batches(context)),
+            failing_batch: fails.then_some(steps::middle_batch(context)),
         }
     }
 
@@ -47,7 +47,7 @@ impl OutputFile {
         let span = self.trace.begin(RecordKind::Handle, self.id, batch.0);
         let took = self.draws.jitter(self.params.millis("write"), 20);
         self.timer.sleep(took).await;
-        if self.bad_batch == Some(batch.0) {
+        if self.failing_batch == Some(batch.0) {
             span.fail("no space left");
             return Err(io::ErrorKind::StorageFull.into());
         }

@@ -13,22 +13,22 @@ pub(super) type LineBatch = (u64, Vec<u64>);
 
 /// Parses lines, and rejects one if `fail` says so.
 pub(super) struct Parser {
-    bad_line: Option<u64>,
+    failing_line: Option<u64>,
 }
 
 impl Parser {
     pub(super) fn new(context: &Context) -> Self {
         let params = &context.params;
-        let half = params.integer("lines").div_ceil(2);
+        let middle = params.integer("lines").div_ceil(2);
         Parser {
-            bad_line: (params.choice("fail") == PARSE.to_lowercase()).then_some(half),
+            failing_line: (params.choice("fail") == PARSE.to_lowercase()).then_some(middle),
         }
     }
 
     /// Returns the number of the line.
     pub(super) fn parse(&self, line: &[u8]) -> io::Result<u64> {
         let number = file::number_of(line).ok_or(io::ErrorKind::InvalidData)?;
-        if self.bad_line == Some(number) {
+        if self.failing_line == Some(number) {
             return Err(io::Error::other(format!("line {number} is malformed")));
         }
         Ok(number)
@@ -42,7 +42,7 @@ pub(super) struct Compressor {
     trace: Recorder,
     timer: Arc<dyn Timer>,
     params: Values,
-    bad_batch: Option<u64>,
+    failing_batch: Option<u64>,
 }
 
 impl Compressor {
@@ -53,7 +53,7 @@ impl Compressor {
             trace: context.trace.clone(),
             timer: context.platform.timer(),
             params: context.params.clone(),
-            bad_batch: fails.then_some(half_of_batches(context)),
+            failing_batch: fails.then_some(middle_batch(context)),
         }
     }
 
@@ -66,7 +66,7 @@ impl Compressor {
         let span = self.trace.begin(RecordKind::Handle, self.id, batch.0);
         let took = draws.jitter(self.params.millis("compress"), 20);
         self.timer.sleep(took).await;
-        if self.bad_batch == Some(batch.0) {
+        if self.failing_batch == Some(batch.0) {
             span.fail("out of memory");
             return Err(io::ErrorKind::OutOfMemory.into());
         }
@@ -76,10 +76,10 @@ impl Compressor {
 }
 
 /// Returns the number of the middle batch.
-pub(super) fn half_of_batches(context: &Context) -> u64 {
+pub(super) fn middle_batch(context: &Context) -> u64 {
     let batches = context
         .params
         .integer("lines")
-        .div_ceil(super::BATCH as u64);
+        .div_ceil(super::BATCH_SIZE as u64);
     batches.div_ceil(2)
 }

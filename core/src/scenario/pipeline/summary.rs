@@ -1,6 +1,6 @@
 //! A trace summary for the checks.
 
-use super::{BATCH, COMPRESS, READ, TRANSFER, WRITE};
+use super::{BATCH_SIZE, COMPRESS, READ, TRANSFER, WRITE};
 use crate::trace::{NameId, Phase, RecordKind, Trace};
 
 /// A summary of a trace, collected in one pass.
@@ -11,19 +11,19 @@ pub(super) struct PipelineSummary {
     /// Number of batches in the file.
     pub(super) batches: u64,
     /// Maximum number of batches compressed at once.
-    pub(super) at_once: u64,
+    pub(super) max_concurrent: u64,
     /// Trace index at which the transfer ended.
     pub(super) end: Option<usize>,
     /// The error of the transfer, if it failed.
     pub(super) cause: Option<String>,
     /// Stages that opened a file, and the trace index at which each closed it.
-    pub(super) open: Vec<(NameId, Option<usize>)>,
+    pub(super) files: Vec<(NameId, Option<usize>)>,
     /// Number of chunks read after the transfer ended.
-    pub(super) read_after: usize,
-    pub(super) commits: usize,
-    pub(super) discards: usize,
+    pub(super) read_after_end: usize,
+    pub(super) commit_count: usize,
+    pub(super) discard_count: usize,
     /// The high-water mark of the buffer, in bytes.
-    pub(super) mark: u64,
+    pub(super) high_water_mark: u64,
     /// The peak level of the buffer, in bytes.
     pub(super) peak: u64,
     /// The size of a chunk, in bytes.
@@ -34,7 +34,7 @@ impl PipelineSummary {
     pub(super) fn of(trace: &Trace) -> Self {
         let number = |key| trace.param(key).parse().unwrap_or(0_u64);
         let mut summary = PipelineSummary {
-            batches: number("lines").div_ceil(BATCH as u64),
+            batches: number("lines").div_ceil(BATCH_SIZE as u64),
             chunk: number("chunk") * 1024,
             ..PipelineSummary::default()
         };
@@ -46,8 +46,8 @@ impl PipelineSummary {
             match (event.kind, event.phase) {
                 (RecordKind::Handle, Phase::Begin) => {
                     compressing += u64::from(by(compress));
-                    summary.at_once = summary.at_once.max(compressing);
-                    summary.read_after += usize::from(by(read) && summary.end.is_some());
+                    summary.max_concurrent = summary.max_concurrent.max(compressing);
+                    summary.read_after_end += usize::from(by(read) && summary.end.is_some());
                 }
                 (RecordKind::Handle, Phase::End) => {
                     compressing -= u64::from(by(compress)).min(compressing);
@@ -55,10 +55,10 @@ impl PipelineSummary {
                         summary.written.push(event.subject);
                     }
                 }
-                (RecordKind::Open, Phase::Begin) => summary.open.push((event.source, None)),
+                (RecordKind::Open, Phase::Begin) => summary.files.push((event.source, None)),
                 (RecordKind::Open, _) => {
-                    let mut open = summary.open.iter_mut();
-                    if let Some((_, closed)) = open.find(|(id, _)| by(Some(*id))) {
+                    let mut files = summary.files.iter_mut();
+                    if let Some((_, closed)) = files.find(|(id, _)| by(Some(*id))) {
                         *closed = Some(index);
                     }
                 }
@@ -66,9 +66,9 @@ impl PipelineSummary {
                     summary.end = Some(index);
                     summary.cause = event.failure.map(|cause| trace.name(cause).to_owned());
                 }
-                (RecordKind::Commit, _) => summary.commits += 1,
-                (RecordKind::Discard, _) => summary.discards += 1,
-                (RecordKind::Mark, _) => summary.mark = event.subject,
+                (RecordKind::Commit, _) => summary.commit_count += 1,
+                (RecordKind::Discard, _) => summary.discard_count += 1,
+                (RecordKind::Mark, _) => summary.high_water_mark = event.subject,
                 (RecordKind::Level, _) => summary.peak = summary.peak.max(event.subject),
                 _ => {}
             }
@@ -79,10 +79,10 @@ impl PipelineSummary {
     /// Returns the number of files still open when the transfer ended.
     pub(super) fn left_open(&self) -> usize {
         let end = self.end.unwrap_or(0);
-        let mut open = self
-            .open
+        let mut files = self
+            .files
             .iter()
             .filter(|(_, closed)| closed.is_none_or(|index| index > end));
-        open.by_ref().count()
+        files.by_ref().count()
     }
 }

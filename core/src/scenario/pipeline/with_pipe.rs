@@ -2,7 +2,7 @@
 //! reported, but the other stages' files stay open.
 
 use super::{
-    BATCH, BUFFER, COMPRESS, PARSE, READ, WRITE,
+    BATCH_SIZE, BUFFER, COMPRESS, PARSE, READ, WRITE,
     file::InputFile,
     output::{self, OutputFile},
     steps::{Compressor, Parser},
@@ -27,11 +27,11 @@ pub(super) async fn run(context: &Context) -> (Result<(), String>, OpenFiles) {
         output.close();
         output::commit(&context.trace);
     }
-    let left = OpenFiles {
+    let open_files = OpenFiles {
         _file: file,
         _output: output,
     };
-    (result, left)
+    (result, open_files)
 }
 
 async fn copy(
@@ -39,7 +39,7 @@ async fn copy(
     file: &mut InputFile,
     output: &mut OutputFile,
 ) -> Result<(), String> {
-    let mut steps = ManualStages {
+    let mut stages = ManualStages {
         context,
         parser: Parser::new(context),
         compressor: Compressor::new(context),
@@ -62,16 +62,16 @@ async fn copy(
                 line.push(byte);
                 continue;
             }
-            let number = steps.parser.parse(&line);
+            let number = stages.parser.parse(&line);
             lines.push(number.map_err(|error| stage_error(PARSE, &error))?);
             line.clear();
-            if lines.len() == BATCH {
-                steps.finish(std::mem::take(&mut lines), parse).await?;
+            if lines.len() == BATCH_SIZE {
+                stages.finish(std::mem::take(&mut lines), parse).await?;
             }
         }
     }
     if !lines.is_empty() {
-        steps.finish(lines, parse).await?;
+        stages.finish(lines, parse).await?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The stages connected as a pipeline.
 
 use super::{
-    BATCH, BUFFER, COMPRESS, PARSE, READ, WRITE,
+    BATCH_SIZE, BUFFER, COMPRESS, PARSE, READ, WRITE,
     file::InputFile,
     output::{self, OutputSink},
     steps::{Compressor, LineBatch, Parser},
@@ -22,9 +22,9 @@ use std::{
 pub(super) async fn run(context: &Context) -> Result<(), String> {
     let (params, trace) = (&context.params, &context.trace);
     let recorder = FlowRecorder::new(trace);
-    let high = params.kibibytes("mark");
-    let mark = Bound::bytes(high).expect("the parameter's minimum is 1");
-    trace.instant(RecordKind::Mark, recorder.buffer, high as u64);
+    let high_water_mark = params.kibibytes("mark");
+    let mark = Bound::bytes(high_water_mark).expect("the parameter's minimum is 1");
+    trace.instant(RecordKind::Mark, recorder.buffer, high_water_mark as u64);
 
     let [read, parse, compress] = [READ, PARSE, COMPRESS].map(|name| trace.name(name));
     let (parser, compressor) = (Parser::new(context), Compressor::new(context));
@@ -37,14 +37,14 @@ pub(super) async fn run(context: &Context) -> Result<(), String> {
             }
         }
     });
-    let taken = {
+    let record_chunk = {
         let (recorder, chunks) = (recorder.clone(), Sequence::default());
         move |chunk: Vec<u8>| {
             recorder.record_write(recorder.buffer, parse, chunks.next(), 0);
             chunk
         }
     };
-    let numbered = {
+    let number_batch = {
         let (recorder, batches) = (recorder.clone(), Sequence::default());
         move |lines: Vec<u64>| {
             let number = batches.next();
@@ -54,11 +54,11 @@ pub(super) async fn run(context: &Context) -> Result<(), String> {
     };
     let run = Pipeline::from_try_stream(READ, file)
         .buffer(BUFFER, mark)
-        .map(BUFFER, taken)
+        .map(BUFFER, record_chunk)
         .lines("Lines", LONGEST_LINE)
         .try_map(PARSE, move |line| parser.parse(&line))
-        .batch("Batch", BATCH)
-        .map("Batch", numbered)
+        .batch("Batch", BATCH_SIZE)
+        .map("Batch", number_batch)
         .parallel_map(
             COMPRESS,
             usize::try_from(window).unwrap_or(1),
@@ -76,7 +76,7 @@ pub(super) async fn run(context: &Context) -> Result<(), String> {
             output::commit(trace);
             Ok(())
         }
-        Err(error) => Err(describe(&error)),
+        Err(error) => Err(format_error(&error)),
     }
 }
 
@@ -87,7 +87,7 @@ const LONGEST_LINE: usize = 256;
 pub(super) const FIRST_BATCH_STREAM: u64 = 100;
 
 /// Formats the failed stage and its cause.
-fn describe(error: &PipelineError) -> String {
+fn format_error(error: &PipelineError) -> String {
     match error.source() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),

@@ -73,9 +73,9 @@ impl Tally {
     /// Applies the next record of a trace.
     pub fn apply(&mut self, trace: &Trace, event: &Event) {
         let cause = event.failure.map(|cause| trace.name(cause));
-        if let Some(empty) = self.worker_slots.apply(trace, event) {
+        if let Some(empty_time) = self.worker_slots.apply(trace, event) {
             self.restarts += 1;
-            self.longest_restart = self.longest_restart.max(empty);
+            self.longest_restart = self.longest_restart.max(empty_time);
         }
         match (event.kind, event.phase) {
             (RecordKind::Request, Phase::Begin) => self.requests += 1,
@@ -187,8 +187,8 @@ impl Tally {
         } else {
             figures.extend([
                 ("Crashes", number(self.crashes)),
-                ("Restarts", self.restarted()),
-                ("Longest restart", self.restart_time()),
+                ("Restarts", self.restarts_text()),
+                ("Longest restart", self.longest_restart_text()),
             ]);
         }
         figures
@@ -208,16 +208,16 @@ impl Tally {
         })
     }
 
-    fn restarted(&self) -> String {
-        let more = if self.has_given_up {
+    fn restarts_text(&self) -> String {
+        let suffix = if self.has_given_up {
             ", then gave up"
         } else {
             ""
         };
-        format!("{}{more}", self.restarts)
+        format!("{}{suffix}", self.restarts)
     }
 
-    fn restart_time(&self) -> String {
+    fn longest_restart_text(&self) -> String {
         if self.longest_restart == Duration::ZERO {
             return dash();
         }

@@ -28,15 +28,15 @@ use std::time::Duration;
 #[must_use]
 pub fn figures(trace: &Trace) -> Vec<(String, String)> {
     match trace.scenario.as_str() {
-        "blocking" => of_blocking(trace),
-        "threads" if trace.param("measure") == "speed-up" => speed_up(&rounds(trace)),
-        "threads" => break_even(&rounds(trace)),
+        "blocking" => blocking_figures(trace),
+        "threads" if trace.param("measure") == "speed-up" => speed_up_figures(&rounds(trace)),
+        "threads" => break_even_figures(&rounds(trace)),
         "cluster" => cluster::figures(trace),
         _ => Vec::new(),
     }
 }
 
-fn of_blocking(trace: &Trace) -> Vec<(String, String)> {
+fn blocking_figures(trace: &Trace) -> Vec<(String, String)> {
     let summary = ScalingSummary::of(trace);
     let heartbeat = trace.id(HEARTBEAT);
     let is_beat = |event: &&Event| {
@@ -48,8 +48,8 @@ fn of_blocking(trace: &Trace) -> Vec<(String, String)> {
     let requests = trace.id(REQUESTS);
     let latencies = trace.summary();
     let latency = |percent| {
-        let known = requests.and_then(|id| latencies.percentile(id, percent));
-        known.map_or_else(dash, milliseconds)
+        let value = requests.and_then(|id| latencies.percentile(id, percent));
+        value.map_or_else(dash, milliseconds)
     };
     let rows: [(&str, String); 14] = [
         ("Loop lag p50", milliseconds(monitor.p50())),
@@ -62,10 +62,10 @@ fn of_blocking(trace: &Trace) -> Vec<(String, String)> {
         ("Requests", summary.requests.to_string()),
         ("Answered", summary.answered.to_string()),
         ("Rejected", summary.rejected.to_string()),
-        ("Jobs on the loop", summary.on_loop.to_string()),
-        ("Jobs on threads", summary.offloaded.to_string()),
+        ("Jobs on the loop", summary.loop_jobs.to_string()),
+        ("Jobs on threads", summary.offloaded_jobs.to_string()),
         ("Threads", summary.threads.to_string()),
-        ("Jobs in the pool, max", summary.most_accepted.to_string()),
+        ("Jobs in the pool, max", summary.max_accepted.to_string()),
     ];
     rows.map(|(name, value)| (name.to_owned(), value)).into()
 }
@@ -90,20 +90,20 @@ fn rounds(trace: &Trace) -> Vec<Round<'_>> {
     .collect()
 }
 
-fn speed_up(rounds: &[Round<'_>]) -> Vec<(String, String)> {
+fn speed_up_figures(rounds: &[Round<'_>]) -> Vec<(String, String)> {
     let base = rounds.first().map_or(Duration::ZERO, |round| round.took);
     let row = |round: &Round<'_>| {
         let took = milliseconds(round.took);
         let text = match round.subject {
             0 => took,
-            _ => [&times(base, round.took), " times as fast, ", &took].concat(),
+            _ => [&ratio(base, round.took), " times as fast, ", &took].concat(),
         };
         (round.name.to_owned(), text)
     };
     rounds.iter().map(row).collect()
 }
 
-fn break_even(rounds: &[Round<'_>]) -> Vec<(String, String)> {
+fn break_even_figures(rounds: &[Round<'_>]) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     let mut pays_from = None;
     for pair in rounds.chunks_exact(2) {
@@ -139,7 +139,7 @@ pub(in crate::scenario) fn milliseconds(duration: Duration) -> String {
     format!("{}.{:02} ms", hundredths / 100, hundredths % 100)
 }
 
-fn times(base: Duration, took: Duration) -> String {
+fn ratio(base: Duration, took: Duration) -> String {
     let hundredths = nanos(base).saturating_mul(100) / nanos(took).max(1);
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }

@@ -16,38 +16,47 @@ pub(in crate::scenario) struct ScalingSummary {
     pub(in crate::scenario) beats: u64,
     /// The heartbeat interval.
     pub(in crate::scenario) interval: Duration,
-    /// Jobs that ran on the loop, and the loop's other records during them.
-    pub(in crate::scenario) on_loop: u64,
-    pub(in crate::scenario) while_blocked: u64,
-    /// Jobs that ran on threads, the time during which one ran and the loop was free,
-    /// and the heartbeats during them.
-    pub(in crate::scenario) offloaded: u64,
-    pub(in crate::scenario) computing: Duration,
+    /// Jobs that ran on the loop.
+    pub(in crate::scenario) loop_jobs: u64,
+    /// Other records of the loop while a job blocked it.
+    pub(in crate::scenario) records_while_blocked: u64,
+    /// Jobs that ran on threads.
+    pub(in crate::scenario) offloaded_jobs: u64,
+    /// The time during which a thread ran a job and the loop was free.
+    pub(in crate::scenario) compute_time: Duration,
+    /// Heartbeats while a thread ran a job.
     pub(in crate::scenario) beats_while_offloaded: u64,
     /// The number of threads, or 0 without threads.
     pub(in crate::scenario) threads: u64,
-    /// Jobs accepted by the queue, the most at the same time, and jobs refused.
+    /// Jobs accepted by the queue.
     pub(in crate::scenario) accepted: u64,
-    pub(in crate::scenario) most_accepted: u64,
+    /// The maximum number of accepted jobs that have not ended.
+    pub(in crate::scenario) max_accepted: u64,
+    /// Jobs rejected by the queue.
     pub(in crate::scenario) refused_jobs: u64,
-    /// Jobs that started, and jobs that succeeded.
+    /// Jobs that started.
     started: u64,
-    ended: u64,
-    /// Running jobs: thread and number.
+    /// Jobs that succeeded.
+    succeeded: u64,
+    /// The thread and number of each running job.
     running: Vec<(u32, u64)>,
     /// The time at which a job last started or ended.
-    last: Duration,
-    /// All threads that ran jobs, those of the latest pool, and the most in any pool.
-    ids: Vec<u32>,
-    pool_ids: Vec<u32>,
-    pub(in crate::scenario) most_threads_used: u64,
-    most_at_once: u64,
+    last_change: Duration,
+    /// All threads that ran jobs.
+    thread_ids: Vec<u32>,
+    /// The threads of the latest pool that ran jobs.
+    pool_thread_ids: Vec<u32>,
+    /// The maximum number of threads of any pool that ran jobs.
+    pub(in crate::scenario) max_threads_used: u64,
+    /// The maximum number of jobs running on threads.
+    max_concurrent: u64,
     /// Impossible records: a start on a busy thread, an end without a start, or more
     /// running jobs than threads.
-    pub(in crate::scenario) impossible: u64,
+    pub(in crate::scenario) impossible_records: u64,
     results: u64,
     /// The first result of each job.
     first_results: Vec<(Option<NameId>, u64)>,
+    /// The number of results that differ from the first result of the same job.
     mismatches: u64,
 }
 
@@ -59,18 +68,18 @@ impl ScalingSummary {
             ..ScalingSummary::default()
         };
         let heartbeat = trace.id(HEARTBEAT);
-        let mut ended_accepted = 0;
+        let mut accepted_ended = 0;
         for event in &trace.events {
             let is_blocked = summary.running.iter().any(|(thread, ..)| *thread == 0);
-            let ends_it = event.kind == RecordKind::Compute && event.phase == Phase::End;
-            if is_blocked && event.thread == 0 && !ends_it {
-                summary.while_blocked += 1;
+            let is_job_end = event.kind == RecordKind::Compute && event.phase == Phase::End;
+            if is_blocked && event.thread == 0 && !is_job_end {
+                summary.records_while_blocked += 1;
             }
             let is_end = event.phase == Phase::End;
             match event.kind {
                 RecordKind::Threads => {
                     summary.threads = event.subject;
-                    summary.pool_ids.clear();
+                    summary.pool_thread_ids.clear();
                 }
                 RecordKind::Request if event.phase == Phase::Begin => summary.requests += 1,
                 RecordKind::Request if event.failure.is_some() => summary.rejected += 1,
@@ -79,13 +88,13 @@ impl ScalingSummary {
                 RecordKind::Refuse => summary.refused_jobs += 1,
                 RecordKind::Call => summary.accepted += 1,
                 RecordKind::Compute => summary.compute(event),
-                RecordKind::Result => summary.note_result(event),
+                RecordKind::Result => summary.add_result(event),
                 _ => {}
             }
             // The job injected by `hog` has no number and bypasses the queue.
-            ended_accepted += u64::from(ends_it && event.subject > 0);
-            let inside = summary.accepted.saturating_sub(ended_accepted);
-            summary.most_accepted = summary.most_accepted.max(inside);
+            accepted_ended += u64::from(is_job_end && event.subject > 0);
+            let unfinished = summary.accepted.saturating_sub(accepted_ended);
+            summary.max_accepted = summary.max_accepted.max(unfinished);
         }
         summary
     }
@@ -110,49 +119,49 @@ impl ScalingSummary {
         self.advance_to(event.recorded_at());
         if event.phase == Phase::Begin {
             self.started += 1;
-            self.impossible += u64::from(self.running.iter().any(|(it, ..)| *it == thread));
+            self.impossible_records += u64::from(self.running.iter().any(|(it, ..)| *it == thread));
             self.running.push((thread, event.subject));
-            self.most_at_once = self.most_at_once.max(self.at_once());
+            self.max_concurrent = self.max_concurrent.max(self.concurrent());
             if thread == 0 {
-                self.on_loop += 1;
+                self.loop_jobs += 1;
             } else {
-                self.offloaded += 1;
-                for ids in [&mut self.ids, &mut self.pool_ids] {
-                    if !ids.contains(&thread) {
-                        ids.push(thread);
+                self.offloaded_jobs += 1;
+                for thread_ids in [&mut self.thread_ids, &mut self.pool_thread_ids] {
+                    if !thread_ids.contains(&thread) {
+                        thread_ids.push(thread);
                     }
                 }
-                let ids = self.pool_ids.len() as u64;
-                self.most_threads_used = self.most_threads_used.max(ids);
-                self.impossible += u64::from(self.at_once() > self.threads);
+                let thread_ids = self.pool_thread_ids.len() as u64;
+                self.max_threads_used = self.max_threads_used.max(thread_ids);
+                self.impossible_records += u64::from(self.concurrent() > self.threads);
             }
             return;
         }
         let it = (thread, event.subject);
         let Some(index) = self.running.iter().position(|other| *other == it) else {
-            self.impossible += 1;
+            self.impossible_records += 1;
             return;
         };
         self.running.remove(index);
-        self.ended += u64::from(event.failure.is_none());
+        self.succeeded += u64::from(event.failure.is_none());
     }
 
     /// Adds the time during which a thread ran a job and the loop was free for heartbeats.
     fn advance_to(&mut self, now: Duration) {
         let is_blocked = self.running.iter().any(|(thread, ..)| *thread == 0);
-        if self.at_once() > 0 && !is_blocked {
-            self.computing += now.saturating_sub(self.last);
+        if self.concurrent() > 0 && !is_blocked {
+            self.compute_time += now.saturating_sub(self.last_change);
         }
-        self.last = now;
+        self.last_change = now;
     }
 
     /// Counts the jobs running on threads.
-    fn at_once(&self) -> u64 {
+    fn concurrent(&self) -> u64 {
         let on_threads = self.running.iter().filter(|(thread, ..)| *thread != 0);
         on_threads.count() as u64
     }
 
-    fn note_result(&mut self, event: &Event) {
+    fn add_result(&mut self, event: &Event) {
         self.results += 1;
         let (job, result) = (event.target, event.subject);
         match self.first_results.iter().find(|(it, _)| *it == job) {
@@ -168,19 +177,19 @@ pub(in crate::scenario) fn each_job_once(trace: &Trace) -> CheckResult {
     if summary.started == 0 {
         return not_exercised(claim, "there were no jobs: set every=20");
     }
-    let ids = match summary.ids.len() {
+    let thread_ids = match summary.thread_ids.len() {
         0 => "on the loop".to_owned(),
         1 => "on one thread".to_owned(),
-        more => format!("on {more} threads"),
+        count => format!("on {count} threads"),
     };
     CheckResult::Decided {
         claim: claim.to_owned(),
-        holds: summary.started == summary.ended
-            && summary.impossible == 0
+        holds: summary.started == summary.succeeded
+            && summary.impossible_records == 0
             && summary.running.is_empty(),
         evidence: format!(
-            "{} started, {} ended, {ids}; at most {} on threads at once",
-            summary.started, summary.ended, summary.most_at_once
+            "{} started, {} ended, {thread_ids}; at most {} on threads at once",
+            summary.started, summary.succeeded, summary.max_concurrent
         ),
     }
 }

@@ -10,10 +10,10 @@ use crate::{
 use std::{cell::Cell, time::Duration};
 
 /// The number of consecutive failures that opens the breaker.
-const FAILURES: u32 = 5;
+const FAILURE_THRESHOLD: u32 = 5;
 
 /// The maximum concurrent probes of a half-open breaker.
-pub(super) const PROBES: u32 = 1;
+pub(super) const MAX_PROBES: u32 = 1;
 
 /// The minimum time the breaker stays open.
 const OPEN_DURATION: Duration = Duration::from_millis(200);
@@ -47,14 +47,14 @@ impl Bank {
         let breaker = (context.params.choice("breaker") == "on").then(|| {
             let id = trace.name(BREAKER);
             trace.instant(RecordKind::Start, id, 0);
-            // Longer than a probe that times out, so that its result arrives in time.
+            // Longer than a probe that times out, so that the breaker gets its result.
             let open_duration = OPEN_DURATION.max(latency * 6);
-            let inner = Breaker::new("the bank").failure_threshold(FAILURES);
+            let inner = Breaker::new("the bank").failure_threshold(FAILURE_THRESHOLD);
             RecordedBreaker {
                 id,
                 inner: inner
                     .open_duration(open_duration)
-                    .half_open_max_calls(PROBES),
+                    .half_open_max_calls(MAX_PROBES),
                 state: Cell::new(BreakerState::Closed),
             }
         });
@@ -69,7 +69,7 @@ impl Bank {
     }
 
     /// Takes the bank down. Every call fails for this duration.
-    pub(super) fn go_down(&self, duration: Duration) {
+    pub(super) fn take_down(&self, duration: Duration) {
         self.down_until.set(self.platform.now() + duration);
     }
 

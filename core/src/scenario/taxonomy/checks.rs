@@ -4,8 +4,8 @@
 //! world.
 
 use super::{
-    bank::PROBES,
-    summary::{BUG, PaymentRecord, TaxonomySummary, answer_to, code_of, is_transient},
+    bank::MAX_PROBES,
+    summary::{BUG, PaymentRecord, TaxonomySummary, code_of, is_transient, response_to},
 };
 use crate::{
     scenario::checks::{Check, CheckResult},
@@ -46,11 +46,11 @@ pub(super) const ALL: &[Check] = &[
 fn every_request_answered(trace: &Trace) -> CheckResult {
     let summary = TaxonomySummary::of(trace);
     let requests = summary.requests.len() - 1;
-    let answered = summary.requests[1..].iter().filter(|it| it.answers == 1);
+    let answered = summary.requests[1..].iter().filter(|it| it.end_count == 1);
     let answered = answered.count();
     CheckResult::Decided {
         claim: "every request is answered exactly once".to_owned(),
-        holds: answered == requests && summary.requests[0].answers == 0,
+        holds: answered == requests && summary.requests[0].end_count == 0,
         evidence: format!("{answered} of {requests}"),
     }
 }
@@ -68,21 +68,21 @@ fn answer_by_class(trace: &Trace) -> CheckResult {
         return not_exercised(claim, NOTHING_FAILED);
     }
     // The last error decides the response.
-    let is_right = |request: &&PaymentRecord| match (request.failure, request.faults.last()) {
-        (Some(answer), Some(fault)) if is_classified(trace) => answer == answer_to(fault),
-        (answer, _) => answer == Some("500 error"),
+    let is_expected = |request: &&PaymentRecord| match (request.failure, request.faults.last()) {
+        (Some(response), Some(fault)) if is_classified(trace) => response == response_to(fault),
+        (response, _) => response == Some("500 error"),
     };
-    let right = summary.failed().filter(is_right).count();
-    let clients = summary.failed().filter(|request| {
+    let expected = summary.failed().filter(is_expected).count();
+    let client_errors = summary.failed().filter(|request| {
         let fault = request.faults.last();
-        fault.is_some_and(|fault| answer_to(fault).starts_with('4'))
+        fault.is_some_and(|fault| response_to(fault).starts_with('4'))
     });
     CheckResult::Decided {
         claim,
-        holds: right == failed,
+        holds: expected == failed,
         evidence: format!(
-            "{right} of {failed} failures; {} are client errors",
-            clients.count()
+            "{expected} of {failed} failures; {} are client errors",
+            client_errors.count()
         ),
     }
 }
@@ -96,43 +96,43 @@ fn retries_by_class(trace: &Trace) -> CheckResult {
         "with a catch-all everything is retried: bugs, client errors and non-idempotent requests"
     }
     .to_owned();
-    let most = attempts(trace);
+    let max_attempts = attempts(trace);
     if summary.errors() == 0 {
         return not_exercised(claim, NOTHING_FAILED);
     }
-    if !is_classified && most < 2 {
+    if !is_classified && max_attempts < 2 {
         return not_exercised(claim, "there are no retries: set attempts=3");
     }
     let retries: usize = summary.requests.iter().map(|it| it.retries.len()).sum();
-    let pointless = |request: &PaymentRecord| -> usize {
-        let is_pointless = |after: &&usize| {
+    let unjustified = |request: &PaymentRecord| -> usize {
+        let is_unjustified = |after: &&usize| {
             let fault = after.checked_sub(1).and_then(|at| request.faults.get(at));
             !request.is_lookup || !fault.is_some_and(|fault| is_transient(fault))
         };
-        request.retries.iter().filter(is_pointless).count()
+        request.retries.iter().filter(is_unjustified).count()
     };
-    let pointless: usize = summary.requests.iter().map(pointless).sum();
+    let unjustified: usize = summary.requests.iter().map(unjustified).sum();
     // Every attempt but the first is a retry.
-    let accounted = summary.requests.iter().all(|request| {
+    let all_recorded = summary.requests.iter().all(|request| {
         let retries = request.retries.len() as u64;
-        request.attempts <= most && retries + 1 == request.attempts.max(1)
+        request.attempts <= max_attempts && retries + 1 == request.attempts.max(1)
     });
-    let all_attempts = |request: &PaymentRecord| request.attempts == most;
+    let used_all_attempts = |request: &PaymentRecord| request.attempts == max_attempts;
     CheckResult::Decided {
         claim,
-        holds: accounted
+        holds: all_recorded
             && if is_classified {
-                pointless == 0 && summary.overdrawn == 0 && summary.missed == 0
+                unjustified == 0 && summary.retries_over_budget == 0 && summary.missed_retries == 0
             } else {
-                summary.failed().all(all_attempts)
+                summary.failed().all(used_all_attempts)
             },
         evidence: format!(
-            "{retries} retries of {} errors, {pointless} useless or unsafe{}",
+            "{retries} retries of {} errors, {unjustified} useless or unsafe{}",
             summary.errors(),
             if is_classified {
                 format!(
                     ", {} beyond the budget, {} missed",
-                    summary.overdrawn, summary.missed
+                    summary.retries_over_budget, summary.missed_retries
                 )
             } else {
                 String::new()
@@ -150,20 +150,20 @@ fn bugs_and_load(trace: &Trace) -> CheckResult {
         "with a catch-all bugs are retried and multiply the bank's load"
     }
     .to_owned();
-    let with_bug = |request: &&PaymentRecord| request.faults.contains(&BUG);
+    let has_bug = |request: &&PaymentRecord| request.faults.contains(&BUG);
     let bugs = |request: &PaymentRecord| request.faults.iter().filter(|it| **it == BUG).count();
-    let hit = summary.requests.iter().filter(with_bug).count();
+    let requests_hit = summary.requests.iter().filter(has_bug).count();
     let bugs: usize = summary.requests.iter().map(bugs).sum();
-    if hit == 0 {
+    if requests_hit == 0 {
         return not_exercised(claim, "no request hit the bug: set bug=20");
     }
     if !is_classified && attempts(trace) < 2 {
         return not_exercised(claim, "there are no retries: set attempts=3");
     }
-    let of_bugs = summary.requests.iter().filter(with_bug);
-    let calls: u64 = of_bugs.map(|request| request.calls).sum();
+    let requests_with_bug = summary.requests.iter().filter(has_bug);
+    let calls: u64 = requests_with_bug.map(|request| request.calls).sum();
     // Without retries a bug is the last error of its request.
-    let ended = summary.requests.iter().filter(with_bug).all(|request| {
+    let attempts_match = summary.requests.iter().filter(has_bug).all(|request| {
         let first = request.faults.iter().position(|fault| *fault == BUG);
         let first = first.unwrap_or(0) as u64;
         request.attempts
@@ -175,8 +175,10 @@ fn bugs_and_load(trace: &Trace) -> CheckResult {
     });
     CheckResult::Decided {
         claim,
-        holds: ended && (!is_classified || bugs == hit),
-        evidence: format!("{hit} requests hit the bug {bugs} times with {calls} bank calls"),
+        holds: attempts_match && (!is_classified || bugs == requests_hit),
+        evidence: format!(
+            "{requests_hit} requests hit the bug {bugs} times with {calls} bank calls"
+        ),
     }
 }
 
@@ -231,13 +233,13 @@ fn logged_once(trace: &Trace) -> CheckResult {
 
 fn breaker_probes(trace: &Trace) -> CheckResult {
     let claim = format!(
-        "an open breaker passes no call; a half-open one passes {PROBES}, whose success closes it"
+        "an open breaker passes no call; a half-open one passes {MAX_PROBES}, whose success closes it"
     );
     if trace.param("breaker") == "off" {
         return not_exercised(claim, "there is no breaker: set breaker=on");
     }
     let breaker = TaxonomySummary::of(trace).breaker;
-    if breaker.opened == 0 {
+    if breaker.opened_count == 0 {
         return not_exercised(
             claim,
             "the breaker never opened: set outage=1500, interval=30",
@@ -246,10 +248,10 @@ fn breaker_probes(trace: &Trace) -> CheckResult {
     CheckResult::Decided {
         claim,
         holds: breaker.violations + breaker.wrong_transitions == 0
-            && breaker.most_probes <= u64::from(PROBES),
+            && breaker.max_probes <= u64::from(MAX_PROBES),
         evidence: format!(
             "opened {} times, {} calls rejected, {} probes, at most {} at once",
-            breaker.opened, breaker.refused, breaker.probed, breaker.most_probes
+            breaker.opened_count, breaker.rejected_count, breaker.probe_count, breaker.max_probes
         ),
     }
 }

@@ -9,14 +9,14 @@ use crate::{
     platform::Platform,
     scenario::{
         Context,
-        railway::{ERROR_HANDLER, ErrorLog, ErrorResponse, id_of, respond},
+        railway::{ERROR_HANDLER, ErrorLog, ErrorResponse, correlation_id, respond},
     },
     trace::{NameId, RecordKind, Recorder, Span},
 };
 use std::time::Duration;
 
 /// The initial retry budget.
-pub(super) const BURST: u64 = 3;
+pub(super) const INITIAL_RETRIES: u64 = 3;
 
 /// The delay before the first retry.
 const BACKOFF: Duration = Duration::from_millis(40);
@@ -87,7 +87,7 @@ impl Api {
                 Err(error) => error.into(),
             };
             let now = self.platform.now();
-            let incident = Incident::new(id_of(number), payment.operation());
+            let incident = Incident::new(correlation_id(number), payment.operation());
             let mut incident = incident.attempt(attempt).at(now);
             incident.is_idempotent = payment.is_lookup;
             match handler.handle(&error, &incident) {
@@ -139,7 +139,7 @@ impl Api {
 /// Creates the handler for all errors.
 fn handler(context: &Context, attempts: u32) -> Handler {
     let percent = u32::try_from(context.params.integer("budget")).unwrap_or(100);
-    let burst = u32::try_from(BURST).unwrap_or(1);
+    let burst = u32::try_from(INITIAL_RETRIES).unwrap_or(1);
     let budget = RetryBudget::new().percent(percent).per_second(0);
     let retry = RetryPolicy::new()
         .attempts(attempts)
@@ -155,7 +155,7 @@ fn handler(context: &Context, attempts: u32) -> Handler {
         .log_to(move |_, line| log.write(line))
         .on_error(move |report| {
             if report.decision.is_retry() {
-                let request = crate::scenario::railway::request_of(report.incident.id.as_str());
+                let request = crate::scenario::railway::request_number(report.incident.id.as_str());
                 trace.instant_with_cause(RecordKind::Retry, id, request, report.error.code());
             }
         })

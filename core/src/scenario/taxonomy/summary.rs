@@ -1,6 +1,6 @@
 //! A summary of a trace, for the checks.
 
-use super::{BREAKER, GET, HALF_OPEN, OPEN, designs::BURST};
+use super::{BREAKER, GET, HALF_OPEN, OPEN, designs::INITIAL_RETRIES};
 use crate::trace::{Event, Phase, RecordKind, Trace};
 use std::mem;
 
@@ -10,9 +10,9 @@ pub(super) struct TaxonomySummary<'a> {
     /// Indexed by request number. Entry 0 collects records without a known request.
     pub(super) requests: Vec<PaymentRecord<'a>>,
     /// Useful retries within the budget that did not happen.
-    pub(super) missed: u64,
+    pub(super) missed_retries: u64,
     /// Retries beyond the budget.
-    pub(super) overdrawn: u64,
+    pub(super) retries_over_budget: u64,
     pub(super) breaker: BreakerSummary,
     /// The remaining budget in hundredths of a retry.
     budget: u64,
@@ -30,7 +30,7 @@ pub(super) struct PaymentRecord<'a> {
     /// The number of faults before each retry.
     pub(super) retries: Vec<usize>,
     /// `true` if its latest error calls for a retry that has not happened yet.
-    is_owed: bool,
+    is_retry_due: bool,
     /// `true` if its latest bank call was a probe of the breaker.
     is_probe: bool,
     /// Its calls to the bank.
@@ -38,24 +38,24 @@ pub(super) struct PaymentRecord<'a> {
     /// The logged error codes.
     pub(super) logged: Vec<&'a str>,
     pub(super) exposed: u64,
-    pub(super) answers: u64,
+    pub(super) end_count: u64,
     /// The status and code of the error response.
     pub(super) failure: Option<&'a str>,
 }
 
 #[derive(Default)]
 pub(super) struct BreakerSummary {
-    pub(super) opened: u64,
-    pub(super) probed: u64,
+    pub(super) opened_count: u64,
+    pub(super) probe_count: u64,
     /// The maximum number of concurrent probes.
-    pub(super) most_probes: u64,
-    pub(super) refused: u64,
+    pub(super) max_probes: u64,
+    pub(super) rejected_count: u64,
     /// Calls while it was open, and rejections while it was closed.
     pub(super) violations: u64,
     /// Probes that succeeded without closing it, or failed and closed it.
     pub(super) wrong_transitions: u64,
     state: ObservedState,
-    probes: u64,
+    current_probes: u64,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -84,14 +84,14 @@ pub(super) const BUG: &str = "a bug in the receipt";
 const BREAKER_OPEN: &str = "the breaker is open";
 
 /// Returns the response to a fault.
-pub(super) fn answer_to(fault: &str) -> &'static str {
+pub(super) fn response_to(fault: &str) -> &'static str {
     let known = EXPECTED.iter().find(|(known, ..)| *known == fault);
-    known.map_or("none", |(_, answer, _)| answer)
+    known.map_or("none", |(_, response, _)| response)
 }
 
 /// Returns the code of a fault.
 pub(super) fn code_of(fault: &str) -> &'static str {
-    answer_to(fault).split(' ').next_back().unwrap_or("none")
+    response_to(fault).split(' ').next_back().unwrap_or("none")
 }
 
 /// Returns whether a retry may succeed.
@@ -107,7 +107,7 @@ impl<'a> TaxonomySummary<'a> {
         let count = usize::try_from(number("requests")).unwrap_or(0);
         let mut summary = TaxonomySummary {
             requests: vec![PaymentRecord::default(); count + 1],
-            budget: BURST * 100,
+            budget: INITIAL_RETRIES * 100,
             share: number("budget"),
             attempts: number("attempts"),
             ..TaxonomySummary::default()
@@ -145,11 +145,11 @@ impl<'a> TaxonomySummary<'a> {
         let cause = event.failure.map(|cause| trace.name(cause));
         match (event.kind, event.phase) {
             (RecordKind::Request, Phase::Begin) => {
-                self.budget = (self.budget + self.share).min(BURST * 100);
+                self.budget = (self.budget + self.share).min(INITIAL_RETRIES * 100);
             }
             (RecordKind::Request, _) => {
-                self.missed += u64::from(request.is_owed);
-                request.answers += 1;
+                self.missed_retries += u64::from(request.is_retry_due);
+                request.end_count += 1;
                 request.failure = cause;
             }
             (RecordKind::Handle, Phase::Begin) => {
@@ -160,7 +160,7 @@ impl<'a> TaxonomySummary<'a> {
                 request.faults.extend(cause);
                 // While the breaker is open a retry may come too early.
                 let calls_for_retry = |fault| is_transient(fault) && fault != BREAKER_OPEN;
-                request.is_owed = request.is_lookup
+                request.is_retry_due = request.is_lookup
                     && cause.is_some_and(calls_for_retry)
                     && request.attempts < self.attempts
                     && self.budget >= 100;
@@ -170,9 +170,9 @@ impl<'a> TaxonomySummary<'a> {
                 }
             }
             (RecordKind::Retry, _) => {
-                request.is_owed = false;
+                request.is_retry_due = false;
                 request.retries.push(request.faults.len());
-                self.overdrawn += u64::from(self.budget < 100);
+                self.retries_over_budget += u64::from(self.budget < 100);
                 self.budget = self.budget.saturating_sub(100);
             }
             (RecordKind::Call, _) => {
@@ -189,17 +189,17 @@ impl<'a> TaxonomySummary<'a> {
 impl BreakerSummary {
     fn add(&mut self, event: &Event, to: Option<&str>) {
         if event.kind == RecordKind::Refuse {
-            self.refused += 1;
+            self.rejected_count += 1;
             self.violations += u64::from(self.state == ObservedState::Closed);
             return;
         }
-        self.probes = 0;
+        self.current_probes = 0;
         self.state = match to {
             Some(OPEN) => ObservedState::Open,
             Some(HALF_OPEN) => ObservedState::HalfOpen,
             _ => ObservedState::Closed,
         };
-        self.opened += u64::from(self.state == ObservedState::Open);
+        self.opened_count += u64::from(self.state == ObservedState::Open);
     }
 
     /// Counts a call. Returns whether it is a probe.
@@ -208,9 +208,9 @@ impl BreakerSummary {
             ObservedState::Closed => {}
             ObservedState::Open => self.violations += 1,
             ObservedState::HalfOpen => {
-                self.probed += 1;
-                self.probes += 1;
-                self.most_probes = self.most_probes.max(self.probes);
+                self.probe_count += 1;
+                self.current_probes += 1;
+                self.max_probes = self.max_probes.max(self.current_probes);
             }
         }
         self.state == ObservedState::HalfOpen

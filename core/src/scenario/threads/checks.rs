@@ -30,20 +30,20 @@ pub(in crate::scenario) const ALL: &[Check] = &[
 fn off_the_loop(trace: &Trace) -> CheckResult {
     let claim = "offloaded jobs run off the loop's thread";
     let summary = ScalingSummary::of(trace);
-    if summary.offloaded == 0 {
+    if summary.offloaded_jobs == 0 {
         return not_exercised(claim, summary.why_not_offloaded(trace, "threads=2"));
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
-        holds: summary.offloaded == summary.accepted,
-        evidence: format!("{} of {} jobs", summary.offloaded, summary.accepted),
+        holds: summary.offloaded_jobs == summary.accepted,
+        evidence: format!("{} of {} jobs", summary.offloaded_jobs, summary.accepted),
     }
 }
 
 fn several_threads(trace: &Trace) -> CheckResult {
     let claim = "with several threads, more than one runs jobs";
     let summary = ScalingSummary::of(trace);
-    if summary.offloaded == 0 {
+    if summary.offloaded_jobs == 0 {
         return not_exercised(claim, summary.why_not_offloaded(trace, "threads=2"));
     }
     let jobs: u64 = trace.param("jobs").parse().unwrap_or(0);
@@ -52,10 +52,10 @@ fn several_threads(trace: &Trace) -> CheckResult {
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
-        holds: summary.most_threads_used > 1,
+        holds: summary.max_threads_used > 1,
         evidence: format!(
             "at most {} of {} threads ran jobs",
-            summary.most_threads_used, summary.threads
+            summary.max_threads_used, summary.threads
         ),
     }
 }

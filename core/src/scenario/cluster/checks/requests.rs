@@ -24,20 +24,20 @@ pub(super) fn every_request_accounted(trace: &Trace) -> CheckResult {
         refused,
     } = requests.totals();
     let failed = lost + refused;
-    let (claim, of_users) = match requests.users {
+    let (claim, by_users) = match requests.users {
         0 => ("", String::new()),
         users => (
             "every user sends a request, and ",
             format!(" by {} of {users} users", requests.active_users),
         ),
     };
-    let are_once = requests.recorded().iter().all(|it| it.ends == 1);
-    let is_complete = answered + failed == sent && requests.strays() == 0;
+    let all_end_once = requests.recorded().iter().all(|it| it.end_count == 1);
+    let totals_match = answered + failed == sent && requests.unknown_end_count() == 0;
     decided(
         &summary,
         [claim, "every request is answered or fails exactly once"].concat(),
-        are_once && is_complete && requests.are_all_users_active(),
-        format!("{sent} sent{of_users}: {answered} answered, {failed} failed"),
+        all_end_once && totals_match && requests.is_every_user_active(),
+        format!("{sent} sent{by_users}: {answered} answered, {failed} failed"),
     )
 }
 
@@ -52,7 +52,7 @@ pub(super) fn failed_was_in_flight(trace: &Trace) -> CheckResult {
         (failed + 1, in_flight + process.in_flight)
     });
     let requests = &summary.requests;
-    let [lost, refused] = [LOST, REFUSED].map(|how| requests.ended_with(Some(how)));
+    let [lost, refused] = [LOST, REFUSED].map(|failure| requests.ended_with(Some(failure)));
     if failed + lost + refused == 0 {
         return not_exercised(claim, "no worker failed: set event=kill");
     }
@@ -98,15 +98,17 @@ pub(super) fn balanced(trace: &Trace) -> CheckResult {
         return not_exercised(claim, "not every request is recorded: set users=2000");
     }
     let calls: u64 = summary.processes.iter().map(|process| process.calls).sum();
-    let shares = summary.processes.iter().filter(|process| process.calls > 0);
-    let shares: Vec<_> = shares.map(|process| process.calls.to_string()).collect();
+    let calls_by_process = summary.processes.iter().filter(|process| process.calls > 0);
+    let calls_by_process: Vec<_> = calls_by_process
+        .map(|process| process.calls.to_string())
+        .collect();
     CheckResult::Decided {
         claim,
-        holds: summary.misrouted == 0,
+        holds: summary.misrouted_count == 0,
         evidence: format!(
             "{} of {calls} out of turn; per process: {}",
-            summary.misrouted,
-            shares.join(", ")
+            summary.misrouted_count,
+            calls_by_process.join(", ")
         ),
     }
 }

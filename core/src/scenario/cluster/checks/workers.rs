@@ -54,7 +54,7 @@ pub(super) fn crash_replaced(trace: &Trace) -> CheckResult {
 pub(super) fn hang_detected(trace: &Trace) -> CheckResult {
     let claim = "a worker that hangs is killed for missing heartbeats".to_owned();
     let summary = ClusterSummary::of(trace);
-    let hanging = summary.processes.iter().filter(|process| process.hung);
+    let hanging = summary.processes.iter().filter(|process| process.has_hung);
     let is_killed = |process: &&ProcessRecord| {
         process.exited_with(NO_HEARTBEAT) || process.exited_with(KILLED_FROM_OUTSIDE)
     };
@@ -76,9 +76,9 @@ pub(super) fn hang_detected(trace: &Trace) -> CheckResult {
 }
 
 pub(super) fn reload(trace: &Trace) -> CheckResult {
-    let is_bad = trace.param("event") == "bad_reload";
+    let is_broken_version = trace.param("event") == "bad_reload";
     let is_rolling = trace.param("restart") == "rolling";
-    let claim = match (is_rolling, is_bad) {
+    let claim = match (is_rolling, is_broken_version) {
         (true, false) => {
             "a rolling reload replaces every worker at full capacity, and no request fails"
         }
@@ -105,18 +105,18 @@ pub(super) fn reload(trace: &Trace) -> CheckResult {
             "a worker did not drain in time: set work=25, interval=15",
         );
     }
-    let is_old = |process: &&ProcessRecord| process.started < reload.begin;
-    let replaced = summary.processes.iter().filter(is_old);
+    let is_old_process = |process: &&ProcessRecord| process.started < reload.begin;
+    let replaced = summary.processes.iter().filter(is_old_process);
     let replaced = replaced
         .filter(|process| exited_during(process, reload))
         .count();
     let started = summary
         .processes
         .iter()
-        .filter(|process| !is_old(process))
+        .filter(|process| !is_old_process(process))
         .count();
     // A worker may be killed from outside during the reload.
-    let is_disturbed = summary.processes.iter().any(|process| {
+    let has_unrelated_exit = summary.processes.iter().any(|process| {
         let is_unrelated =
             process.exited_with(KILLED_FROM_OUTSIDE) || process.exited_with(NO_HEARTBEAT);
         is_unrelated
@@ -135,31 +135,31 @@ pub(super) fn reload(trace: &Trace) -> CheckResult {
     let requests = &summary.requests;
     let totals = requests.totals();
     let mut failed = requests.recorded().iter().filter(failed_by_reload).count() as u64;
-    if requests.is_sample() && !is_disturbed {
+    if requests.is_sample() && !has_unrelated_exit {
         // Only the reload can fail requests.
         failed = totals.lost + totals.refused;
     }
-    let ended = reload.end.map(|(_, how)| how);
-    let is_complete = is_disturbed || reload.fewest >= summary.workers;
-    let holds = match (is_rolling, is_bad) {
+    let outcome = reload.end.map(|(_, outcome)| outcome);
+    let is_complete = has_unrelated_exit || reload.min_ready_count >= summary.workers;
+    let holds = match (is_rolling, is_broken_version) {
         (true, false) => {
             let all = replaced == summary.workers && started >= summary.workers;
-            is_complete && failed == 0 && (is_disturbed || all && ended == Some(RELOADED))
+            is_complete && failed == 0 && (has_unrelated_exit || all && outcome == Some(RELOADED))
         }
         (true, true) => {
             is_complete
                 && failed == 0
-                && (is_disturbed || replaced == 0 && ended == Some(RELOAD_ABORTED))
+                && (has_unrelated_exit || replaced == 0 && outcome == Some(RELOAD_ABORTED))
         }
-        (false, false) => reload.fewest == 0 && ended == Some(RELOADED),
-        (false, true) => reload.fewest == 0 && summary.given_up.is_some(),
+        (false, false) => reload.min_ready_count == 0 && outcome == Some(RELOADED),
+        (false, true) => reload.min_ready_count == 0 && summary.given_up.is_some(),
     };
     CheckResult::Decided {
         claim,
         holds,
         evidence: format!(
             "{replaced} replaced, {started} started, at least {} of {} ready; {failed} of {} requests failed",
-            reload.fewest, summary.workers, totals.sent
+            reload.min_ready_count, summary.workers, totals.sent
         ),
     }
 }
@@ -179,31 +179,31 @@ pub(super) fn gives_up(trace: &Trace) -> CheckResult {
     );
     let summary = ClusterSummary::of(trace);
     let stops_first = trace.param("restart") == "stop_then_start";
-    let is_due = match trace.param("event") {
+    let should_give_up = match trace.param("event") {
         "crash_loop" => true,
         "bad_reload" => stops_first,
         _ => false,
     };
-    let Some(index) = summary.given_up.or(is_due.then_some(usize::MAX)) else {
+    let Some(index) = summary.given_up.or(should_give_up.then_some(usize::MAX)) else {
         return not_exercised(claim, "it did not give up: set event=crash_loop");
     };
     let is_before = |process: &&ProcessRecord| process.exit.is_some_and(|(exit, _)| exit < index);
     let exits: Vec<_> = summary.unexpected_exits().filter(is_before).collect();
-    let of_worker = |it: &&ProcessRecord| {
+    let exits_of_worker = |it: &&ProcessRecord| {
         exits
             .iter()
             .filter(|process| process.worker == it.worker)
             .count()
     };
     // A replacement may run under another name, so this is a lower bound.
-    let most = exits.iter().map(of_worker).max().unwrap_or(0);
+    let max_exits = exits.iter().map(exits_of_worker).max().unwrap_or(0);
     let exits = exits.len();
-    let later = summary
+    let later_requests = summary
         .requests
         .recorded()
         .iter()
         .filter(|it| it.begin > Some(index));
-    let refused = |request: &RequestRecord| request.failure == Some(REFUSED);
+    let is_refused = |request: &RequestRecord| request.failure == Some(REFUSED);
     let started = summary
         .processes
         .iter()
@@ -213,13 +213,13 @@ pub(super) fn gives_up(trace: &Trace) -> CheckResult {
         &summary,
         claim,
         summary.given_up.is_some()
-            && most <= restarts + 1
+            && max_exits <= restarts + 1
             && exits > restarts
             && started == 0
-            && later.clone().all(refused),
+            && later_requests.clone().all(is_refused),
         format!(
             "{exits} unexpected exits before, {started} starts after; {} later requests, all refused",
-            later.count()
+            later_requests.count()
         ),
     )
 }

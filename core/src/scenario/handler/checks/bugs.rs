@@ -6,7 +6,7 @@ use crate::{
         checks::CheckResult,
         handler::{
             ATTEMPTS,
-            cluster::PERIOD,
+            cluster::RESTART_PERIOD,
             summary::{HandlerSummary, TransferRecord, WorkerRecord, workers},
         },
         railway::Tally,
@@ -23,7 +23,7 @@ pub(super) fn operational_restarts_nothing(trace: &Trace) -> CheckResult {
     let errors: usize = summary
         .processes
         .iter()
-        .map(|process| process.operational)
+        .map(|process| process.operational_errors)
         .sum();
     // An exit is valid after a bug, after a kill from outside, or after a kill by a
     // supervisor that gave up.
@@ -40,15 +40,15 @@ pub(super) fn operational_restarts_nothing(trace: &Trace) -> CheckResult {
             || ended.exited_with(KILLED_FROM_OUTSIDE)
     };
     let (explained, ended): (Vec<_>, Vec<_>) = ended.partition(is_explained);
-    let without = ended.len() + summary.failed_starts;
-    if errors == 0 && without == 0 {
+    let unexplained = ended.len() + summary.failed_starts;
+    if errors == 0 && unexplained == 0 {
         return not_exercised(claim, "no operational errors: set operational=20");
     }
     CheckResult::Decided {
         claim,
-        holds: without == 0,
+        holds: unexplained == 0,
         evidence: format!(
-            "{errors} operational errors; {} workers stopped by a bug or kill, {without} otherwise",
+            "{errors} operational errors; {} workers stopped by a bug or kill, {unexplained} otherwise",
             explained.len()
         ),
     }
@@ -73,12 +73,12 @@ pub(super) fn bug_and_restart(trace: &Trace) -> CheckResult {
     let restarts = summary.processes.len().saturating_sub(workers(trace));
     let crashes = summary.crashes();
     let killed = summary.killed_from_outside();
-    let had_one = |process: &WorkerRecord| {
+    let has_one_crash_per_bug = |process: &WorkerRecord| {
         process.bugs == usize::from(process.has_crashed())
             || process.exited_with(KILLED_FROM_OUTSIDE)
     };
-    let one_each = summary.processes.iter().all(had_one);
-    let are_replaced = (0..summary.processes.len())
+    let all_crash_once = summary.processes.iter().all(has_one_crash_per_bug);
+    let all_replaced = (0..summary.processes.len())
         .all(|process| !summary.processes[process].has_crashed() || summary.is_replaced(process));
     CheckResult::Decided {
         claim,
@@ -86,7 +86,7 @@ pub(super) fn bug_and_restart(trace: &Trace) -> CheckResult {
             BugPolicy::Supervise if summary.given_up.is_some() => {
                 restarts < crashes + killed && summary.processes.iter().all(ended_after_bug)
             }
-            BugPolicy::Supervise => one_each && are_replaced && restarts == crashes + killed,
+            BugPolicy::Supervise => all_crash_once && all_replaced && restarts == crashes + killed,
             BugPolicy::Crash => {
                 crashes > 0 && restarts == 0 && summary.processes.iter().all(crashed_only_by_bug)
             }
@@ -146,27 +146,28 @@ pub(super) fn wrong_answers(trace: &Trace) -> CheckResult {
     if summary.bugs() == 0 {
         return not_exercised(claim, NO_BUG);
     }
-    let succeeded = |request: &&TransferRecord| request.ends > 0 && request.failure.is_none();
-    let good = summary.requests.iter().filter(succeeded).count();
+    let succeeded = |request: &&TransferRecord| request.end_count > 0 && request.failure.is_none();
+    let succeeded_count = summary.requests.iter().filter(succeeded).count();
     let wrong = summary.requests.iter().filter(|it| it.is_wrong).count();
-    let is_due =
+    let should_be_wrong =
         |request: &&TransferRecord| succeeded(request) && summary.ran_on_corrupt_ledger(request);
-    let due = summary.requests.iter().filter(is_due).count();
-    if is_swallowed && due == 0 {
+    let expected_wrong = summary.requests.iter().filter(should_be_wrong).count();
+    if is_swallowed && expected_wrong == 0 {
         return not_exercised(claim, "no request followed a bug: set requests=60");
     }
-    let is_right = |request: &TransferRecord| request.is_wrong == is_due(&request);
+    let matches_expectation =
+        |request: &TransferRecord| request.is_wrong == should_be_wrong(&request);
     let available = Tally::of(trace).availability().unwrap_or(0);
     CheckResult::Decided {
         claim,
         holds: if is_swallowed {
-            summary.requests.iter().all(is_right)
+            summary.requests.iter().all(matches_expectation)
                 && (summary.lost() == 0 || summary.killed_from_outside() > 0)
         } else {
-            wrong == 0 && due == 0
+            wrong == 0 && expected_wrong == 0
         },
         evidence: format!(
-            "{wrong} of {good} successful responses are wrong; {}.{} % available",
+            "{wrong} of {succeeded_count} successful responses are wrong; {}.{} % available",
             available / 10,
             available % 10
         ),
@@ -182,29 +183,33 @@ pub(super) fn retrying_a_bug(trace: &Trace) -> CheckResult {
         "bugs are not retried"
     }
     .to_owned();
-    let hit = summary.with_bug().count();
-    if hit == 0 {
+    let requests_hit = summary.requests_with_bug().count();
+    if requests_hit == 0 {
         return not_exercised(claim, NO_BUG);
     }
     let attempts = usize::try_from(ATTEMPTS).unwrap_or(0);
     // Fewer attempts are valid only if no worker was left.
     let was_retried = |request: &TransferRecord| {
         let is_rejected = request.failure == Some(REJECTED);
-        request.tries() == attempts || (is_rejected && request.tries() < attempts)
+        request.attempt_count() == attempts || (is_rejected && request.attempt_count() < attempts)
     };
-    let was_not = |request: &TransferRecord| request.tries() == 1 && request.retries == 0;
-    let tries: usize = summary.with_bug().map(TransferRecord::tries).sum();
+    let was_not_retried =
+        |request: &TransferRecord| request.attempt_count() == 1 && request.retries == 0;
+    let attempt_count: usize = summary
+        .requests_with_bug()
+        .map(TransferRecord::attempt_count)
+        .sum();
     CheckResult::Decided {
         claim,
-        holds: summary.with_bug().all(|request| {
+        holds: summary.requests_with_bug().all(|request| {
             if retries_all {
                 was_retried(request)
             } else {
-                was_not(request)
+                was_not_retried(request)
             }
         }),
         evidence: format!(
-            "{hit} requests with a bug, {tries} attempts, {} crashes",
+            "{requests_hit} requests with a bug, {attempt_count} attempts, {} crashes",
             summary.crashes()
         ),
     }
@@ -218,33 +223,37 @@ pub(super) fn gives_up(trace: &Trace) -> CheckResult {
         let hint = "it did not happen: set bug_every=3, restarts=3, policy=supervise";
         return not_exercised(claim, hint);
     };
-    let allowed: usize = trace.param("restarts").parse().unwrap_or(0);
+    let allowed_restarts: usize = trace.param("restarts").parse().unwrap_or(0);
     let is_later = |request: &&TransferRecord| request.begin > index;
     let later = summary.requests.iter().filter(is_later).count();
     // The supervisor counts only the crashes of the last period.
-    let since = trace.events[index].at.saturating_sub(PERIOD);
-    let counts = |process: &&WorkerRecord| {
+    let since = trace.events[index].at.saturating_sub(RESTART_PERIOD);
+    let is_counted = |process: &&WorkerRecord| {
         let is_recent = |(exit, _): (usize, _)| trace.events[exit].at >= since && exit < index;
         let is_crash = process.has_crashed() || process.exited_with(KILLED_FROM_OUTSIDE);
         is_crash && process.exit.is_some_and(is_recent)
     };
-    let crashed = summary.processes.iter().filter(counts);
+    let crashed = summary.processes.iter().filter(is_counted);
     let crashed: Vec<_> = crashed.map(|process| process.worker).collect();
-    let of_worker = |worker| crashed.iter().filter(|it| *it == worker).count();
-    let most = crashed.iter().map(of_worker).max().unwrap_or(0);
-    let rejected = |request: &TransferRecord| request.failure == Some(REJECTED);
-    let left = summary
+    let crashes_of_worker = |worker| crashed.iter().filter(|it| *it == worker).count();
+    let max_crashes = crashed.iter().map(crashes_of_worker).max().unwrap_or(0);
+    let is_rejected_request = |request: &TransferRecord| request.failure == Some(REJECTED);
+    let remaining = summary
         .processes
         .iter()
         .filter(|process| process.exit.is_none())
         .count();
     CheckResult::Decided {
         claim,
-        holds: most == allowed + 1
-            && left == 0
-            && summary.requests.iter().filter(is_later).all(rejected),
+        holds: max_crashes == allowed_restarts + 1
+            && remaining == 0
+            && summary
+                .requests
+                .iter()
+                .filter(is_later)
+                .all(is_rejected_request),
         evidence: format!(
-            "{} crashes, {allowed} restarts allowed per worker; {later} later requests, {} of all got a 503",
+            "{} crashes, {allowed_restarts} restarts allowed per worker; {later} later requests, {} of all got a 503",
             summary.crashes(),
             summary.ended_with(REJECTED)
         ),

@@ -15,7 +15,7 @@ pub(super) fn every_request_accounted(trace: &Trace) -> CheckResult {
     let requests = summary.requests.len() - 1;
     let ended = summary.requests[1..]
         .iter()
-        .filter(|it| it.ends == 1)
+        .filter(|it| it.end_count == 1)
         .count();
     let lost = summary.lost();
     // A draining worker finishes its requests, so none is lost unless a worker is
@@ -43,7 +43,7 @@ pub(super) fn every_request_accounted(trace: &Trace) -> CheckResult {
         .to_owned(),
         holds: !(drains && lost > 0)
             && ended == requests
-            && summary.requests[0].ends == 0
+            && summary.requests[0].end_count == 0
             && all_lost.all(is_explained),
         evidence: format!(
             "{} of {requests} answered, {lost} lost",
@@ -55,16 +55,16 @@ pub(super) fn every_request_accounted(trace: &Trace) -> CheckResult {
 pub(super) fn nothing_exposed(trace: &Trace) -> CheckResult {
     let claim = "no response exposes internal details".to_owned();
     let summary = HandlerSummary::of(trace);
-    let is_answer = |request: &&TransferRecord| request.failure.is_some_and(|it| it != LOST);
-    let answers = summary.requests.iter().filter(is_answer).count();
-    if answers == 0 {
+    let is_response = |request: &&TransferRecord| request.failure.is_some_and(|it| it != LOST);
+    let responses = summary.requests.iter().filter(is_response).count();
+    if responses == 0 {
         return not_exercised(claim, NOTHING_FAILED);
     }
     let exposed: usize = summary.requests.iter().map(|it| it.exposed).sum();
     CheckResult::Decided {
         claim,
         holds: exposed == 0,
-        evidence: format!("{exposed} of {answers} failures exposed internal details"),
+        evidence: format!("{exposed} of {responses} failures exposed internal details"),
     }
 }
 
