@@ -138,7 +138,7 @@ fn success(criterion: &mut Criterion) {
         let breaker = Breaker::new("stock");
         bencher.iter(|| {
             let permit = breaker.admit(black_box(now)).expect("it is closed");
-            breaker.succeeded(permit, now);
+            breaker.record_success(permit, now);
         });
     });
     group.bench_function("budget: record a request", |bencher| {

@@ -26,7 +26,7 @@ use std::{fmt, time::Duration};
 #[derive(Clone, PartialEq)]
 pub struct LatencyHistogram {
     /// In nanoseconds, with two significant digits.
-    times: Option<Histogram<u64>>,
+    histogram: Option<Histogram<u64>>,
     max: Duration,
 }
 
@@ -42,7 +42,7 @@ impl LatencyHistogram {
     pub fn new() -> Self {
         LatencyHistogram {
             // Two digits are within the supported range.
-            times: Histogram::new(2).ok(),
+            histogram: Histogram::new(2).ok(),
             max: Duration::ZERO,
         }
     }
@@ -59,10 +59,10 @@ impl LatencyHistogram {
     /// ```
     pub fn record(&mut self, time: Duration) {
         self.max = self.max.max(time);
-        if let Some(times) = &mut self.times {
+        if let Some(histogram) = &mut self.histogram {
             let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
             // The histogram resizes itself for any value.
-            let _recorded = times.record(nanos);
+            let _recorded = histogram.record(nanos);
         }
     }
 
@@ -79,9 +79,9 @@ impl LatencyHistogram {
     /// ```
     pub fn merge(&mut self, other: &Self) {
         self.max = self.max.max(other.max);
-        if let (Some(times), Some(others)) = (&mut self.times, &other.times) {
+        if let (Some(histogram), Some(other_histogram)) = (&mut self.histogram, &other.histogram) {
             // The histogram resizes itself for any value.
-            let _added = times.add(others);
+            let _added = histogram.add(other_histogram);
         }
     }
 
@@ -94,7 +94,7 @@ impl LatencyHistogram {
     /// ```
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.times.as_ref().map_or(0, Histogram::len)
+        self.histogram.as_ref().map_or(0, Histogram::len)
     }
 
     /// Returns whether no duration was recorded.
@@ -136,9 +136,12 @@ impl LatencyHistogram {
     /// assert_eq!(times.quantile(0.5).as_millis(), 3);
     /// ```
     #[must_use]
-    pub fn quantile(&self, part: f64) -> Duration {
-        let times = self.times.as_ref().filter(|times| !times.is_empty());
-        let nanos = times.map_or(0, |times| times.value_at_quantile(part));
+    pub fn quantile(&self, fraction: f64) -> Duration {
+        let histogram = self
+            .histogram
+            .as_ref()
+            .filter(|histogram| !histogram.is_empty());
+        let nanos = histogram.map_or(0, |histogram| histogram.value_at_quantile(fraction));
         // The upper bound of a bucket may exceed its largest value.
         Duration::from_nanos(nanos).min(self.max)
     }
@@ -156,7 +159,7 @@ impl LatencyHistogram {
     /// assert_eq!(times.buckets().collect::<Vec<_>>(), [(Duration::from_nanos(7), 2)]);
     /// ```
     pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> {
-        let recorded = self.times.iter().flat_map(Histogram::iter_recorded);
+        let recorded = self.histogram.iter().flat_map(Histogram::iter_recorded);
         recorded.map(|bucket| {
             let longest = Duration::from_nanos(bucket.value_iterated_to());
             (longest, bucket.count_since_last_iteration())

@@ -88,7 +88,7 @@ impl QueueLevels {
 pub(super) fn lag_p99(trace: &Trace) -> Option<Duration> {
     let interval = Duration::from_millis(trace.param("beat").parse().ok()?);
     let beats = trace.events.iter().filter(|event| is_beat(event));
-    let monitor = LagMonitor::of_lags(interval, beats.map(|beat| beat.duration));
+    let monitor = LagMonitor::from_lags(interval, beats.map(|beat| beat.duration));
     (monitor.beats() > 0).then(|| monitor.p99())
 }
 

@@ -321,7 +321,7 @@ impl AppError {
     /// ```
     #[must_use]
     pub fn with_public_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
-        self.change(|classification| classification.with_public_message(message));
+        self.update_classification(|classification| classification.with_public_message(message));
         self
     }
 
@@ -336,7 +336,7 @@ impl AppError {
     /// ```
     #[must_use]
     pub fn with_code(mut self, code: &'static str) -> Self {
-        self.change(|classification| classification.with_code(code));
+        self.update_classification(|classification| classification.with_code(code));
         self
     }
 
@@ -357,7 +357,7 @@ impl AppError {
         field: impl Into<Cow<'static, str>>,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        self.change(|classification| classification.with_field(field, detail));
+        self.update_classification(|classification| classification.with_field(field, detail));
         self
     }
 
@@ -372,14 +372,14 @@ impl AppError {
     /// ```
     #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
-        self.change(|classification| classification.with_retry_after(after));
+        self.update_classification(|classification| classification.with_retry_after(after));
         self
     }
 
-    fn change(&mut self, change: impl FnOnce(Classification) -> Classification) {
-        let old = Classification::new(self.kind());
-        let old = std::mem::replace(&mut self.0.classification, old);
-        self.0.classification = change(old);
+    fn update_classification(&mut self, update: impl FnOnce(Classification) -> Classification) {
+        let placeholder = Classification::new(self.kind());
+        let old = std::mem::replace(&mut self.0.classification, placeholder);
+        self.0.classification = update(old);
     }
 
     /// Returns whether the error was handled.
@@ -389,7 +389,7 @@ impl AppError {
     }
 
     /// Marks the error as handled. Returns whether this is the first time.
-    pub(super) fn is_first_handled(&self) -> bool {
+    pub(super) fn mark_handled(&self) -> bool {
         !self.0.is_handled.swap(true, Ordering::Relaxed)
     }
 

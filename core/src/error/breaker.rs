@@ -35,7 +35,7 @@ use std::{fmt, time::Duration};
 /// let second = Duration::from_secs;
 /// for _call in 0..2 {
 ///     let permit = breaker.admit(second(0))?;
-///     breaker.failed(permit, second(0));
+///     breaker.record_failure(permit, second(0));
 /// }
 /// assert_eq!(breaker.state(), BreakerState::Open);
 ///
@@ -44,7 +44,7 @@ use std::{fmt, time::Duration};
 ///
 /// let trial = breaker.admit(second(5))?;
 /// assert!(breaker.admit(second(5)).is_err(), "one trial call at a time");
-/// breaker.succeeded(trial, second(6));
+/// breaker.record_success(trial, second(6));
 /// assert_eq!(breaker.state(), BreakerState::Closed);
 /// # Ok::<(), AppError>(())
 /// ```
@@ -71,14 +71,14 @@ struct Circuit {
 enum CircuitPhase {
     Closed {
         /// The number of consecutive failures.
-        failed: u32,
+        failure_count: u32,
     },
     Open {
         until: Duration,
     },
     HalfOpen {
-        admitted: u32,
-        succeeded: u32,
+        admitted_count: u32,
+        success_count: u32,
         /// The time at which calls without an outcome are replaced.
         until: Duration,
     },
@@ -92,7 +92,7 @@ enum CircuitPhase {
 ///
 /// let breaker = Breaker::new("stripe").failure_threshold(1).open_duration(Duration::from_secs(1));
 /// let permit = breaker.admit(Duration::ZERO).unwrap();
-/// breaker.failed(permit, Duration::ZERO);
+/// breaker.record_failure(permit, Duration::ZERO);
 /// assert_eq!(breaker.state(), BreakerState::Open);
 /// let _trial = breaker.admit(Duration::from_secs(1)).unwrap();
 /// assert_eq!(breaker.state(), BreakerState::HalfOpen);
@@ -121,7 +121,7 @@ impl Breaker {
     /// for _call in 0..5 {
     ///     assert_eq!(breaker.state(), BreakerState::Closed);
     ///     let permit = breaker.admit(Duration::ZERO).unwrap();
-    ///     breaker.failed(permit, Duration::ZERO);
+    ///     breaker.record_failure(permit, Duration::ZERO);
     /// }
     /// assert_eq!(breaker.state(), BreakerState::Open);
     /// ```
@@ -131,7 +131,7 @@ impl Breaker {
             failure_threshold: 5,
             open_duration: Duration::from_secs(5),
             half_open_max_calls: 1,
-            phase: CircuitPhase::Closed { failed: 0 },
+            phase: CircuitPhase::Closed { failure_count: 0 },
             generation: 0,
             round: 0,
             now: Duration::ZERO,
@@ -150,7 +150,7 @@ impl Breaker {
     ///
     /// let breaker = Breaker::new("stripe").failure_threshold(1);
     /// let permit = breaker.admit(Duration::ZERO).unwrap();
-    /// breaker.failed(permit, Duration::ZERO);
+    /// breaker.record_failure(permit, Duration::ZERO);
     /// assert!(breaker.admit(Duration::ZERO).is_err());
     /// ```
     pub fn failure_threshold(self, failures: u32) -> Self {
@@ -167,7 +167,7 @@ impl Breaker {
     ///
     /// let breaker = Breaker::new("stripe").failure_threshold(1).open_duration(Duration::from_secs(2));
     /// let permit = breaker.admit(Duration::ZERO).unwrap();
-    /// breaker.failed(permit, Duration::ZERO);
+    /// breaker.record_failure(permit, Duration::ZERO);
     /// assert!(breaker.admit(Duration::from_secs(1)).is_err());
     /// assert!(breaker.admit(Duration::from_secs(2)).is_ok());
     /// ```
@@ -185,7 +185,7 @@ impl Breaker {
     ///
     /// let breaker = Breaker::new("stripe").failure_threshold(1).half_open_max_calls(2);
     /// let permit = breaker.admit(Duration::ZERO).unwrap();
-    /// breaker.failed(permit, Duration::ZERO);
+    /// breaker.record_failure(permit, Duration::ZERO);
     /// let later = Duration::from_secs(5);
     /// let trials = [breaker.admit(later).unwrap(), breaker.admit(later).unwrap()];
     /// assert!(breaker.admit(later).is_err());
@@ -250,7 +250,7 @@ impl Breaker {
     ///
     /// let breaker = Breaker::new("stripe").failure_threshold(1);
     /// let permit = breaker.admit(Duration::ZERO).unwrap();
-    /// breaker.failed(permit, Duration::ZERO);
+    /// breaker.record_failure(permit, Duration::ZERO);
     /// let rejected = breaker.admit(Duration::from_secs(1)).unwrap_err();
     /// assert_eq!(rejected.retry_after, Duration::from_secs(4));
     /// ```
@@ -279,15 +279,15 @@ impl Breaker {
     /// for is_success in [false, true, false] {
     ///     let permit = breaker.admit(Duration::ZERO).unwrap();
     ///     match is_success {
-    ///         true => breaker.succeeded(permit, Duration::ZERO),
-    ///         false => breaker.failed(permit, Duration::ZERO),
+    ///         true => breaker.record_success(permit, Duration::ZERO),
+    ///         false => breaker.record_failure(permit, Duration::ZERO),
     ///     }
     /// }
     /// assert_eq!(breaker.state(), BreakerState::Closed, "not two in a row");
     /// ```
-    pub fn succeeded(&self, permit: Permit, now: Duration) {
-        if let Some(generation) = permit.report_to(self) {
-            lock(&self.shared).succeeded(generation, now);
+    pub fn record_success(&self, permit: Permit, now: Duration) {
+        if let Some(generation) = permit.into_generation(self) {
+            lock(&self.shared).record_success(generation, now);
         }
     }
 
@@ -300,13 +300,13 @@ impl Breaker {
     /// let breaker = Breaker::new("stripe").failure_threshold(2);
     /// for state in [BreakerState::Closed, BreakerState::Open] {
     ///     let permit = breaker.admit(Duration::ZERO).unwrap();
-    ///     breaker.failed(permit, Duration::ZERO);
+    ///     breaker.record_failure(permit, Duration::ZERO);
     ///     assert_eq!(breaker.state(), state);
     /// }
     /// ```
-    pub fn failed(&self, permit: Permit, now: Duration) {
-        if let Some(generation) = permit.report_to(self) {
-            lock(&self.shared).failed(generation, now);
+    pub fn record_failure(&self, permit: Permit, now: Duration) {
+        if let Some(generation) = permit.into_generation(self) {
+            lock(&self.shared).record_failure(generation, now);
         }
     }
 
@@ -338,10 +338,10 @@ impl Breaker {
     pub fn record<T>(&self, permit: Permit, result: &Result<T, AppError>, now: Duration) {
         match result.as_ref().err().map(AppError::kind) {
             Some(ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Failure) => {
-                self.failed(permit, now);
+                self.record_failure(permit, now);
             }
             Some(ErrorKind::Cancelled | ErrorKind::ClientGone | ErrorKind::Bug) => drop(permit),
-            _ => self.succeeded(permit, now),
+            _ => self.record_success(permit, now),
         }
     }
 
@@ -361,8 +361,8 @@ impl Breaker {
     }
 
     /// Releases the permit of a call whose outcome will not be recorded.
-    fn give_back(&self, generation: u64, round: u64) {
-        lock(&self.shared).give_back(generation, round);
+    fn release(&self, generation: u64, round: u64) {
+        lock(&self.shared).release(generation, round);
     }
 }
 
@@ -400,7 +400,7 @@ pub struct Permit {
 ///
 /// let breaker = Breaker::new("stripe").failure_threshold(1);
 /// let permit = breaker.admit(Duration::ZERO).unwrap();
-/// breaker.failed(permit, Duration::ZERO);
+/// breaker.record_failure(permit, Duration::ZERO);
 /// let open: BreakerOpen = breaker.admit(Duration::ZERO).unwrap_err();
 /// assert_eq!(open.to_string(), "the breaker for stripe is open");
 /// assert_eq!(AppError::from(open).status(), 503);
@@ -418,7 +418,7 @@ pub struct BreakerOpen {
 impl Permit {
     /// Consumes the permit and returns its generation, or `None` if it belongs to
     /// another breaker.
-    fn report_to(mut self, breaker: &Breaker) -> Option<u64> {
+    fn into_generation(mut self, breaker: &Breaker) -> Option<u64> {
         self.is_reported = Arc::ptr_eq(&self.breaker.shared, &breaker.shared);
         self.is_reported.then_some(self.generation)
     }
@@ -427,7 +427,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if !self.is_reported {
-            self.breaker.give_back(self.generation, self.round);
+            self.breaker.release(self.generation, self.round);
         }
     }
 }
@@ -436,21 +436,23 @@ impl Classify for BreakerOpen {
     fn classify(&self) -> Classification {
         Classification::new(ErrorKind::Unavailable)
             .with_retry_after(self.retry_after)
-            .of_open_breaker(true)
+            .with_open_breaker(true)
     }
 }
 
 impl Circuit {
     /// Admits a call and returns the current generation and round.
     fn admit(&mut self, now: Duration) -> Result<(u64, u64), BreakerOpen> {
-        self.turn_to(now);
+        self.advance_to(now);
         let admission = (self.generation, self.round);
         let retry_after = match &mut self.phase {
             CircuitPhase::Closed { .. } => return Ok(admission),
             CircuitPhase::HalfOpen {
-                admitted, until, ..
-            } if *admitted < self.half_open_max_calls => {
-                *admitted += 1;
+                admitted_count,
+                until,
+                ..
+            } if *admitted_count < self.half_open_max_calls => {
+                *admitted_count += 1;
                 *until = self.now.saturating_add(self.open_duration);
                 return Ok(admission);
             }
@@ -463,36 +465,36 @@ impl Circuit {
         })
     }
 
-    fn succeeded(&mut self, generation: u64, now: Duration) {
+    fn record_success(&mut self, generation: u64, now: Duration) {
         if self.is_stale(generation, now) {
             return;
         }
         match &mut self.phase {
-            CircuitPhase::Closed { failed } => *failed = 0,
+            CircuitPhase::Closed { failure_count } => *failure_count = 0,
             CircuitPhase::HalfOpen {
-                admitted,
-                succeeded,
+                admitted_count,
+                success_count,
                 ..
             } => {
-                *succeeded += 1;
+                *success_count += 1;
                 // Another call may already have been admitted in its place.
-                *admitted = (*admitted).max(*succeeded);
-                if *succeeded >= self.half_open_max_calls {
-                    self.change(CircuitPhase::Closed { failed: 0 });
+                *admitted_count = (*admitted_count).max(*success_count);
+                if *success_count >= self.half_open_max_calls {
+                    self.enter_phase(CircuitPhase::Closed { failure_count: 0 });
                 }
             }
             CircuitPhase::Open { .. } => {}
         }
     }
 
-    fn failed(&mut self, generation: u64, now: Duration) {
+    fn record_failure(&mut self, generation: u64, now: Duration) {
         if self.is_stale(generation, now) {
             return;
         }
         match &mut self.phase {
-            CircuitPhase::Closed { failed } => {
-                *failed += 1;
-                if *failed >= self.failure_threshold {
+            CircuitPhase::Closed { failure_count } => {
+                *failure_count += 1;
+                if *failure_count >= self.failure_threshold {
                     self.open();
                 }
             }
@@ -501,38 +503,38 @@ impl Circuit {
         }
     }
 
-    fn give_back(&mut self, generation: u64, round: u64) {
+    fn release(&mut self, generation: u64, round: u64) {
         // Another call already has the permit.
         if (generation, round) != (self.generation, self.round) {
             return;
         }
         if let CircuitPhase::HalfOpen {
-            admitted,
-            succeeded,
+            admitted_count,
+            success_count,
             ..
         } = &mut self.phase
         {
-            *admitted = admitted.saturating_sub(1).max(*succeeded);
+            *admitted_count = admitted_count.saturating_sub(1).max(*success_count);
         }
     }
 
     /// Advances to the phase that is due at `now`.
-    fn turn_to(&mut self, now: Duration) {
+    fn advance_to(&mut self, now: Duration) {
         self.now = self.now.max(now);
         match &mut self.phase {
             CircuitPhase::Open { until } if *until <= self.now => {
-                self.change(CircuitPhase::HalfOpen {
-                    admitted: 0,
-                    succeeded: 0,
+                self.enter_phase(CircuitPhase::HalfOpen {
+                    admitted_count: 0,
+                    success_count: 0,
                     until: self.now,
                 })
             }
             CircuitPhase::HalfOpen {
-                admitted,
-                succeeded,
+                admitted_count,
+                success_count,
                 until,
-            } if *until <= self.now && *admitted > *succeeded => {
-                *admitted = *succeeded;
+            } if *until <= self.now && *admitted_count > *success_count => {
+                *admitted_count = *success_count;
                 self.round += 1;
             }
             _ => {}
@@ -541,16 +543,16 @@ impl Circuit {
 
     /// Returns whether a call was admitted before the last state change.
     fn is_stale(&mut self, generation: u64, now: Duration) -> bool {
-        self.turn_to(now);
+        self.advance_to(now);
         generation != self.generation
     }
 
     fn open(&mut self) {
         let until = self.now.saturating_add(self.open_duration);
-        self.change(CircuitPhase::Open { until });
+        self.enter_phase(CircuitPhase::Open { until });
     }
 
-    fn change(&mut self, phase: CircuitPhase) {
+    fn enter_phase(&mut self, phase: CircuitPhase) {
         self.phase = phase;
         self.generation += 1;
     }

@@ -37,8 +37,8 @@ pub struct RetryBudget {
     per_second: u32,
     burst: u32,
     /// In billionths of a token, so that all arithmetic is on integers.
-    held: u64,
-    filled_at: Duration,
+    tokens: u64,
+    refilled_at: Duration,
 }
 
 const TOKEN: u64 = 1_000_000_000;
@@ -58,8 +58,8 @@ impl RetryBudget {
             percent: 20,
             per_second: 10,
             burst: 100,
-            held: 100 * TOKEN,
-            filled_at: Duration::ZERO,
+            tokens: 100 * TOKEN,
+            refilled_at: Duration::ZERO,
         }
     }
 
@@ -109,7 +109,7 @@ impl RetryBudget {
     /// ```
     pub const fn burst(mut self, retries: u32) -> Self {
         self.burst = retries;
-        self.held = self.full();
+        self.tokens = self.max_tokens();
         self
     }
 
@@ -125,7 +125,7 @@ impl RetryBudget {
     /// assert_eq!(budget.available(), 1);
     /// ```
     pub fn deposit(&mut self, now: Duration) {
-        self.fill(now);
+        self.refill(now);
         self.add(u64::from(self.percent) * (TOKEN / 100));
     }
 
@@ -140,10 +140,10 @@ impl RetryBudget {
     /// assert!(!budget.withdraw(Duration::ZERO), "the bucket is empty");
     /// ```
     pub fn withdraw(&mut self, now: Duration) -> bool {
-        self.fill(now);
-        let left = self.held.checked_sub(TOKEN);
-        self.held = left.unwrap_or(self.held);
-        left.is_some()
+        self.refill(now);
+        let remaining = self.tokens.checked_sub(TOKEN);
+        self.tokens = remaining.unwrap_or(self.tokens);
+        remaining.is_some()
     }
 
     /// Returns the number of retries available as of the latest `now`.
@@ -157,21 +157,21 @@ impl RetryBudget {
     /// assert_eq!(budget.available(), 2);
     /// ```
     pub fn available(&self) -> u64 {
-        self.held / TOKEN
+        self.tokens / TOKEN
     }
 
-    fn fill(&mut self, now: Duration) {
-        let passed = now.saturating_sub(self.filled_at).as_nanos();
-        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
-        self.filled_at = self.filled_at.max(now);
-        self.add(passed.saturating_mul(u64::from(self.per_second)));
+    fn refill(&mut self, now: Duration) {
+        let elapsed = now.saturating_sub(self.refilled_at).as_nanos();
+        let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX);
+        self.refilled_at = self.refilled_at.max(now);
+        self.add(elapsed.saturating_mul(u64::from(self.per_second)));
     }
 
     fn add(&mut self, amount: u64) {
-        self.held = self.held.saturating_add(amount).min(self.full());
+        self.tokens = self.tokens.saturating_add(amount).min(self.max_tokens());
     }
 
-    const fn full(&self) -> u64 {
+    const fn max_tokens(&self) -> u64 {
         self.burst as u64 * TOKEN
     }
 }

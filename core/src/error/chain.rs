@@ -19,7 +19,7 @@ use std::{error::Error, fmt, iter::FusedIterator};
 #[derive(Clone)]
 pub struct Chain<'a> {
     next: Option<&'a (dyn Error + 'static)>,
-    left: usize,
+    remaining: usize,
 }
 
 impl<'a> Chain<'a> {
@@ -29,7 +29,7 @@ impl<'a> Chain<'a> {
     pub(super) fn new(first: Option<&'a (dyn Error + 'static)>) -> Self {
         Chain {
             next: first,
-            left: Self::MAX_DEPTH,
+            remaining: Self::MAX_DEPTH,
         }
     }
 }
@@ -38,7 +38,7 @@ impl<'a> Iterator for Chain<'a> {
     type Item = &'a (dyn Error + 'static);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
+        self.remaining = self.remaining.checked_sub(1)?;
         let link = self.next.take()?;
         self.next = link.source();
         Some(link)

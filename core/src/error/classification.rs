@@ -29,11 +29,11 @@ pub struct Classification {
     kind: ErrorKind,
     code: &'static str,
     status: u16,
-    public: Option<Cow<'static, str>>,
+    custom_message: Option<Cow<'static, str>>,
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
     /// True if an open breaker caused the error, directly or indirectly.
-    is_breaker_open: bool,
+    is_caused_by_open_breaker: bool,
 }
 
 /// An invalid input field, reported to the client.
@@ -69,10 +69,10 @@ impl Classification {
             kind,
             code: kind.code(),
             status: kind.status(),
-            public: None,
+            custom_message: None,
             fields: Vec::new(),
             retry_after: None,
-            is_breaker_open: false,
+            is_caused_by_open_breaker: false,
         }
     }
 
@@ -123,7 +123,7 @@ impl Classification {
     /// ```
     pub fn with_public_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         if !self.is_bug() {
-            self.public = Some(message.into());
+            self.custom_message = Some(message.into());
         }
         self
     }
@@ -244,7 +244,9 @@ impl Classification {
     /// assert_eq!(usual.public_message(), "The request is too large.");
     /// ```
     pub fn public_message(&self) -> &str {
-        self.public.as_deref().unwrap_or(self.kind.public_message())
+        self.custom_message
+            .as_deref()
+            .unwrap_or(self.kind.public_message())
     }
 
     /// Returns the invalid fields.
@@ -270,19 +272,21 @@ impl Classification {
         self.retry_after
     }
 
-    pub(crate) const fn of_open_breaker(mut self, is_breaker_open: bool) -> Self {
-        self.is_breaker_open = is_breaker_open;
+    pub(crate) const fn with_open_breaker(mut self, is_caused_by_open_breaker: bool) -> Self {
+        self.is_caused_by_open_breaker = is_caused_by_open_breaker;
         self
     }
 
-    pub(crate) const fn is_breaker_open(&self) -> bool {
-        self.is_breaker_open
+    pub(crate) const fn is_caused_by_open_breaker(&self) -> bool {
+        self.is_caused_by_open_breaker
     }
 
     /// Returns the message for the client without copying a static one.
-    pub(super) fn public(&self) -> Cow<'static, str> {
-        let usual = self.kind.public_message();
-        self.public.clone().unwrap_or(Cow::Borrowed(usual))
+    pub(super) fn to_public_message(&self) -> Cow<'static, str> {
+        let default_message = self.kind.public_message();
+        self.custom_message
+            .clone()
+            .unwrap_or(Cow::Borrowed(default_message))
     }
 }
 

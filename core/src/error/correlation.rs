@@ -148,7 +148,7 @@ impl serde::Serialize for CorrelationId {
 #[derive(Debug)]
 pub struct IdGenerator {
     seed: u64,
-    made: AtomicU64,
+    generated_count: AtomicU64,
 }
 
 impl IdGenerator {
@@ -163,7 +163,7 @@ impl IdGenerator {
     pub fn new(seed: u64) -> Self {
         IdGenerator {
             seed,
-            made: AtomicU64::new(0),
+            generated_count: AtomicU64::new(0),
         }
     }
 
@@ -177,12 +177,12 @@ impl IdGenerator {
     /// ```
     pub fn generate(&self) -> CorrelationId {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let count = self.made.fetch_add(1, Ordering::Relaxed);
+        let count = self.generated_count.fetch_add(1, Ordering::Relaxed);
         // Both the addition and `mix` map different counts to different values.
         let halves = [mix(self.seed), mix(self.seed.wrapping_add(count + 1))];
         let mut bytes = [0; CorrelationId::MAX_LEN];
-        let made = halves.into_iter().flat_map(u64::to_be_bytes);
-        for (byte, digits) in made.zip(bytes.chunks_exact_mut(2)) {
+        let id_bytes = halves.into_iter().flat_map(u64::to_be_bytes);
+        for (byte, digits) in id_bytes.zip(bytes.chunks_exact_mut(2)) {
             digits[0] = DIGITS[usize::from(byte >> 4)];
             digits[1] = DIGITS[usize::from(byte & 0xf)];
         }

@@ -7,7 +7,7 @@ pub use stats::HandlerStats;
 
 use super::{
     AppError, Class, Decision, ErrorReport, FailedAttempt, GiveUp, Incident, Problem, RetryPolicy,
-    correlation::mix, text::guarded,
+    correlation::mix, text::catch_panic,
 };
 use crate::sync::{Mutex, lock};
 use log::Level;
@@ -79,7 +79,7 @@ pub enum HandlerPolicy {
 /// ```
 pub struct Handler {
     policy: HandlerPolicy,
-    types: Option<Cow<'static, str>>,
+    type_base: Option<Cow<'static, str>>,
     log: Option<Box<Log>>,
     observers: Vec<Box<Observer>>,
     retry: Option<RetryPolicy>,
@@ -106,7 +106,7 @@ impl Handler {
     pub fn new() -> Self {
         Handler {
             policy: HandlerPolicy::default(),
-            types: None,
+            type_base: None,
             log: None,
             observers: Vec::new(),
             retry: None,
@@ -171,7 +171,7 @@ impl Handler {
     /// ```
     #[must_use]
     pub fn problem_types(mut self, base: impl Into<Cow<'static, str>>) -> Self {
-        self.types = Some(base.into());
+        self.type_base = Some(base.into());
         self
     }
 
@@ -303,7 +303,7 @@ impl Handler {
     /// assert_eq!(handler.stats().handled, 1);
     /// ```
     pub fn handle(&self, error: &AppError, incident: &Incident<'_>) -> Decision {
-        let is_first = error.is_first_handled();
+        let is_first = error.mark_handled();
         if error.is_hang_up() {
             return self.handle_hang_up(error, incident, is_first);
         }
@@ -320,8 +320,8 @@ impl Handler {
             gave_up,
             is_hang_up: false,
         };
-        let notified = self.notify(&report);
-        self.with_own_panic(decision, notified, error, incident)
+        let notify_result = self.notify(&report);
+        self.adjust_for_panic(decision, notify_result, error, incident)
     }
 
     /// Handles a disconnected client, which only matters for debugging.
@@ -343,23 +343,23 @@ impl Handler {
             gave_up: None,
             is_hang_up: true,
         };
-        let written = guarded(|| self.write(&report));
-        let written = written.map_err(|payload| AppError::from_panic(&*payload));
-        self.with_own_panic(decision, written, error, incident)
+        let log_result = catch_panic(|| self.write_log(&report));
+        let log_result = log_result.map_err(|payload| AppError::from_panic(&*payload));
+        self.adjust_for_panic(decision, log_result, error, incident)
     }
 
     /// Adjusts the decision if the log function or an observer panicked. The client
     /// still gets a response.
-    fn with_own_panic(
+    fn adjust_for_panic(
         &self,
         decision: Decision,
-        notified: Result<(), AppError>,
+        notify_result: Result<(), AppError>,
         error: &AppError,
         incident: &Incident<'_>,
     ) -> Decision {
-        match notified
+        match notify_result
             .err()
-            .map(|panic| self.handle_own_panic(&panic, incident))
+            .map(|panic| self.handle_internal_panic(&panic, incident))
         {
             Some(Decision::Crash) => Decision::Crash,
             Some(Decision::Drain(_)) => match decision {
@@ -398,14 +398,15 @@ impl Handler {
                 Decision::Drain(self.problem(error, incident))
             }
             (Class::Operational, _, Some(retry)) => {
-                let failed = FailedAttempt {
+                let failed_attempt = FailedAttempt {
                     error,
                     is_idempotent: incident.is_idempotent,
                     attempt: incident.attempt,
                 };
-                let answer = retry.decide(failed, incident.now, || jitter(incident));
-                gave_up = answer.err();
-                answer.map_or_else(|_| self.respond(error, incident), Decision::Retry)
+                let retry_decision =
+                    retry.decide(failed_attempt, incident.now, || jitter(incident));
+                gave_up = retry_decision.err();
+                retry_decision.map_or_else(|_| self.respond(error, incident), Decision::Retry)
             }
             (Class::Operational, _, None) | (Class::Programmer, HandlerPolicy::Swallow, _) => {
                 self.respond(error, incident)
@@ -421,7 +422,7 @@ impl Handler {
     /// Returns the problem for the client, regardless of the decision.
     pub(super) fn problem(&self, error: &AppError, incident: &Incident<'_>) -> Problem {
         let problem = Problem::new(error, &incident.id);
-        match &self.types {
+        match &self.type_base {
             None => problem,
             Some(base) => {
                 let uri = format!("{base}{}", problem.code());
@@ -433,16 +434,16 @@ impl Handler {
     /// Calls the log function and all observers, even if one panics. Returns the
     /// first panic.
     fn notify(&self, report: &ErrorReport<'_>) -> Result<(), AppError> {
-        let mut notified = guarded(|| self.write(report));
+        let mut notify_result = catch_panic(|| self.write_log(report));
         for observer in &self.observers {
-            notified = notified.and(guarded(|| observer(report)));
+            notify_result = notify_result.and(catch_panic(|| observer(report)));
         }
-        notified.map_err(|payload| AppError::from_panic(&*payload))
+        notify_result.map_err(|payload| AppError::from_panic(&*payload))
     }
 
     /// Handles a panic of the log function or an observer, without notifying
     /// observers.
-    fn handle_own_panic(&self, panic: &AppError, incident: &Incident<'_>) -> Decision {
+    fn handle_internal_panic(&self, panic: &AppError, incident: &Incident<'_>) -> Decision {
         let (decision, _) = self.decide(panic, incident, None);
         lock(&self.counts).add(panic, &decision);
         let report = ErrorReport {
@@ -453,11 +454,11 @@ impl Handler {
             is_hang_up: false,
         };
         // The log function itself may have panicked.
-        let _ignored = guarded(|| self.write(&report));
+        let _ignored = catch_panic(|| self.write_log(&report));
         decision
     }
 
-    fn write(&self, report: &ErrorReport<'_>) {
+    fn write_log(&self, report: &ErrorReport<'_>) {
         let level = report.level();
         match &self.log {
             Some(log) => log(report),

@@ -1,7 +1,7 @@
 //! Classification of errors from other crates.
 
 use super::{
-    AppError, BreakerOpen, Chain, Classification, Classify, ErrorKind, listeners, text::guarded,
+    AppError, BreakerOpen, Chain, Classification, Classify, ErrorKind, listeners, text::catch_panic,
 };
 use std::{error::Error, io};
 
@@ -63,8 +63,8 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
         let io = link.downcast_ref::<io::Error>();
         // `source` skips the error inside an `io::Error`.
         match io.and_then(io::Error::get_ref) {
-            Some(carried) => Some(carried),
-            None => guarded(|| link.source()).unwrap_or(None),
+            Some(inner) => Some(inner),
+            None => catch_panic(|| link.source()).unwrap_or(None),
         }
     };
     std::iter::successors(Some(error), next).take(Chain::MAX_DEPTH)
@@ -74,7 +74,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 /// while its request body was read.
 #[cfg(feature = "axum")]
 fn is_closed_by_client(error: &(dyn Error + 'static)) -> bool {
-    let is_closed = |io: &io::Error| {
+    let is_closed_connection = |io: &io::Error| {
         matches!(
             io.kind(),
             io::ErrorKind::UnexpectedEof
@@ -85,7 +85,7 @@ fn is_closed_by_client(error: &(dyn Error + 'static)) -> bool {
     };
     causes(error)
         .skip_while(|link| !link.is::<axum_core::Error>())
-        .any(|link| link.downcast_ref().is_some_and(is_closed))
+        .any(|link| link.downcast_ref().is_some_and(is_closed_connection))
 }
 
 /// Without axum, no error type shows this.
@@ -155,7 +155,7 @@ impl AppError {
                 let error =
                     AppError::new(known.unwrap_or(ErrorKind::Failure.into())).with_source(error);
                 if is_handled {
-                    error.is_first_handled();
+                    error.mark_handled();
                 }
                 error
             }
@@ -173,11 +173,11 @@ impl AppError {
         let Some(source) = self.source().filter(|_| !self.is_bug()) else {
             return false;
         };
-        let is_marked = causes(source).any(|link| {
+        let has_client_gone_source = causes(source).any(|link| {
             let own = link.downcast_ref::<AppError>();
             own.is_some_and(|own| own.kind() == ErrorKind::ClientGone)
         });
-        is_marked || (self.status() < 500 && is_closed_by_client(source))
+        has_client_gone_source || (self.status() < 500 && is_closed_by_client(source))
     }
 }
 

@@ -38,7 +38,9 @@ pub(super) fn own_text(link: &(dyn Error + 'static)) -> Option<String> {
 }
 
 /// Returns the contained error, which is not the link's `source`.
-pub(super) fn carried<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+pub(super) fn contained_error<'a>(
+    link: &'a (dyn Error + 'static),
+) -> Option<&'a (dyn Error + 'static)> {
     if let Some(failure) = failure(link) {
         return Some(&*failure.error);
     }

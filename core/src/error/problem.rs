@@ -78,9 +78,9 @@ impl Problem {
     pub fn new(error: &AppError, id: &CorrelationId) -> Self {
         let classification = error.classification();
         let is_bug = classification.is_bug();
-        let is_clients = classification.status() < 500;
+        let is_client_error = classification.status() < 500;
         let fields = match classification.fields() {
-            fields if is_clients => &fields[..fields.len().min(MAX_FIELDS)],
+            fields if is_client_error => &fields[..fields.len().min(MAX_FIELDS)],
             _ => &[],
         };
         let retry_after = classification.retry_after().filter(|_| !is_bug);
@@ -88,7 +88,7 @@ impl Problem {
             kind: Cow::Borrowed("about:blank"),
             title: title(classification.status()),
             status: classification.status(),
-            detail: shortened(classification.public()),
+            detail: truncated(classification.to_public_message()),
             instance: None,
             code: if is_bug {
                 ErrorKind::Bug.code()
@@ -96,7 +96,7 @@ impl Problem {
                 classification.code()
             },
             id: *id,
-            errors: fields.iter().cloned().map(short_field).collect(),
+            errors: fields.iter().cloned().map(truncated_field).collect(),
             retry_after_ms: retry_after.map(to_ms),
         }))
     }
@@ -255,14 +255,14 @@ impl Problem {
     }
 }
 
-fn shortened(message: Cow<'static, str>) -> Cow<'static, str> {
-    text::shortened(&message).map_or(message, Cow::Owned)
+fn truncated(message: Cow<'static, str>) -> Cow<'static, str> {
+    text::truncated(&message).map_or(message, Cow::Owned)
 }
 
-fn short_field(field: FieldError) -> FieldError {
+fn truncated_field(field: FieldError) -> FieldError {
     FieldError {
-        field: shortened(field.field),
-        detail: shortened(field.detail),
+        field: truncated(field.field),
+        detail: truncated(field.detail),
     }
 }
 

@@ -35,7 +35,7 @@ use std::{fmt, time::Duration};
 /// let failed = FailedAttempt { attempt: 2, ..failed };
 /// assert_eq!(retry.decide(failed, now, half)?.as_millis(), 99);
 /// let failed = FailedAttempt { attempt: 3, ..failed };
-/// assert_eq!(retry.decide(failed, now, half), Err(GiveUp::Attempts));
+/// assert_eq!(retry.decide(failed, now, half), Err(GiveUp::AttemptsExhausted));
 ///
 /// let bug = AppError::bug("the stock is negative");
 /// let failed = FailedAttempt { error: &bug, is_idempotent: true, attempt: 1 };
@@ -56,7 +56,7 @@ pub struct RetryPolicy {
 struct SharedBudget {
     budget: Mutex<RetryBudget>,
     /// The number of jitter values drawn so far.
-    draws: AtomicU64,
+    draw_count: AtomicU64,
 }
 
 /// A failed attempt.
@@ -105,17 +105,17 @@ pub enum GiveUp {
     NotIdempotent,
     /// The maximum number of attempts has been made.
     #[error("no attempts left")]
-    Attempts,
+    AttemptsExhausted,
     /// The error requests a longer wait than the policy allows.
     #[error("the requested wait is too long")]
-    TooLate,
+    WaitTooLong,
     /// The breaker of a dependency is open, and the policy does not
     /// [wait](RetryPolicy::wait_for_breaker) for it.
     #[error("the breaker is open")]
     BreakerOpen,
     /// The retry budget is exhausted.
     #[error("the retry budget is exhausted")]
-    Budget,
+    BudgetExhausted,
 }
 
 impl RetryPolicy {
@@ -147,7 +147,7 @@ impl RetryPolicy {
     /// let error = AppError::timeout("reading the stock");
     /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
     /// let never = RetryPolicy::new().attempts(1);
-    /// assert_eq!(never.decide(failed, Duration::ZERO, || 0), Err(GiveUp::Attempts));
+    /// assert_eq!(never.decide(failed, Duration::ZERO, || 0), Err(GiveUp::AttemptsExhausted));
     /// ```
     pub const fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
@@ -183,7 +183,7 @@ impl RetryPolicy {
     /// let error = AppError::unavailable("stripe").with_retry_after(Duration::from_secs(2));
     /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
     /// let impatient = RetryPolicy::new().max_wait(Duration::from_secs(1));
-    /// assert_eq!(impatient.decide(failed, Duration::ZERO, || 0), Err(GiveUp::TooLate));
+    /// assert_eq!(impatient.decide(failed, Duration::ZERO, || 0), Err(GiveUp::WaitTooLong));
     /// ```
     pub const fn max_wait(mut self, max_wait: Duration) -> Self {
         self.max_wait = max_wait;
@@ -200,7 +200,7 @@ impl RetryPolicy {
     /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
     /// let retry = RetryPolicy::new().budget(RetryBudget::new().burst(1));
     /// assert!(retry.decide(failed, Duration::ZERO, || 0).is_ok());
-    /// assert_eq!(retry.decide(failed, Duration::ZERO, || 0), Err(GiveUp::Budget));
+    /// assert_eq!(retry.decide(failed, Duration::ZERO, || 0), Err(GiveUp::BudgetExhausted));
     /// ```
     pub fn budget(mut self, budget: RetryBudget) -> Self {
         self.shared = SharedBudget::with(budget);
@@ -287,17 +287,17 @@ impl RetryPolicy {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            let failed = FailedAttempt {
+            let failed_attempt = FailedAttempt {
                 error: &error,
                 is_idempotent: true,
                 attempt,
             };
             let now = clock.now();
-            match self.decide(failed, now, || self.draw(now)) {
+            match self.decide(failed_attempt, now, || self.draw(now)) {
                 Ok(wait) => drop(sleep(wait).await),
                 Err(GiveUp::NotTransient) => return Err(error),
-                Err(why) => {
-                    let error = error.with_context("retries_ended", why);
+                Err(reason) => {
+                    let error = error.with_context("retries_ended", reason);
                     return Err(error.with_context("attempts", attempt));
                 }
             }
@@ -347,34 +347,34 @@ impl RetryPolicy {
     /// Returns [`GiveUp`], with the reason, if the attempt is not retried.
     pub fn decide(
         &self,
-        failed: FailedAttempt<'_>,
+        failed_attempt: FailedAttempt<'_>,
         now: Duration,
         draw: impl FnOnce() -> u64,
     ) -> Result<Duration, GiveUp> {
-        let FailedAttempt { error, attempt, .. } = failed;
+        let FailedAttempt { error, attempt, .. } = failed_attempt;
         if !error.is_transient() {
             return Err(GiveUp::NotTransient);
         }
-        if !failed.is_idempotent {
+        if !failed_attempt.is_idempotent {
             return Err(GiveUp::NotIdempotent);
         }
         if attempt.max(1) >= self.attempts {
-            return Err(GiveUp::Attempts);
+            return Err(GiveUp::AttemptsExhausted);
         }
-        if !self.waits_for_breaker && is_of_open_breaker(error) {
+        if !self.waits_for_breaker && has_open_breaker_cause(error) {
             return Err(GiveUp::BreakerOpen);
         }
-        let earliest = error.retry_after().unwrap_or_default();
-        let Some(left) = self.max_wait.checked_sub(earliest) else {
-            return Err(GiveUp::TooLate);
+        let min_wait = error.retry_after().unwrap_or_default();
+        let Some(max_jitter) = self.max_wait.checked_sub(min_wait) else {
+            return Err(GiveUp::WaitTooLong);
         };
         // This check is last because it consumes a token.
         if !lock(&self.shared.budget).withdraw(now) {
-            return Err(GiveUp::Budget);
+            return Err(GiveUp::BudgetExhausted);
         }
         // Clamping the sum instead would make many clients retry simultaneously.
-        let window = self.window(attempt).min(left);
-        Ok(earliest + part(window, draw()))
+        let window = self.window(attempt).min(max_jitter);
+        Ok(min_wait + scale_to_window(window, draw()))
     }
 
     /// Returns the number of retries left in the budget.
@@ -391,7 +391,7 @@ impl RetryPolicy {
     /// Draws a jitter value. It is reproducible with a simulated clock, and differs
     /// between processes with a real one.
     fn draw(&self, now: Duration) -> u64 {
-        let count = self.shared.draws.fetch_add(1, Ordering::Relaxed);
+        let count = self.shared.draw_count.fetch_add(1, Ordering::Relaxed);
         let nanos = now.as_secs().rotate_left(32) ^ u64::from(now.subsec_nanos());
         mix(mix(nanos) ^ count)
     }
@@ -413,7 +413,7 @@ impl SharedBudget {
     fn with(budget: RetryBudget) -> Arc<Self> {
         Arc::new(SharedBudget {
             budget: Mutex::new(budget),
-            draws: AtomicU64::new(0),
+            draw_count: AtomicU64::new(0),
         })
     }
 }
@@ -431,17 +431,17 @@ impl fmt::Debug for RetryPolicy {
 }
 
 /// Returns whether an open breaker is among the causes, even if it is wrapped.
-fn is_of_open_breaker(error: &AppError) -> bool {
-    error.classification().is_breaker_open()
+fn has_open_breaker_cause(error: &AppError) -> bool {
+    error.classification().is_caused_by_open_breaker()
         || Links::of(error).any(|link| {
             let known = Classification::of(link);
-            known.is_some_and(|known| known.is_breaker_open())
+            known.is_some_and(|known| known.is_caused_by_open_breaker())
         })
 }
 
 /// Scales a random number to the window.
-fn part(window: Duration, draw: u64) -> Duration {
+fn scale_to_window(window: Duration, draw: u64) -> Duration {
     let nanos = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
-    let part = (u128::from(nanos) * u128::from(draw)) >> u64::BITS;
-    Duration::from_nanos(u64::try_from(part).expect("less than the window"))
+    let scaled = (u128::from(nanos) * u128::from(draw)) >> u64::BITS;
+    Duration::from_nanos(u64::try_from(scaled).expect("less than the window"))
 }

@@ -15,21 +15,21 @@ use std::{
 pub(super) const MAX_TEXT_BYTES: usize = 1024;
 
 /// Replaces omitted text.
-const CUT: &str = "…";
+const ELLIPSIS: &str = "…";
 
 /// Replaces a text whose `Display` panicked.
-const PANICKED: &str = "(formatting panicked)";
+const PANIC_PLACEHOLDER: &str = "(formatting panicked)";
 
 /// Runs untrusted code and catches its panics. Any state it leaves inconsistent is
 /// its own and is not used again.
-pub(super) fn guarded<R>(run: impl FnOnce() -> R) -> Result<R, Panic> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| Panic(Some(payload)))
+pub(super) fn catch_panic<R>(run: impl FnOnce() -> R) -> Result<R, CaughtPanic> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| CaughtPanic(Some(payload)))
 }
 
 /// A panic payload. Its destructor may panic.
-pub(super) struct Panic(Option<Box<dyn Any + Send>>);
+pub(super) struct CaughtPanic(Option<Box<dyn Any + Send>>);
 
-impl Deref for Panic {
+impl Deref for CaughtPanic {
     type Target = dyn Any + Send;
 
     fn deref(&self) -> &Self::Target {
@@ -37,13 +37,13 @@ impl Deref for Panic {
     }
 }
 
-impl Drop for Panic {
+impl Drop for CaughtPanic {
     fn drop(&mut self) {
         let payload = self.0.take();
-        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        if let Err(second_payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             // The destructor of this payload may panic too. Forget it, because
             // dropping in a loop might never end.
-            std::mem::forget(again);
+            std::mem::forget(second_payload);
         }
     }
 }
@@ -51,12 +51,12 @@ impl Drop for Panic {
 /// Formats a value, cut at the maximum size.
 pub(super) fn capped_text(value: &dyn Display) -> String {
     let mut text = String::new();
-    write_guarded(value, &mut Capped::new(&mut text));
+    write_catching_panics(value, &mut CappedWriter::new(&mut text));
     text
 }
 
 /// Returns the text cut at the maximum size, or `None` if it fits.
-pub(super) fn shortened(text: &str) -> Option<String> {
+pub(super) fn truncated(text: &str) -> Option<String> {
     (text.len() > MAX_TEXT_BYTES).then(|| capped_text(&text))
 }
 
@@ -94,13 +94,13 @@ fn write_links(
         separator = ": ";
     }
     match links.next {
-        Some(_) => write!(to, "{separator}{CUT}"),
+        Some(_) => write!(to, "{separator}{ELLIPSIS}"),
         None => Ok(()),
     }
 }
 
 /// Writes the error's own text without its causes.
-pub(crate) fn write_own(
+pub(crate) fn write_own_text(
     error: &(dyn Error + 'static),
     to: &mut (impl Write + ?Sized),
 ) -> fmt::Result {
@@ -111,7 +111,9 @@ pub(crate) fn write_own(
 }
 
 /// Returns the error, or the first of its causes that has a text of its own.
-pub(crate) fn first_with_text<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+pub(crate) fn first_cause_with_text<'a>(
+    error: &'a (dyn Error + 'static),
+) -> &'a (dyn Error + 'static) {
     let mut error_with_text = error;
     for _ in 0..Chain::MAX_DEPTH {
         match error_with_text.source() {
@@ -124,8 +126,8 @@ pub(crate) fn first_with_text<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn 
 
 /// Returns whether the error has no text besides its source's.
 fn has_no_own_text(error: &(dyn Error + 'static)) -> bool {
-    let own = error.downcast_ref::<AppError>();
-    own.is_some_and(|own| own.own_text().is_none())
+    let app_error = error.downcast_ref::<AppError>();
+    app_error.is_some_and(|app_error| app_error.own_text().is_none())
 }
 
 /// Writes one link of [`Links`].
@@ -136,7 +138,7 @@ fn write_link(link: &(dyn Error + 'static), to: &mut (impl Write + ?Sized)) -> f
     if let Some(text) = listeners::own_text(link) {
         return to.write_str(&text);
     }
-    write_guarded(link, to);
+    write_catching_panics(link, to);
     Ok(())
 }
 
@@ -145,7 +147,7 @@ fn write_link(link: &(dyn Error + 'static), to: &mut (impl Write + ?Sized)) -> f
 /// tolerates a `source` that panics.
 pub(super) struct Links<'a> {
     next: Option<&'a (dyn Error + 'static)>,
-    left: usize,
+    remaining: usize,
 }
 
 impl<'a> Links<'a> {
@@ -153,7 +155,7 @@ impl<'a> Links<'a> {
     pub(super) fn of(error: &'a AppError) -> Self {
         Links {
             next: error.source(),
-            left: Chain::MAX_DEPTH,
+            remaining: Chain::MAX_DEPTH,
         }
     }
 
@@ -161,7 +163,7 @@ impl<'a> Links<'a> {
     fn from(error: &'a (dyn Error + 'static)) -> Self {
         Links {
             next: Some(error),
-            left: Chain::MAX_DEPTH + 1,
+            remaining: Chain::MAX_DEPTH + 1,
         }
     }
 }
@@ -171,43 +173,43 @@ impl<'a> Iterator for Links<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            self.left = self.left.checked_sub(1)?;
+            self.remaining = self.remaining.checked_sub(1)?;
             let link = self.next?;
             let io = link.downcast_ref::<io::Error>();
-            if let Some(carried) = io.and_then(io::Error::get_ref) {
-                self.next = Some(carried);
+            if let Some(inner) = io.and_then(io::Error::get_ref) {
+                self.next = Some(inner);
                 continue;
             }
-            self.next =
-                listeners::carried(link).or_else(|| guarded(|| link.source()).unwrap_or(None));
+            self.next = listeners::contained_error(link)
+                .or_else(|| catch_panic(|| link.source()).unwrap_or(None));
             return Some(link);
         }
     }
 }
 
 /// Writes a value whose `Display` may fail or panic.
-fn write_guarded(value: &(impl Display + ?Sized), to: &mut (impl Write + ?Sized)) {
-    if guarded(|| write!(to, "{value}")).is_err() {
+fn write_catching_panics(value: &(impl Display + ?Sized), to: &mut (impl Write + ?Sized)) {
+    if catch_panic(|| write!(to, "{value}")).is_err() {
         // This may also fail for lack of space.
-        let _ignored = to.write_str(PANICKED);
+        let _ignored = to.write_str(PANIC_PLACEHOLDER);
     }
 }
 
 /// Collects text up to the maximum size and then returns an error, which stops an
 /// endless `Display`.
-struct Capped<'a> {
+struct CappedWriter<'a> {
     text: &'a mut String,
     end: usize,
 }
 
-impl<'a> Capped<'a> {
+impl<'a> CappedWriter<'a> {
     fn new(text: &'a mut String) -> Self {
         let end = text.len() + MAX_TEXT_BYTES;
-        Capped { text, end }
+        CappedWriter { text, end }
     }
 }
 
-impl Write for Capped<'_> {
+impl Write for CappedWriter<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = self.end.saturating_sub(self.text.len());
         if text.len() <= room {
@@ -216,7 +218,7 @@ impl Write for Capped<'_> {
         }
         self.text.push_str(&text[..text.floor_char_boundary(room)]);
         if self.end > 0 {
-            self.text.push_str(CUT);
+            self.text.push_str(ELLIPSIS);
         }
         self.end = 0;
         Err(fmt::Error)

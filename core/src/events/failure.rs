@@ -203,7 +203,7 @@ impl Error for Failure {
     /// Returns the cause of the listener's [`error`](Self::error), which is part of
     /// this one's text.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        text::first_with_text(&*self.error).source()
+        text::first_cause_with_text(&*self.error).source()
     }
 }
 
@@ -214,7 +214,7 @@ impl fmt::Display for Failure {
         if f.alternate() {
             return text::write_with_causes(&*self.error, f);
         }
-        text::write_own(text::first_with_text(&*self.error), f)
+        text::write_own_text(text::first_cause_with_text(&*self.error), f)
     }
 }
 

@@ -10,19 +10,19 @@ use std::{collections::VecDeque, time::Duration};
 /// Admitted work starts with a [`RunPermit`]. When the work is done, the same permit
 /// takes the [next](RunPermit::next) work, usually for the same thread.
 pub(crate) struct AdmissionQueue<W> {
-    running: usize,
-    waiting: usize,
+    max_running: usize,
+    max_waiting: usize,
     retry_after: Duration,
     start: Box<dyn Fn(W, RunPermit<W>) + Send + Sync>,
     state: Mutex<AdmissionState<W>>,
 }
 
 struct AdmissionState<W> {
-    waiting: VecDeque<(u64, W)>,
+    queue: VecDeque<(u64, W)>,
     counts: AdmissionCounts,
-    next: u64,
+    next_number: u64,
     /// The exponential moving average of the work's duration, if known.
-    mean: Option<Duration>,
+    mean_duration: Option<Duration>,
 }
 
 /// Counts of work, by outcome.
@@ -54,23 +54,23 @@ pub(crate) enum WorkOutcome {
 }
 
 impl<W> AdmissionQueue<W> {
-    /// Creates a queue. `running` is at least 1. `start` is called
+    /// Creates a queue. `max_running` is at least 1. `start` is called
     /// without holding a lock.
     pub(crate) fn new(
-        (running, waiting): (usize, usize),
+        (max_running, max_waiting): (usize, usize),
         retry_after: Duration,
         start: impl Fn(W, RunPermit<W>) + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(AdmissionQueue {
-            running: running.max(1),
-            waiting,
+            max_running: max_running.max(1),
+            max_waiting,
             retry_after,
             start: Box::new(start),
             state: Mutex::new(AdmissionState {
-                waiting: VecDeque::new(),
+                queue: VecDeque::new(),
                 counts: AdmissionCounts::default(),
-                next: 0,
-                mean: None,
+                next_number: 0,
+                mean_duration: None,
             }),
         })
     }
@@ -84,31 +84,31 @@ impl<W> AdmissionQueue<W> {
         wrap: impl FnOnce(F) -> W,
     ) -> Result<u64, (F, Duration)> {
         let mut state = lock(&self.state);
-        let number = state.next;
-        if state.counts.running < self.running {
-            state.next += 1;
+        let number = state.next_number;
+        if state.counts.running < self.max_running {
+            state.next_number += 1;
             state.counts.accepted += 1;
             state.counts.running += 1;
-            let mut first = wrap(work);
+            let mut to_start = wrap(work);
             // After work was lost, other work may be queued although a permit is
             // free.
-            if let Some((_, longest)) = state.waiting.pop_front() {
-                state.waiting.push_back((number, first));
-                first = longest;
+            if let Some((_, oldest)) = state.queue.pop_front() {
+                state.queue.push_back((number, to_start));
+                to_start = oldest;
             }
             drop(state);
             let permit = RunPermit(Some(Arc::clone(self)));
-            (self.start)(first, permit);
+            (self.start)(to_start, permit);
             return Ok(number);
         }
-        if when_full == WhenFull::Wait || state.waiting.len() < self.waiting {
-            state.next += 1;
+        if when_full == WhenFull::Wait || state.queue.len() < self.max_waiting {
+            state.next_number += 1;
             state.counts.accepted += 1;
-            state.waiting.push_back((number, wrap(work)));
+            state.queue.push_back((number, wrap(work)));
             return Ok(number);
         }
         state.counts.rejected += 1;
-        let retry_after = self.expected(&state);
+        let retry_after = self.estimated_wait(&state);
         drop(state);
         Err((work, retry_after))
     }
@@ -116,8 +116,8 @@ impl<W> AdmissionQueue<W> {
     /// Removes queued work and counts it as cancelled.
     pub(crate) fn cancel(&self, number: u64) -> Option<W> {
         let mut state = lock(&self.state);
-        let index = state.waiting.binary_search_by_key(&number, |(it, _)| *it);
-        let (_, work) = state.waiting.remove(index.ok()?)?;
+        let index = state.queue.binary_search_by_key(&number, |(it, _)| *it);
+        let (_, work) = state.queue.remove(index.ok()?)?;
         state.count(WorkOutcome::Cancelled);
         Some(work)
     }
@@ -129,7 +129,7 @@ impl<W> AdmissionQueue<W> {
         let [done, panicked, cancelled, lost] = counts.outcomes;
         PoolStats {
             running: counts.running,
-            waiting: state.waiting.len(),
+            waiting: state.queue.len(),
             accepted: counts.accepted,
             rejected: counts.rejected,
             done,
@@ -140,13 +140,13 @@ impl<W> AdmissionQueue<W> {
     }
 
     /// Estimates how long it takes until there is room.
-    fn expected(&self, state: &AdmissionState<W>) -> Duration {
-        let Some(mean) = state.mean else {
+    fn estimated_wait(&self, state: &AdmissionState<W>) -> Duration {
+        let Some(mean_duration) = state.mean_duration else {
             return self.retry_after;
         };
         // With n running, one finishes every 1/n of the mean duration.
-        let running = u32::try_from(self.running).unwrap_or(u32::MAX);
-        (mean / running).max(Duration::from_millis(1))
+        let max_running = u32::try_from(self.max_running).unwrap_or(u32::MAX);
+        (mean_duration / max_running).max(Duration::from_millis(1))
     }
 }
 
@@ -165,18 +165,18 @@ impl<W> RunPermit<W> {
     /// Reports the outcome of the current work, with its duration if known, and
     /// returns the next work. `None` means that the queue is empty and the slot is
     /// free.
-    pub(crate) fn next(&mut self, outcome: WorkOutcome, took: Option<Duration>) -> Option<W> {
+    pub(crate) fn next(&mut self, outcome: WorkOutcome, duration: Option<Duration>) -> Option<W> {
         let admission = self.0.as_ref()?;
         let mut state = lock(&admission.state);
         state.count(outcome);
         // The duration of cancelled work is not representative.
-        if let Some(took) = took
+        if let Some(duration) = duration
             && outcome != WorkOutcome::Cancelled
         {
-            let mean = state.mean.unwrap_or(took);
-            state.mean = Some(mean / 8 * 7 + took / 8);
+            let mean_duration = state.mean_duration.unwrap_or(duration);
+            state.mean_duration = Some(mean_duration / 8 * 7 + duration / 8);
         }
-        let next = state.waiting.pop_front();
+        let next = state.queue.pop_front();
         if next.is_none() {
             state.counts.running -= 1;
             drop(state);
@@ -196,7 +196,7 @@ impl<W> Drop for RunPermit<W> {
         state.counts.running -= 1;
         let mut lost = VecDeque::new();
         if state.counts.running == 0 {
-            lost = std::mem::take(&mut state.waiting);
+            lost = std::mem::take(&mut state.queue);
             state.counts.outcomes[WorkOutcome::Lost as usize] += lost.len() as u64;
         }
         drop(state);

@@ -72,7 +72,7 @@ impl LagMonitor {
 
     /// Creates a monitor from the recorded lags of a finished run.
     #[cfg(any(feature = "analysis", feature = "chapter-scaling"))]
-    pub(crate) fn of_lags(interval: Duration, lags: impl IntoIterator<Item = Duration>) -> Self {
+    pub(crate) fn from_lags(interval: Duration, lags: impl IntoIterator<Item = Duration>) -> Self {
         let mut monitor = LagMonitor::new(interval, Duration::ZERO);
         for lag in lags {
             monitor.beat(monitor.next_due() + lag);
@@ -114,18 +114,18 @@ impl LagMonitor {
         let missed = lag_nanos / interval_nanos;
         self.missed = self.missed.saturating_add(missed);
         let step = self.interval.max(lag / MAX_RECORDED_BEATS);
-        let mut late = lag;
+        let mut represented_lag = lag;
         loop {
-            self.record(late);
-            match late.checked_sub(step) {
-                Some(less) => late = less,
+            self.record(represented_lag);
+            match represented_lag.checked_sub(step) {
+                Some(less) => represented_lag = less,
                 None => break,
             }
         }
         // The elapsed part of the current interval.
-        let rest = Duration::from_nanos(lag_nanos % interval_nanos);
+        let elapsed = Duration::from_nanos(lag_nanos % interval_nanos);
         self.due = (self.due.saturating_add(lag))
-            .saturating_sub(rest)
+            .saturating_sub(elapsed)
             .saturating_add(self.interval);
         lag
     }

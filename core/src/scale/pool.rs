@@ -88,16 +88,16 @@ impl Pool {
             retry_after,
             clock,
         } = options;
-        let timing = clock.clone();
+        let work_clock = clock.clone();
         let latencies: Arc<Mutex<PoolLatencies>> = Arc::default();
-        let measured = Arc::clone(&latencies);
+        let work_latencies = Arc::clone(&latencies);
         let admission =
             AdmissionQueue::new((running, waiting), retry_after, move |task, permit| {
                 execute(Work {
                     task,
                     permit,
-                    clock: timing.clone(),
-                    latencies: Arc::clone(&measured),
+                    clock: work_clock.clone(),
+                    latencies: Arc::clone(&work_latencies),
                 });
             });
         Pool(Arc::new(PoolInner {
@@ -336,19 +336,20 @@ impl Work {
         let mut next = Some(task);
         while let Some(mut task) = next {
             let now = || clock.as_ref().map(|clock| clock.now());
-            let began = now();
+            let started_at = now();
             let outcome = task.work();
-            let took = now()
-                .zip(began)
-                .map(|(now, began)| now.saturating_sub(began));
-            if let (Some(took), true) = (took, outcome != WorkOutcome::Cancelled) {
-                let waited = task.accepted_at().zip(began);
-                let waited = waited.map(|(accepted, began)| began.saturating_sub(accepted));
+            let duration = now()
+                .zip(started_at)
+                .map(|(now, started_at)| now.saturating_sub(started_at));
+            if let (Some(duration), true) = (duration, outcome != WorkOutcome::Cancelled) {
+                let waited = task.accepted_at().zip(started_at);
+                let waited =
+                    waited.map(|(accepted, started_at)| started_at.saturating_sub(accepted));
                 let mut latencies = lock(&latencies);
-                latencies.ran.record(took);
+                latencies.ran.record(duration);
                 latencies.waited.record(waited.unwrap_or_default());
             }
-            next = permit.next(outcome, took);
+            next = permit.next(outcome, duration);
             // Deliver last, so that the slot is free when the result arrives.
             task.deliver();
         }
@@ -378,7 +379,7 @@ struct QueuedWork<F, T> {
 enum WorkState<F, T> {
     Waiting(F),
     Done(Result<T, WorkError>),
-    Over,
+    Finished,
 }
 
 impl<F, T> ErasedWork for QueuedWork<F, T>
@@ -387,11 +388,11 @@ where
     T: Send + 'static,
 {
     fn work(&mut self) -> WorkOutcome {
-        let WorkState::Waiting(work) = mem::replace(&mut self.state, WorkState::Over) else {
+        let WorkState::Waiting(work) = mem::replace(&mut self.state, WorkState::Finished) else {
             return WorkOutcome::Cancelled;
         };
         if self.cancellation.is_cancelled() {
-            contain(|| drop(work));
+            ignore_panic(|| drop(work));
             return WorkOutcome::Cancelled;
         }
         // The closure is consumed, so nothing can observe a broken invariant in it.
@@ -405,8 +406,8 @@ where
                 }
             }
             Err(panic) => {
-                let message = message(&*panic);
-                contain(|| drop(panic));
+                let message = panic_message(&*panic);
+                ignore_panic(|| drop(panic));
                 self.state = WorkState::Done(Err(WorkError::Panicked { message }));
                 WorkOutcome::Panicked
             }
@@ -419,26 +420,26 @@ where
 
     fn deliver(&mut self) {
         let (WorkState::Done(result), Some(sender)) = (
-            mem::replace(&mut self.state, WorkState::Over),
+            mem::replace(&mut self.state, WorkState::Finished),
             self.sender.take(),
         ) else {
             return;
         };
-        contain(|| drop(sender.send(result)));
+        ignore_panic(|| drop(sender.send(result)));
     }
 }
 
 /// Runs user code other than the work itself: wakers, and destructors of results,
 /// cancelled work and panic payloads. The panic hook has already reported a panic
 /// there; it must not terminate the thread.
-fn contain(drops: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(drops)) {
+fn ignore_panic(run_user_code: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(run_user_code)) {
         // The destructor of the payload might panic as well.
         mem::forget(panic);
     }
 }
 
-fn message(panic: &(dyn Any + Send)) -> String {
+fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message")

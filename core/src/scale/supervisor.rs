@@ -105,9 +105,9 @@ pub struct Supervisor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReloadState {
     None,
-    UnderWay,
+    InProgress,
     /// In progress, with another reload queued behind it.
-    Twice,
+    InProgressAndQueued,
 }
 
 impl Supervisor {
@@ -236,16 +236,16 @@ impl Supervisor {
     /// assert_eq!(supervisor.next_deadline(), Some(secs(67)));
     /// ```
     pub fn resumed(&mut self, paused: Duration, now: Duration) {
-        let alive_until = self.alive_until(now);
-        let ready_until = now.saturating_add(self.options.ready_within);
+        let heartbeat_deadline = self.heartbeat_deadline(now);
+        let ready_deadline = now.saturating_add(self.options.ready_within);
         for slot in &mut self.slots {
             match &mut slot.state {
-                SlotState::Ready { until, .. } => *until = alive_until,
-                SlotState::Starting { until } => *until = ready_until,
+                SlotState::Ready { until, .. } => *until = heartbeat_deadline,
+                SlotState::Starting { until } => *until = ready_deadline,
                 _ => {}
             }
             if let Some(Replacement::Starting { until, .. }) = &mut slot.replacement {
-                *until = ready_until;
+                *until = ready_deadline;
             }
         }
         for worker in &mut self.draining {
@@ -273,7 +273,7 @@ impl Supervisor {
     /// assert_eq!(supervisor.next_action(), Some(Action::Kill(WorkerId::new(1, 1))));
     /// ```
     pub fn ready(&mut self, id: WorkerId, now: Duration) {
-        let until = self.alive_until(now);
+        let until = self.heartbeat_deadline(now);
         let Some(worker) = self.slots.get_mut(id.slot) else {
             return;
         };
@@ -290,7 +290,8 @@ impl Supervisor {
             worker.replacement = None;
             worker.is_retiring = false;
             worker.state = state;
-            let blocks_reload = self.reload != ReloadState::None && old < worker.fresh_from;
+            let blocks_reload =
+                self.reload != ReloadState::None && old < worker.first_new_generation;
             let until = now.saturating_add(self.options.drain_within);
             let old = DrainingWorker {
                 id: WorkerId::new(id.slot, old),
@@ -322,12 +323,12 @@ impl Supervisor {
     /// assert_eq!(supervisor.next_action(), Some(Action::Kill(WorkerId::new(0, 1))));
     /// ```
     pub fn heartbeat(&mut self, id: WorkerId, now: Duration) {
-        let alive_until = self.alive_until(now);
+        let heartbeat_deadline = self.heartbeat_deadline(now);
         if let Some(worker) = self.slots.get_mut(id.slot)
             && worker.generation == id.generation
             && let SlotState::Ready { until, .. } = &mut worker.state
         {
-            *until = alive_until;
+            *until = heartbeat_deadline;
         }
     }
 
@@ -367,8 +368,8 @@ impl Supervisor {
         let Some(worker) = self.slots.get_mut(slot) else {
             return;
         };
-        let holds = worker.generation == generation && slot < self.wanted;
-        let is_starting = holds && matches!(worker.state, SlotState::Starting { .. });
+        let occupies_slot = worker.generation == generation && slot < self.wanted;
+        let is_starting = occupies_slot && matches!(worker.state, SlotState::Starting { .. });
         if is_starting || worker.is_replaced_by(generation) {
             let until = now.saturating_add(self.options.drain_within);
             self.drain(DrainingWorker {
@@ -378,7 +379,8 @@ impl Supervisor {
                 blocks_reload: self.reload != ReloadState::None,
             });
             self.on_worker_gone(id, now);
-        } else if holds && worker.is_ready() && !mem::replace(&mut worker.is_retiring, true) {
+        } else if occupies_slot && worker.is_ready() && !mem::replace(&mut worker.is_retiring, true)
+        {
             if self.exceeds_intensity(slot, now) {
                 self.escalate(now);
             } else if self.slots[slot].replacement.is_none() {
@@ -451,13 +453,13 @@ impl Supervisor {
     /// assert_eq!(supervisor.restarts(), 0);
     /// ```
     pub fn reload(&mut self, now: Duration) {
-        if self.is_ending() {
+        if self.is_stopping() {
             return;
         }
         if self.reload == ReloadState::None {
             self.begin_reload(now);
         } else {
-            self.reload = ReloadState::Twice;
+            self.reload = ReloadState::InProgressAndQueued;
         }
         self.reconcile(now);
     }
@@ -484,7 +486,7 @@ impl Supervisor {
     /// assert_eq!(supervisor.slots(), 1);
     /// ```
     pub fn scale_to(&mut self, slots: usize, now: Duration) {
-        if self.is_ending() {
+        if self.is_stopping() {
             return;
         }
         let before = mem::replace(&mut self.wanted, slots);
@@ -523,7 +525,7 @@ impl Supervisor {
     /// assert!(supervisor.is_stopped());
     /// ```
     pub fn shutdown(&mut self, now: Duration) {
-        if self.is_ending() {
+        if self.is_stopping() {
             return;
         }
         self.is_shut_down = true;
@@ -687,11 +689,11 @@ impl Supervisor {
     /// ```
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.is_ending() && self.draining.is_empty()
+        self.is_stopping() && self.draining.is_empty()
     }
 
     /// Returns whether the supervisor no longer starts workers.
-    fn is_ending(&self) -> bool {
+    fn is_stopping(&self) -> bool {
         self.is_shut_down || self.has_escalated
     }
 
@@ -757,7 +759,7 @@ impl Supervisor {
         };
         if worker.is_replaced_by(generation) {
             worker.replacement = None;
-            if self.reload != ReloadState::None && worker.fresh_from <= generation {
+            if self.reload != ReloadState::None && worker.first_new_generation <= generation {
                 // A failed reload is not a failed start of the current program.
                 worker.attempts = worker.attempts.saturating_sub(1);
                 self.actions.push_back(Action::ReloadAborted(id));
@@ -849,16 +851,18 @@ impl Supervisor {
         if worker.is_stable(self.options.stable_after, now) {
             return false;
         }
-        let is_old = |end: &Duration| now.saturating_sub(*end) > period;
-        worker.ends.retain(|end| !is_old(end));
-        worker.ends.push(now);
-        worker.ends.len() > restarts
+        let is_old = |replaced_at: &Duration| now.saturating_sub(*replaced_at) > period;
+        worker
+            .recent_replacements
+            .retain(|replaced_at| !is_old(replaced_at));
+        worker.recent_replacements.push(now);
+        worker.recent_replacements.len() > restarts
     }
 
     /// Returns the time at which the supervisor gives up if no worker becomes ready.
     fn escalation_deadline(&self) -> Duration {
         match (self.options.escalation, self.none_ready_since) {
-            (Escalation::NoneReady { within }, Some(since)) if !self.is_ending() => {
+            (Escalation::NoneReady { within }, Some(since)) if !self.is_stopping() => {
                 since.saturating_add(within)
             }
             _ => Duration::MAX,
@@ -888,7 +892,7 @@ impl Supervisor {
 
     /// Reconciles the slots with the wanted state after each event.
     fn reconcile(&mut self, now: Duration) {
-        if self.is_ending() {
+        if self.is_stopping() {
             return;
         }
         let wanted = &self.slots[..self.wanted];
@@ -907,7 +911,7 @@ impl Supervisor {
             if any_ready || !self.slots[slot].is_ready() {
                 self.drain_slot(slot, self.options.drain_within, now);
             }
-            self.slots[slot].stop_waiting();
+            self.slots[slot].cancel_pending_replacement();
         }
         self.continue_reload(now);
     }
@@ -927,10 +931,10 @@ impl Supervisor {
     /// Starts the next replacement of a reload, or reports that the reload is
     /// complete. Does nothing while the reload has to wait.
     fn continue_reload(&mut self, now: Duration) {
-        let waits = self.slots.iter().any(Slot::has_replacement_starting)
+        let must_wait = self.slots.iter().any(Slot::has_replacement_starting)
             || self.slots[self.wanted..].iter().any(Slot::is_alive)
             || self.draining.iter().any(|worker| worker.blocks_reload);
-        if self.reload == ReloadState::None || waits {
+        if self.reload == ReloadState::None || must_wait {
             return;
         }
         let wanted = &self.slots[..self.wanted];
@@ -948,10 +952,10 @@ impl Supervisor {
     }
 
     fn begin_reload(&mut self, now: Duration) {
-        self.reload = ReloadState::UnderWay;
+        self.reload = ReloadState::InProgress;
         for slot in 0..self.slots.len() {
             let worker = &mut self.slots[slot];
-            worker.fresh_from = worker.started + 1;
+            worker.first_new_generation = worker.started + 1;
             // The new program may start even if the old one could not.
             worker.attempts = worker.attempts.min(1);
             if let SlotState::Waiting { .. } = worker.state {
@@ -962,9 +966,9 @@ impl Supervisor {
 
     /// Ends the reload and begins the queued one, if any.
     fn end_reload(&mut self, now: Duration) {
-        let follows = self.reload == ReloadState::Twice;
+        let is_reload_queued = self.reload == ReloadState::InProgressAndQueued;
         self.reload = ReloadState::None;
-        if follows {
+        if is_reload_queued {
             self.begin_reload(now);
         }
     }
@@ -1022,7 +1026,7 @@ impl Supervisor {
     }
 
     /// Returns the deadline for the next heartbeat.
-    fn alive_until(&self, now: Duration) -> Duration {
+    fn heartbeat_deadline(&self, now: Duration) -> Duration {
         now.saturating_add(self.options.heartbeat_within)
     }
 }

@@ -21,7 +21,7 @@ fn opened() -> Breaker {
     let breaker = breaker();
     for _ in 0..3 {
         let permit = breaker.admit(at(0)).unwrap();
-        breaker.failed(permit, at(0));
+        breaker.record_failure(permit, at(0));
     }
     assert_eq!(breaker.state(), BreakerState::Open);
     breaker
@@ -33,10 +33,10 @@ fn only_consecutive_failures_open_the_breaker() {
     for _ in 0..10 {
         for _ in 0..2 {
             let permit = breaker.admit(at(0)).unwrap();
-            breaker.failed(permit, at(0));
+            breaker.record_failure(permit, at(0));
         }
         let permit = breaker.admit(at(0)).unwrap();
-        breaker.succeeded(permit, at(0));
+        breaker.record_success(permit, at(0));
     }
     assert_eq!(breaker.state(), BreakerState::Closed);
 }
@@ -69,13 +69,13 @@ fn half_open_breaker_follows_its_trial_calls() {
     );
     let rejected = breaker.admit(at(100)).unwrap_err();
     assert_eq!(rejected.retry_after, Duration::ZERO);
-    breaker.succeeded(first, at(110));
+    breaker.record_success(first, at(110));
     assert_eq!(breaker.state(), BreakerState::HalfOpen);
     assert!(
         breaker.admit(at(110)).is_err(),
         "both trial calls are admitted"
     );
-    breaker.succeeded(second, at(120));
+    breaker.record_success(second, at(120));
     assert_eq!(breaker.state(), BreakerState::Closed);
 
     let breaker = opened();
@@ -83,9 +83,9 @@ fn half_open_breaker_follows_its_trial_calls() {
         breaker.admit(at(100)).unwrap(),
         breaker.admit(at(100)).unwrap(),
     );
-    breaker.failed(first, at(110));
+    breaker.record_failure(first, at(110));
     assert_eq!(breaker.state(), BreakerState::Open);
-    breaker.succeeded(second, at(120));
+    breaker.record_success(second, at(120));
     assert_eq!(
         breaker.state(),
         BreakerState::Open,
@@ -116,8 +116,8 @@ fn dropped_half_open_permit_gives_its_place_back() {
     let cancelled: Result<(), AppError> = Err(AppError::new(ErrorKind::Cancelled));
     breaker.record(second, &cancelled, at(102));
     let fourth = breaker.admit(at(102)).unwrap();
-    breaker.succeeded(third, at(103));
-    breaker.succeeded(fourth, at(103));
+    breaker.record_success(third, at(103));
+    breaker.record_success(fourth, at(103));
     assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
@@ -137,7 +137,7 @@ fn permit_of_another_breaker_changes_nothing() {
     let (breaker, other) = (opened(), opened());
     let trial = breaker.admit(at(100)).unwrap();
     drop(other.admit(at(100)).unwrap());
-    other.failed(trial, at(101));
+    other.record_failure(trial, at(101));
     assert_eq!(other.state(), BreakerState::HalfOpen);
     assert_eq!(breaker.state(), BreakerState::HalfOpen);
 }
@@ -146,9 +146,9 @@ fn permit_of_another_breaker_changes_nothing() {
 fn rare_successful_trials_close_the_breaker() {
     let breaker = opened();
     let first = breaker.admit(at(1_000)).unwrap();
-    breaker.succeeded(first, at(1_001));
+    breaker.record_success(first, at(1_001));
     let second = breaker.admit(at(2_000)).unwrap();
-    breaker.succeeded(second, at(2_001));
+    breaker.record_success(second, at(2_001));
     assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
@@ -157,13 +157,13 @@ fn slow_trial_calls_still_count() {
     let breaker = opened();
     for start in [100, 400] {
         let trial = breaker.admit(at(start)).unwrap();
-        breaker.succeeded(trial, at(start + 150));
+        breaker.record_success(trial, at(start + 150));
     }
     assert_eq!(breaker.state(), BreakerState::Closed);
 
     let breaker = opened();
     let slow = breaker.admit(at(100)).unwrap();
-    breaker.failed(slow, at(250));
+    breaker.record_failure(slow, at(250));
     assert_eq!(breaker.state(), BreakerState::Open);
 }
 
@@ -207,11 +207,11 @@ fn new_threshold_applies_to_earlier_failures() {
     let breaker = Breaker::new("stock").failure_threshold(9);
     for _ in 0..5 {
         let permit = breaker.admit(at(0)).unwrap();
-        breaker.failed(permit, at(0));
+        breaker.record_failure(permit, at(0));
     }
     let breaker = breaker.failure_threshold(2);
     let permit = breaker.admit(at(0)).unwrap();
-    breaker.failed(permit, at(0));
+    breaker.record_failure(permit, at(0));
     assert_eq!(breaker.state(), BreakerState::Open);
 }
 
@@ -221,18 +221,18 @@ fn late_outcomes_are_ignored() {
     let late: Vec<_> = (0..9).map(|_| breaker.admit(at(0)).unwrap()).collect();
     for _ in 0..3 {
         let permit = breaker.admit(at(0)).unwrap();
-        breaker.failed(permit, at(0));
+        breaker.record_failure(permit, at(0));
     }
     let (first, second) = (
         breaker.admit(at(100)).unwrap(),
         breaker.admit(at(100)).unwrap(),
     );
     for permit in late {
-        breaker.failed(permit, at(100));
+        breaker.record_failure(permit, at(100));
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
     }
-    breaker.succeeded(first, at(100));
-    breaker.succeeded(second, at(100));
+    breaker.record_success(first, at(100));
+    breaker.record_success(second, at(100));
     assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
@@ -242,10 +242,10 @@ fn half_open_breaker_without_calls_admits_later() {
     let late = breaker.admit(at(0)).unwrap();
     for _ in 0..3 {
         let permit = breaker.admit(at(0)).unwrap();
-        breaker.failed(permit, at(0));
+        breaker.record_failure(permit, at(0));
     }
     // This makes it half-open; no call follows for a while.
-    breaker.succeeded(late, at(100));
+    breaker.record_success(late, at(100));
     assert!(breaker.admit(at(150)).is_ok());
 }
 
@@ -256,29 +256,29 @@ fn extreme_settings_and_clocks_are_tolerated() {
         .half_open_max_calls(0)
         .open_duration(at(100));
     let permit = breaker.admit(at(50)).unwrap();
-    breaker.failed(permit, at(20));
+    breaker.record_failure(permit, at(20));
     assert_eq!(breaker.state(), BreakerState::Open);
     assert_eq!(breaker.admit(at(0)).unwrap_err().retry_after, at(100));
     let trial = breaker.admit(at(150)).unwrap();
     assert!(breaker.admit(at(150)).is_err());
-    breaker.succeeded(trial, at(150));
+    breaker.record_success(trial, at(150));
     assert_eq!(breaker.state(), BreakerState::Closed);
 
     let eager = Breaker::new("stock")
         .failure_threshold(1)
         .open_duration(Duration::ZERO);
     let permit = eager.admit(at(1)).unwrap();
-    eager.failed(permit, at(1));
+    eager.record_failure(permit, at(1));
     let trial = eager.admit(at(2)).unwrap();
     assert!(eager.admit(at(2)).is_err(), "one at a time");
-    eager.succeeded(trial, at(3));
+    eager.record_success(trial, at(3));
     assert_eq!(eager.state(), BreakerState::Closed);
 
     let forever = Breaker::new("stock")
         .failure_threshold(1)
         .open_duration(Duration::MAX);
     let permit = forever.admit(at(1)).unwrap();
-    forever.failed(permit, at(1));
+    forever.record_failure(permit, at(1));
     assert!(forever.admit(at(1_000_000)).is_err());
 }
 
@@ -348,12 +348,12 @@ proptest! {
                 }
                 Step::Succeed(index) if index < calls.len() => {
                     let (permit, is_trial) = calls.swap_remove(index);
-                    breaker.succeeded(permit, at(now));
+                    breaker.record_success(permit, at(now));
                     succeeded_trials += u32::from(is_trial);
                     succeeds = Some(is_trial);
                 }
                 Step::Fail(index) if index < calls.len() => {
-                    breaker.failed(calls.swap_remove(index).0, at(now));
+                    breaker.record_failure(calls.swap_remove(index).0, at(now));
                 }
                 Step::Forget(_) | Step::Succeed(_) | Step::Fail(_) => {}
             }

@@ -119,7 +119,7 @@ fn pipeline_error(error: impl FnOnce() -> BoxError + 'static) -> PipelineError {
 /// Errors without a cause of another type.
 fn leaves() -> Vec<(&'static str, BoxError)> {
     let breaker = Breaker::new("stock").failure_threshold(1);
-    breaker.failed(breaker.admit(Duration::ZERO).unwrap(), Duration::ZERO);
+    breaker.record_failure(breaker.admit(Duration::ZERO).unwrap(), Duration::ZERO);
     let open = breaker.admit(Duration::ZERO).unwrap_err();
     let timeout = AppError::timeout("reading the stock");
     let failed = FailedAttempt {

@@ -197,7 +197,7 @@ fn retry_waits_for_a_breaker_if_enabled() {
     let error = block_on(run).unwrap_err();
     assert_eq!(world.slept(), 0, "it stays open for too long");
     let why = error.context().next().unwrap();
-    assert_eq!(why.1, GiveUp::TooLate.to_string());
+    assert_eq!(why.1, GiveUp::WaitTooLong.to_string());
 }
 
 #[test]

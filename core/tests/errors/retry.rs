@@ -59,13 +59,13 @@ fn rejected_retries_leave_the_budget_untouched() {
     };
     assert!(retry.decide(unsafe_to_repeat, START, draw).is_err());
     let decision = retry.decide(failed(&timeout, 2), START, draw);
-    assert_eq!(decision, Err(GiveUp::Attempts));
+    assert_eq!(decision, Err(GiveUp::AttemptsExhausted));
     let decision = retry.decide(failed(&late, 1), START, draw);
-    assert_eq!(decision, Err(GiveUp::TooLate));
+    assert_eq!(decision, Err(GiveUp::WaitTooLong));
     assert_eq!(retry.available(), 1);
     assert!(retry.decide(failed(&timeout, 1), START, || 0).is_ok());
     let decision = retry.decide(failed(&timeout, 1), START, draw);
-    assert_eq!(decision, Err(GiveUp::Budget));
+    assert_eq!(decision, Err(GiveUp::BudgetExhausted));
 }
 
 #[test]
@@ -130,7 +130,11 @@ fn extreme_settings_are_tolerated() {
     for (attempts, attempt) in [(0, 1), (1, 1), (0, 0), (1, 0)] {
         let never = RetryPolicy::new().attempts(attempts);
         let decision = never.decide(failed(&error, attempt), START, || 0);
-        assert_eq!(decision, Err(GiveUp::Attempts), "{attempt} of {attempts}");
+        assert_eq!(
+            decision,
+            Err(GiveUp::AttemptsExhausted),
+            "{attempt} of {attempts}"
+        );
     }
     let mut none = RetryBudget::new().burst(0);
     none.deposit(Duration::MAX);

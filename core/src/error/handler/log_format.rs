@@ -14,7 +14,7 @@ const MAX_VALUE_BYTES: usize = 1024;
 const MAX_OPERATION_BYTES: usize = 256;
 
 /// The built-in keys of a log line.
-const OWN_KEYS: [&str; 14] = [
+const BUILT_IN_KEYS: [&str; 14] = [
     "id",
     "class",
     "code",
@@ -32,7 +32,7 @@ const OWN_KEYS: [&str; 14] = [
 ];
 
 /// Replaces omitted text.
-const CUT: &str = "…";
+const ELLIPSIS: &str = "…";
 
 /// Formats an error report as one line without control characters.
 pub(super) fn format(report: &ErrorReport<'_>) -> String {
@@ -40,24 +40,24 @@ pub(super) fn format(report: &ErrorReport<'_>) -> String {
         error, incident, ..
     } = report;
     let mut line = LogLine(String::with_capacity(512));
-    line.plain("id", incident.id.as_str());
-    line.plain("class", error.class().as_str());
+    line.unquoted("id", incident.id.as_str());
+    line.unquoted("class", error.class().as_str());
     line.text("code", error.code());
     line.number("status", error.status().into());
-    line.plain("decision", report.decision.as_str());
-    if let Some(why) = report.gave_up {
-        line.quoted("gave_up", |value| write!(value, "{why}"));
+    line.unquoted("decision", report.decision.as_str());
+    if let Some(reason) = report.gave_up {
+        line.quoted("gave_up", |value| write!(value, "{reason}"));
     }
-    line.short("operation", incident.operation);
+    line.client_text("operation", incident.operation);
     line.number("attempt", incident.attempt);
     line.quoted("at", |value| write!(value, "{}", error.location()));
     line.quoted("error", |value| text::write_chain(error, value));
-    line.values(error);
+    line.error_values(error);
     for link in Links::of(error) {
         if let Some(cause) = link.downcast_ref() {
-            line.values(cause);
+            line.error_values(cause);
         }
-        listeners::app_errors(link).for_each(|error| line.values(error));
+        listeners::app_errors(link).for_each(|error| line.error_values(error));
     }
     line.0
 }
@@ -65,13 +65,13 @@ pub(super) fn format(report: &ErrorReport<'_>) -> String {
 struct LogLine(String);
 
 impl LogLine {
-    fn values(&mut self, error: &AppError) {
+    fn error_values(&mut self, error: &AppError) {
         for field in error.fields() {
             self.text("field", &field.field);
             self.text("problem", &field.detail);
         }
         for (key, value) in error.context() {
-            if needs_no_quotes(key) && !OWN_KEYS.contains(&key) {
+            if needs_no_quotes(key) && !BUILT_IN_KEYS.contains(&key) {
                 self.text(key, value);
             } else {
                 self.text("context", key);
@@ -81,7 +81,7 @@ impl LogLine {
     }
 
     /// Adds a value that needs no quotes.
-    fn plain(&mut self, key: &str, value: &str) {
+    fn unquoted(&mut self, key: &str, value: &str) {
         if !self.0.is_empty() {
             self.0.push(' ');
         }
@@ -91,27 +91,27 @@ impl LogLine {
     }
 
     fn number(&mut self, key: &str, value: u32) {
-        self.plain(key, "");
+        self.unquoted(key, "");
         // Writing to a string cannot fail.
-        let _always = write!(self.0, "{value}");
+        let _infallible = write!(self.0, "{value}");
     }
 
     fn text(&mut self, key: &str, value: &str) {
-        let longest = value.len().min(MAX_VALUE_BYTES);
-        if self.0.len() + key.len() + longest > MAX_LINE_BYTES {
-            return self.cut();
+        let max_bytes = value.len().min(MAX_VALUE_BYTES);
+        if self.0.len() + key.len() + max_bytes > MAX_LINE_BYTES {
+            return self.truncate();
         }
-        if value.len() == longest && needs_no_quotes(value) {
-            self.plain(key, value);
+        if value.len() == max_bytes && needs_no_quotes(value) {
+            self.unquoted(key, value);
         } else {
             self.quoted(key, |quoted| quoted.write_str(value));
         }
     }
 
     /// Adds client input of arbitrary length.
-    fn short(&mut self, key: &str, value: &str) {
+    fn client_text(&mut self, key: &str, value: &str) {
         if value.len() <= MAX_OPERATION_BYTES && needs_no_quotes(value) {
-            return self.plain(key, value);
+            return self.unquoted(key, value);
         }
         self.quoted_within(MAX_OPERATION_BYTES, key, |quoted| quoted.write_str(value));
     }
@@ -122,25 +122,25 @@ impl LogLine {
 
     fn quoted_within(
         &mut self,
-        longest: usize,
+        max_bytes: usize,
         key: &str,
         write: impl FnOnce(&mut EscapedValue<'_>) -> fmt::Result,
     ) {
-        self.plain(key, "\"");
-        let end = MAX_LINE_BYTES.min(self.0.len() + longest);
+        self.unquoted(key, "\"");
+        let end = MAX_LINE_BYTES.min(self.0.len() + max_bytes);
         let mut escaped = EscapedValue {
             text: &mut self.0,
             end,
         };
         // `EscapedValue` marks omitted text itself.
-        let _cut = write(&mut escaped);
+        let _truncated = write(&mut escaped);
         self.0.push('"');
     }
 
-    fn cut(&mut self) {
-        if !self.0.ends_with(CUT) {
+    fn truncate(&mut self) {
+        if !self.0.ends_with(ELLIPSIS) {
             self.0.push(' ');
-            self.0.push_str(CUT);
+            self.0.push_str(ELLIPSIS);
         }
     }
 }
@@ -156,19 +156,19 @@ impl Write for EscapedValue<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
         loop {
-            let safe = rest.bytes().take_while(|byte| is_safe(*byte)).count();
-            let (as_it_is, other) = rest.split_at(safe);
+            let safe_len = rest.bytes().take_while(|byte| is_safe(*byte)).count();
+            let (unescaped, other) = rest.split_at(safe_len);
             let room = self.end.saturating_sub(self.text.len());
-            if as_it_is.len() > room {
-                self.text.push_str(&as_it_is[..room]);
-                return self.cut();
+            if unescaped.len() > room {
+                self.text.push_str(&unescaped[..room]);
+                return self.truncate();
             }
-            self.text.push_str(as_it_is);
+            self.text.push_str(unescaped);
             let Some(first) = other.chars().next() else {
                 return Ok(());
             };
             if self.text.len() >= self.end {
-                return self.cut();
+                return self.truncate();
             }
             self.text.extend(first.escape_debug());
             rest = &other[first.len_utf8()..];
@@ -177,9 +177,9 @@ impl Write for EscapedValue<'_> {
 }
 
 impl EscapedValue<'_> {
-    fn cut(&mut self) -> fmt::Result {
+    fn truncate(&mut self) -> fmt::Result {
         if self.end > 0 {
-            self.text.push_str(CUT);
+            self.text.push_str(ELLIPSIS);
         }
         self.end = 0;
         Err(fmt::Error)
@@ -187,8 +187,8 @@ impl EscapedValue<'_> {
 }
 
 fn needs_no_quotes(text: &str) -> bool {
-    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"\\=".contains(byte);
-    !text.is_empty() && text.as_bytes().iter().all(is_plain)
+    let needs_no_escape = |byte: &u8| byte.is_ascii_graphic() && !b"\"\\=".contains(byte);
+    !text.is_empty() && text.as_bytes().iter().all(needs_no_escape)
 }
 
 fn is_safe(byte: u8) -> bool {

@@ -3,7 +3,7 @@
 use super::request_context::RequestContext;
 use crate::{
     BoxError,
-    error::{AppError, text::guarded},
+    error::{AppError, text::catch_panic},
 };
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -61,8 +61,8 @@ pin_project! {
     impl<B> PinnedDrop for HandlerBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let dropped = guarded(|| this.state.set(BodyState::Ended));
-            if let (Err(panic), Some(mut request_context)) = (dropped, this.request_context.take()) {
+            let drop_result = catch_panic(|| this.state.set(BodyState::Ended));
+            if let (Err(panic), Some(mut request_context)) = (drop_result, this.request_context.take()) {
                 request_context.handle_panic(&*panic);
             }
         }
@@ -113,14 +113,16 @@ where
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let mut this = self.project();
         let polled = match this.state.as_mut().project() {
-            BodyStateProjection::Service { body } => guarded(|| match body.poll_frame(context) {
-                Poll::Ready(Some(Err(error))) => {
-                    Poll::Ready(Some(Err(AppError::from_body(error.into()))))
-                }
-                Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
-                Poll::Ready(None) => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
-            }),
+            BodyStateProjection::Service { body } => {
+                catch_panic(|| match body.poll_frame(context) {
+                    Poll::Ready(Some(Err(error))) => {
+                        Poll::Ready(Some(Err(AppError::from_body(error.into()))))
+                    }
+                    Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
+                    Poll::Ready(None) => Poll::Ready(None),
+                    Poll::Pending => Poll::Pending,
+                })
+            }
             BodyStateProjection::Problem { problem } => {
                 let frame = problem.take().map(|text| Ok(Frame::data(text.into())));
                 return Poll::Ready(frame);
@@ -139,8 +141,8 @@ where
         };
         let error = error.with_context("response", "cut short");
         if let Some(mut request_context) = this.request_context.take() {
-            let _too_late = request_context.handle(&error);
-            if let Err(panic) = guarded(|| this.state.set(BodyState::Ended)) {
+            let _unsent_problem = request_context.handle(&error);
+            if let Err(panic) = catch_panic(|| this.state.set(BodyState::Ended)) {
                 request_context.handle_panic(&*panic);
             }
         }

@@ -6,7 +6,7 @@ use super::{
     response::{error_response, pass_through},
 };
 use crate::{
-    error::{AppError, text::guarded},
+    error::{AppError, text::catch_panic},
     sync::Arc,
 };
 use http::Response;
@@ -51,8 +51,8 @@ pin_project! {
     impl<F> PinnedDrop for HandlerFuture<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let dropped = guarded(|| this.state.set(FutureState::Completed));
-            if let (Err(panic), Some(mut request_context)) = (dropped, this.request_context.take()) {
+            let drop_result = catch_panic(|| this.state.set(FutureState::Completed));
+            if let (Err(panic), Some(mut request_context)) = (drop_result, this.request_context.take()) {
                 request_context.handle_panic(&*panic);
             }
         }
@@ -69,8 +69,8 @@ pin_project! {
 }
 
 impl<F> HandlerFuture<F> {
-    pub(super) fn new(called: Result<F, AppError>, request_context: RequestContext) -> Self {
-        let state = match called {
+    pub(super) fn new(call_result: Result<F, AppError>, request_context: RequestContext) -> Self {
+        let state = match call_result {
             Ok(future) => FutureState::Called { future },
             Err(error) => FutureState::Failed { error: Some(error) },
         };
@@ -95,12 +95,12 @@ where
                 let mut polled = Poll::Pending;
                 // Assigned in the closure, because returning a large response is
                 // slow. The conversion of an error may panic as well.
-                let polling = guarded(|| polled = future.poll(context).map_err(Into::into));
-                if let Err(panic) = polling {
-                    let mut request_context = this.request_context.take().expect(AGAIN);
+                let poll_result = catch_panic(|| polled = future.poll(context).map_err(Into::into));
+                if let Err(panic) = poll_result {
+                    let mut request_context = this.request_context.take().expect(POLLED_AGAIN);
                     let bug = request_context.bug(&*panic);
                     // A second panic in the destructor is ignored.
-                    let _again = guarded(|| this.state.set(FutureState::Completed));
+                    let _second_panic = catch_panic(|| this.state.set(FutureState::Completed));
                     return Poll::Ready(Ok(error_response(
                         Arc::new(bug),
                         &mut request_context,
@@ -109,12 +109,12 @@ where
                 }
                 ready!(polled)
             }
-            FutureStateProjection::Failed { error } => Err(error.take().expect(AGAIN)),
-            FutureStateProjection::Completed => panic!("{AGAIN}"),
+            FutureStateProjection::Failed { error } => Err(error.take().expect(POLLED_AGAIN)),
+            FutureStateProjection::Completed => panic!("{POLLED_AGAIN}"),
         };
-        let mut request_context = this.request_context.take().expect(AGAIN);
+        let mut request_context = this.request_context.take().expect(POLLED_AGAIN);
         // The destructor of the service's future may panic.
-        if let Err(panic) = guarded(|| this.state.set(FutureState::Completed)) {
+        if let Err(panic) = catch_panic(|| this.state.set(FutureState::Completed)) {
             request_context.handle_panic(&*panic);
         }
         Poll::Ready(Ok(match outcome {
@@ -124,7 +124,7 @@ where
     }
 }
 
-const AGAIN: &str = "polled after completion";
+const POLLED_AGAIN: &str = "polled after completion";
 
 impl<F> fmt::Debug for HandlerFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,7 +3,8 @@
 use super::REQUEST_ID;
 use crate::{
     error::{
-        AppError, CorrelationId, Decision, Handler, IdGenerator, Incident, Problem, text::guarded,
+        AppError, CorrelationId, Decision, Handler, IdGenerator, Incident, Problem,
+        text::catch_panic,
     },
     sync::Arc,
 };
@@ -19,11 +20,11 @@ pub(super) struct LayerContext {
     pub(super) sets_request_ids: bool,
     pub(super) on_drain: Option<Arc<Hook>>,
     pub(super) on_crash: Option<Arc<Hook>>,
-    pub(super) locate_panic: Option<Arc<Locate>>,
+    pub(super) locate_panic: Option<Arc<LocatePanic>>,
 }
 
 type Hook = dyn Fn() + Send + Sync;
-type Locate = dyn Fn() -> Option<String> + Send + Sync;
+type LocatePanic = dyn Fn() -> Option<String> + Send + Sync;
 
 /// The request data that is retained until the response has been sent. Successful
 /// requests allocate nothing for it.
@@ -42,7 +43,7 @@ impl LayerContext {
     pub(super) fn bug(&self, panic: &(dyn Any + Send)) -> AppError {
         let bug = AppError::from_panic(panic);
         let locate = self.locate_panic.as_ref();
-        match locate.and_then(|locate| guarded(|| locate()).ok()?) {
+        match locate.and_then(|locate| catch_panic(|| locate()).ok()?) {
             Some(location) => bug.with_context("panicked_at", location),
             None => bug,
         }
@@ -51,18 +52,18 @@ impl LayerContext {
     /// Determines the id of a request and updates its header.
     fn identify(&self, headers: &mut HeaderMap) -> Option<HeaderValue> {
         if self.accepts_client_ids {
-            let mut sent = headers.get_all(REQUEST_ID).iter();
+            let mut client_ids = headers.get_all(REQUEST_ID).iter();
             // With two headers, programs could disagree on which one applies.
-            if let (Some(id), None) = (sent.next(), sent.next())
+            if let (Some(id), None) = (client_ids.next(), client_ids.next())
                 && CorrelationId::parse(id).is_ok()
             {
                 return Some(id.clone());
             }
         }
         if self.sets_request_ids {
-            let own = header_of(&self.ids.generate());
-            headers.insert(REQUEST_ID, own.clone());
-            return Some(own);
+            let generated = id_header_value(&self.ids.generate());
+            headers.insert(REQUEST_ID, generated.clone());
+            return Some(generated);
         }
         headers.remove(REQUEST_ID);
         None
@@ -71,8 +72,8 @@ impl LayerContext {
 
 impl RequestContext {
     pub(super) fn new<Q>(request: &mut Request<Q>, shared: &Arc<LayerContext>) -> Self {
-        let is_named = shared.sets_request_ids || request.headers().contains_key(REQUEST_ID);
-        let id = is_named.then(|| shared.identify(request.headers_mut()));
+        let has_or_needs_id = shared.sets_request_ids || request.headers().contains_key(REQUEST_ID);
+        let id = has_or_needs_id.then(|| shared.identify(request.headers_mut()));
         RequestContext {
             id: id.flatten(),
             method: request.method().clone(),
@@ -119,7 +120,7 @@ impl RequestContext {
     /// Handles a panic that no longer affects the response.
     pub(super) fn handle_panic(&mut self, panic: &(dyn Any + Send)) {
         let bug = self.shared.bug(panic);
-        let _too_late = self.handle(&bug);
+        let _unsent_problem = self.handle(&bug);
     }
 
     /// Converts a panic to a bug.
@@ -134,9 +135,9 @@ impl RequestContext {
         if let Some(known) = known.and_then(|id| CorrelationId::parse(id).ok()) {
             return known;
         }
-        let made = self.shared.ids.generate();
-        self.id = Some(header_of(&made));
-        made
+        let generated = self.shared.ids.generate();
+        self.id = Some(id_header_value(&generated));
+        generated
     }
 
     /// Returns the method and path, without the query, which may contain private
@@ -148,9 +149,9 @@ impl RequestContext {
 
     /// Calls a hook. A panic in it is handled as another bug.
     fn call(&self, hook: Option<&Hook>, incident: &Incident<'_>) {
-        if let Some(Err(panic)) = hook.map(guarded) {
+        if let Some(Err(panic)) = hook.map(catch_panic) {
             let bug = self.shared.bug(&*panic);
-            let _known = self.shared.handler.handle(&bug, incident);
+            let _decision = self.shared.handler.handle(&bug, incident);
         }
     }
 }
@@ -165,7 +166,7 @@ impl fmt::Debug for RequestContext {
     }
 }
 
-fn header_of(id: &CorrelationId) -> HeaderValue {
+fn id_header_value(id: &CorrelationId) -> HeaderValue {
     // All characters of an id are valid in a header.
     HeaderValue::from_str(id.as_str()).unwrap_or(HeaderValue::from_static(""))
 }

@@ -2,7 +2,7 @@
 
 use super::{HandlerBody, REQUEST_ID, request_context::RequestContext};
 use crate::{
-    error::{AppError, Classification, Classify, ErrorKind, Problem, text::guarded},
+    error::{AppError, Classification, Classify, ErrorKind, Problem, text::catch_panic},
     sync::Arc,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, response};
@@ -75,11 +75,11 @@ pub(super) fn pass_through<B>(
 ) -> Response<HandlerBody<B>> {
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
-        let contained = response.extensions_mut().remove::<Arc<AppError>>();
-        let error = contained.or_else(|| error_of_bare_response(&response).map(Arc::new));
+        let attached_error = response.extensions_mut().remove::<Arc<AppError>>();
+        let error = attached_error.or_else(|| error_of_bare_response(&response).map(Arc::new));
         if let Some(error) = error {
             let (head, body) = response.into_parts();
-            if let Err(panic) = guarded(|| drop(body)) {
+            if let Err(panic) = catch_panic(|| drop(body)) {
                 request_context.handle_panic(&*panic);
             }
             return error_response(error, &mut request_context, Some(head));
@@ -103,11 +103,11 @@ pub(super) fn error_response<B>(
     request_context: &mut RequestContext,
     head: Option<response::Parts>,
 ) -> Response<HandlerBody<B>> {
-    let handled = guarded(|| request_context.handle(&error));
-    let dropped = guarded(|| drop(error));
-    let problem = match handled {
+    let handle_result = catch_panic(|| request_context.handle(&error));
+    let drop_result = catch_panic(|| drop(error));
+    let problem = match handle_result {
         Ok(problem) => {
-            if let Err(panic) = dropped {
+            if let Err(panic) = drop_result {
                 request_context.handle_panic(&*panic);
             }
             problem
@@ -130,7 +130,7 @@ fn render<B>(
     let body = problem.to_json();
     head.status =
         StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    forget_body(head.status, &mut head.headers);
+    remove_content_headers(head.status, &mut head.headers);
     let content_type = HeaderValue::from_static(Problem::CONTENT_TYPE);
     head.headers.insert(header::CONTENT_TYPE, content_type);
     if let Some(id) = request_context.known_id() {
@@ -175,7 +175,7 @@ const CONTENT_HEADERS: [HeaderName; 16] = [
 
 /// Removes the headers that describe the replaced body. Others, such as `Allow`,
 /// `WWW-Authenticate` and the CORS headers, are kept.
-fn forget_body(status: StatusCode, headers: &mut HeaderMap) {
+fn remove_content_headers(status: StatusCode, headers: &mut HeaderMap) {
     for name in CONTENT_HEADERS {
         headers.remove(name);
     }

@@ -5,7 +5,7 @@ use super::{
     request_context::{LayerContext, RequestContext},
 };
 use crate::{
-    error::{AppError, text::guarded},
+    error::{AppError, text::catch_panic},
     sync::Arc,
 };
 use http::{Request, Response};
@@ -37,7 +37,7 @@ pub struct HandlerService<S> {
     inner: S,
     shared: Arc<LayerContext>,
     /// The error with which the inner service failed to become ready.
-    failed: Option<AppError>,
+    readiness_error: Option<AppError>,
 }
 
 impl<S> HandlerService<S> {
@@ -45,7 +45,7 @@ impl<S> HandlerService<S> {
         HandlerService {
             inner,
             shared,
-            failed: None,
+            readiness_error: None,
         }
     }
 }
@@ -60,9 +60,9 @@ where
     type Future = HandlerFuture<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        if self.failed.is_none() {
-            let ready = guarded(|| self.inner.poll_ready(context).map_err(Into::into));
-            self.failed = match ready {
+        if self.readiness_error.is_none() {
+            let ready = catch_panic(|| self.inner.poll_ready(context).map_err(Into::into));
+            self.readiness_error = match ready {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(ready)) => ready.err(),
                 Err(panic) => Some(self.shared.bug(&*panic)),
@@ -73,11 +73,13 @@ where
 
     fn call(&mut self, mut request: Request<Q>) -> HandlerFuture<S::Future> {
         let request_context = RequestContext::new(&mut request, &self.shared);
-        let called = match self.failed.take() {
+        let call_result = match self.readiness_error.take() {
             Some(error) => Err(error),
-            None => guarded(|| self.inner.call(request)).map_err(|panic| self.shared.bug(&*panic)),
+            None => {
+                catch_panic(|| self.inner.call(request)).map_err(|panic| self.shared.bug(&*panic))
+            }
         };
-        HandlerFuture::new(called, request_context)
+        HandlerFuture::new(call_result, request_context)
     }
 }
 

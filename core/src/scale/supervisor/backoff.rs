@@ -33,8 +33,8 @@ impl Backoff {
         let full = self.first.saturating_mul(factor).min(self.longest);
         let half = full / 2;
         // Integer arithmetic, because floats would enlarge the page's download.
-        let share = u32::try_from(self.draw() % 1001).unwrap_or(0);
-        full.saturating_sub(half / 1000 * share)
+        let permille = u32::try_from(self.draw() % 1001).unwrap_or(0);
+        full.saturating_sub(half / 1000 * permille)
     }
 
     fn draw(&mut self) -> u64 {

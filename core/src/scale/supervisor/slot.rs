@@ -22,9 +22,9 @@ pub(super) struct Slot {
     pub(super) is_retiring: bool,
     pub(super) replacement: Option<Replacement>,
     /// The first generation that the reload in progress does not replace.
-    pub(super) fresh_from: u64,
+    pub(super) first_new_generation: u64,
     /// The times of recent replacements, recorded under `Escalation::Intensity` only.
-    pub(super) ends: Vec<Duration>,
+    pub(super) recent_replacements: Vec<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -109,7 +109,7 @@ impl Slot {
     }
 
     /// Cancels a replacement that has not started yet.
-    pub(super) fn stop_waiting(&mut self) {
+    pub(super) fn cancel_pending_replacement(&mut self) {
         if !self.has_replacement_starting() {
             self.replacement = None;
             self.is_retiring = false;
@@ -132,22 +132,23 @@ impl Slot {
 
     /// Returns whether a starting worker can be expected to become ready.
     pub(super) fn is_expected_to_serve(&self) -> bool {
-        let starts = matches!(self.state, SlotState::Starting { .. });
-        (starts || self.has_replacement_starting()) && !self.is_failing()
+        let is_starting = matches!(self.state, SlotState::Starting { .. });
+        (is_starting || self.has_replacement_starting()) && !self.is_failing()
     }
 
     /// Returns whether the reload in progress still has to replace the worker.
     pub(super) fn is_stale(&self) -> bool {
-        let works = matches!(
+        let is_active = matches!(
             self.state,
             SlotState::Starting { .. } | SlotState::Ready { .. }
         );
-        works && self.generation < self.fresh_from
+        is_active && self.generation < self.first_new_generation
     }
 
     /// Returns whether the worker is from before the reload and is being killed.
     pub(super) fn is_being_killed(&self) -> bool {
-        matches!(self.state, SlotState::Killed { .. }) && self.generation < self.fresh_from
+        matches!(self.state, SlotState::Killed { .. })
+            && self.generation < self.first_new_generation
     }
 
     /// Returns whether the reload in progress started the worker and it was never
@@ -157,7 +158,7 @@ impl Slot {
             self.state,
             SlotState::Starting { .. } | SlotState::Killed { .. }
         );
-        is_alive && self.fresh_from <= self.generation && self.attempts > 0
+        is_alive && self.first_new_generation <= self.generation && self.attempts > 0
     }
 
     /// Returns whether the worker has been ready for at least this long.

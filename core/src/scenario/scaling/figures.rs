@@ -44,7 +44,7 @@ fn blocking_figures(trace: &Trace) -> Vec<(String, String)> {
         event.kind == RecordKind::Beat && is_end && Some(event.source) == heartbeat
     };
     let beats = trace.events.iter().filter(is_beat);
-    let monitor = LagMonitor::of_lags(summary.interval, beats.map(|beat| beat.duration));
+    let monitor = LagMonitor::from_lags(summary.interval, beats.map(|beat| beat.duration));
     let requests = trace.id(REQUESTS);
     let latencies = trace.summary();
     let latency = |percent| {

@@ -119,9 +119,9 @@ impl Bank {
         };
         let now = self.platform.now();
         if is_success {
-            breaker.inner.succeeded(permit, now);
+            breaker.inner.record_success(permit, now);
         } else {
-            breaker.inner.failed(permit, now);
+            breaker.inner.record_failure(permit, now);
         }
         breaker.record_state(&self.trace, request);
     }
