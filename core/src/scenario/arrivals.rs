@@ -10,7 +10,7 @@ use std::time::Duration;
 /// The parameters `requests` and `interval` set their number and spacing. The
 /// spacing varies by ±25 %.
 pub(super) struct Arrivals {
-    draws: Random,
+    random: Random,
     params: Values,
     /// The arrival time of the next request; `None` before [`begin`](Self::begin).
     due: Option<Duration>,
@@ -22,7 +22,7 @@ impl Arrivals {
     /// Creates the arrivals. None arrives before [`begin`](Self::begin).
     pub(super) fn new(context: &Context) -> Self {
         Arrivals {
-            draws: context.seed.stream(0),
+            random: context.seed.stream(0),
             due: None,
             next: 1,
             last: context.params.integer("requests"),
@@ -62,7 +62,7 @@ impl Arrivals {
 
     fn schedule_next(&mut self) {
         let interval = self.params.millis("interval");
-        let pause = self.draws.jitter(interval, 25);
+        let pause = self.random.jitter(interval, 25);
         self.due = self.due.map(|due| due + pause);
     }
 }

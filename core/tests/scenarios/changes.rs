@@ -28,7 +28,7 @@ fn live() -> impl Iterator<Item = (&'static Scenario, &'static Param)> {
     })
 }
 
-/// Formats records with names in place of ids, which depend on the order of
+/// Formats records with names instead of ids, since ids depend on the order of
 /// registration.
 fn formatted(trace: &Trace, events: &[Event]) -> Vec<String> {
     let name = |id: Option<_>| id.map_or("", |id| trace.name(id));
@@ -110,7 +110,7 @@ fn change_is_recorded_once_at_its_time() {
         let mut sources = summary.sources();
         assert!(
             !sources.any(|it| it == change.source),
-            "the operator is not part of the run"
+            "the summary excludes the operator"
         );
         let setting = (format!("{}@100", param.key), value);
         assert_eq!(trace.params.last(), Some(&setting));
@@ -120,7 +120,8 @@ fn change_is_recorded_once_at_its_time() {
 #[test]
 fn all_scenarios_except_threads_have_live_params() {
     for scenario in scenario::ALL {
-        // `threads` compares rounds, and a change between them would void that.
+        // `threads` compares rounds, and a change between them would make the
+        // comparison invalid.
         let is_live = scenario.name != "threads";
         assert_eq!(
             scenario.params.iter().any(|it| it.live),
@@ -131,8 +132,8 @@ fn all_scenarios_except_threads_have_live_params() {
     }
 }
 
-/// A listener that starts after the change uses the new value, even if nothing
-/// else has run since.
+/// A listener that starts after the change uses the new value, even if the loop was
+/// blocked until then.
 #[test]
 fn change_takes_effect_while_the_loop_is_blocked() {
     let mut experiment = scenario::find("observer").unwrap().experiment();
@@ -150,13 +151,13 @@ fn change_takes_effect_while_the_loop_is_blocked() {
     };
     assert!(
         took("Alarm") >= Duration::from_millis(800),
-        "it started before the change"
+        "Alarm started before the change"
     );
     assert!(took("Display") <= Duration::from_millis(12));
     let change = trace.events.iter().find(|it| it.kind == RecordKind::Change);
     assert!(
         change.unwrap().at > Duration::from_millis(800),
-        "the loop was blocked"
+        "the change is recorded when the loop is free again"
     );
 }
 
@@ -195,9 +196,17 @@ fn last_change_at_the_same_time_wins() {
         experiment.command_line(),
         "cargo run -p native -- run decoupling --set email_latency@5=1 --set interval@20=9 --seed 1"
     );
-    assert_eq!(experiment.params().integer("interval"), 250, "at the start");
+    assert_eq!(
+        experiment.params().integer("interval"),
+        250,
+        "changes do not affect the initial values"
+    );
     let unchanged = experiment.scenario().experiment();
-    assert_eq!(experiment.params(), unchanged.params(), "at the start");
+    assert_eq!(
+        experiment.params(),
+        unchanged.params(),
+        "changes do not affect the initial values"
+    );
 }
 
 #[test]

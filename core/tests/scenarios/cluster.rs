@@ -1,9 +1,9 @@
 //! `cluster` in simulated time: its claims hold for any settings.
 
-use crate::strategies::{cluster_params, number, some};
+use crate::strategies::{cluster_params, number, zero_small_or_large};
 use crate::support::{
-    self, assert_each_record_narrated, assert_none_fails, assert_presets_show_all,
-    assert_seeds_differ, bytes,
+    self, assert_each_record_narrated, assert_none_fails, assert_presets_exercise_all_checks,
+    assert_seeds_differ, to_json,
 };
 use highwater::{
     scenario::{self, Experiment, TRACE_CAPACITY},
@@ -19,8 +19,8 @@ fn simulate(pairs: &[(&str, &str)]) -> Trace {
     experiment(pairs).simulate()
 }
 
-/// Returns a preset's settings, with any users reduced to 3,000.
-fn quick<'a>(set: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+/// Returns a preset's settings. Simulated users are reduced to 3,000.
+fn with_few_users<'a>(set: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut set = set.to_vec();
     if set.iter().any(|(key, _)| *key == "users") {
         set.extend([("users", "3000"), ("think", "500")]);
@@ -38,7 +38,11 @@ fn ended_with(trace: &Trace, failure: Option<&str>) -> usize {
 }
 
 fn any_params() -> impl Strategy<Value = Vec<(&'static str, String)>> {
-    let load = (number(1..=80), some(30, 200), some(50, 200));
+    let load = (
+        number(1..=80),
+        zero_small_or_large(30, 200),
+        zero_small_or_large(50, 200),
+    );
     (cluster_params(), load).prop_map(|(mut pairs, (requests, interval, work))| {
         pairs.extend([
             ("requests", requests),
@@ -57,13 +61,13 @@ proptest! {
         let experiment = experiment(&pairs);
         let trace = experiment.simulate();
         assert_none_fails(&trace);
-        prop_assert_eq!(bytes(&trace), bytes(&experiment.simulate()), "byte for byte");
+        prop_assert_eq!(to_json(&trace), to_json(&experiment.simulate()), "repeated runs are byte-identical");
     }
 }
 
 #[test]
 fn presets_pass_and_exercise_every_check() {
-    assert_presets_show_all("cluster", |set| simulate(&quick(set)));
+    assert_presets_exercise_all_checks("cluster", |set| simulate(&with_few_users(set)));
 }
 
 #[test]
@@ -73,14 +77,14 @@ fn different_seeds_give_different_runs() {
 
 #[test]
 fn largest_run_drops_no_records() {
-    let greatest = [
+    let largest = [
         ("requests", "2000"),
         ("interval", "200"),
         ("workers", "8"),
         ("work", "200"),
         ("event", "reload"),
     ];
-    let trace = simulate(&greatest);
+    let trace = simulate(&largest);
     assert_eq!(trace.dropped, 0);
     let length = trace.events.len();
     assert!(length < TRACE_CAPACITY, "{length}");
@@ -97,7 +101,10 @@ fn rolling_reload_fails_no_request_but_restart_does() {
     let bad = simulate(&[("event", "bad_reload")]);
     assert_eq!(ended_with(&bad, None), 120, "the old workers keep serving");
     let stopped = simulate(&[("event", "bad_reload"), ("restart", "stop_then_start")]);
-    assert!(ended_with(&stopped, None) < 60, "no worker is left");
+    assert!(
+        ended_with(&stopped, None) < 60,
+        "most requests fail because no worker is left"
+    );
 }
 
 #[test]
@@ -109,7 +116,7 @@ fn least_busy_loses_fewer_requests_to_a_hang() {
     let (round_robin, least_busy) = (lost("round_robin"), lost("least_busy"));
     assert!(
         0 < least_busy && 2 * least_busy < round_robin,
-        "{least_busy} of {round_robin}"
+        "lost with least_busy: {least_busy}, with round_robin: {round_robin}"
     );
 }
 
@@ -117,7 +124,7 @@ fn least_busy_loses_fewer_requests_to_a_hang() {
 fn every_record_is_narrated() {
     let scenario = scenario::find("cluster").unwrap();
     for preset in scenario.presets {
-        let trace = simulate(&quick(preset.set));
+        let trace = simulate(&with_few_users(preset.set));
         assert_each_record_narrated(&trace);
     }
 }

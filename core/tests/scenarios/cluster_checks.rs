@@ -1,5 +1,5 @@
-//! Each check of `cluster` can fail: tampering with one part of a trace fails the
-//! check that covers it.
+//! Each check of `cluster` can fail: tampering with one part of a trace fails the check
+//! that covers it.
 
 use crate::support;
 use highwater::trace::{Event, NameId, Phase, RecordKind, Trace};
@@ -18,28 +18,32 @@ fn tampered(pairs: Pairs, tamper: impl FnOnce(&mut Trace)) -> Vec<&'static str> 
 }
 
 /// Returns the index of the first matching record.
-fn first(trace: &Trace, is_it: impl Fn(&Event) -> bool) -> usize {
-    trace.events.iter().position(is_it).expect("no such record")
+fn index_of(trace: &Trace, matches: impl Fn(&Event) -> bool) -> usize {
+    trace
+        .events
+        .iter()
+        .position(matches)
+        .expect("the trace has a matching record")
 }
 
-/// Returns the id of a name, and adds it if it is new.
-fn name(trace: &mut Trace, text: &str) -> Option<NameId> {
+/// Returns the id of a name, adding the name if it is new.
+fn name_id(trace: &mut Trace, text: &str) -> Option<NameId> {
     if trace.id(text).is_none() {
         trace.names.push(text.to_owned());
     }
     trace.id(text)
 }
 
-fn ended(trace: &Trace, kind: RecordKind, failure: Option<&str>) -> usize {
-    first(trace, |it| {
+fn end_of(trace: &Trace, kind: RecordKind, failure: Option<&str>) -> usize {
+    index_of(trace, |it| {
         let is_end = it.kind == kind && it.phase != Phase::Begin;
         is_end && it.failure.map(|id| trace.name(id)) == failure
     })
 }
 
-fn switched(trace: &Trace, state: &str) -> usize {
+fn switch_to(trace: &Trace, state: &str) -> usize {
     let state = trace.id(state);
-    first(trace, |it| {
+    index_of(trace, |it| {
         it.kind == RecordKind::Switch && it.target == state
     })
 }
@@ -47,12 +51,12 @@ fn switched(trace: &Trace, state: &str) -> usize {
 #[test]
 fn detects_request_that_ends_never_or_twice() {
     let never = tampered(KILL, |trace| {
-        let end = ended(trace, RecordKind::Request, None);
+        let end = end_of(trace, RecordKind::Request, None);
         trace.events.remove(end);
     });
     assert!(never.contains(&"every-request-accounted"), "{never:?}");
     let twice = tampered(KILL, |trace| {
-        let end = ended(trace, RecordKind::Request, None);
+        let end = end_of(trace, RecordKind::Request, None);
         trace.events.insert(end, trace.events[end]);
     });
     assert!(twice.contains(&"every-request-accounted"), "{twice:?}");
@@ -61,13 +65,13 @@ fn detects_request_that_ends_never_or_twice() {
 #[test]
 fn detects_unjustified_loss_or_refusal() {
     let lost = tampered(KILL, |trace| {
-        let end = ended(trace, RecordKind::Request, None);
+        let end = end_of(trace, RecordKind::Request, None);
         trace.events[end].failure = trace.id("lost");
     });
     assert_eq!(lost, ["failed-was-in-flight"]);
     let refused = tampered(KILL, |trace| {
-        let refused = name(trace, "refused");
-        let end = ended(trace, RecordKind::Request, None);
+        let refused = name_id(trace, "refused");
+        let end = end_of(trace, RecordKind::Request, None);
         trace.events[end].failure = refused;
     });
     assert_eq!(refused, ["failed-was-in-flight"]);
@@ -91,14 +95,14 @@ fn detects_unfair_balancing() {
 
 #[test]
 fn detects_reused_process() {
-    let same = tampered(KILL, |trace| {
+    let reused = tampered(KILL, |trace| {
         let starting = trace.id("starting");
-        let is_it = |it: &Event| it.kind == RecordKind::Switch && it.target == starting;
-        let id = trace.events[first(trace, is_it)].subject;
-        let last = trace.events.iter().rposition(is_it).unwrap();
+        let matches = |it: &Event| it.kind == RecordKind::Switch && it.target == starting;
+        let id = trace.events[index_of(trace, matches)].subject;
+        let last = trace.events.iter().rposition(matches).unwrap();
         trace.events[last].subject = id;
     });
-    assert_eq!(same, ["another-process"]);
+    assert_eq!(reused, ["another-process"]);
 }
 
 #[test]
@@ -117,8 +121,8 @@ fn detects_missing_replacement() {
 #[test]
 fn detects_unnoticed_hang() {
     let missed = tampered(HANG, |trace| {
-        let exit = ended(trace, RecordKind::Exit, Some("no heartbeat"));
-        trace.events[exit].failure = name(trace, "a bug");
+        let exit = end_of(trace, RecordKind::Exit, Some("no heartbeat"));
+        trace.events[exit].failure = name_id(trace, "a bug");
     });
     assert_eq!(missed, ["hang-detected"]);
 }
@@ -127,7 +131,7 @@ fn detects_unnoticed_hang() {
 fn detects_disruptive_or_incomplete_reload() {
     let too_early = tampered(RELOAD, |trace| {
         // The old worker drains before the new one is ready.
-        let drain = switched(trace, "draining");
+        let drain = switch_to(trace, "draining");
         let ready = trace.events[..drain]
             .iter()
             .rposition(|it| it.kind == RecordKind::Start)
@@ -137,25 +141,25 @@ fn detects_disruptive_or_incomplete_reload() {
     });
     assert_eq!(too_early, ["reload"]);
     let unfinished = tampered(RELOAD, |trace| {
-        let end = switched(trace, "reloaded");
-        trace.events[end].target = name(trace, "reload aborted");
+        let end = switch_to(trace, "reloaded");
+        trace.events[end].target = name_id(trace, "reload aborted");
     });
     assert_eq!(unfinished, ["reload"]);
     let lost = tampered(RELOAD, |trace| {
-        let end = ended(trace, RecordKind::Request, None);
-        trace.events[end].failure = name(trace, "lost");
+        let end = end_of(trace, RecordKind::Request, None);
+        trace.events[end].failure = name_id(trace, "lost");
     });
     assert_eq!(lost, ["failed-was-in-flight", "reload"]);
     let not_aborted = tampered(BAD_RELOAD, |trace| {
-        let end = switched(trace, "reload aborted");
-        trace.events[end].target = name(trace, "reloaded");
+        let end = switch_to(trace, "reload aborted");
+        trace.events[end].target = name_id(trace, "reloaded");
     });
     assert_eq!(not_aborted, ["reload"]);
     let unnoticed = tampered(STOP_FIRST, |trace| {
-        // As if the first worker had never stopped.
+        // Removes the records that show that the first worker stopped.
         let killed = trace.id("killed");
         trace.events.retain(|it| it.target != killed);
-        let exit = ended(trace, RecordKind::Exit, Some("stopped"));
+        let exit = end_of(trace, RecordKind::Exit, Some("stopped"));
         trace.events.remove(exit);
     });
     assert!(unnoticed.contains(&"reload"), "{unnoticed:?}");
@@ -172,14 +176,14 @@ fn detects_giving_up_early_or_never() {
     });
     assert_eq!(early, ["gives-up"]);
     let continues = tampered(CRASH_LOOP, |trace| {
-        let given_up = ended(trace, RecordKind::Exit, Some("too many restarts"));
-        let start = trace.events[switched(trace, "starting")];
+        let given_up = end_of(trace, RecordKind::Exit, Some("too many restarts"));
+        let start = trace.events[switch_to(trace, "starting")];
         trace.events.insert(given_up + 1, start);
         trace.events[given_up + 1].subject = 99;
     });
     assert_eq!(continues, ["gives-up"]);
     let unrecorded = tampered(CRASH_LOOP, |trace| {
-        let given_up = ended(trace, RecordKind::Exit, Some("too many restarts"));
+        let given_up = end_of(trace, RecordKind::Exit, Some("too many restarts"));
         trace.events.remove(given_up);
     });
     assert!(unrecorded.contains(&"gives-up"), "{unrecorded:?}");

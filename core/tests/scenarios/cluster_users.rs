@@ -44,13 +44,13 @@ fn totals(trace: &Trace) -> (Counters, u64) {
 /// Returns the number of requests handled by all worker slots.
 fn handled(trace: &Trace) -> u64 {
     let summary = trace.summary();
-    let of_workers = summary
+    let workers = summary
         .sources()
         .filter(|id| trace.name(*id).starts_with("Worker"));
-    of_workers.map(|id| summary.counters(id).finished()).sum()
+    workers.map(|id| summary.counters(id).finished()).sum()
 }
 
-/// Fifty times fewer users than a million, each fifty times as busy.
+/// A fiftieth of a million users, each sending requests fifty times as often.
 const CROWD: [(&str, &str); 4] = [
     ("users", "20000"),
     ("think", "400"),
@@ -70,12 +70,14 @@ fn all_users_send_and_every_request_is_counted() {
     assert_eq!(all.started, all.succeeded + all.failed);
     assert_eq!((all.failed, all.in_flight()), (0, 0));
     assert!((39_000..41_000).contains(&all.started), "{all:?}");
-    assert_eq!(all.sent, all.started, "each was sent to a worker");
+    assert_eq!(all.sent, all.started, "every request is sent to a worker");
     assert_eq!(handled(&trace), all.started);
     assert_eq!(figure(&trace, "Requests"), all.started.to_string());
-    let shares = figure(&trace, "Requests by process");
-    let shares = shares.split(", ").map(|it| it.parse::<u64>().unwrap());
-    assert_eq!(shares.sum::<u64>(), all.started);
+    let calls_by_process = figure(&trace, "Requests by process");
+    let calls_by_process = calls_by_process
+        .split(", ")
+        .map(|it| it.parse::<u64>().unwrap());
+    assert_eq!(calls_by_process.sum::<u64>(), all.started);
 }
 
 #[test]
@@ -93,11 +95,11 @@ fn failed_requests_are_counted() {
     outcomes(&trace);
 }
 
-/// Holds at every record, not only at the end.
+/// Checks the counters at every record, not only at the end.
 #[test]
 fn user_has_one_request_at_a_time() {
     let trace = simulate(&crowd(&[("service", "400")]));
-    let mut most = 0;
+    let mut max_in_flight = 0;
     let mut open = BTreeSet::new();
     for event in trace
         .events
@@ -109,15 +111,15 @@ fn user_has_one_request_at_a_time() {
             started,
             event.counters.finished() + event.counters.in_flight()
         );
-        most = most.max(event.counters.in_flight());
+        max_in_flight = max_in_flight.max(event.counters.in_flight());
         match event.phase {
             Phase::Begin => assert!(open.insert(event.subject)),
             _ => assert!(open.remove(&event.subject)),
         }
     }
     assert!(open.is_empty());
-    // More users than can be served at once: each waits for its answer.
-    assert!((1_000..=20_000).contains(&most), "{most}");
+    // There are more users than the workers can serve at once, so users wait.
+    assert!((1_000..=20_000).contains(&max_in_flight), "{max_in_flight}");
     assert_eq!(totals(&trace).1, 20_000);
     outcomes(&trace);
 }
@@ -130,9 +132,9 @@ fn sampled_users_are_recorded_completely() {
     let expected: BTreeSet<_> = (1..=2_000).map(|user| user * 10).collect();
     assert_eq!(users, expected);
     for kind in [RecordKind::Call, RecordKind::Handle] {
-        let of_it = trace.events.iter().filter(|it| it.kind == kind);
-        assert!(of_it.clone().count() >= 2_000);
-        assert!(of_it.map(|it| it.subject).all(|user| user % 10 == 0));
+        let recorded = trace.events.iter().filter(|it| it.kind == kind);
+        assert!(recorded.clone().count() >= 2_000);
+        assert!(recorded.map(|it| it.subject).all(|user| user % 10 == 0));
     }
 }
 
@@ -155,19 +157,25 @@ fn trace_size_is_independent_of_user_count() {
     assert_eq!(totals(&many).1, 100_000);
     assert_eq!(totals(&many).0.failed, 0);
     let [few, many] = [few, many].map(|trace| trace.events.len());
-    assert!(many < few + few / 10, "{few} and {many}");
+    assert!(
+        many < few + few / 10,
+        "records with few users: {few}, with many: {many}"
+    );
     assert!(many < TRACE_CAPACITY / 4);
 }
 
-/// The sample does not always hit the same worker.
+/// Sampled users do not all go to the same worker.
 #[test]
 fn each_worker_gets_its_share_of_samples() {
     let trace = simulate(&crowd(&[("users", "16000"), ("event", "none")]));
     for worker in 1..=8 {
         let worker = trace.id(&format!("Worker {worker}"));
         let calls = trace.events.iter().filter(|it| it.kind == RecordKind::Call);
-        let share = calls.filter(|it| it.target == worker).count();
-        assert!((350..650).contains(&share), "{share} of about 4000");
+        let calls_to_worker = calls.filter(|it| it.target == worker).count();
+        assert!(
+            (350..650).contains(&calls_to_worker),
+            "{calls_to_worker} of about 4000 calls"
+        );
     }
 }
 
@@ -195,8 +203,7 @@ fn unrecorded_requests_support_no_claims() {
     assert!(p99.ends_with(" ms, of those recorded"), "{p99}");
 }
 
-/// Nearly all users wait, and a worker with that many requests does not drain in
-/// time.
+/// Nearly all users wait, and the only worker has too many requests to drain in time.
 #[test]
 fn overload_does_not_break_counts() {
     let trace = simulate(&crowd(&[("service", "10000"), ("workers", "1")]));
@@ -233,16 +240,16 @@ fn detects_wrong_user_counts() {
         trace.events.remove(end.unwrap());
     });
     assert_eq!(unanswered, ["every-request-accounted"]);
-    let lost_count = tampered(&|trace| {
+    let miscounted = tampered(&|trace| {
         let end = trace
             .events
             .iter()
             .rposition(|it| it.kind == RecordKind::Result);
         trace.events[end.unwrap()].counters.succeeded -= 1;
     });
-    assert_eq!(lost_count, ["every-request-accounted"]);
-    // Of an unrecorded user, so only the totals show it.
-    let noticed = tampered(&|trace| {
+    assert_eq!(miscounted, ["every-request-accounted"]);
+    // The request belongs to an unrecorded user, so only the totals show its failure.
+    let failed = tampered(&|trace| {
         let end = trace
             .events
             .iter()
@@ -251,7 +258,7 @@ fn detects_wrong_user_counts() {
         counters.succeeded -= 1;
         counters.failed += 1;
     });
-    assert_eq!(noticed, ["reload"]);
+    assert_eq!(failed, ["reload"]);
 }
 
 fn any_params() -> impl Strategy<Value = Vec<(&'static str, String)>> {
@@ -291,10 +298,10 @@ fn requests_waiting_for_a_replacement_are_not_refused() {
         ("event", "kill"),
         ("startup", "1000"),
     ]);
-    let mut so_far = trace.clone();
-    for played in (0..trace.events.len()).rev().step_by(97) {
-        so_far.events.truncate(played);
-        assert_eq!(figure(&so_far, "Refused"), "0", "after {played} records");
+    let mut prefix = trace.clone();
+    for length in (0..trace.events.len()).rev().step_by(97) {
+        prefix.events.truncate(length);
+        assert_eq!(figure(&prefix, "Refused"), "0", "after {length} records");
     }
     assert_eq!(figure(&trace, "Lost in flight"), "1");
 }
@@ -302,9 +309,9 @@ fn requests_waiting_for_a_replacement_are_not_refused() {
 #[test]
 fn dead_workers_do_not_count_as_silent() {
     let trace = simulate(&[("event", "kill"), ("work", "100"), ("startup", "1000")]);
-    let silence = figure(&trace, "Longest heartbeat gap");
-    let ms: f64 = silence.trim_end_matches(" ms").parse().unwrap();
-    assert!(ms < 300.0, "{silence}");
+    let gap = figure(&trace, "Longest heartbeat gap");
+    let ms: f64 = gap.trim_end_matches(" ms").parse().unwrap();
+    assert!(ms < 300.0, "{gap}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! `decoupling` in simulated time: its claims hold for any settings.
 
 use crate::decoupling_invariants::assert_decoupling_invariants;
-use crate::strategies::{number, word};
-use crate::support::{self, assert_presets_show_all, assert_seeds_differ, bytes};
+use crate::strategies::{number, one_of};
+use crate::support::{self, assert_presets_exercise_all_checks, assert_seeds_differ, to_json};
 use highwater::{
     platform::VirtualTime,
     scenario::{Experiment, Outcome, TRACE_CAPACITY},
@@ -15,15 +15,15 @@ fn experiment<V: AsRef<str>>(pairs: &[(&str, V)]) -> Experiment {
     support::experiment("decoupling", pairs)
 }
 
-/// Any settings without a panic, and few enough users for a test.
+/// Any settings without a panic, with few enough users for a test.
 fn pairs() -> impl Strategy<Value = Vec<(&'static str, String)>> {
     let choices = (
-        word(&["events", "direct"]),
-        word(&["sync", "async"]),
-        word(&["email", "audit", "metrics", "none"]),
-        word(&["loyalty", "none"]),
-        word(&["wait", "drop-oldest", "drop-newest", "latest", "fail"]),
-        word(&["none", "email"]),
+        one_of(&["events", "direct"]),
+        one_of(&["sync", "async"]),
+        one_of(&["email", "audit", "metrics", "none"]),
+        one_of(&["loyalty", "none"]),
+        one_of(&["wait", "drop-oldest", "drop-newest", "latest", "fail"]),
+        one_of(&["none", "email"]),
     );
     let numbers = (
         number(1..=40),
@@ -63,7 +63,7 @@ proptest! {
         let experiment = experiment(&pairs);
         let trace = experiment.simulate();
         assert_decoupling_invariants(&trace);
-        prop_assert_eq!(bytes(&trace), bytes(&experiment.simulate()), "byte for byte");
+        prop_assert_eq!(to_json(&trace), to_json(&experiment.simulate()), "repeated runs are byte-identical");
     }
 }
 
@@ -76,7 +76,7 @@ fn presets_hold() {
 
 #[test]
 fn presets_exercise_every_check() {
-    assert_presets_show_all("decoupling", |set| experiment(set).simulate());
+    assert_presets_exercise_all_checks("decoupling", |set| experiment(set).simulate());
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn failing_service_skips_later_services() {
 
 #[test]
 fn largest_run_drops_no_records() {
-    let greatest = [
+    let largest = [
         ("users", "10000"),
         ("interval", "0"),
         ("fail_rate", "100"),
@@ -111,13 +111,13 @@ fn largest_run_drops_no_records() {
     ];
     let more = [("fail", "none"), ("reentry", "email"), ("leak", "10")];
     for (listeners, overflow) in [("sync", "wait"), ("async", "wait"), ("async", "latest")] {
-        let mut experiment = experiment(&greatest);
+        let mut experiment = experiment(&largest);
         experiment.set("listeners", listeners).unwrap();
         experiment.set("overflow", overflow).unwrap();
         let trace = experiment.simulate();
         assert_eq!(trace.dropped, 0);
         if overflow == "wait" {
-            let expected = "records per user, plus the start";
+            let expected = "records of 10,000 users and of the start";
             assert_eq!(trace.events.len(), 135_010, "{expected}");
         }
         for (key, value) in more {
@@ -146,7 +146,7 @@ fn bug_ends_the_run_and_fails_every_check() {
         let message = panic.downcast_ref::<String>().unwrap();
         assert!(message.contains("AuditLog has a bug"), "{message}");
 
-        // The records up to the panic are kept.
+        // The recorder keeps the records up to the panic.
         let mut trace = experiment.new_trace("virtual");
         trace.append(recorder.drain());
         trace.died = Some(message.clone());
@@ -162,7 +162,7 @@ fn bug_ends_the_run_and_fails_every_check() {
             assert!(verdict.evidence.contains("AuditLog has a bug"));
         }
         let simulated = catch_unwind(AssertUnwindSafe(|| experiment.simulate()));
-        assert!(simulated.is_err(), "the panic passes through");
+        assert!(simulated.is_err(), "`simulate` propagates the panic");
     }
 }
 

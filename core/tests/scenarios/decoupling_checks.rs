@@ -1,7 +1,7 @@
 //! Each check of `decoupling` can fail: tampering with one part of a trace fails
 //! exactly the checks that cover it.
 
-use crate::support::{self, checks};
+use crate::support::{self, checks_with_outcome};
 use highwater::{
     scenario::{self, Outcome},
     trace::{Event, Phase, RecordKind, Trace},
@@ -15,16 +15,16 @@ fn simulate(pairs: &[(&str, &str)]) -> Trace {
 
 /// Returns the names of the failed checks.
 fn failed(trace: &Trace) -> Vec<&'static str> {
-    checks(trace, Outcome::Failed)
+    checks_with_outcome(trace, Outcome::Failed)
 }
 
-/// Returns the index of a record.
+/// Returns the index of the first matching record.
 fn index_of(trace: &Trace, kind: RecordKind, phase: Phase, source: &str, user: u64) -> usize {
     let source = trace.id(source).unwrap();
-    let is_it = |event: &Event| {
+    let matches = |event: &Event| {
         (event.kind, event.phase, event.source, event.subject) == (kind, phase, source, user)
     };
-    trace.events.iter().position(is_it).unwrap()
+    trace.events.iter().position(matches).unwrap()
 }
 
 /// Removes both records of a span.
@@ -36,25 +36,25 @@ fn remove_span(trace: &mut Trace, kind: RecordKind, source: &str, user: u64) {
 }
 
 /// Inserts a copy of a record for another user.
-fn forge(trace: &mut Trace, original: usize, user: u64) {
+fn insert_copy(trace: &mut Trace, original: usize, user: u64) {
     let mut copy = trace.events[original];
     copy.subject = user;
     trace.events.insert(original, copy);
 }
 
-/// Returns the first user whose email failed, or did not.
-fn user_whose_email(trace: &Trace, has_failed: bool) -> u64 {
+/// Returns the first user whose email has this outcome.
+fn first_user_with_email(trace: &Trace, has_failed: bool) -> u64 {
     let email = trace.id("EmailService").unwrap();
     let ended = |event: &&Event| event.source == email && event.phase == Phase::End;
     let mut ends = trace.events.iter().filter(ended);
-    let wanted = |event: &&Event| event.failure.is_some() == has_failed;
-    ends.find(wanted).unwrap().subject
+    let has_outcome = |event: &&Event| event.failure.is_some() == has_failed;
+    ends.find(has_outcome).unwrap().subject
 }
 
 #[test]
 fn detects_unanswered_sign_up() {
     let mut trace = simulate(&[]);
-    let user = user_whose_email(&trace, false);
+    let user = first_user_with_email(&trace, false);
     remove_span(&mut trace, RecordKind::Request, "UserService", user);
     assert_eq!(failed(&trace), ["every-sign-up-answered"]);
 }
@@ -64,14 +64,14 @@ fn detects_unfinished_listener() {
     let mut trace = simulate(&[("listeners", "async"), ("fail", "none")]);
     let end = index_of(&trace, RecordKind::Handle, Phase::End, "Metrics", 12);
     trace.events.remove(end);
-    let checks = ["every-sign-up-answered", "inbox-accounts-for-all"];
-    assert_eq!(failed(&trace), checks);
+    let expected = ["every-sign-up-answered", "inbox-accounts-for-all"];
+    assert_eq!(failed(&trace), expected);
 }
 
 #[test]
 fn detects_failure_that_reaches_registration() {
     let mut trace = simulate(&[]);
-    let user = user_whose_email(&trace, true);
+    let user = first_user_with_email(&trace, true);
     let request = index_of(&trace, RecordKind::Request, Phase::End, "UserService", user);
     let email = index_of(&trace, RecordKind::Handle, Phase::End, "EmailService", user);
     trace.events[request].failure = trace.events[email].failure;
@@ -81,7 +81,7 @@ fn detects_failure_that_reaches_registration() {
 #[test]
 fn detects_swallowed_failure() {
     let mut trace = simulate(&[("design", "direct")]);
-    let user = user_whose_email(&trace, true);
+    let user = first_user_with_email(&trace, true);
     let request = index_of(&trace, RecordKind::Request, Phase::End, "UserService", user);
     trace.events[request].failure = None;
     assert_eq!(failed(&trace), ["failure-and-registration"]);
@@ -92,14 +92,14 @@ fn detects_skipped_sibling() {
     for listeners in ["sync", "async"] {
         for sibling in ["AuditLog", "Metrics"] {
             let mut trace = simulate(&[("listeners", listeners)]);
-            let user = user_whose_email(&trace, true);
+            let user = first_user_with_email(&trace, true);
             remove_span(&mut trace, RecordKind::Handle, sibling, user);
-            let checks = match listeners {
+            let expected = match listeners {
                 "sync" => &["siblings-run"][..],
-                // Its inbox has also lost an event despite `wait`.
+                // The trace also lacks an event of an inbox that must not lose any.
                 _ => &["siblings-run", "inbox-accounts-for-all"],
             };
-            assert_eq!(failed(&trace), checks);
+            assert_eq!(failed(&trace), expected);
         }
     }
 }
@@ -108,8 +108,8 @@ fn detects_skipped_sibling() {
 fn detects_call_after_failed_call() {
     let mut trace = simulate(&[("design", "direct")]);
     let (succeeded, failed_user) = (
-        user_whose_email(&trace, false),
-        user_whose_email(&trace, true),
+        first_user_with_email(&trace, false),
+        first_user_with_email(&trace, true),
     );
     let end = index_of(
         &trace,
@@ -118,7 +118,7 @@ fn detects_call_after_failed_call() {
         "AuditLog",
         succeeded,
     );
-    forge(&mut trace, end, failed_user);
+    insert_copy(&mut trace, end, failed_user);
     assert_eq!(failed(&trace), ["siblings-run"]);
 }
 
@@ -126,7 +126,7 @@ fn detects_call_after_failed_call() {
 fn detects_registration_that_skips_sync_email() {
     for design in ["events", "direct"] {
         let mut trace = simulate(&[("design", design)]);
-        let user = user_whose_email(&trace, false);
+        let user = first_user_with_email(&trace, false);
         let email = index_of(&trace, RecordKind::Handle, Phase::End, "EmailService", user);
         let request = index_of(&trace, RecordKind::Request, Phase::End, "UserService", user);
         trace.events.swap(email, request);
@@ -160,7 +160,7 @@ fn detects_dependency_on_a_subscriber() {
             _ => (RecordKind::Call, trace.id("LoyaltyService")),
         };
         let sent = index_of(&trace, kind, Phase::Instant, "UserService", 12);
-        forge(&mut trace, sent, 12);
+        insert_copy(&mut trace, sent, 12);
         trace.events[sent].kind = RecordKind::Call;
         trace.events[sent].target = loyalty;
         assert_eq!(failed(&trace), ["no-edit-for-a-subscriber"]);
@@ -175,16 +175,16 @@ fn detects_call_to_unknown_service() {
         RecordKind::Handle,
         Phase::End,
         "Metrics",
-        user_whose_email(&trace, false),
+        first_user_with_email(&trace, false),
     );
-    forge(&mut trace, metrics, 12);
+    insert_copy(&mut trace, metrics, 12);
     trace.events[metrics].source = trace.id("LoyaltyService").unwrap();
-    // The counters belong to another source.
+    // The copied counters belong to another source.
     trace.events[metrics].counters = highwater::trace::Counters::default();
     assert_eq!(failed(&trace), ["no-edit-for-a-subscriber"]);
 }
 
-/// A slow email service whose inbox overflows.
+/// Simulates a slow email service whose inbox overflows.
 fn simulate_overflow(overflow: &str) -> Trace {
     simulate(&[
         ("listeners", "async"),
@@ -236,7 +236,7 @@ fn detects_wrong_nesting_order() {
         let is_delivery = |event: &Event| {
             (event.kind, event.target, event.subject) == (RecordKind::Deliver, audit, 1)
         };
-        // Moves the delivery of the sign-up to the other side of the mail's.
+        // Swaps the order of the sign-up delivery and the mail delivery.
         if listeners == "sync" {
             let last = trace.events.iter().rposition(is_delivery).unwrap();
             let sign_up = trace.events.remove(last);
@@ -252,19 +252,19 @@ fn detects_wrong_nesting_order() {
 
 #[test]
 fn detects_missing_repeated_or_wrong_leak_report() {
-    let complete = simulate(&[("leak", "10"), ("fail", "none")]);
+    let valid = simulate(&[("leak", "10"), ("fail", "none")]);
     let is_report = |event: &Event| event.kind == RecordKind::Leak;
-    let report = complete.events.iter().position(is_report).unwrap();
-    let mut silent = complete.clone();
+    let report = valid.events.iter().position(is_report).unwrap();
+    let mut silent = valid.clone();
     silent.events.remove(report);
     assert_eq!(failed(&silent), ["leak-reported"]);
-    let mut twice = complete.clone();
+    let mut twice = valid.clone();
     twice.events.insert(report, twice.events[report]);
     assert_eq!(failed(&twice), ["leak-reported"]);
-    let mut late = complete.clone();
+    let mut late = valid.clone();
     late.events[report].subject = 12;
     assert_eq!(failed(&late), ["leak-reported"]);
-    let mut vague = complete;
+    let mut vague = valid;
     vague.events[report].target = vague.id("EventBus");
     assert_eq!(failed(&vague), ["leak-reported"]);
 }
@@ -272,16 +272,16 @@ fn detects_missing_repeated_or_wrong_leak_report() {
 #[test]
 fn incomplete_trace_fails_every_check() {
     let scenario = scenario::find("decoupling").unwrap();
-    // Also with parameters that leave some checks unexercised.
+    // The second set of parameters leaves some checks unexercised.
     for pairs in [&[][..], &[("fail", "none"), ("added", "none")]] {
-        let complete = simulate(pairs);
+        let valid = simulate(pairs);
         let lossy = Trace {
             dropped: 1,
-            ..complete.clone()
+            ..valid.clone()
         };
         let dead = Trace {
             died: Some("a bug".to_owned()),
-            ..complete
+            ..valid
         };
         for (trace, cause) in [(lossy, "1 records were dropped"), (dead, "a bug")] {
             let verdicts = scenario.judge(&trace);

@@ -1,7 +1,7 @@
 //! Invariants of a complete `decoupling` trace from any world.
 //!
-//! The assertions are independent of the scenario's own checks, which they also
-//! verify. None depends on durations.
+//! The assertions do not use the scenario's checks, but verify them as well. No
+//! assertion depends on durations.
 
 use highwater::{
     scenario::{self, Outcome},
@@ -28,7 +28,8 @@ pub(crate) fn assert_decoupling_invariants(trace: &Trace) {
     }
 }
 
-/// Asserts time order, counters, and one end for each begin.
+/// Asserts that records are ordered by time, counters are correct, and each begin has
+/// one end.
 fn assert_records_are_consistent(trace: &Trace) {
     assert!(trace.events.iter().is_sorted_by_key(Event::recorded_at));
     let mut totals: BTreeMap<NameId, Counters> = BTreeMap::new();
@@ -50,14 +51,14 @@ fn assert_records_are_consistent(trace: &Trace) {
         }
         assert_eq!(event.counters, *of_source, "{event:?}");
     }
-    assert!(open.is_empty(), "never ended: {open:?}");
+    assert!(open.is_empty(), "never finished: {open:?}");
 }
 
 fn number(trace: &Trace, key: &str) -> u64 {
     trace.param(key).parse().unwrap()
 }
 
-/// Returns the subjects of a source's ended spans, in order.
+/// Returns the subjects of a source's finished spans, in order.
 fn ended(trace: &Trace, kind: RecordKind, source: &str) -> Vec<u64> {
     let source = trace.id(source);
     let ends = trace.events.iter().filter(|event| {
@@ -83,7 +84,7 @@ fn assert_users_reach_services(trace: &Trace) {
         assert_handled(trace, "LoyaltyService", &later);
     } else {
         let unless_failed = |service, before: Vec<u64>| {
-            let failed = failed_at(trace, service);
+            let failed = users_failed_at(trace, service);
             before
                 .into_iter()
                 .filter(|user| !failed.contains(user))
@@ -97,34 +98,35 @@ fn assert_users_reach_services(trace: &Trace) {
     }
 }
 
-/// Asserts that a service handled these users in order, except those that its inbox
+/// Asserts that a service handled these users in order, except for those its inbox
 /// lost.
 fn assert_handled(trace: &Trace, service: &str, users: &[u64]) {
     let handled = ended(trace, RecordKind::Handle, service);
-    let lost = lost_by(trace, service);
+    let lost = lost_count(trace, service);
     assert_eq!(handled.len() as u64 + lost, users.len() as u64, "{service}");
     assert!(handled.is_sorted(), "{service}: {handled:?}");
     assert!(handled.iter().all(|user| users.contains(user)), "{service}");
-    let may_lose = trace.param("listeners") == "async" && trace.param("overflow") != "wait";
-    assert!(lost == 0 || may_lose, "{service} lost {lost}");
+    let can_lose = trace.param("listeners") == "async" && trace.param("overflow") != "wait";
+    assert!(lost == 0 || can_lose, "{service} lost {lost}");
 }
 
-fn lost_by(trace: &Trace, service: &str) -> u64 {
+fn lost_count(trace: &Trace, service: &str) -> u64 {
     let service = trace.id(service);
-    let mine = trace
+    let records = trace
         .events
         .iter()
         .filter(|event| Some(event.source) == service);
-    mine.map(|event| match event.kind {
-        RecordKind::Drop => event.subject,
-        RecordKind::Refuse => 1,
-        _ => 0,
-    })
-    .sum()
+    records
+        .map(|event| match event.kind {
+            RecordKind::Drop => event.subject,
+            RecordKind::Refuse => 1,
+            _ => 0,
+        })
+        .sum()
 }
 
 /// Returns the users for whom a source failed.
-fn failed_at(trace: &Trace, source: &str) -> BTreeSet<u64> {
+fn users_failed_at(trace: &Trace, source: &str) -> BTreeSet<u64> {
     let source = trace.id(source);
     let failed = trace
         .events
@@ -152,12 +154,12 @@ fn assert_dependencies(trace: &Trace) {
             assert_eq!(trace.name(event.source), "EventBus");
         }
         let delivered = |user| {
-            let mine =
+            let is_delivery_to_user =
                 move |event: &&Event| event.kind == RecordKind::Deliver && event.subject == user;
             let targets = trace
                 .events
                 .iter()
-                .filter(mine)
+                .filter(is_delivery_to_user)
                 .filter_map(|event| event.target);
             targets.map(|target| trace.name(target)).collect::<Vec<_>>()
         };
@@ -166,9 +168,9 @@ fn assert_dependencies(trace: &Trace) {
         } else {
             let delivered = delivered(1).into_iter();
             let audited = delivered.filter(|name| *name == "AuditLog").count();
-            let mailed = ended(trace, RecordKind::Handle, "EmailService").contains(&1)
-                && !failed_at(trace, "EmailService").contains(&1);
-            assert_eq!(audited, 1 + usize::from(mailed));
+            let mail_sent = ended(trace, RecordKind::Handle, "EmailService").contains(&1)
+                && !users_failed_at(trace, "EmailService").contains(&1);
+            assert_eq!(audited, 1 + usize::from(mail_sent));
         }
     } else {
         assert!(
@@ -184,11 +186,11 @@ fn assert_verdicts(trace: &Trace) {
     let services = ["EmailService", "AuditLog", "Metrics", "LoyaltyService"];
     let anything_failed = services
         .iter()
-        .any(|name| !failed_at(trace, name).is_empty());
+        .any(|name| !users_failed_at(trace, name).is_empty());
     let fails_last = is_direct && trace.param("fail") == "metrics";
-    let mailed = ended(trace, RecordKind::Handle, "EmailService").len()
-        > failed_at(trace, "EmailService").len();
-    let emits = !is_direct && trace.param("reentry") == "email" && mailed;
+    let mail_sent = ended(trace, RecordKind::Handle, "EmailService").len()
+        > users_failed_at(trace, "EmailService").len();
+    let emits = !is_direct && trace.param("reentry") == "email" && mail_sent;
     let leaked = number(trace, "leak").min(number(trace, "users"));
     let services = 3 + u64::from(trace.param("added") == "loyalty");
     let exercised = [

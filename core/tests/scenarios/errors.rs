@@ -1,9 +1,9 @@
 //! `taxonomy` and `handler` in simulated time: their claims hold for any settings.
 
-use crate::strategies::{number, some, word};
+use crate::strategies::{number, one_of, zero_small_or_large};
 use crate::support::{
-    assert_each_record_narrated, assert_none_fails, assert_presets_show_all, assert_seeds_differ,
-    bytes, experiment, simulate,
+    assert_each_record_narrated, assert_none_fails, assert_presets_exercise_all_checks,
+    assert_seeds_differ, experiment, simulate, to_json,
 };
 use highwater::{
     scenario::{self, TRACE_CAPACITY, Tally},
@@ -25,22 +25,22 @@ fn assert_holds(trace: &Trace) {
 }
 
 fn taxonomy() -> impl Strategy<Value = Vec<(&'static str, String)>> {
-    let how = (word(&["classified", "catch_all"]), word(&["on", "off"]));
+    let choices = (one_of(&["classified", "catch_all"]), one_of(&["on", "off"]));
     let numbers = (
         number(1..=60),
-        some(100, 1_000),
-        some(100, 1_000),
-        some(2_000, 10_000),
+        zero_small_or_large(100, 1_000),
+        zero_small_or_large(100, 1_000),
+        zero_small_or_large(2_000, 10_000),
         number(1..=5),
-        some(50, 100),
+        zero_small_or_large(50, 100),
         number(0..=1_000_000),
     );
-    let shares = prop::collection::vec(some(30, 100), 6);
-    (how, numbers, shares).prop_map(|(how, numbers, shares)| {
+    let shares = prop::collection::vec(zero_small_or_large(30, 100), 6);
+    (choices, numbers, shares).prop_map(|(choices, numbers, shares)| {
         let (requests, interval, latency, outage, attempts, budget, seed) = numbers;
         let mut pairs = vec![
-            ("design", how.0),
-            ("breaker", how.1),
+            ("design", choices.0),
+            ("breaker", choices.1),
             ("requests", requests),
             ("interval", interval),
             ("latency", latency),
@@ -63,26 +63,26 @@ fn taxonomy() -> impl Strategy<Value = Vec<(&'static str, String)>> {
 }
 
 fn handler() -> impl Strategy<Value = Vec<(&'static str, String)>> {
-    let how = (
-        word(&["supervise", "crash", "swallow"]),
-        word(&["nothing", "everything"]),
+    let choices = (
+        one_of(&["supervise", "crash", "swallow"]),
+        one_of(&["nothing", "everything"]),
     );
     let numbers = (
         number(1..=4),
         number(1..=60),
-        some(100, 1_000),
-        some(100, 1_000),
+        zero_small_or_large(100, 1_000),
+        zero_small_or_large(100, 1_000),
         prop_oneof![number(0..=0), number(1..=5), number(6..=40)],
-        some(50, 100),
+        zero_small_or_large(50, 100),
         number(0..=20),
         number(0..=1_000_000),
     );
-    (how, numbers).prop_map(|(how, numbers)| {
+    (choices, numbers).prop_map(|(choices, numbers)| {
         let (workers, requests, interval, latency, bug_every, operational, restarts, seed) =
             numbers;
         vec![
-            ("policy", how.0),
-            ("retry", how.1),
+            ("policy", choices.0),
+            ("retry", choices.1),
             ("workers", workers),
             ("requests", requests),
             ("interval", interval),
@@ -103,7 +103,7 @@ proptest! {
         let experiment = experiment("taxonomy", &pairs);
         let trace = experiment.simulate();
         assert_holds(&trace);
-        prop_assert_eq!(bytes(&trace), bytes(&experiment.simulate()), "byte for byte");
+        prop_assert_eq!(to_json(&trace), to_json(&experiment.simulate()), "repeated runs are byte-identical");
     }
 
     #[test]
@@ -111,7 +111,7 @@ proptest! {
         let experiment = experiment("handler", &pairs);
         let trace = experiment.simulate();
         assert_holds(&trace);
-        prop_assert_eq!(bytes(&trace), bytes(&experiment.simulate()), "byte for byte");
+        prop_assert_eq!(to_json(&trace), to_json(&experiment.simulate()), "repeated runs are byte-identical");
     }
 }
 
@@ -127,7 +127,7 @@ fn presets_hold() {
 #[test]
 fn presets_exercise_every_check() {
     for name in NAMES {
-        assert_presets_show_all(name, |set| simulate(name, set));
+        assert_presets_exercise_all_checks(name, |set| simulate(name, set));
     }
 }
 
@@ -150,14 +150,14 @@ fn largest_run_drops_no_records() {
         ("retry", "everything"),
         ("bug_every", "2"),
     ];
-    // A draining worker hands requests it has not started to another.
+    // A draining worker hands back the requests it has not started.
     let handed_back = [("latency", "1000"), ("restarts", "20"), ("bug_every", "50")];
-    let greatest: [(_, &[_]); 3] = [
+    let largest: [(_, &[_]); 3] = [
         ("taxonomy", &retried),
         ("handler", &swallowed),
         ("handler", &handed_back),
     ];
-    for (name, pairs) in greatest {
+    for (name, pairs) in largest {
         let mut experiment = experiment(name, pairs);
         experiment.set("requests", "2000").unwrap();
         experiment.set("interval", "0").unwrap();
@@ -169,7 +169,7 @@ fn largest_run_drops_no_records() {
     }
 }
 
-/// Compares the policies with the same three bugs.
+/// Compares the policies on the same three bugs.
 #[test]
 fn swallowed_bug_returns_wrong_answers() {
     let tally = |pairs: &[(&str, &str)]| Tally::of(&simulate("handler", pairs));
@@ -188,19 +188,22 @@ fn swallowed_bug_returns_wrong_answers() {
 #[test]
 fn retried_bugs_multiply_load_and_crashes() {
     let tally = |pairs: &[(&str, &str)]| Tally::of(&simulate("handler", pairs));
-    let spared = tally(&[("workers", "4")]);
-    let few = ("restarts", "2");
-    let retried = tally(&[("workers", "4"), ("retry", "everything"), few]);
-    assert!(retried.crashes >= 2 * spared.crashes, "{retried:?}");
-    assert!(retried.availability() < spared.availability());
-    let load = |pairs| tally(pairs).amplification();
+    let without_retries = tally(&[("workers", "4")]);
+    let restarts = ("restarts", "2");
+    let retried = tally(&[("workers", "4"), ("retry", "everything"), restarts]);
+    assert!(
+        retried.crashes >= 2 * without_retries.crashes,
+        "{retried:?}"
+    );
+    assert!(retried.availability() < without_retries.availability());
+    let amplification = |pairs| tally(pairs).amplification();
     let operational = [("operational", "0"), ("workers", "4"), ("restarts", "20")];
-    assert_eq!(load(&operational), Some(100));
+    assert_eq!(amplification(&operational), Some(100));
     let [a, b, c] = operational;
     assert_eq!(
-        load(&[a, b, c, ("retry", "everything")]),
+        amplification(&[a, b, c, ("retry", "everything")]),
         Some(110),
-        "66 for 60"
+        "66 attempts for 60 requests"
     );
 }
 
@@ -215,9 +218,12 @@ fn every_record_is_narrated() {
             for event in &trace.events {
                 let sentence = (scenario.narrate)(&trace, event);
                 // Only `Handle` uses the default sentence.
-                let is_work = sentence.contains(" completes request ")
+                let is_default_sentence = sentence.contains(" completes request ")
                     || sentence.contains(" fails request ");
-                assert!(!is_work || event.kind == RecordKind::Handle, "{sentence}");
+                assert!(
+                    !is_default_sentence || event.kind == RecordKind::Handle,
+                    "{sentence}"
+                );
                 kinds_seen.insert(event.kind);
             }
         }

@@ -12,23 +12,26 @@ use highwater::{
 };
 use std::{cell::Cell, rc::Rc, time::Duration};
 
-/// Runs `handler` in a simulated world with other processes.
-fn run(pairs: &[(&str, &str)], others: impl FnOnce(Platform) -> Rc<dyn Processes>) -> Trace {
-    run_of("handler", pairs, others)
+/// Runs `handler` in a simulated world with another implementation of processes.
+fn run(
+    pairs: &[(&str, &str)],
+    make_processes: impl FnOnce(Platform) -> Rc<dyn Processes>,
+) -> Trace {
+    run_scenario("handler", pairs, make_processes)
 }
 
-fn run_of(
+fn run_scenario(
     scenario: &str,
     pairs: &[(&str, &str)],
-    others: impl FnOnce(Platform) -> Rc<dyn Processes>,
+    make_processes: impl FnOnce(Platform) -> Rc<dyn Processes>,
 ) -> Trace {
     let experiment = experiment(scenario, pairs);
     let world = VirtualTime::new();
     let recorder = Recorder::new(world.timer(), TRACE_CAPACITY);
     let platform = world.platform();
-    let platform = platform.clone().with_processes(others(platform));
+    let platform = platform.clone().with_processes(make_processes(platform));
     let ended = world.run_to_end(experiment.start(platform, recorder.clone()));
-    assert_eq!(ended, Some(()), "the run ends");
+    assert_eq!(ended, Some(()), "the run finishes without a deadlock");
     let mut trace = experiment.new_trace("virtual");
     trace.append(recorder.drain());
     trace
@@ -40,15 +43,15 @@ fn failed(trace: &Trace) -> Vec<&'static str> {
     failed.map(|verdict| verdict.check).collect()
 }
 
-/// Fails every start.
+/// An implementation in which every start fails.
 struct NoProcesses;
 
 impl Processes for NoProcesses {
     fn start(&self, _: &'static Program) -> Process {
         let (events, receiver) = mpsc::unbounded();
         let reason = "too many open files".to_owned();
-        let lost = ProcessEvent::Exited(Exit::Lost { reason });
-        events.unbounded_send(lost).unwrap();
+        let failed_start = ProcessEvent::Exited(Exit::Lost { reason });
+        events.unbounded_send(failed_start).unwrap();
         Process::new(0, receiver, Rc::new(NullProcess))
     }
 }
@@ -61,7 +64,7 @@ impl ProcessLink for NullProcess {
     fn kill(&self) {}
 }
 
-/// Without workers nothing is proven, so the run must not pass.
+/// Without workers, a run proves nothing, so it must not pass.
 #[test]
 fn failed_worker_starts_fail_the_run() {
     for policy in ["supervise", "crash", "swallow"] {
@@ -84,7 +87,7 @@ fn failed_worker_starts_fail_the_run() {
     }
 }
 
-/// Starts processes, and kills the first from outside.
+/// An implementation that kills the first process it starts.
 struct KillFirst {
     inner: Platform,
     has_killed: Cell<bool>,
@@ -132,8 +135,8 @@ impl ProcessLink for Forwarder {
     }
 }
 
-/// Reports show process ids, so a user may kill a worker. The run must not blame an
-/// operational error.
+/// Reports show process ids, so a user may kill a worker. The checks must not attribute
+/// the exit to an operational error.
 #[test]
 fn externally_killed_worker_is_replaced() {
     for (policy, restarts) in [("supervise", 4), ("crash", 0), ("swallow", 1)] {
@@ -153,7 +156,7 @@ fn externally_killed_worker_is_replaced() {
 #[test]
 fn cluster_gives_up_if_no_worker_starts() {
     for event in ["none", "kill", "hang", "reload"] {
-        let trace = run_of("cluster", &[("event", event)], |_| Rc::new(NoProcesses));
+        let trace = run_scenario("cluster", &[("event", event)], |_| Rc::new(NoProcesses));
         let failed = failed(&trace);
         assert!(failed.contains(&"another-process"), "{event}: {failed:?}");
         assert!(!failed.contains(&"gives-up"), "{event}: {failed:?}");
@@ -165,13 +168,13 @@ fn cluster_gives_up_if_no_worker_starts() {
     }
 }
 
-/// Combined with every other event.
+/// Combines the external kill with every event.
 #[test]
 fn externally_killed_cluster_worker_is_replaced() {
     for event in ["none", "kill", "hang", "reload", "bad_reload", "crash_loop"] {
         for interval in ["5", "12", "20"] {
             let pairs = [("event", event), ("interval", interval)];
-            let trace = run_of("cluster", &pairs, |inner| {
+            let trace = run_scenario("cluster", &pairs, |inner| {
                 let has_killed = Cell::default();
                 Rc::new(KillFirst { inner, has_killed })
             });

@@ -8,25 +8,25 @@ use highwater::{
 use std::{sync::Arc, time::Duration};
 
 /// A recorder with a manual clock.
-struct Written {
+struct TestTrace {
     clock: ManualClock,
     recorder: Recorder,
 }
 
-impl Written {
+impl TestTrace {
     fn new() -> Self {
         let clock = ManualClock::default();
         let recorder = Recorder::new(Arc::new(clock.clone()), 1000);
-        Written { clock, recorder }
+        TestTrace { clock, recorder }
     }
 
-    /// Records a request that ends with this answer; `None` is a success.
-    fn request(&self, number: u64, answer: Option<&str>) {
+    /// Records a request that ends with this error response, or successfully if `None`.
+    fn request(&self, number: u64, response: Option<&str>) {
         let gateway = self.recorder.name("Gateway");
         let span = self.recorder.begin(RecordKind::Request, gateway, number);
-        match answer {
+        match response {
             None => span.succeed(),
-            Some(answer) => span.fail(answer),
+            Some(response) => span.fail(response),
         }
     }
 
@@ -49,55 +49,55 @@ impl Written {
 
 #[test]
 fn empty_trace_gives_empty_tally() {
-    let tally = Written::new().tally();
+    let tally = TestTrace::new().tally();
     assert_eq!(tally, Tally::default());
     assert_eq!((tally.availability(), tally.amplification()), (None, None));
 }
 
 #[test]
 fn requests_are_counted_by_answer() {
-    let written = Written::new();
-    written.request(1, None);
-    written.request(2, Some("404 not_found"));
-    written.request(3, Some("500 internal_error"));
-    written.request(4, Some("503 unavailable"));
-    written.request(5, Some("lost"));
-    written.request(6, Some("cancelled"));
-    written.request(7, None);
-    let gateway = written.recorder.name("Gateway");
-    let open = written.recorder.begin(RecordKind::Request, gateway, 8);
-    written.recorder.instant(RecordKind::Wrong, gateway, 7);
-    written.recorder.instant(RecordKind::Expose, gateway, 3);
-    let tally = written.tally();
+    let trace = TestTrace::new();
+    trace.request(1, None);
+    trace.request(2, Some("404 not_found"));
+    trace.request(3, Some("500 internal_error"));
+    trace.request(4, Some("503 unavailable"));
+    trace.request(5, Some("lost"));
+    trace.request(6, Some("cancelled"));
+    trace.request(7, None);
+    let gateway = trace.recorder.name("Gateway");
+    let open = trace.recorder.begin(RecordKind::Request, gateway, 8);
+    trace.recorder.instant(RecordKind::Wrong, gateway, 7);
+    trace.recorder.instant(RecordKind::Expose, gateway, 3);
+    let tally = trace.tally();
     assert_eq!((tally.requests, tally.in_flight()), (8, 1));
-    let answers = (tally.succeeded, tally.client_errors, tally.server_errors);
-    assert_eq!(answers, (2, 1, 2));
+    let responses = (tally.succeeded, tally.client_errors, tally.server_errors);
+    assert_eq!(responses, (2, 1, 2));
     assert_eq!((tally.answered(), tally.lost), (5, 2));
     assert_eq!((tally.wrong, tally.exposed), (1, 1));
-    // Wrong answers count as available, on purpose.
+    // Wrong answers intentionally count as available.
     assert_eq!(tally.availability(), Some(428));
     drop(open);
 }
 
 #[test]
 fn attempts_errors_and_log_entries_are_counted() {
-    let written = Written::new();
-    written.attempt(1, Some("the bank timed out"));
-    written.attempt(1, None);
-    written.attempt(2, Some("handed back"));
-    written.attempt(2, Some("lost"));
+    let trace = TestTrace::new();
+    trace.attempt(1, Some("the bank timed out"));
+    trace.attempt(1, None);
+    trace.attempt(2, Some("handed back"));
+    trace.attempt(2, Some("lost"));
     for number in [1, 2] {
-        written.request(number, None);
+        trace.request(number, None);
     }
-    let handler = written.recorder.name("ErrorHandler");
-    written
+    let handler = trace.recorder.name("ErrorHandler");
+    trace
         .recorder
         .instant_with_cause(RecordKind::Log, handler, 1, "timeout");
-    written
+    trace
         .recorder
         .instant_with_cause(RecordKind::Retry, handler, 1, "timeout");
-    written.recorder.instant(RecordKind::Refuse, handler, 1);
-    let tally = written.tally();
+    trace.recorder.instant(RecordKind::Refuse, handler, 1);
+    let tally = trace.tally();
     assert_eq!((tally.attempts, tally.errors), (3, 1));
     assert_eq!((tally.logged, tally.retries, tally.refused), (1, 1, 1));
     assert_eq!(tally.amplification(), Some(150));
@@ -105,8 +105,8 @@ fn attempts_errors_and_log_entries_are_counted() {
 
 #[test]
 fn restarts_are_counted_and_timed() {
-    let written = Written::new();
-    let Written { clock, recorder } = &written;
+    let trace = TestTrace::new();
+    let TestTrace { clock, recorder } = &trace;
     let [one, two, supervisor] = ["Worker 1", "Worker 2", "Supervisor"].map(|it| recorder.name(it));
     recorder.instant(RecordKind::Start, supervisor, 0);
     let starting = recorder.name("starting");
@@ -123,11 +123,11 @@ fn restarts_are_counted_and_timed() {
     recorder.instant_with_cause(RecordKind::Exit, supervisor, 0, "too many restarts");
     // A normal exit.
     recorder.instant(RecordKind::Exit, one, 14);
-    let tally = written.tally();
+    let tally = trace.tally();
     assert_eq!(
         (tally.crashes, tally.restarts),
         (2, 2),
-        "a kill is no crash"
+        "a kill does not count as a crash"
     );
     assert!(tally.has_given_up);
     let figures = tally.figures();

@@ -1,7 +1,9 @@
 //! `observer` in simulated time: its claims hold for any settings, and each check
 //! can fail.
 
-use crate::support::{self, assert_each_record_narrated, assert_presets_show_all, checks};
+use crate::support::{
+    self, assert_each_record_narrated, assert_presets_exercise_all_checks, checks_with_outcome,
+};
 use highwater::{
     scenario::{Experiment, Outcome},
     trace::{Event, Phase, RecordKind, Trace},
@@ -14,8 +16,9 @@ fn experiment<V: AsRef<str>>(pairs: &[(&str, V)]) -> Experiment {
 
 /// Returns the listeners called with a reading, in order.
 fn called(trace: &Trace, reading: u64) -> Vec<&str> {
-    let of_reading = |event: &&Event| event.kind == RecordKind::Deliver && event.subject == reading;
-    let deliveries = trace.events.iter().filter(of_reading);
+    let is_delivery =
+        |event: &&Event| event.kind == RecordKind::Deliver && event.subject == reading;
+    let deliveries = trace.events.iter().filter(is_delivery);
     deliveries
         .map(|it| trace.name(it.target.unwrap()))
         .collect()
@@ -40,7 +43,11 @@ fn calls_follow_the_listener_rules() {
     // The second reading is emitted during the first.
     let nested = experiment(&[("reentry", "alarm"), ("readings", "1")]).simulate();
     assert_eq!(called(&nested, 2), all);
-    assert_eq!(called(&nested, 1), all[..3], "Calibration was called once");
+    assert_eq!(
+        called(&nested, 1),
+        all[..3],
+        "the nested emit already called Calibration"
+    );
     let stopped = experiment(&[("fail", "display"), ("policy", "fail-fast")]).simulate();
     assert_eq!(called(&stopped, 2), all[..2]);
     assert_eq!(called(&stopped, 1), all);
@@ -48,12 +55,12 @@ fn calls_follow_the_listener_rules() {
 
 #[test]
 fn presets_pass_and_exercise_every_check() {
-    assert_presets_show_all("observer", |set| experiment(set).simulate());
+    assert_presets_exercise_all_checks("observer", |set| experiment(set).simulate());
 }
 
 #[test]
 fn largest_run_drops_no_records() {
-    let greatest = [
+    let largest = [
         ("readings", "2000"),
         ("reentry", "alarm"),
         ("leak", "10"),
@@ -62,9 +69,9 @@ fn largest_run_drops_no_records() {
         ("change", "add"),
         ("interval", "0"),
     ];
-    let trace = experiment(&greatest).simulate();
+    let trace = experiment(&largest).simulate();
     assert_eq!(trace.dropped, 0);
-    assert_eq!(checks(&trace, Outcome::Failed), [""; 0]);
+    assert_eq!(checks_with_outcome(&trace, Outcome::Failed), [""; 0]);
 }
 
 proptest! {
@@ -99,8 +106,8 @@ proptest! {
             ("seed", &seed),
         ]);
         let trace = experiment.simulate();
-        prop_assert_eq!(checks(&trace, Outcome::Failed), [""; 0]);
-        prop_assert_eq!(&trace, &experiment.simulate(), "the same run again");
+        prop_assert_eq!(checks_with_outcome(&trace, Outcome::Failed), [""; 0]);
+        prop_assert_eq!(&trace, &experiment.simulate(), "repeated runs are identical");
         assert_each_record_narrated(&trace);
     }
 }
@@ -108,12 +115,12 @@ proptest! {
 /// Returns the index of the first matching record.
 fn index_of(trace: &Trace, kind: RecordKind, names: (&str, Option<&str>), subject: u64) -> usize {
     let (source, target) = (trace.id(names.0), names.1.map(|name| trace.id(name)));
-    let is_it = |event: &Event| {
+    let matches = |event: &Event| {
         (event.kind, event.subject, Some(event.source)) == (kind, subject, source)
             && event.phase != Phase::Begin
             && target.is_none_or(|target| event.target == target)
     };
-    trace.events.iter().position(is_it).unwrap()
+    trace.events.iter().position(matches).unwrap()
 }
 
 fn delivery(trace: &Trace, to: &str, reading: u64) -> usize {
@@ -123,9 +130,9 @@ fn delivery(trace: &Trace, to: &str, reading: u64) -> usize {
 /// Returns the checks that fail after tampering with a run.
 fn tampered(pairs: &[(&str, &str)], tamper: impl FnOnce(&mut Trace)) -> Vec<&'static str> {
     let mut trace = experiment(pairs).simulate();
-    assert_eq!(checks(&trace, Outcome::Failed), [""; 0]);
+    assert_eq!(checks_with_outcome(&trace, Outcome::Failed), [""; 0]);
     tamper(&mut trace);
-    checks(&trace, Outcome::Failed)
+    checks_with_outcome(&trace, Outcome::Failed)
 }
 
 #[test]
@@ -150,15 +157,15 @@ fn detects_listeners_out_of_order() {
 #[test]
 fn detects_once_listener_called_twice() {
     let failed = tampered(&[], |trace| {
-        let mut again = trace.events[delivery(trace, "Calibration", 1)];
-        again.subject = 2;
-        let behind = delivery(trace, "Logger", 2) + 1;
-        trace.events.insert(behind, again);
+        let mut repeated = trace.events[delivery(trace, "Calibration", 1)];
+        repeated.subject = 2;
+        let next = delivery(trace, "Logger", 2) + 1;
+        trace.events.insert(next, repeated);
     });
     assert_eq!(failed, ["in-order", "once-called-once"]);
     let still_listed = tampered(&[], |trace| {
-        let gone = index_of(trace, RecordKind::Unsubscribe, ("Calibration", None), 0);
-        trace.events.remove(gone);
+        let removal = index_of(trace, RecordKind::Unsubscribe, ("Calibration", None), 0);
+        trace.events.remove(removal);
     });
     assert!(still_listed.contains(&"once-called-once"));
 }
@@ -171,10 +178,10 @@ fn detects_wrong_calls_of_removed_listener() {
     });
     assert_eq!(skipped, ["in-order", "removed-during-emit"]);
     let called_later = tampered(&[], |trace| {
-        let mut again = trace.events[delivery(trace, "Logger", 3)];
-        again.subject = 4;
-        let behind = delivery(trace, "Display", 4) + 1;
-        trace.events.insert(behind, again);
+        let mut repeated = trace.events[delivery(trace, "Logger", 3)];
+        repeated.subject = 4;
+        let next = delivery(trace, "Display", 4) + 1;
+        trace.events.insert(next, repeated);
     });
     assert_eq!(called_later, ["in-order", "removed-during-emit"]);
 }
@@ -184,8 +191,8 @@ fn detects_early_call_of_added_listener() {
     let failed = tampered(&[], |trace| {
         let mut early = trace.events[delivery(trace, "Newcomer", 4)];
         early.subject = 3;
-        let behind = delivery(trace, "Logger", 3) + 1;
-        trace.events.insert(behind, early);
+        let next = delivery(trace, "Logger", 3) + 1;
+        trace.events.insert(next, early);
     });
     assert_eq!(failed, ["in-order", "added-during-emit"]);
 }

@@ -4,14 +4,14 @@ use highwater::scenario::{self, Experiment, InputError, ParamKind, Scenario, Val
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-/// Parses an address as the page does.
+/// Parses an address in the same way as the page.
 fn from_fragment(fragment: &str) -> (Experiment, Vec<InputError>) {
     let (name, query) = fragment[2..].split_once('?').unwrap();
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap());
     Experiment::from_pairs(name, pairs).unwrap()
 }
 
-/// Parses a command line as the shell and the program do.
+/// Parses a command line in the same way as the shell and the program.
 fn from_command_line(line: &str) -> Experiment {
     let rest = line.strip_prefix("cargo run -p native -- run ").unwrap();
     let mut words = rest.split(' ');

@@ -1,6 +1,6 @@
 //! The scenarios about CPU work: their presets pass, and tampered traces fail.
 
-use crate::support::{assert_presets_show_all, figure, simulate};
+use crate::support::{assert_presets_exercise_all_checks, figure, simulate};
 use highwater::{
     platform::SIMULATED_CORES,
     scenario::{self, Outcome, Verdict, scaling_figures},
@@ -39,7 +39,7 @@ fn presets_hold() {
 #[test]
 fn presets_exercise_every_check() {
     for name in ["blocking", "threads"] {
-        assert_presets_show_all(name, |set| simulate(name, set));
+        assert_presets_exercise_all_checks(name, |set| simulate(name, set));
     }
 }
 
@@ -71,7 +71,10 @@ fn only_jobs_on_the_loop_stop_the_heartbeat() {
     assert_eq!(figure(&offloaded, "Jobs on threads"), "3");
     assert!(lag(&offloaded) < 10);
     let hog = simulate("blocking", &[("run", "offloaded"), ("inject", "hog")]);
-    assert!(lag(&hog) > 1_900, "one blocking job is enough");
+    assert!(
+        lag(&hog) > 1_900,
+        "one job that blocks the loop delays the heartbeat"
+    );
 }
 
 #[test]
@@ -162,7 +165,7 @@ fn detects_tampered_traces() {
             trace.events[result].subject += 1;
         }),
         ("threads", "off-the-loop", |trace| {
-            let is_first = |event: &&mut _| is(event, RecordKind::Compute, Phase::Begin, 1);
+            let is_first = |event: &&mut _| matches(event, RecordKind::Compute, Phase::Begin, 1);
             trace.events.iter_mut().find(is_first).unwrap().thread = 0;
         }),
         ("threads", "several-threads", |trace| {
@@ -196,7 +199,7 @@ fn detects_missing_heartbeats_while_offloaded() {
 
 #[test]
 fn detects_sequential_use_of_threads() {
-    // Each round gets one thread of its own.
+    // Assigns one thread to each round.
     let mut trace = simulate("threads", &[]);
     let mut round = 0;
     let mut threads_seen = Vec::new();
@@ -213,7 +216,7 @@ fn detects_sequential_use_of_threads() {
 
 #[test]
 fn blocked_loop_makes_heartbeats_inconclusive() {
-    // Jobs that end while the loop is blocked, or within one beat.
+    // Keeps only the offloaded jobs recorded when the loop became blocked.
     let mut trace = simulate("blocking", &[("run", "offloaded"), ("inject", "hog")]);
     let hog = trace
         .events
@@ -231,7 +234,7 @@ fn blocked_loop_makes_heartbeats_inconclusive() {
         outcome(&trace, "beats-while-offloaded"),
         Outcome::NotExercised
     );
-    let wide = [
+    let many_threads = [
         ("run", "offloaded"),
         ("inject", "burst"),
         ("every", "0"),
@@ -239,20 +242,27 @@ fn blocked_loop_makes_heartbeats_inconclusive() {
         ("beat", "200"),
         ("size", "300"),
     ];
-    let trace = simulate("blocking", &wide);
+    let trace = simulate("blocking", &many_threads);
     assert_eq!(
         outcome(&trace, "beats-while-offloaded"),
         Outcome::NotExercised
     );
 }
 
-fn is(event: &highwater::trace::Event, kind: RecordKind, phase: Phase, least: u32) -> bool {
-    event.kind == kind && event.phase == phase && event.thread >= least
+fn matches(
+    event: &highwater::trace::Event,
+    kind: RecordKind,
+    phase: Phase,
+    min_thread: u32,
+) -> bool {
+    event.kind == kind && event.phase == phase && event.thread >= min_thread
 }
 
 fn index_of(trace: &Trace, kind: RecordKind, phase: Phase) -> usize {
     let mut events = trace.events.iter();
-    events.position(|event| is(event, kind, phase, 0)).unwrap()
+    events
+        .position(|event| matches(event, kind, phase, 0))
+        .unwrap()
 }
 
 fn remove(trace: &mut Trace, kind: RecordKind, phase: Phase) {
@@ -266,9 +276,9 @@ fn figures_can_be_computed_from_any_prefix() {
         let trace = simulate(name, &[]);
         let mut last = Vec::new();
         for length in 0..=trace.events.len() {
-            let mut so_far = trace.clone();
-            so_far.events.truncate(length);
-            last = scaling_figures(&so_far);
+            let mut prefix = trace.clone();
+            prefix.events.truncate(length);
+            last = scaling_figures(&prefix);
         }
         assert_eq!(last, scaling_figures(&trace));
         assert!(!last.is_empty());

@@ -1,9 +1,10 @@
 //! `backpressure` and `pipeline` in simulated time: their claims hold for any
 //! settings.
 
-use crate::strategies::{number, word};
+use crate::strategies::{number, one_of};
 use crate::support::{
-    assert_each_record_narrated, assert_presets_show_all, checks, experiment, simulate,
+    assert_each_record_narrated, assert_presets_exercise_all_checks, checks_with_outcome,
+    experiment, simulate,
 };
 use highwater::{
     scenario::{Experiment, Outcome},
@@ -23,7 +24,7 @@ fn peak(trace: &Trace) -> u64 {
 #[test]
 fn presets_pass_and_exercise_every_check() {
     for name in ["backpressure", "pipeline"] {
-        assert_presets_show_all(name, |set| simulate(name, set));
+        assert_presets_exercise_all_checks(name, |set| simulate(name, set));
     }
 }
 
@@ -60,15 +61,19 @@ fn largest_runs_drop_no_records() {
     ] {
         let trace = simulate(name, pairs);
         assert_eq!((trace.dropped, &trace.died), (0, &None));
-        assert_eq!(checks(&trace, Outcome::Failed), [""; 0]);
+        assert_eq!(checks_with_outcome(&trace, Outcome::Failed), [""; 0]);
     }
 }
 
-fn holds(experiment: &Experiment) -> Result<(), TestCaseError> {
+fn check_run(experiment: &Experiment) -> Result<(), TestCaseError> {
     let trace = experiment.simulate();
     prop_assert_eq!((trace.dropped, &trace.died), (0, &None));
-    prop_assert_eq!(checks(&trace, Outcome::Failed), [""; 0]);
-    prop_assert_eq!(&trace, &experiment.simulate(), "the same run again");
+    prop_assert_eq!(checks_with_outcome(&trace, Outcome::Failed), [""; 0]);
+    prop_assert_eq!(
+        &trace,
+        &experiment.simulate(),
+        "repeated runs are identical"
+    );
     assert_each_record_narrated(&trace);
     Ok(())
 }
@@ -79,9 +84,9 @@ proptest! {
     #[test]
     fn backpressure_claims_hold_for_any_settings(
         choices in (
-            word(&["wait", "ignore"]),
-            word(&["wait", "drop-oldest", "drop-newest", "latest", "fail"]),
-            word(&["nothing", "stall", "burst", "error"]),
+            one_of(&["wait", "ignore"]),
+            one_of(&["wait", "drop-oldest", "drop-newest", "latest", "fail"]),
+            one_of(&["nothing", "stall", "burst", "error"]),
         ),
         mark in number(1..=300),
         chunk in number(1..=64),
@@ -95,13 +100,13 @@ proptest! {
             ("heed", heed), ("overflow", overflow), ("inject", inject), ("mark", mark),
             ("chunk", chunk), ("chunks", chunks), ("read", read), ("write", write), ("seed", seed),
         ];
-        holds(&experiment("backpressure", &pairs))?;
+        check_run(&experiment("backpressure", &pairs))?;
     }
 
     #[test]
     fn pipeline_claims_hold_for_any_settings(
-        connect in word(&["pipeline", "pipe"]),
-        fail in word(&["none", "read", "parse", "compress", "write"]),
+        connect in one_of(&["pipeline", "pipe"]),
+        fail in one_of(&["none", "read", "parse", "compress", "write"]),
         lines in number(1..=700),
         sizes in (number(1..=8), number(1..=12), number(1..=5)),
         times in (number(0..=20), number(0..=20), number(0..=20)),
@@ -113,6 +118,6 @@ proptest! {
             ("mark", mark), ("window", window), ("read", read), ("compress", compress),
             ("write", write), ("seed", seed),
         ];
-        holds(&experiment("pipeline", &pairs))?;
+        check_run(&experiment("pipeline", &pairs))?;
     }
 }

@@ -1,32 +1,31 @@
-//! Each check of `backpressure` and `pipeline` can fail: tampering with one part of
-//! a trace fails the checks that cover it, and no other.
+//! Each check of `backpressure` and `pipeline` can fail: tampering with one part of a
+//! trace fails the checks that cover it, and no other.
 
 use crate::support::checks_failed_by;
 use highwater::trace::{Event, Phase, RecordKind, Trace};
 
-/// Returns the index of the first record of this kind, source and number that is
-/// not a begin.
+/// Returns the index of the first matching record that is not a begin.
 fn index_of(trace: &Trace, kind: RecordKind, source: &str, number: u64) -> usize {
     let source = trace.id(source).unwrap();
-    let is_it = |event: &Event| {
+    let matches = |event: &Event| {
         (event.kind, event.source, event.subject) == (kind, source, number)
             && event.phase != Phase::Begin
     };
-    trace.events.iter().position(is_it).unwrap()
+    trace.events.iter().position(matches).unwrap()
 }
 
 #[test]
 fn detects_lost_or_reordered_chunk() {
-    let vanished = checks_failed_by("backpressure", &[], |trace| {
-        let taken = index_of(trace, RecordKind::Write, "Buffer", 60);
-        trace.events.remove(taken);
+    let lost = checks_failed_by("backpressure", &[], |trace| {
+        let received = index_of(trace, RecordKind::Write, "Buffer", 60);
+        trace.events.remove(received);
     });
-    assert_eq!(vanished, ["every-chunk-accounted"]);
-    let out_of_turn = checks_failed_by("backpressure", &[], |trace| {
-        let taken = index_of(trace, RecordKind::Write, "Buffer", 7);
-        trace.events[taken].subject = 9;
+    assert_eq!(lost, ["every-chunk-accounted"]);
+    let reordered = checks_failed_by("backpressure", &[], |trace| {
+        let received = index_of(trace, RecordKind::Write, "Buffer", 7);
+        trace.events[received].subject = 9;
     });
-    assert_eq!(out_of_turn, ["every-chunk-accounted"]);
+    assert_eq!(reordered, ["every-chunk-accounted"]);
     let uncounted = checks_failed_by("backpressure", &[("overflow", "drop-oldest")], |trace| {
         let lost = trace
             .events
@@ -39,23 +38,23 @@ fn detects_lost_or_reordered_chunk() {
 
 #[test]
 fn detects_peak_above_the_mark() {
-    let over = checks_failed_by("backpressure", &[], |trace| {
+    let above_mark = checks_failed_by("backpressure", &[], |trace| {
         let levels = trace
             .events
             .iter()
             .rposition(|it| it.kind == RecordKind::Level && it.subject > 0);
         trace.events[levels.unwrap()].subject = (256 + 65) * 1024;
     });
-    assert_eq!(over, ["peak-bounded", "peak-and-input"]);
+    assert_eq!(above_mark, ["peak-bounded", "peak-and-input"]);
     // With the mark ignored, the level must equal the backlog.
-    let less = checks_failed_by("backpressure", &[("heed", "ignore")], |trace| {
+    let below_backlog = checks_failed_by("backpressure", &[("heed", "ignore")], |trace| {
         let level = trace
             .events
             .iter()
             .rposition(|it| it.kind == RecordKind::Level && it.subject > 0);
         trace.events[level.unwrap()].subject -= 1;
     });
-    assert_eq!(less, ["peak-and-input"]);
+    assert_eq!(below_backlog, ["peak-and-input"]);
 }
 
 #[test]
@@ -116,15 +115,15 @@ fn detects_reordered_or_uncommitted_batch() {
 
 #[test]
 fn detects_exceeded_buffer_or_window() {
-    let ahead = checks_failed_by("pipeline", &[], |trace| {
+    let above_limit = checks_failed_by("pipeline", &[], |trace| {
         let level = trace
             .events
             .iter()
             .position(|it| it.kind == RecordKind::Level);
         trace.events[level.unwrap()].subject = 9 * 1024 + 1;
     });
-    assert_eq!(ahead, ["memory-bounded"]);
-    let at_once = checks_failed_by("pipeline", &[], |trace| {
+    assert_eq!(above_limit, ["memory-bounded"]);
+    let above_window = checks_failed_by("pipeline", &[], |trace| {
         let first = trace.id("Compress").unwrap();
         let is_begin = |it: &Event| {
             (it.kind, it.phase, it.source) == (RecordKind::Handle, Phase::Begin, first)
@@ -133,7 +132,7 @@ fn detects_exceeded_buffer_or_window() {
         let begin = trace.events[begin];
         trace.events.splice(0..0, [begin; 3]);
     });
-    assert_eq!(at_once, ["window-bounded"]);
+    assert_eq!(above_window, ["window-bounded"]);
 }
 
 #[test]
@@ -154,7 +153,7 @@ fn detects_incomplete_cleanup() {
         trace.events.remove(closed);
     });
     assert_eq!(left_open, ["everything-ended"]);
-    let read_on = checks_failed_by("pipeline", &pairs, |trace| {
+    let read_after_end = checks_failed_by("pipeline", &pairs, |trace| {
         let read = trace.id("Read").unwrap();
         let is_begin = |it: &&Event| {
             (it.kind, it.phase, it.source) == (RecordKind::Handle, Phase::Begin, read)
@@ -162,17 +161,17 @@ fn detects_incomplete_cleanup() {
         let begin = *trace.events.iter().find(is_begin).unwrap();
         trace.events.push(begin);
     });
-    assert_eq!(read_on, ["everything-ended"]);
-    let kept = checks_failed_by("pipeline", &pairs, |trace| {
+    assert_eq!(read_after_end, ["everything-ended"]);
+    let not_discarded = checks_failed_by("pipeline", &pairs, |trace| {
         let discard = index_of(trace, RecordKind::Discard, "Write", 0);
         trace.events.remove(discard);
     });
-    assert_eq!(kept, ["nothing-half-written"]);
+    assert_eq!(not_discarded, ["nothing-half-written"]);
     let piped = [("fail", "write"), ("connect", "pipe")];
-    let tidied = checks_failed_by("pipeline", &piped, |trace| {
+    let closed_in_time = checks_failed_by("pipeline", &piped, |trace| {
         let end = index_of(trace, RecordKind::Request, "Transfer", 0);
         let end = trace.events.remove(end);
         trace.events.push(end);
     });
-    assert_eq!(tidied, ["everything-ended"]);
+    assert_eq!(closed_in_time, ["everything-ended"]);
 }

@@ -20,15 +20,15 @@ pub(crate) fn simulate(name: &str, pairs: &[(&str, &str)]) -> Trace {
 }
 
 /// Serializes a trace.
-pub(crate) fn bytes(trace: &Trace) -> Vec<u8> {
+pub(crate) fn to_json(trace: &Trace) -> Vec<u8> {
     serde_json::to_vec(trace).unwrap()
 }
 
 /// Returns the names of the checks with this outcome.
-pub(crate) fn checks(trace: &Trace, wanted: Outcome) -> Vec<&'static str> {
+pub(crate) fn checks_with_outcome(trace: &Trace, wanted: Outcome) -> Vec<&'static str> {
     let verdicts = scenario::find(&trace.scenario).unwrap().judge(trace);
-    let with = verdicts.iter().filter(|it| it.outcome == wanted);
-    with.map(|verdict| verdict.check).collect()
+    let matching = verdicts.iter().filter(|it| it.outcome == wanted);
+    matching.map(|verdict| verdict.check).collect()
 }
 
 pub(crate) fn assert_none_fails(trace: &Trace) {
@@ -39,13 +39,16 @@ pub(crate) fn assert_none_fails(trace: &Trace) {
 }
 
 /// Asserts that every check passes for some preset and fails for none.
-pub(crate) fn assert_presets_show_all(name: &str, simulate: impl Fn(&[(&str, &str)]) -> Trace) {
+pub(crate) fn assert_presets_exercise_all_checks(
+    name: &str,
+    simulate: impl Fn(&[(&str, &str)]) -> Trace,
+) {
     let scenario = scenario::find(name).unwrap();
     let mut passed = BTreeSet::new();
     for preset in scenario.presets {
         let trace = simulate(preset.set);
         assert_none_fails(&trace);
-        passed.extend(checks(&trace, Outcome::Passed));
+        passed.extend(checks_with_outcome(&trace, Outcome::Passed));
     }
     let all: BTreeSet<_> = scenario.checks.iter().map(|check| check.name).collect();
     assert_eq!(passed, all);
@@ -56,16 +59,16 @@ pub(crate) fn assert_seeds_differ(name: &str) {
     let one = simulate(name, &[("seed", "1")]);
     let mut other = simulate(name, &[("seed", "2")]);
     other.seed = one.seed;
-    assert_ne!(bytes(&one), bytes(&other));
+    assert_ne!(to_json(&one), to_json(&other));
 }
 
-/// Asserts that each record is narrated in one sentence.
+/// Asserts that the narration of each record is one sentence.
 pub(crate) fn assert_each_record_narrated(trace: &Trace) {
     let scenario = scenario::find(&trace.scenario).unwrap();
     for event in &trace.events {
         let sentence = (scenario.narrate)(trace, event);
-        let is_one = sentence.ends_with('.') && !sentence.contains('?');
-        assert!(is_one, "{sentence}");
+        let is_one_sentence = sentence.ends_with('.') && !sentence.contains('?');
+        assert!(is_one_sentence, "{sentence}");
     }
 }
 
@@ -83,15 +86,15 @@ pub(crate) fn checks_failed_by(
 }
 
 fn failed(trace: &Trace) -> Vec<&'static str> {
-    checks(trace, Outcome::Failed)
+    checks_with_outcome(trace, Outcome::Failed)
 }
 
-/// Returns a figure of a run of the scaling chapter by its name.
+/// Returns the figure called `name` of a run from the scaling chapter.
 pub(crate) fn figure(trace: &Trace, name: &str) -> String {
     let figures = scaling_figures(trace);
-    let found = figures.iter().find(|(it, _)| it == name);
-    found
-        .unwrap_or_else(|| panic!("no {name} in {figures:?}"))
+    let figure = figures.iter().find(|(it, _)| it == name);
+    figure
+        .unwrap_or_else(|| panic!("no figure {name:?} in {figures:?}"))
         .1
         .clone()
 }

@@ -7,7 +7,7 @@ use highwater::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// Returns the state of the first slot after each record.
+/// Returns the state, process id and generation of the first slot after each record.
 fn states(trace: &Trace) -> Vec<(WorkerState, u64, usize)> {
     let mut tally = Tally::default();
     let mut states = Vec::new();
@@ -90,14 +90,16 @@ fn each_crash_adds_a_generation() {
 
 #[test]
 fn figures_match_the_scenario() {
-    let nothing = Tally::default().figures();
-    assert_eq!(nothing[0], ("Available", "–".to_owned()));
+    let empty = Tally::default().figures();
+    assert_eq!(empty[0], ("Available", "–".to_owned()));
     let trace = scenario::find("handler").unwrap().experiment().simulate();
     let figures = Tally::of(&trace).figures();
-    let has = |figures: &[(&str, String)], name| figures.iter().any(|it| it.0 == name);
-    assert!(has(&figures, "Crashes") && !has(&nothing, "Crashes"));
+    let has_figure = |figures: &[(&str, String)], name| figures.iter().any(|it| it.0 == name);
+    assert!(has_figure(&figures, "Crashes") && !has_figure(&empty, "Crashes"));
     // Only `taxonomy` has a breaker.
-    assert!(has(&nothing, "Rejected by breaker") && !has(&figures, "Rejected by breaker"));
+    assert!(
+        has_figure(&empty, "Rejected by breaker") && !has_figure(&figures, "Rejected by breaker")
+    );
     let value = |name| figures.iter().find(|it| it.0 == name).map(|it| &it.1);
     assert_eq!(value("Log lines"), value("Errors"));
     assert!(value("Longest restart").unwrap().ends_with(" ms"));

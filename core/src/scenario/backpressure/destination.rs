@@ -22,13 +22,13 @@ pub(super) async fn write_all(
     let middle = params.integer("chunks").div_ceil(2);
     let inject = params.choice("inject");
     let mut has_injected = inject == "nothing";
-    let mut draws = context.seed.stream(2);
+    let mut random = context.seed.stream(2);
     while let Some(chunk) = receiver.next().await {
         let Ok((number, _bytes)) = chunk else { break };
         trace.send(RecordKind::Write, queue.id(), id, number);
         queue.record_changes(&receiver.stats());
         let span = trace.begin(RecordKind::Handle, id, number);
-        let mut took = draws.jitter(params.millis("write"), 20);
+        let mut took = random.jitter(params.millis("write"), 20);
         // `>=` because the middle chunk may have been dropped.
         let is_due = !has_injected && number >= middle;
         has_injected |= is_due;

@@ -20,7 +20,7 @@ pub(super) fn sample_every(users: u64) -> u64 {
 /// request. Users stop after twice the think time. Every user therefore sends a
 /// request, and open requests never outnumber users, however slow the workers are.
 pub(super) struct Users {
-    draws: Random,
+    random: Random,
     think_time: Duration,
     count: u64,
     /// The time after which users send no more requests; zero before they begin.
@@ -43,7 +43,7 @@ impl Users {
     pub(super) fn of(context: &Context) -> Option<Self> {
         let count = context.params.integer("users");
         (count > 0).then(|| Users {
-            draws: context.seed.stream(0),
+            random: context.seed.stream(0),
             think_time: context.params.millis("think"),
             count,
             end: Duration::ZERO,
@@ -67,9 +67,9 @@ impl Users {
         let warm_up = 3 * self.think_time;
         self.end = now + 2 * self.think_time;
         let thinking = (1..=self.count).map(|user| {
-            let mut at = self.draws.within(self.think_time);
+            let mut at = self.random.within(self.think_time);
             while at < warm_up {
-                at += self.think_time / 2 + self.draws.within(self.think_time);
+                at += self.think_time / 2 + self.random.within(self.think_time);
             }
             let at = now + at.saturating_sub(warm_up);
             Reverse(ThinkingUser::new(user, at, false))
@@ -93,7 +93,7 @@ impl Users {
 
     /// Delivers a response or failure to a user, who then thinks again.
     pub(super) fn on_response(&mut self, user: u64, now: Duration) {
-        let at = now + self.think_time / 2 + self.draws.within(self.think_time);
+        let at = now + self.think_time / 2 + self.random.within(self.think_time);
         if at < self.end {
             self.thinking
                 .push(Reverse(ThinkingUser::new(user, at, true)));

@@ -91,7 +91,7 @@ pub(super) struct DownstreamService {
     profile: ServiceProfile,
     params: Values,
     id: NameId,
-    draws: Mutex<RandomStreams>,
+    random: Mutex<RandomStreams>,
     timer: Arc<dyn Timer>,
     trace: Recorder,
 }
@@ -103,7 +103,7 @@ impl DownstreamService {
         DownstreamService {
             id,
             params: context.params.clone(),
-            draws: Mutex::new(RandomStreams {
+            random: Mutex::new(RandomStreams {
                 latency: context.seed.stream(2 * profile.number),
                 fault: context.seed.stream(2 * profile.number + 1),
             }),
@@ -141,13 +141,13 @@ impl DownstreamService {
     ///
     /// Panics if the fault is a bug.
     fn draw(&self, user: u64) -> (Duration, bool) {
-        let mut draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
         let latency = (self.profile.latency)(&self.params);
-        let latency = draws.latency.jitter(latency, 20);
+        let latency = random.latency.jitter(latency, 20);
         let Some(fault) = self.profile.fault(&self.params) else {
             return (latency, false);
         };
-        let should_fail = draws.fault.chance(fault.percent);
+        let should_fail = random.fault.chance(fault.percent);
         assert!(
             !(should_fail && fault.is_bug),
             "{} has a bug: it cannot handle user {user}",

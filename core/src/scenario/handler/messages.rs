@@ -23,7 +23,7 @@ pub(super) struct TransferRequest {
 impl TransferRequest {
     /// Draws a request from its number, the seed and the current parameters.
     pub(super) fn draw(context: &Context, number: u64) -> Self {
-        let mut draws = context.seed.stream(1000 + number);
+        let mut random = context.seed.stream(1000 + number);
         let index = usize::try_from(number).unwrap_or(0);
         let valid = TransferRequest {
             number,
@@ -36,16 +36,16 @@ impl TransferRequest {
             let amount = BUG_AMOUNT;
             return TransferRequest { amount, ..valid };
         }
-        valid.with_fault(&context.params, &mut draws)
+        valid.with_fault(&context.params, &mut random)
     }
 
-    fn with_fault(self, params: &Values, draws: &mut Random) -> Self {
+    fn with_fault(self, params: &Values, random: &mut Random) -> Self {
         let percent = u32::try_from(params.integer("operational")).unwrap_or(100);
-        if !draws.chance(percent) {
+        if !random.chance(percent) {
             return self;
         }
         let [is_invalid, is_unknown, is_persistent] =
-            [33, 50, 40].map(|percent| draws.chance(percent));
+            [33, 50, 40].map(|percent| random.chance(percent));
         match (is_invalid, is_unknown) {
             (true, _) => TransferRequest { amount: 0, ..self },
             (_, true) => TransferRequest {

@@ -17,7 +17,7 @@ pub(super) struct BusyListener {
     trace: Recorder,
     timer: Arc<dyn Timer>,
     params: Values,
-    draws: Arc<Mutex<Random>>,
+    random: Arc<Mutex<Random>>,
 }
 
 /// An operational failure: expected, not a bug.
@@ -42,7 +42,7 @@ impl BusyListener {
             trace: context.trace.clone(),
             timer: context.platform.timer(),
             params: context.params.clone(),
-            draws: Arc::new(Mutex::new(context.seed.stream(stream))),
+            random: Arc::new(Mutex::new(context.seed.stream(stream))),
         }
     }
 
@@ -65,9 +65,9 @@ impl BusyListener {
 
     /// Blocks the event loop for the duration of the work.
     pub(super) fn work(&self) {
-        let mut draws = self.draws.lock().unwrap_or_else(PoisonError::into_inner);
-        let took = draws.jitter(self.params.millis("work"), 20);
-        drop(draws);
+        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
+        let took = random.jitter(self.params.millis("work"), 20);
+        drop(random);
         self.timer.block(took);
     }
 

@@ -15,7 +15,7 @@ pub(super) struct InputFile {
     trace: Recorder,
     timer: Arc<dyn Timer>,
     params: Values,
-    draws: Random,
+    random: Random,
     size: usize,
     lines: u64,
     next_line: u64,
@@ -41,7 +41,7 @@ impl InputFile {
             trace,
             timer: context.platform.timer(),
             params: params.clone(),
-            draws: context.seed.stream(1),
+            random: context.seed.stream(1),
             size,
             lines,
             next_line: 1,
@@ -65,7 +65,7 @@ impl InputFile {
         }
         self.chunks += 1;
         let span = self.trace.begin(RecordKind::Handle, self.id, self.chunks);
-        let took = self.draws.jitter(self.params.millis("read"), 20);
+        let took = self.random.jitter(self.params.millis("read"), 20);
         self.timer.sleep(took).await;
         if self.failing_chunk == Some(self.chunks) {
             span.fail("cannot be read");

@@ -22,7 +22,7 @@ pub(super) struct OutputFile {
     trace: Recorder,
     timer: Arc<dyn Timer>,
     params: Values,
-    draws: Random,
+    random: Random,
     failing_batch: Option<u64>,
     open: Option<Span>,
 }
@@ -38,14 +38,14 @@ impl OutputFile {
             trace,
             timer: context.platform.timer(),
             params: context.params.clone(),
-            draws: context.seed.stream(2),
+            random: context.seed.stream(2),
             failing_batch: fails.then_some(steps::middle_batch(context)),
         }
     }
 
     pub(super) async fn write(&mut self, batch: &steps::LineBatch) -> io::Result<()> {
         let span = self.trace.begin(RecordKind::Handle, self.id, batch.0);
-        let took = self.draws.jitter(self.params.millis("write"), 20);
+        let took = self.random.jitter(self.params.millis("write"), 20);
         self.timer.sleep(took).await;
         if self.failing_batch == Some(batch.0) {
             span.fail("no space left");

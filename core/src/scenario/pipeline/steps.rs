@@ -57,14 +57,14 @@ impl Compressor {
         }
     }
 
-    /// Compresses a batch; `draws` is the batch's own random stream.
+    /// Compresses a batch; `random` is the batch's own random stream.
     pub(super) async fn compress(
         self,
         batch: LineBatch,
-        mut draws: Random,
+        mut random: Random,
     ) -> io::Result<LineBatch> {
         let span = self.trace.begin(RecordKind::Handle, self.id, batch.0);
-        let took = draws.jitter(self.params.millis("compress"), 20);
+        let took = random.jitter(self.params.millis("compress"), 20);
         self.timer.sleep(took).await;
         if self.failing_batch == Some(batch.0) {
             span.fail("out of memory");

@@ -91,8 +91,8 @@ impl ManualStages<'_> {
         let trace = &self.context.trace;
         let [compress, write] = [COMPRESS, WRITE].map(|name| trace.name(name));
         trace.send(RecordKind::Write, parse, compress, number);
-        let draws = self.context.seed.stream(FIRST_BATCH_STREAM + number);
-        let compressing = self.compressor.clone().compress((number, lines), draws);
+        let random = self.context.seed.stream(FIRST_BATCH_STREAM + number);
+        let compressing = self.compressor.clone().compress((number, lines), random);
         let batch = compressing
             .await
             .map_err(|error| stage_error(COMPRESS, &error))?;

@@ -63,8 +63,8 @@ pub(super) async fn run(context: &Context) -> Result<(), String> {
             COMPRESS,
             usize::try_from(window).unwrap_or(1),
             move |batch: LineBatch| {
-                let draws = seed.stream(FIRST_BATCH_STREAM + batch.0);
-                compressor.clone().compress(batch, draws)
+                let random = seed.stream(FIRST_BATCH_STREAM + batch.0);
+                compressor.clone().compress(batch, random)
             },
         )
         .into_sink(WRITE, OutputSink::open(context));

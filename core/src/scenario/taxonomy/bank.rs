@@ -79,11 +79,11 @@ impl Bank {
         caller: NameId,
         request: u64,
         times_out: bool,
-        draws: &mut Random,
+        random: &mut Random,
     ) -> Result<Receipt, PaymentError> {
         let permit = self.admit(request)?;
         self.trace.send(RecordKind::Call, caller, self.id, request);
-        let latency = draws.jitter(self.latency, 20);
+        let latency = random.jitter(self.latency, 20);
         let result = if self.platform.now() < self.down_until.get() {
             self.platform.sleep(latency / 4).await;
             Err(PaymentError::BankDown)

@@ -35,19 +35,19 @@ pub(super) struct Payment {
     /// Lookups are idempotent; creating a payment is not.
     pub(super) is_lookup: bool,
     fault: Option<Fault>,
-    draws: Random,
+    random: Random,
 }
 
 impl Payment {
     pub(super) fn draw(context: &Context, number: u64) -> Self {
-        let mut draws = context.seed.stream(1000 + number);
-        let fault = draw_fault(&context.params, &mut draws);
-        let is_lookup = draws.chance(50) && fault != Some(Fault::Conflict);
+        let mut random = context.seed.stream(1000 + number);
+        let fault = draw_fault(&context.params, &mut random);
+        let is_lookup = random.chance(50) && fault != Some(Fault::Conflict);
         Payment {
             number,
             is_lookup,
             fault,
-            draws,
+            random,
         }
     }
 
@@ -58,12 +58,12 @@ impl Payment {
 
 /// Draws a fault. Shares refer to all requests, so later faults are drawn among the
 /// requests without an earlier fault.
-fn draw_fault(params: &Values, draws: &mut Random) -> Option<Fault> {
+fn draw_fault(params: &Values, random: &mut Random) -> Option<Fault> {
     let mut rest = 100;
     for (fault, share) in FAULTS {
         let share = params.integer(share).min(rest);
         let percent = (share * 100).checked_div(rest).unwrap_or(0);
-        if draws.chance(u32::try_from(percent).unwrap_or(100)) {
+        if random.chance(u32::try_from(percent).unwrap_or(100)) {
             return Some(fault);
         }
         rest -= share;
@@ -142,10 +142,10 @@ impl PaymentService {
         }
         // A timeout may not recur on the next attempt.
         let is_slow = payment.fault == Some(Fault::Timeout);
-        let times_out = is_slow && (attempt == 1 || payment.draws.chance(40));
+        let times_out = is_slow && (attempt == 1 || payment.random.chance(40));
         let receipt = self
             .bank
-            .call(operation, number, times_out, &mut payment.draws)
+            .call(operation, number, times_out, &mut payment.random)
             .await?;
         // The bug: an off-by-one index. Indexing with brackets would panic, which
         // cannot be caught in a browser.
