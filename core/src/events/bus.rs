@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-/// One [`Emitter`] per event type, made on first use.
+/// One [`Emitter`] per event type, created on first use.
 ///
 /// Services share a bus instead of referring to each other: the emitting service
 /// names an event type, not its listeners. A clone is the same bus.
@@ -38,7 +38,7 @@ pub struct Bus<M = Plain> {
 pub(super) struct BusShared {
     table: Snapshot<EmitterTable>,
     options: Options,
-    /// Made on first use.
+    /// Created on first use.
     errors: Arc<Errors>,
 }
 
@@ -50,7 +50,7 @@ struct EmitterTable {
 }
 
 impl Bus {
-    /// Makes a bus without listeners.
+    /// Creates a bus without listeners.
     ///
     /// ```
     /// use highwater::events::Bus;
@@ -63,7 +63,7 @@ impl Bus {
         Bus::with_options(Options::new())
     }
 
-    /// Makes a bus whose emitters have these options.
+    /// Creates a bus whose emitters have these options.
     ///
     /// ```
     /// use highwater::events::{Bus, FailurePolicy, Options};
@@ -148,7 +148,7 @@ impl Bus {
 pub type AsyncBus = Bus<Awaited>;
 
 impl AsyncBus {
-    /// Makes a bus for plain and asynchronous listeners.
+    /// Creates a bus for plain and asynchronous listeners.
     ///
     /// ```
     /// use highwater::events::Bus;
@@ -164,7 +164,7 @@ impl AsyncBus {
         Bus::new_async_with_options(Options::new())
     }
 
-    /// Makes a bus for plain and asynchronous listeners, with these options.
+    /// Creates a bus for plain and asynchronous listeners, with these options.
     ///
     /// ```
     /// use highwater::events::{Bus, FailurePolicy, Options};
@@ -405,7 +405,7 @@ impl<M> Bus<M> {
     }
 
     /// Returns the number of emits without a listener for each event type, in the
-    /// order of first use. Types with none are left out.
+    /// order of first use. Types without any are omitted.
     ///
     /// This reveals an event of a mistaken type:
     ///
@@ -524,7 +524,7 @@ impl<M> fmt::Debug for Bus<M> {
     }
 }
 
-/// An event of a bus and a step of its emit, as a [tap](Bus::tap) sees it.
+/// A step of an emit on a bus, passed to [taps](Bus::tap).
 ///
 /// ```
 /// use highwater::events::{Bus, Notice, Tapped};
@@ -602,7 +602,7 @@ impl<M> Bus<M> {
             table.emitters.clone()
         });
         // Outside the lock: a change may drop removed listeners and so run user code.
-        // Emitters made since then have the tap already.
+        // Emitters created since then have the tap already.
         for (_, emitter) in known {
             emitter.add_tap(tap.clone());
         }

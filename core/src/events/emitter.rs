@@ -50,7 +50,7 @@ pub struct Emitter<E: ?Sized, M = Plain> {
 pub(super) struct EmitterShared<E: ?Sized> {
     pub(super) table: Snapshot<ListenerTable<E>>,
     pub(super) options: Options,
-    /// Made on first use: most emitters have no observers.
+    /// Created on first use: most emitters have no observers.
     pub(super) errors: Errors,
     /// The observers of its bus, if it has one.
     pub(super) bus_errors: Option<Arc<Errors>>,
@@ -61,11 +61,11 @@ pub(super) struct EmitterShared<E: ?Sized> {
     pub(super) carries_failures: bool,
 }
 
-/// The emitter of failures, made on first use.
+/// The emitter of failures, created on first use.
 pub(super) type Errors = OnceLock<Emitter<Failure>>;
 
 impl<E: ?Sized + 'static> Emitter<E> {
-    /// Makes an emitter without listeners, with the default [`Options`].
+    /// Creates an emitter without listeners, with the default [`Options`].
     ///
     /// ```
     /// use highwater::events::Emitter;
@@ -78,7 +78,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
         Emitter::with_options(Options::new())
     }
 
-    /// Makes an emitter with these options.
+    /// Creates an emitter with these options.
     ///
     /// ```
     /// use highwater::events::{Emitter, Options, Removal};
@@ -208,7 +208,7 @@ pub enum Awaited {}
 pub type AsyncEmitter<E> = Emitter<E, Awaited>;
 
 impl<E: ?Sized + 'static> AsyncEmitter<E> {
-    /// Makes an emitter for plain and asynchronous listeners.
+    /// Creates an emitter for plain and asynchronous listeners.
     ///
     /// ```
     /// use highwater::events::AsyncEmitter;
@@ -225,7 +225,7 @@ impl<E: ?Sized + 'static> AsyncEmitter<E> {
         Emitter::new_async_with_options(Options::new())
     }
 
-    /// Makes an emitter for plain and asynchronous listeners, with these options.
+    /// Creates an emitter for plain and asynchronous listeners, with these options.
     ///
     /// ```
     /// use highwater::events::{AsyncEmitter, FailurePolicy, Options};
@@ -307,7 +307,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     }
 
     /// Adds a listener for one event. It is removed before it is called, so a nested
-    /// emit does not call it again. Of emits on several threads, one calls it.
+    /// emit does not call it again. If several threads emit, only one of them calls it.
     ///
     /// ```
     /// use highwater::events::Emitter;

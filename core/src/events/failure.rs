@@ -157,7 +157,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Makes a failure of work that a listener started and did not await, for
+    /// Creates a failure of work that a listener started and did not await, for
     /// [`Emitter::raise`](super::Emitter::raise).
     ///
     /// ```

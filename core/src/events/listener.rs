@@ -256,7 +256,7 @@ impl<E: ?Sized> ListenerEntry<E> {
         self.state.registration.id
     }
 
-    /// Makes emits with live removal skip it from now on.
+    /// Creates emits with live removal skip it from now on.
     pub(super) fn mark_removed(&self) {
         self.state.is_removed.store(true, Ordering::Release);
         self.listen.removed();
@@ -278,7 +278,7 @@ impl<E: ?Sized> ListenerEntry<E> {
         if !state.registration.is_once {
             return CallDecision::Call;
         }
-        // Of all emits that reach it, nested or on other threads, one calls it.
+        // Only one of the emits that reach it, nested or on other threads, calls it.
         if state.has_fired.swap(true, Ordering::AcqRel) {
             CallDecision::Skip
         } else {

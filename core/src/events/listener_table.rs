@@ -104,7 +104,7 @@ impl<E: ?Sized> ListenerTable<E> {
             listener: listener.map(|index| self.listeners.remove(index)),
             _monitor: monitor.map(|index| self.monitors.remove(index)),
         };
-        // An emptied list warns again, as in Node.
+        // Once emptied, a list can warn again, as in Node.
         self.has_leaked &= !self.listeners.is_empty();
         self.update_is_plain();
         Some(removed)

@@ -1,4 +1,4 @@
-//! Metrics of listeners: counts, durations and lags.
+//! Listener metrics: counts, durations and lag.
 
 use super::{Bus, Notice, Registration, Subscription, Tapped};
 use crate::{Clock, LatencyHistogram};

@@ -28,7 +28,7 @@ pub enum FailurePolicy {
     FailFast,
 }
 
-/// The moment at which the removal of a listener takes effect.
+/// The time at which the removal of a listener takes effect.
 ///
 /// ```
 /// use highwater::events::{Emitter, Options, Removal};
@@ -77,7 +77,7 @@ pub(super) type UnhandledFn = dyn Fn(&'static str) + Send + Sync;
 pub(super) type LeakFn = dyn Fn(&Leak) + Send + Sync;
 
 impl Options {
-    /// Makes the defaults: isolated failures, removals that take effect with the next
+    /// Creates the defaults: isolated failures, removals that take effect with the next
     /// emit, a warning at the eleventh listener (as in Node), no clock.
     ///
     /// ```

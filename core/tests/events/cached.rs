@@ -109,7 +109,7 @@ fn removed_listener_is_freed_with_the_next_emit() {
 }
 
 #[test]
-fn listener_may_emit_on_the_emitter() {
+fn listener_can_emit_on_its_emitter() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let (weak, own) = (emitter.downgrade(), log.clone());
     let nested = move |depth: &u8| {

@@ -75,7 +75,7 @@ fn failures_can_be_handled_in_the_background() {
 }
 
 #[test]
-fn inbox_turned_off_ends_at_once() {
+fn removed_inbox_ends_at_once() {
     let emitter = Emitter::<u8>::new();
     let mut inbox = emitter.inbox("inbox", 4, Overflow::Wait).unwrap();
     // It keeps the list it last used.
@@ -85,7 +85,7 @@ fn inbox_turned_off_ends_at_once() {
     assert_eq!(inbox.next().now_or_never(), Some(Some(1)));
     assert_eq!(inbox.next().now_or_never(), Some(None), "it has ended");
 
-    // Also if the listener that turns it off panics.
+    // The listener that removes it may panic.
     let mut inbox = emitter.inbox("inbox", 4, Overflow::Wait).unwrap();
     let (id, weak) = (inbox.id(), emitter.downgrade());
     let bug = emitter.prepend("bug", move |_| -> Result<(), String> {

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 /// The result with which a listener ends.
 pub(crate) type Gate = oneshot::Sender<Result<(), &'static str>>;
 
-/// Makes listeners that log their start and end.
+/// Creates listeners that log their start and end.
 #[derive(Default)]
 pub(crate) struct Gates {
     pub(crate) log: Log,

@@ -248,7 +248,7 @@ fn queued_events_are_dropped_with_the_inbox() {
 }
 
 #[test]
-fn dropping_an_event_may_use_the_emitter() {
+fn dropped_event_can_use_the_emitter() {
     struct Busy(Emitter<Arc<Busy>>);
     impl Drop for Busy {
         fn drop(&mut self) {

@@ -105,18 +105,18 @@ fn handle_works_once_and_on_its_own_emitter() {
     drop(subscription);
     assert!(!emitter.off(id), "dropping its subscription has no effect");
 
-    let monitor = emitter.monitor(|_, _| panic!("it was turned off"));
+    let monitor = emitter.monitor(|_, _| panic!("it was removed"));
     assert_eq!(emitter.remove_all(), 0, "a monitor is not a listener");
     assert!(emitter.off(monitor.id()));
     assert_eq!(emitter.emit(&0).unwrap(), 0);
 }
 
 #[test]
-fn bus_turns_off_listeners_of_any_type() {
+fn bus_removes_listeners_of_any_type() {
     let (bus, other) = (Bus::new(), Bus::new());
     let number = bus.on("a", |_: &u8| ()).detach();
     let letter = bus.on("a", |_: &char| ()).detach();
-    let tap = bus.tap(|_| panic!("it was turned off")).detach();
+    let tap = bus.tap(|_| panic!("it was removed")).detach();
     for handle in [number, letter, tap] {
         assert!(!other.off(handle));
         assert!(bus.off(handle));
@@ -151,7 +151,7 @@ fn tap_sees_later_types_until_removed() {
 }
 
 #[test]
-fn listener_may_turn_off_everything_on_its_bus() {
+fn listener_can_remove_everything_on_its_bus() {
     for (removal, expected) in [(Removal::Snapshot, 3), (Removal::Live, 1)] {
         let (bus, log) = (
             Bus::with_options(Options::new().removal(removal)),
@@ -190,7 +190,7 @@ fn holding<E: ?Sized>(held: &Arc<()>, log: &Log) -> impl Fn(&E) + use<E> {
 }
 
 #[test]
-fn emitter_may_be_dropped_during_its_emit() {
+fn emitter_can_be_dropped_during_its_emit() {
     for options in [
         Options::new(),
         Options::new().removal(Removal::Live),
@@ -224,7 +224,7 @@ fn holding_monitor(held: &Arc<()>) -> impl Fn(&u8, highwater::events::Notice<'_>
 }
 
 #[test]
-fn bus_may_be_dropped_during_its_emit() {
+fn bus_can_be_dropped_during_its_emit() {
     let (held, log) = (Arc::new(()), Log::default());
     let last = Arc::new(Mutex::new(Some(Bus::new())));
     let bus = || last.lock().unwrap().clone().unwrap();
@@ -262,7 +262,7 @@ fn emitter_of_a_bus_outlives_it() {
 }
 
 #[test]
-fn inbox_may_be_dropped_during_an_emit() {
+fn inbox_can_be_dropped_during_an_emit() {
     let (emitter, held) = (Emitter::<Arc<()>>::new(), Arc::new(()));
     let slot = Arc::new(Mutex::new(None));
     let own = Arc::clone(&slot);
@@ -276,7 +276,7 @@ fn inbox_may_be_dropped_during_an_emit() {
 }
 
 #[test]
-fn monitor_turned_off_sees_the_rest_of_the_emit() {
+fn removed_monitor_sees_the_rest_of_the_emit() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let slot = Arc::new(Mutex::new(None));
     let (own, lines) = (Arc::clone(&slot), log.clone());

@@ -1,4 +1,4 @@
-//! Metrics of a bus.
+//! Bus metrics.
 
 use futures::{FutureExt, executor::block_on};
 use highwater::{
@@ -152,7 +152,7 @@ fn dropping_metrics_ends_the_measurement() {
     bus.emit(&Order(0)).unwrap();
     assert_eq!(metrics.report()[0].emitted, 1, "also without a listener");
     let again = Metrics::new(&bus, Arc::new(TestClock::default()));
-    assert!(again.report().is_empty(), "it counts from when it was made");
+    assert!(again.report().is_empty(), "it counts from its creation");
     drop(metrics);
     bus.emit(&Order(0)).unwrap();
     assert_eq!(again.report()[0].emitted, 1);

@@ -317,7 +317,7 @@ fn listener_limit_defaults_to_ten() {
 }
 
 #[test]
-fn leak_callback_may_use_the_emitter() {
+fn leak_callback_can_use_the_emitter() {
     let slot: Arc<OnceLock<WeakEmitter<u8>>> = Arc::default();
     let own = Arc::clone(&slot);
     let options = Options::new().max_listeners(1).on_leak(move |leak| {

@@ -115,7 +115,7 @@ fn removed_listener_still_runs() {
 }
 
 #[test]
-fn listener_may_remove_itself() {
+fn listener_can_remove_itself() {
     let (emitter, log) = (Emitter::<u8>::new(), Log::default());
     let slot: Arc<Mutex<Option<Subscription>>> = Arc::default();
     let once = emitter.on("once", {
@@ -191,7 +191,7 @@ fn subscription_does_not_keep_the_emitter_alive() {
 }
 
 #[test]
-fn events_may_be_unsized_and_not_send() {
+fn events_can_be_unsized_and_not_send() {
     let emitter = Emitter::<str>::new();
     let _subscription = emitter.on("length", |text: &str| match text.len() {
         3 => Ok(()),
@@ -285,7 +285,7 @@ fn panic_propagates_and_emitter_stays_usable() {
 }
 
 #[test]
-fn dropped_captures_may_use_the_emitter() {
+fn dropped_captures_can_use_the_emitter() {
     within_a_minute(|| {
         let emitter = Emitter::<u8>::new();
         let held = emitter.on("held by a listener", |_| ());
@@ -307,7 +307,7 @@ fn dropped_captures_may_use_the_emitter() {
 /// After a panic, removed listeners are freed with the next use of the emitter: here,
 /// when a tap is added.
 #[test]
-fn captures_dropped_late_may_use_the_bus() {
+fn captures_dropped_late_can_use_the_bus() {
     struct Leaves(Bus);
     impl Drop for Leaves {
         fn drop(&mut self) {
@@ -334,7 +334,7 @@ fn captures_dropped_late_may_use_the_bus() {
 }
 
 #[test]
-fn name_conversion_may_use_the_emitter() {
+fn name_conversion_can_use_the_emitter() {
     struct Numbered(Emitter<u8>);
     impl From<Numbered> for Arc<str> {
         fn from(numbered: Numbered) -> Self {

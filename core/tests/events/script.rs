@@ -24,7 +24,7 @@ pub(crate) enum Action {
     Fail,
 }
 
-/// The way a listener is added.
+/// The kind of registration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Placement {
     pub(crate) is_once: bool,
