@@ -73,7 +73,7 @@ pub struct Trace {
     pub died: Option<String>,
 }
 
-/// Makes an empty trace of the current schema version.
+/// Creates an empty trace of the current schema version.
 impl Default for Trace {
     fn default() -> Self {
         Trace {

@@ -102,13 +102,13 @@ impl Measures {
         measures.add("p999", &of("p99.9"), MeasureUnit::Nanoseconds, p999);
         measures.add(
             "in_flight",
-            "Most in flight",
+            "Peak in flight",
             MeasureUnit::Count,
             in_flight.max(),
         );
         measures.add_counts(trace, &counts);
         if let Some(on_record) = sample {
-            let text = format!("of {on_record} on record");
+            let text = format!("of {on_record} recorded");
             measures.remark(&["p50", "p99", "p999"], &text);
             // It may have been higher between two records.
             measures.remark(&["in_flight"], "at least");

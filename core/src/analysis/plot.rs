@@ -40,7 +40,7 @@ pub struct Figure {
     pub dark: bool,
 }
 
-/// Makes a light figure of all metrics, 960 pixels wide.
+/// Creates a light figure of all metrics, 960 pixels wide.
 impl Default for Figure {
     fn default() -> Self {
         Figure {

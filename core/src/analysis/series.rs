@@ -15,10 +15,10 @@ const MAX_POINTS: usize = 500;
 /// The intervals between samples of a rolling series.
 const SAMPLES: u32 = 250;
 
-/// The end of a span, and its duration.
+/// The end time of a span, and its duration.
 type LatencySample = (Duration, Duration);
 
-/// A metric of one run over time.
+/// One run's metric over time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
     /// The metric.

@@ -199,7 +199,7 @@ impl ChromeEvent<'_> {
         }
     }
 
-    /// Makes a point of the counter track of the open spans of the source.
+    /// Creates a point of the counter track of the open spans of the source.
     fn in_flight(trace: &Trace, event: &Event) -> Self {
         ChromeEvent {
             name: format!("{} in flight", trace.name(event.source)),

@@ -45,7 +45,7 @@ struct State {
 }
 
 impl Recorder {
-    /// Makes a recorder that keeps at most `capacity` records between drains.
+    /// Creates a recorder that keeps at most `capacity` records between drains.
     ///
     /// ```
     /// use highwater::trace::{RecordKind, Recorder};

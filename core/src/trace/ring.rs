@@ -23,7 +23,7 @@ pub struct Ring<T> {
 }
 
 impl<T> Ring<T> {
-    /// Makes a ring of `capacity` items; 0 counts as 1. Memory is allocated as items
+    /// Creates a ring of `capacity` items; 0 counts as 1. Memory is allocated as items
     /// arrive.
     ///
     /// ```

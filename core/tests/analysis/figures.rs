@@ -184,7 +184,7 @@ fn sample_has_the_full_rate() {
     assert!(pairs().all(|(whole, sample)| whole.label == sample.label));
     assert!(whole.iter().all(|it| it.note.is_none()));
     let notes = pairs().filter_map(|it| Some((it.1.key, it.1.note.as_deref()?)));
-    let of = "of 285 on record";
+    let of = "of 285 recorded";
     let wanted = [
         ("p50", of),
         ("p99", of),

@@ -28,7 +28,7 @@ struct TickStep {
 }
 
 impl Axis {
-    /// Makes an axis for values up to `greatest`, with about `marks` marks.
+    /// Creates an axis for values up to `greatest`, with about `marks` marks.
     pub(super) fn new(unit: MeasureUnit, greatest: u64, marks: u64) -> Self {
         let (size, name) = match unit {
             MeasureUnit::Count => (1, ""),

@@ -32,7 +32,7 @@ const AXIS_HEIGHT: i32 = 24 * PIXEL;
 const UNDER_LAST: i32 = 20 * PIXEL;
 
 impl<'a> Panel<'a> {
-    /// Makes a panel, if any run has data.
+    /// Creates a panel, if any run has data.
     pub(super) fn new(
         runs: &'a [PlotRun<'a>],
         metric: Metric,
@@ -180,7 +180,7 @@ impl<'a> Panel<'a> {
             Metric::Failures if has_wrong => "thick failed, thin wrong answers".to_owned(),
             Metric::Failures => String::new(),
             Metric::InFlight if self.is_sampled() => {
-                "started and not ended, at recorded moments".to_owned()
+                "started and not ended, at recorded times".to_owned()
             }
             Metric::InFlight if self.excludes_waiting() => "started and not ended".to_owned(),
             Metric::InFlight => "started and not ended, waiting included".to_owned(),

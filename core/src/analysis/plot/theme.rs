@@ -24,7 +24,7 @@ const DASHES: [&str; 6] = [
 ];
 
 impl Theme {
-    /// Makes a theme. The hues are distinguishable by colour-blind people (Okabe and
+    /// Creates a theme. The hues are distinguishable by colour-blind people (Okabe and
     /// Ito, 2008), each with a contrast of at least 3 to 1 to the background.
     pub(super) fn new(is_dark: bool) -> Self {
         let colour = |(red, green, blue)| RGBColor(red, green, blue);

@@ -1,4 +1,4 @@
-//! A job's way from the queue to a thread.
+//! Jobs on their way from the queue to a thread.
 
 use super::name_of;
 use crate::{
