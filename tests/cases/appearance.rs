@@ -1,4 +1,4 @@
-//! Display settings of the browser: color scheme, motion and width.
+//! Browser display settings: color scheme, motion and width.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -8,29 +8,29 @@ use crate::console::Cdp;
 use crate::experiment::wait_until;
 use crate::firefox;
 
-/// The narrowest screen that the page is made for, in CSS pixels.
-pub(crate) const NARROW: u32 = 320;
+/// The narrowest supported screen, in CSS pixels.
+pub(crate) const NARROW_WIDTH: u32 = 320;
 
 /// The width of a desktop screen, in CSS pixels.
-pub(crate) const WIDE: u32 = 1280;
+pub(crate) const DESKTOP_WIDTH: u32 = 1280;
 
 /// The user's preferences and screen width.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Appearance {
-    /// Dark color scheme.
+    /// Prefers a dark color scheme.
     pub(crate) is_dark: bool,
-    /// Reduced motion.
-    pub(crate) is_still: bool,
+    /// Prefers reduced motion.
+    pub(crate) has_reduced_motion: bool,
     /// Width in CSS pixels.
     pub(crate) width: u32,
 }
 
 impl Appearance {
     /// The default settings.
-    pub(crate) const USUAL: Self = Self {
+    pub(crate) const DEFAULT: Self = Self {
         is_dark: false,
-        is_still: false,
-        width: WIDE,
+        has_reduced_motion: false,
+        width: DESKTOP_WIDTH,
     };
 
     /// Applies these settings to the browser.
@@ -44,7 +44,7 @@ impl Appearance {
         wait_until(page, &prefers("prefers-color-scheme: dark", self.is_dark)).await?;
         wait_until(
             page,
-            &prefers("prefers-reduced-motion: reduce", self.is_still),
+            &prefers("prefers-reduced-motion: reduce", self.has_reduced_motion),
         )
         .await?;
         wait_until(page, &format!("innerWidth === {}", self.width)).await
@@ -55,7 +55,7 @@ impl Appearance {
     }
 
     async fn apply_to_chrome(self, page: &Page) -> Result<()> {
-        let motion = if self.is_still {
+        let motion = if self.has_reduced_motion {
             "reduce"
         } else {
             "no-preference"
@@ -77,17 +77,17 @@ impl Appearance {
 
     async fn apply_to_firefox(self, page: &Page) -> Result<()> {
         const SCRIPT: &str = "
-            const [scheme, still, width] = arguments;
+            const [scheme, reducedMotion, width] = arguments;
             Services.prefs.setIntPref('layout.css.prefers-color-scheme.content-override', scheme);
-            Services.prefs.setIntPref('ui.prefersReducedMotion', still);
+            Services.prefs.setIntPref('ui.prefersReducedMotion', reducedMotion);
             gBrowser.selectedBrowser.style = `min-width: ${width}px; max-width: ${width}px`;";
         let scheme = u8::from(!self.is_dark);
         let arguments = [
             scheme.into(),
-            u8::from(self.is_still).into(),
+            u8::from(self.has_reduced_motion).into(),
             Value::from(self.width),
         ];
-        firefox::in_browser(page, SCRIPT, arguments.to_vec()).await?;
+        firefox::run_privileged(page, SCRIPT, arguments.to_vec()).await?;
         Ok(())
     }
 }

@@ -9,8 +9,8 @@
 //! .await
 //! ```
 //!
-//! Each case has its own driver, browser and profile, so cases can run in parallel.
-//! All three end with the case. A failing case saves a screenshot to
+//! Each case has its own driver, browser and profile, so cases can run in parallel. All
+//! three are removed when the case finishes. A failing case saves a screenshot to
 //! `target/e2e/NAME.png`.
 
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ pub(crate) struct Page {
     pub(crate) kind: BrowserKind,
     /// The `WebDriver` client.
     pub(crate) client: Client,
-    // Dropped in this order: the browser before its profile.
+    // Fields drop in order, so the driver exits before its profile is removed.
     _driver: Driver,
     profile: TempDir,
 }
@@ -66,9 +66,9 @@ pub(crate) async fn with_browser(
         // libtest names the thread after the case.
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("case").replace("::", "-");
-        let picture = pictures().join(format!("{name}.png"));
-        if page.screenshot(&picture).await.is_ok() {
-            eprintln!("screenshot: {}", picture.display());
+        let screenshot = screenshots_dir().join(format!("{name}.png"));
+        if page.screenshot(&screenshot).await.is_ok() {
+            eprintln!("screenshot: {}", screenshot.display());
         }
     }
     // Closes the browser cleanly. The driver would kill it.
@@ -121,7 +121,7 @@ impl Page {
             .at_most(TIMEOUT)
             .for_element(Locator::Css(selector))
             .await
-            .with_context(|| format!("there is no {selector}"))?;
+            .with_context(|| format!("no element matches {selector}"))?;
         Ok(element.text().await?)
     }
 
@@ -131,15 +131,18 @@ impl Page {
         if self.kind == BrowserKind::Firefox {
             return firefox::console(self).await;
         }
-        let answer = self.client.issue_cmd(Console).await?;
-        Entry::parse(&answer)
+        let response = self.client.issue_cmd(Console).await?;
+        Entry::parse(&response)
     }
 
     /// Fails if the console has a new error.
     pub(crate) async fn assert_no_console_errors(&self) -> Result<()> {
         let mut entries = self.console().await?;
         entries.retain(Entry::is_error);
-        ensure!(entries.is_empty(), "the console has errors: {entries:#?}");
+        ensure!(
+            entries.is_empty(),
+            "unexpected console errors: {entries:#?}"
+        );
         Ok(())
     }
 
@@ -154,7 +157,7 @@ impl Page {
 }
 
 /// Returns the screenshot folder `target/e2e`, relative to this test binary.
-pub(crate) fn pictures() -> PathBuf {
+pub(crate) fn screenshots_dir() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.ancestors().nth(3).unwrap().join("e2e")
 }
@@ -167,7 +170,8 @@ fn capabilities(profile: &Path) -> Capabilities {
     let arguments = [
         "--headless".to_owned(),
         "--window-size=1280,900".to_owned(),
-        // Root and most containers have no sandbox, and the pages are our own.
+        // The sandbox does not work as root or in most containers. All pages are
+        // trusted.
         "--no-sandbox".to_owned(),
         // Shared memory is scarce in containers.
         "--disable-dev-shm-usage".to_owned(),
@@ -188,10 +192,10 @@ fn capabilities(profile: &Path) -> Capabilities {
             "args": arguments,
             "prefs": { "download.default_directory": downloads(profile) },
         },
-        // By default, the driver keeps only warnings and errors.
+        // By default, the driver reports only warnings and errors.
         "goog:loggingPrefs": { "browser": "ALL" },
     }) else {
-        unreachable!("an object was written above")
+        unreachable!("the literal is an object")
     };
     capabilities
 }

@@ -1,4 +1,4 @@
-//! The table of contents, and loading chapters.
+//! The table of contents and chapter loading.
 
 use std::fs;
 use std::path::Path;
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::browser::{self, Page};
 use crate::experiment::{evaluate, finish_run, outcomes, wait_until, wait_until_visible};
-use crate::native::listed;
+use crate::native::list_scenarios;
 use crate::server::Serve;
 
 #[tokio::test]
 async fn contents_match_the_scenario_list() -> Result<()> {
     let server = Serve::start().await?;
-    let chapters: Vec<_> = listed()?
+    let chapters: Vec<_> = list_scenarios()?
         .into_iter()
         .map(|(name, scenarios)| json!({ "name": name, "scenarios": scenarios }))
         .collect();
@@ -32,16 +32,16 @@ async fn contents_match_the_scenario_list() -> Result<()> {
                      scenarios: [...it.querySelectorAll('a')].map(it => it.hash.slice(2)) }))";
         ensure!(
             evaluate(page, cards).await? == expected,
-            "the cards of home"
+            "the home page's cards differ from the scenario list"
         );
         Ok(())
     })
     .await
 }
 
-/// Returns the chapters whose WebAssembly the page has loaded, in order. The analysis
-/// belongs to no chapter.
-async fn loaded(page: &Page) -> Result<Value> {
+/// Returns the chapters whose WebAssembly the page has loaded, in order. Excludes the
+/// analysis, which belongs to no chapter.
+async fn loaded_chapters(page: &Page) -> Result<Value> {
     let script = "return performance.getEntriesByType('resource').map(it => it.name)\
                   .filter(it => it.endsWith('.wasm')).map(it => it.split('/').at(-2))\
                   .filter(it => it !== 'analysis')";
@@ -51,26 +51,29 @@ async fn loaded(page: &Page) -> Result<Value> {
 #[tokio::test]
 async fn chapter_is_loaded_once_when_opened() -> Result<()> {
     let server = Serve::start().await?;
-    let chapters = listed()?;
+    let chapters = list_scenarios()?;
     browser::with(async |page| {
         let (_, first) = &chapters[0];
         page.open(&format!("{}#/{}", server.url, first[0])).await?;
         finish_run(page).await?;
-        // Through all chapters and back: each is loaded once.
+        // Open every chapter in order, then in reverse. Each is loaded once.
         let mut expected: Vec<&str> = Vec::new();
-        let there = chapters.iter();
-        for (chapter, scenarios) in there.clone().chain(there.rev()) {
-            let name = scenarios.last().context("a chapter without scenarios")?;
+        let in_order = chapters.iter();
+        for (chapter, scenarios) in in_order.clone().chain(in_order.rev()) {
+            let name = scenarios.last().context("the chapter has no scenarios")?;
             let link = format!("#scenarios a[href='#/{name}']");
             page.client.find(Locator::Css(&link)).await?.click().await?;
             let current = "document.querySelector('#scenarios [aria-current=page]')?.hash";
             wait_until(page, &format!("{current} === '#/{name}'")).await?;
             finish_run(page).await?;
-            ensure_none_failed(page).await?;
+            ensure_no_check_failed(page).await?;
             if !expected.contains(&chapter.as_str()) {
                 expected.push(chapter);
             }
-            ensure!(loaded(page).await? == json!(expected), "after {name}");
+            ensure!(
+                loaded_chapters(page).await? == json!(expected),
+                "after {name}"
+            );
         }
         page.assert_no_console_errors().await
     })
@@ -79,7 +82,7 @@ async fn chapter_is_loaded_once_when_opened() -> Result<()> {
 
 #[tokio::test]
 async fn page_waits_for_a_missing_chapter() -> Result<()> {
-    let chapters = listed()?;
+    let chapters = list_scenarios()?;
     let (chapter, scenarios) = chapters.last().context("no chapters")?;
     let www = Path::new(env!("CARGO_MANIFEST_DIR")).join("../www");
     let copy = tempfile::tempdir()?;
@@ -98,20 +101,20 @@ async fn page_waits_for_a_missing_chapter() -> Result<()> {
         let notice = page.text("#notice").await?;
         let expected = format!("The chapter {chapter} is missing or still being built");
         ensure!(notice.contains(&expected), "{notice}");
-        // The console always has the missing file, but must have no exception.
+        // The missing file is a console error. There must be no exception.
         let entries = page.console().await?;
-        let thrown = entries.iter().find(|it| it.message.contains("Uncaught"));
-        ensure!(thrown.is_none(), "{thrown:?}");
+        let exception = entries.iter().find(|it| it.message.contains("Uncaught"));
+        ensure!(exception.is_none(), "{exception:?}");
         fs::rename(&away, &folder)?;
         finish_run(page).await?;
-        ensure_none_failed(page).await?;
+        ensure_no_check_failed(page).await?;
         wait_until(page, "document.querySelector('#notice').hidden").await?;
         page.assert_no_console_errors().await
     })
     .await
 }
 
-async fn ensure_none_failed(page: &Page) -> Result<()> {
+async fn ensure_no_check_failed(page: &Page) -> Result<()> {
     let outcomes = outcomes(page).await?;
     let passed = outcomes.iter().filter(|outcome| *outcome == "passed");
     ensure!(passed.count() > 1, "{outcomes:?}");

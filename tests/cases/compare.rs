@@ -20,40 +20,40 @@ async fn runs_are_compared_and_exported() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/handler?{SHORT}", server.url))
             .await?;
-        wait_until(page, &columns(1)).await?;
+        wait_until(page, &has_columns(1)).await?;
         for (world, count) in [("tab", 2), ("native", 3), ("virtual", 3)] {
             let radio = format!("#worlds [value={world}]");
             let radio = page.client.find(Locator::Css(&radio)).await?;
             radio.click().await?;
-            wait_until(page, &columns(count)).await?;
+            wait_until(page, &has_columns(count)).await?;
         }
         // The second simulation replaced the first.
         let last = "document.querySelector('#runs th:last-child').textContent";
         wait_until(page, &format!("{last} === 'Simulation'")).await?;
         page.open(&format!("{}#/handler?{SHORT}&policy=swallow", server.url))
             .await?;
-        wait_until(page, &columns(4)).await?;
+        wait_until(page, &has_columns(4)).await?;
         ensure!(
-            heads(page)
+            column_headings(page)
                 .await?
                 .starts_with("Run policy=supervise, This tab")
         );
 
-        // The records equal those of the native program.
+        // The digest equals the native program's.
         let shown = evaluate(
             page,
             "return [...document.querySelectorAll('#runs code')].map(it => it.title)",
         );
         let shown = shown.await?;
-        let report = simulated()?;
+        let report = native_report()?;
         ensure!(
             shown[3] == report["digest"],
-            "{shown}, not {}",
+            "shown digests {shown}, native digest {}",
             report["digest"]
         );
         ensure!(shown[2] != shown[3], "{shown}");
 
-        for (name, begin) in [("chrome", "{\"traceEvents\""), ("csv", "at_ns,")] {
+        for (name, start) in [("chrome", "{\"traceEvents\""), ("csv", "at_ns,")] {
             let file = format!(
                 "handler-virtual.{}",
                 if name == "csv" { "csv" } else { "json" }
@@ -61,8 +61,8 @@ async fn runs_are_compared_and_exported() -> Result<()> {
             let button = format!("#runs td:last-child [name={name}]");
             let button = page.client.find(Locator::Css(&button)).await?;
             button.send_keys(ENTER).await?;
-            let taken = downloaded(&page.downloads().join(file)).await?;
-            ensure!(taken.starts_with(begin), "{name}: {}", &taken[..40]);
+            let content = wait_for_download(&page.downloads().join(file)).await?;
+            ensure!(content.starts_with(start), "{name}: {}", &content[..40]);
         }
         let metric = page.client.find(Locator::Id("metric")).await?;
         metric.select_by_value("in_flight").await?;
@@ -76,53 +76,53 @@ async fn runs_are_compared_and_exported() -> Result<()> {
             .find(Locator::Css("#compare [name=svg]"))
             .await?;
         button.click().await?;
-        let taken = downloaded(&page.downloads().join("highwater.svg")).await?;
-        ensure!(taken.starts_with("<svg xmlns=") && taken.contains("In flight"));
+        let content = wait_for_download(&page.downloads().join("highwater.svg")).await?;
+        ensure!(content.starts_with("<svg xmlns=") && content.contains("In flight"));
 
         let button = page
             .client
             .find(Locator::Css("#runs [name=forget]"))
             .await?;
         button.send_keys(ENTER).await?;
-        wait_until(page, &columns(3)).await?;
+        wait_until(page, &has_columns(3)).await?;
         ensure!(focused(page).await? == "metric");
 
-        // Opening a kept run replaces it, and the focus moves on.
+        // Opening a listed run replaces it and moves the focus.
         let link = page.client.find(Locator::Css("#runs th a")).await?;
         link.send_keys(ENTER).await?;
         wait_until(page, "document.activeElement.id === 'metric'").await?;
         page.open(&format!("{}#/handler?{SHORT}&policy=swallow", server.url))
             .await?;
-        wait_until(page, &columns(3)).await?;
+        wait_until(page, &has_columns(3)).await?;
 
-        // A headless browser may not write to the clipboard; then the link is selected.
+        // A headless browser may deny clipboard access. The page then selects the link.
         press(page, "copy-link").await?;
         let link = format!("{}#/handler?seed=1&policy=swallow&{SHORT}", server.url);
         ensure!(page.text("#link").await? == link, "{link}");
         page.open(&format!("{}#/taxonomy", server.url)).await?;
-        wait_until(page, &columns(1)).await?;
+        wait_until(page, &has_columns(1)).await?;
         ensure!(
-            heads(page).await? == "Run Simulation",
-            "runs of other scenarios are removed"
+            column_headings(page).await? == "Run Simulation",
+            "runs of another scenario are still listed"
         );
         page.assert_no_console_errors().await
     })
     .await
 }
 
-fn columns(count: usize) -> String {
+fn has_columns(count: usize) -> String {
     format!("document.querySelectorAll('#runs thead th').length === {count} + 1")
 }
 
-async fn heads(page: &Page) -> Result<String> {
-    let heads = "return [...document.querySelectorAll('#runs thead th')]\
+async fn column_headings(page: &Page) -> Result<String> {
+    let column_headings = "return [...document.querySelectorAll('#runs thead th')]\
                  .map(it => it.textContent).join(' ')";
-    let heads = evaluate(page, heads).await?;
-    Ok(heads.as_str().unwrap_or_default().to_owned())
+    let column_headings = evaluate(page, column_headings).await?;
+    Ok(column_headings.as_str().unwrap_or_default().to_owned())
 }
 
-/// Returns the native program's report of the same simulation.
-fn simulated() -> Result<Value> {
+/// Returns the native program's report for the same simulation.
+fn native_report() -> Result<Value> {
     let mut command = native::command();
     command.args(["run", "handler", "--json", "--world", "virtual"]);
     for setting in SHORT.split('&').chain(["policy=swallow"]) {
@@ -132,10 +132,10 @@ fn simulated() -> Result<Value> {
 }
 
 /// Waits for a download and returns its content.
-async fn downloaded(file: &Path) -> Result<String> {
+async fn wait_for_download(file: &Path) -> Result<String> {
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
     while !file.exists() && tokio::time::Instant::now() < deadline {
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
-    fs::read_to_string(file).with_context(|| format!("there is no {}", file.display()))
+    fs::read_to_string(file).with_context(|| format!("{} was not downloaded", file.display()))
 }

@@ -1,4 +1,4 @@
-//! Chrome's console, and commands of the Chrome DevTools Protocol.
+//! Chrome's console and Chrome DevTools Protocol commands.
 
 use anyhow::{Context as _, Result};
 use fantoccini::wd::WebDriverCompatibleCommand;
@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 use url::{ParseError, Url};
 
-/// Gets the console entries since the last call.
+/// WebDriver command that returns the console entries since the last call.
 #[derive(Debug)]
 pub(crate) struct Console;
 
@@ -20,7 +20,7 @@ impl WebDriverCompatibleCommand for Console {
     }
 }
 
-/// A command of the Chrome DevTools Protocol: name and parameters.
+/// A Chrome DevTools Protocol command: name and parameters.
 #[derive(Debug)]
 pub(crate) struct Cdp(pub(crate) &'static str, pub(crate) Value);
 
@@ -46,9 +46,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Parses the answer to [`Console`].
-    pub(crate) fn parse(answer: &Value) -> Result<Vec<Self>> {
-        let entries = answer.as_array().context("the console is not a list")?;
+    /// Parses the response to [`Console`].
+    pub(crate) fn parse(response: &Value) -> Result<Vec<Self>> {
+        let entries = response
+            .as_array()
+            .context("the console log is not a list")?;
         let text = |entry: &Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
         Ok(entries
             .iter()
@@ -59,7 +61,7 @@ impl Entry {
             .collect())
     }
 
-    /// Returns `true` if the console shows it as an error.
+    /// Returns `true` if the entry is an error.
     pub(crate) fn is_error(&self) -> bool {
         self.level == "SEVERE"
     }

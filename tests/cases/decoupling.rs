@@ -1,4 +1,4 @@
-//! The page of `decoupling`, as `highwater serve` serves it.
+//! The `decoupling` page, served by `highwater serve`.
 
 use anyhow::{Context as _, Result, ensure};
 use fantoccini::Locator;
@@ -11,11 +11,11 @@ use crate::experiment::{
 };
 use crate::server::Serve;
 
-/// A short run that exercises every check: 100 % of the emails fail.
+/// A short run that exercises every check. Every email fails.
 const SHORT: &str = "users=4&interval=20&fail_rate=100";
 
 #[tokio::test]
-async fn simulation_plays_to_its_verdicts() -> Result<()> {
+async fn simulation_ends_with_passing_verdicts() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?seed=7", server.url))
@@ -31,7 +31,7 @@ async fn simulation_plays_to_its_verdicts() -> Result<()> {
         );
         ensure!(page.text("#command").await? == "cargo run -p native -- run decoupling --seed 7");
         ensure!(evaluate(page, "return crossOriginIsolated").await? == true);
-        let picture = browser::pictures().join("decoupling.png");
+        let picture = browser::screenshots_dir().join("decoupling.png");
         page.screenshot(&picture).await?;
         page.assert_no_console_errors().await
     })
@@ -55,7 +55,7 @@ async fn back_after_step_returns_to_the_same_numbers() -> Result<()> {
         press(page, "step").await?;
         ensure!(
             numbers_and_status(page).await? != before,
-            "a step changes something"
+            "a step did not change the page"
         );
         press(page, "back").await?;
         ensure!(numbers_and_status(page).await? == before);
@@ -66,7 +66,7 @@ async fn back_after_step_returns_to_the_same_numbers() -> Result<()> {
 }
 
 #[tokio::test]
-async fn tab_run_has_a_pool_of_threads() -> Result<()> {
+async fn tab_run_uses_a_thread_pool() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         let url = format!("{}#/decoupling?seed=7&{SHORT}&world=tab", server.url);
@@ -85,7 +85,7 @@ async fn tab_run_has_a_pool_of_threads() -> Result<()> {
 }
 
 #[tokio::test]
-async fn direct_calls_fail_registrations() -> Result<()> {
+async fn failed_direct_call_fails_the_registration() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?{SHORT}", server.url))
@@ -96,7 +96,7 @@ async fn direct_calls_fail_registrations() -> Result<()> {
                 .await?
                 .contains("0 registrations failed")
         );
-        // Use the control, as a user would.
+        // Use the control, like a user.
         choose(page, "design", "direct").await?;
         wait_until(
             page,
@@ -178,9 +178,9 @@ async fn trap_is_reported_and_restart_works() -> Result<()> {
 }
 
 #[tokio::test]
-async fn terminated_worker_is_noticed() -> Result<()> {
-    // Terminates a Worker without an event, as browsers do. The page creates its own
-    // Workers, so keep a reference.
+async fn terminated_worker_is_reported() -> Result<()> {
+    // Keeps a reference to the page's Worker, so the case can terminate it. Termination
+    // fires no event, just like a Worker that the browser kills.
     const KEEP_WORKER: &str = "
         const Real = Worker;
         window.Worker = class extends Real {
@@ -200,7 +200,7 @@ async fn terminated_worker_is_noticed() -> Result<()> {
         evaluate(page, "latest.terminate()").await?;
         wait_until_visible(page, "#trap").await?;
         let text = page.text("#trap-text").await?;
-        ensure!(text.contains("its Worker ended"), "{text}");
+        ensure!(text.contains("its Worker exited"), "{text}");
         press(page, "restart").await?;
         finish_run(page).await?;
         ensure_passed(page).await?;
@@ -229,7 +229,7 @@ async fn keyboard_focus_moves_to_the_enabled_button() -> Result<()> {
         type_into(page, "preset", ENTER).await?;
         wait_until(page, "location.hash === '#/decoupling?seed=1'").await?;
         ensure!(focused(page).await? == "preset");
-        // A button that is disabled passes the focus to its counterpart.
+        // Disabling a focused button moves the focus to its counterpart.
         type_into(page, "pause", ENTER).await?;
         ensure!(focused(page).await? == "run");
         type_into(page, "run", ENTER).await?;

@@ -1,4 +1,4 @@
-//! Other displays: pixel ratios, print and forced colors.
+//! Display variants: pixel ratios, print and forced colors.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ async fn emulate(page: &Page, command: &'static str, params: Value) -> Result<()
 }
 
 #[tokio::test]
-async fn paused_picture_is_repainted_for_another_screen() -> Result<()> {
+async fn paused_picture_is_repainted_when_the_screen_changes() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/backpressure", server.url)).await?;
@@ -26,17 +26,20 @@ async fn paused_picture_is_repainted_for_another_screen() -> Result<()> {
             });
             emulate(page, "Emulation.setDeviceMetricsOverride", screen).await?;
             wait_until(page, &format!("innerWidth === {width}")).await?;
-            let dots = format!(
+            let is_resized = format!(
                 "[['width', 'clientWidth'], ['height', 'clientHeight']].every(([dots, size]) =>
                     Math.abs(picture[dots] - picture[size] * {ratio}) <= 1)"
             );
-            wait_until(page, &dots).await?;
-            // Several colors show that it was repainted, not just resized.
+            wait_until(page, &is_resized).await?;
+            // Resizing clears the canvas. Several colors show that it was repainted.
             let colors = "const { width, height } = picture;
                 const { data } = picture.getContext('2d').getImageData(0, 0, width, height);
                 return new Set(new Uint32Array(data.buffer)).size";
             let colors = evaluate(page, colors).await?;
-            ensure!(colors.as_u64() > Some(10), "{colors} at {ratio}");
+            ensure!(
+                colors.as_u64() > Some(10),
+                "{colors} colors at pixel ratio {ratio}"
+            );
         }
         page.assert_no_console_errors().await
     })
@@ -45,7 +48,7 @@ async fn paused_picture_is_repainted_for_another_screen() -> Result<()> {
 
 #[tokio::test]
 async fn print_is_light_and_hides_controls() -> Result<()> {
-    const ON_PRINT: &str = "addEventListener('beforeprint', () => {
+    const RECORD_ON_PRINT: &str = "addEventListener('beforeprint', () => {
         window.onPaper = picture.getContext('2d').getImageData(9, 9, 1, 1).data[0];
         window.plotOnPaper = plot.innerHTML;
     })";
@@ -61,7 +64,7 @@ async fn print_is_light_and_hides_controls() -> Result<()> {
         page.open(&format!("{}#/cluster", server.url)).await?;
         finish_run(page).await?;
         wait_until(page, "!!document.querySelector('#plot svg')").await?;
-        evaluate(page, ON_PRINT).await?;
+        evaluate(page, RECORD_ON_PRINT).await?;
         let plot = evaluate(page, "return plot.innerHTML").await?;
         emulate(page, "Page.printToPDF", json!({})).await?;
         ensure!(evaluate(page, "return onPaper > 200").await? == true);
@@ -105,8 +108,8 @@ async fn forced_colors_are_readable() -> Result<()> {
             evaluate(page, "return matchMedia('(forced-colors: active)').matches").await? == true
         );
         axe::load(page).await?;
-        axe::ensure_clean(page, "forced colors").await?;
-        // The current preset is marked by more than its color.
+        axe::ensure_no_violations(page, "forced colors").await?;
+        // Color is not the only mark of the current preset.
         let current = "return getComputedStyle(
             document.querySelector('#presets [aria-current]'), '::before').content";
         ensure!(evaluate(page, current).await? == "\"✓ \"");

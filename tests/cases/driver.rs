@@ -13,12 +13,12 @@ use crate::browser::BrowserKind;
 /// Time limit for the driver to start.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Maximum number of starts. chromedriver picks a free IPv6 port and then needs the same
-/// IPv4 port; it exits if that is in use.
-const MAX_STARTS: usize = 10;
+/// Maximum number of start attempts. chromedriver picks a free IPv6 port and exits if
+/// the same IPv4 port is in use.
+const MAX_START_ATTEMPTS: usize = 10;
 
-/// A driver process, killed on drop. Chrome ends with its driver; Firefox must be closed
-/// before.
+/// A driver process, killed on drop. Chrome exits with its driver. Firefox must be
+/// closed first.
 pub(crate) struct Driver {
     port: u16,
     _child: Child,
@@ -27,9 +27,9 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// Starts the driver found on the PATH.
+    /// Starts the driver from the PATH.
     pub(crate) async fn start(kind: BrowserKind) -> Result<Self> {
-        for _ in 1..MAX_STARTS {
+        for _ in 1..MAX_START_ATTEMPTS {
             match Self::start_once(kind).await {
                 Err(error) if error.is::<PortInUse>() => {}
                 other => return other,
@@ -55,7 +55,10 @@ impl Driver {
             .with_context(|| {
                 format!("cannot run {program}: `cargo run -p tests -- setup` installs it")
             })?;
-        let stdout = child.stdout.take().context("the driver has no output")?;
+        let stdout = child
+            .stdout
+            .take()
+            .context("the driver's standard output is not piped")?;
         let mut output = BufReader::new(stdout).lines();
         let port = timeout(TIMEOUT, async {
             let mut last = String::new();
@@ -68,10 +71,10 @@ impl Driver {
             if last.contains("port not available") {
                 return Err(PortInUse.into());
             }
-            anyhow::bail!("{program} ended; its last line was: {last}")
+            anyhow::bail!("{program} exited; its last line was: {last}")
         })
         .await
-        .with_context(|| format!("{program} does not start"))??;
+        .with_context(|| format!("{program} did not print a port within {TIMEOUT:?}"))??;
         Ok(Self {
             port,
             _child: child,

@@ -3,7 +3,7 @@
 //!
 //! `browser` opens pages and reads the console, `server` serves them, `experiment` and
 //! `keyboard` operate the page, `appearance` sets the display, `axe` checks
-//! accessibility, and `verdicts` compares the worlds. The other modules are groups of
+//! accessibility, and `verdicts` compares the worlds. The other modules contain the
 //! cases.
 
 mod appearance;

@@ -1,4 +1,4 @@
-//! The pages of `taxonomy` and `handler`.
+//! The `taxonomy` and `handler` pages.
 
 use anyhow::{Result, ensure};
 
@@ -55,7 +55,8 @@ async fn crashed_worker_is_replaced_in_the_tab() -> Result<()> {
         let figures = page.text("#errors").await?;
         ensure!(figures.contains("Restarts 2"), "{figures}");
         ensure!(figures.contains("Wrong answers 0"), "{figures}");
-        // At the end, a slot has a second process. After a reset, no process has started.
+        // After the run, a slot has had a second process. After a reset, it has had
+        // none.
         let generation = "[...document.querySelectorAll('#processes tbody tr')]\
                           .map(row => Number(row.cells[2].textContent))\
                           .reduce((most, one) => Math.max(most, one), 0)";
@@ -73,7 +74,7 @@ async fn crashed_worker_is_replaced_in_the_tab() -> Result<()> {
 }
 
 #[tokio::test]
-async fn swallowed_bug_gives_wrong_answers() -> Result<()> {
+async fn swallowed_bug_causes_wrong_answers() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!(
@@ -92,7 +93,7 @@ async fn swallowed_bug_gives_wrong_answers() -> Result<()> {
 }
 
 #[tokio::test]
-async fn keyboard_runs_and_steps_both_ways() -> Result<()> {
+async fn keyboard_can_run_and_step_both_ways() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         for scenario in ["taxonomy", "handler"] {
@@ -106,8 +107,8 @@ async fn keyboard_runs_and_steps_both_ways() -> Result<()> {
             let end = all().await?;
             type_into(page, "back", &ENTER.repeat(60)).await?;
             ensure!(focused(page).await? == "back");
-            ensure!(all().await? != end, "steps back change something");
-            let picture = browser::pictures().join(format!("{scenario}.png"));
+            ensure!(all().await? != end, "stepping back did not change the page");
+            let picture = browser::screenshots_dir().join(format!("{scenario}.png"));
             page.screenshot(&picture).await?;
             type_into(page, "step", &ENTER.repeat(60)).await?;
             ensure!(all().await? == end);

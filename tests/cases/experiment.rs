@@ -1,4 +1,4 @@
-//! Operating and reading the page of an experiment.
+//! Helpers that operate and read an experiment's page.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub(crate) async fn focused(page: &Page) -> Result<Value> {
 }
 
 /// Opens an address, after clearing the verdicts of the previous run.
-pub(crate) async fn go(page: &Page, fragment: &str) -> Result<()> {
+pub(crate) async fn navigate(page: &Page, fragment: &str) -> Result<()> {
     const SCRIPT: &str = "
         document.querySelector('#verdicts').replaceChildren();
         location.hash = arguments[0];";
@@ -39,8 +39,8 @@ pub(crate) async fn go(page: &Page, fragment: &str) -> Result<()> {
     Ok(())
 }
 
-/// Plays the run fast and waits for its verdicts. At normal speed, the cases would
-/// mostly wait.
+/// Plays the run fast and waits for its verdicts. At normal speed, cases would spend
+/// most of their time waiting.
 pub(crate) async fn finish_run(page: &Page) -> Result<()> {
     set_speed(page, "16").await?;
     wait_for_verdicts(page).await?;
@@ -58,7 +58,7 @@ async fn set_speed(page: &Page, speed: &str) -> Result<()> {
 }
 
 /// Seeks to the middle of the run.
-pub(crate) async fn go_to_the_middle(page: &Page) -> Result<()> {
+pub(crate) async fn seek_to_the_middle(page: &Page) -> Result<()> {
     let script = "const slider = document.querySelector('#time'); \
                   slider.value = slider.max / 2; slider.dispatchEvent(new Event('input'))";
     evaluate(page, script).await.map(drop)
@@ -78,7 +78,7 @@ pub(crate) async fn wait_until(page: &Page, expression: &str) -> Result<()> {
     let deadline = Instant::now() + TIMEOUT;
     while evaluate(page, &format!("return {expression}")).await? != true {
         if Instant::now() > deadline {
-            bail!("never true: {expression}");
+            bail!("timed out after {TIMEOUT:?}: {expression}");
         }
         sleep(Duration::from_millis(25)).await;
     }
@@ -114,7 +114,7 @@ pub(crate) async fn outcomes(page: &Page) -> Result<Vec<String>> {
 /// Fails if a check failed or fewer than five passed.
 pub(crate) async fn ensure_passed(page: &Page) -> Result<()> {
     let outcomes = outcomes(page).await?;
-    let count = |outcome: &str| outcomes.iter().filter(|known| *known == outcome).count();
+    let count = |outcome: &str| outcomes.iter().filter(|other| *other == outcome).count();
     ensure!(count("failed") == 0 && count("passed") >= 5, "{outcomes:?}");
     Ok(())
 }

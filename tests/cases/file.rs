@@ -1,4 +1,4 @@
-//! Processing a visitor's own file on the page of `pipeline`.
+//! Processing a visitor's own file on the `pipeline` page.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -19,8 +19,8 @@ use crate::server::Serve;
 
 const MIB: u64 = 1024 * 1024;
 
-/// Size of a sparse file that no case reads to its end.
-const HUGE: u64 = 64 * 1024 * MIB;
+/// Size of a sparse file that is too large to be read to its end.
+const HUGE_SIZE: u64 = 64 * 1024 * MIB;
 
 /// Opens the page and waits until it accepts files.
 async fn open(page: &Page, server: &Serve) -> Result<()> {
@@ -35,14 +35,14 @@ async fn choose(page: &Page, path: &Path) -> Result<()> {
 }
 
 /// Waits until the status starts with `start` and returns it.
-async fn status_after(page: &Page, start: &str) -> Result<String> {
+async fn wait_for_status(page: &Page, start: &str) -> Result<String> {
     let status = "document.querySelector('#own-status').textContent";
     wait_until(page, &format!("{status}.startsWith({start:?})")).await?;
     page.text("#own-status").await
 }
 
 /// Waits until some of the file has been read.
-async fn under_way(page: &Page) -> Result<()> {
+async fn wait_for_progress(page: &Page) -> Result<()> {
     wait_until(
         page,
         "/MiB/.test([...document.querySelectorAll('#own-result tr')]\
@@ -58,11 +58,14 @@ async fn result(page: &Page, name: &str) -> Result<String> {
          .find(it => it.cells[0].textContent === {name:?})?.cells[1].textContent"
     );
     let cell = evaluate(page, &script).await?;
-    Ok(cell.as_str().context("no such result")?.to_owned())
+    Ok(cell
+        .as_str()
+        .context("the results table has no such row")?
+        .to_owned())
 }
 
-/// Returns the number of files that the browser stores for the page.
-async fn kept(page: &Page) -> Result<Value> {
+/// Returns the number of files stored by the browser for the page.
+async fn stored_file_count(page: &Page) -> Result<Value> {
     let script = "return navigator.storage.getDirectory()\
                   .then(root => root.getDirectoryHandle('outputs', { create: true }))\
                   .then(folder => Array.fromAsync(folder.keys())).then(names => names.length)";
@@ -74,7 +77,7 @@ fn hex(digest: impl AsRef<[u8]>) -> String {
     digits.collect()
 }
 
-/// Returns reproducible text that compresses like text.
+/// Returns reproducible text with a realistic compression ratio.
 fn text(bytes: u64) -> Vec<u8> {
     let mut state = 7_u32;
     let mut text = Vec::new();
@@ -87,16 +90,16 @@ fn text(bytes: u64) -> Vec<u8> {
 }
 
 /// Creates a sparse file.
-fn sparse(path: &Path, bytes: u64) -> Result<()> {
+fn create_sparse_file(path: &Path, bytes: u64) -> Result<()> {
     Ok(File::create(path)?.set_len(bytes)?)
 }
 
 /// Downloads the output and returns the hash of its decompressed content.
-async fn downloaded(page: &Page, name: &str) -> Result<String> {
+async fn download_and_hash(page: &Page, name: &str) -> Result<String> {
     press(page, "own-download").await?;
     let path = page.downloads().join(name);
     for _ in 0..400 {
-        // The browser renames a complete download to this name.
+        // The browser renames the file to this name when the download is complete.
         if path.is_file() {
             let mut hasher = Sha256::new();
             let mut output = GzDecoder::new(File::open(&path)?);
@@ -124,25 +127,28 @@ async fn file_is_processed_in_constant_memory() -> Result<()> {
             let (path, content) = (folder.path().join(name), text(bytes));
             std::fs::write(&path, &content)?;
             choose(page, &path).await?;
-            status_after(page, &format!("Done: {name}")).await?;
+            wait_for_status(page, &format!("Done: {name}")).await?;
             let hash = hex(Sha256::digest(&content));
             let lines = content.split_inclusive(|byte| *byte == b'\n').count();
             ensure!(result(page, "SHA-256").await? == hash);
             let shown = result(page, "Lines").await?.replace(',', "");
-            ensure!(shown == lines.to_string(), "{shown} of {lines} lines");
+            ensure!(
+                shown == lines.to_string(),
+                "{shown} lines shown, {lines} in the file"
+            );
             let read = result(page, "Read").await?.replace(',', "");
             ensure!(read.contains(&format!("({bytes} B)")), "{read}");
-            ensure!(downloaded(page, &format!("{name}.gz")).await? == hash);
+            ensure!(download_and_hash(page, &format!("{name}.gz")).await? == hash);
             memories.push(result(page, "Peak WebAssembly memory").await?);
         }
         ensure!(memories[0] == memories[1], "{memories:?}");
+        ensure!(memories[0].contains(" B)"), "no byte count in {memories:?}");
         ensure!(
-            memories[0].contains(" B)"),
-            "sizes have bytes: {memories:?}"
+            stored_file_count(page).await? == 1,
+            "the first output was not deleted"
         );
-        ensure!(kept(page).await? == 1, "the first output is still there");
         press(page, "own-cancel").await?;
-        status_after(page, "The output is discarded").await?;
+        wait_for_status(page, "Output discarded").await?;
         wait_until(page, "document.querySelector('#own-download').hidden").await?;
         page.assert_no_console_errors().await
     })
@@ -164,11 +170,11 @@ async fn last_line_counts_without_a_newline() -> Result<()> {
             let path = folder.path().join(name);
             std::fs::write(&path, content)?;
             choose(page, &path).await?;
-            status_after(page, &format!("Done: {name}")).await?;
+            wait_for_status(page, &format!("Done: {name}")).await?;
             let hash = hex(Sha256::digest(content));
             ensure!(result(page, "Lines").await? == lines, "{name}");
             ensure!(result(page, "SHA-256").await? == hash, "{name}");
-            ensure!(downloaded(page, &format!("{name}.gz")).await? == hash);
+            ensure!(download_and_hash(page, &format!("{name}.gz")).await? == hash);
         }
         page.assert_no_console_errors().await
     })
@@ -176,22 +182,23 @@ async fn last_line_counts_without_a_newline() -> Result<()> {
 }
 
 #[tokio::test]
-async fn output_is_in_memory_without_storage() -> Result<()> {
+async fn output_stays_in_memory_without_storage() -> Result<()> {
     let server = Serve::start_with(&["--allow-host", "untrusted.test"]).await?;
     let folder = tempfile::tempdir()?;
     let (path, content) = (folder.path().join("plain.log"), text(8 * MIB));
     std::fs::write(&path, &content)?;
     browser::with(async |page| {
         let url = server.url.replace("127.0.0.1", "untrusted.test");
-        // The browser asks before it saves a download from an insecure page, so a
-        // script reads the output instead. That needs to bypass the page's policy.
+        // The browser prompts before it saves a download from an insecure page, so a
+        // script reads the output instead. The page's content security policy would
+        // block that script.
         let bypass = Cdp("Page.setBypassCSP", json!({ "enabled": true }));
         page.client.issue_cmd(bypass).await?;
         page.open(&format!("{url}#/pipeline")).await?;
         ensure!(evaluate(page, "return isSecureContext").await? == false);
         wait_until(page, "!!document.querySelector('#own-input')?.onchange").await?;
         choose(page, &path).await?;
-        let status = status_after(page, "Done: plain.log").await?;
+        let status = wait_for_status(page, "Done: plain.log").await?;
         ensure!(status.contains("in the browser's memory"), "{status}");
         let hash = hex(Sha256::digest(&content));
         ensure!(result(page, "SHA-256").await? == hash);
@@ -217,18 +224,18 @@ async fn section_fits_a_narrow_screen() -> Result<()> {
         let set_size = Cdp("Emulation.setDeviceMetricsOverride", narrow);
         page.client.issue_cmd(set_size).await?;
         choose(page, &path).await?;
-        status_after(page, "Done: ").await?;
+        wait_for_status(page, "Done: ").await?;
         let width = evaluate(page, "return document.documentElement.scrollWidth").await?;
         ensure!(width == 320, "the page is {width} pixels wide");
         let heights = "return ['own-input', 'own-cancel', 'own-download']\
                        .map(id => document.getElementById(id).getBoundingClientRect().height)";
         let heights = evaluate(page, heights).await?;
-        let enough = |height: &Value| height.as_f64().is_some_and(|height| height >= 24.0);
+        let is_large_enough = |height: &Value| height.as_f64().is_some_and(|height| height >= 24.0);
         let all = heights.as_array().context("no heights")?;
-        ensure!(all.iter().all(enough), "{heights}");
+        ensure!(all.iter().all(is_large_enough), "{heights}");
         let scroll = "document.querySelector('#own').scrollIntoView()";
         evaluate(page, scroll).await?;
-        let picture = browser::pictures().join("own-file-narrow.png");
+        let picture = browser::screenshots_dir().join("own-file-narrow.png");
         page.screenshot(&picture).await
     })
     .await
@@ -239,25 +246,25 @@ async fn cancelled_run_leaves_no_output() -> Result<()> {
     let server = Serve::start().await?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("huge");
-    sparse(&path, HUGE)?;
+    create_sparse_file(&path, HUGE_SIZE)?;
     browser::with(async |page| {
         open(page, &server).await?;
         choose(page, &path).await?;
-        under_way(page).await?;
+        wait_for_progress(page).await?;
         press(page, "own-cancel").await?;
-        status_after(page, "Cancelled: huge").await?;
-        ensure!(kept(page).await? == 0);
+        wait_for_status(page, "Cancelled: huge").await?;
+        ensure!(stored_file_count(page).await? == 0);
         wait_until(page, "document.querySelector('#own-cancel').hidden").await?;
 
         // Choosing another file cancels one that is still being read.
         choose(page, &path).await?;
-        under_way(page).await?;
+        wait_for_progress(page).await?;
         let small = folder.path().join("small");
         std::fs::write(&small, "one\n")?;
         choose(page, &small).await?;
-        status_after(page, "Done: small").await?;
+        wait_for_status(page, "Done: small").await?;
         ensure!(result(page, "Lines").await? == "1");
-        ensure!(kept(page).await? == 1);
+        ensure!(stored_file_count(page).await? == 1);
         page.assert_no_console_errors().await
     })
     .await
@@ -268,15 +275,15 @@ async fn file_changed_while_read_is_reported() -> Result<()> {
     let server = Serve::start().await?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("changing");
-    sparse(&path, HUGE)?;
+    create_sparse_file(&path, HUGE_SIZE)?;
     browser::with(async |page| {
         open(page, &server).await?;
         choose(page, &path).await?;
-        under_way(page).await?;
-        sparse(&path, MIB)?;
-        let status = status_after(page, "Failed at the stage file: ").await?;
+        wait_for_progress(page).await?;
+        create_sparse_file(&path, MIB)?;
+        let status = wait_for_status(page, "Failed at the stage file: ").await?;
         ensure!(status.contains("changed"), "{status}");
-        ensure!(kept(page).await? == 0);
+        ensure!(stored_file_count(page).await? == 0);
         Ok(())
     })
     .await
@@ -299,16 +306,16 @@ async fn full_storage_is_reported() -> Result<()> {
         let set_quota = Cdp("Storage.overrideQuotaForOrigin", quota);
         page.client.issue_cmd(set_quota).await?;
         choose(page, &path).await?;
-        let status = status_after(page, "Failed at the stage output: ").await?;
+        let status = wait_for_status(page, "Failed at the stage output: ").await?;
         ensure!(status.contains("no space is left"), "{status}");
-        ensure!(kept(page).await? == 0);
+        ensure!(stored_file_count(page).await? == 0);
         Ok(())
     })
     .await
 }
 
-/// Drops a file on an element. Returns whether the page prevented the browser from
-/// opening it.
+/// Drops a file on an element. Returns `true` if the page kept the browser from opening
+/// it.
 async fn drop_on(page: &Page, selector: &str) -> Result<Value> {
     let script = format!(
         "const dataTransfer = new DataTransfer(); \
@@ -331,7 +338,7 @@ async fn only_the_target_accepts_dropped_files() -> Result<()> {
         ensure!(drop_on(page, "h1").await? == true);
         ensure!(page.text("#own-status").await?.is_empty());
         ensure!(drop_on(page, "#own-drop label").await? == true);
-        status_after(page, "Done: dropped.txt").await?;
+        wait_for_status(page, "Done: dropped.txt").await?;
         ensure!(result(page, "Lines").await? == "2");
         page.assert_no_console_errors().await
     })
@@ -343,8 +350,8 @@ async fn last_of_two_concurrent_files_is_used() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         open(page, &server).await?;
-        // The first file waits for the page's lock, as in a busy browser. Then the
-        // second arrives.
+        // Delays the page's lock, as a busy browser would. The second file arrives
+        // while the first one waits for the lock.
         let script = "const request = navigator.locks.request.bind(navigator.locks); \
              navigator.locks.request = (name, hold) => \
                new Promise(resolve => setTimeout(resolve, 300)).then(() => request(name, hold)); \
@@ -363,8 +370,8 @@ async fn last_of_two_concurrent_files_is_used() -> Result<()> {
              drop('first'); \
              return new Promise(resolve => setTimeout(resolve, 50)).then(() => drop('second'))";
         evaluate(page, script).await?;
-        status_after(page, "Done: second").await?;
-        ensure!(evaluate(page, "return started").await? == 1, "both were started");
+        wait_for_status(page, "Done: second").await?;
+        ensure!(evaluate(page, "return started").await? == 1, "number of files processed is not 1");
         page.assert_no_console_errors().await
     })
     .await

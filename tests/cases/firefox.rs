@@ -17,22 +17,26 @@ pub(crate) fn capabilities() -> Capabilities {
         "browserName": "firefox",
         "moz:firefoxOptions": { "args": ["-headless"] },
     }) else {
-        unreachable!("an object was written above")
+        unreachable!("the literal is an object")
     };
     capabilities
 }
 
 /// Runs a script with system access.
-pub(crate) async fn in_browser(page: &Page, script: &str, arguments: Vec<Value>) -> Result<Value> {
+pub(crate) async fn run_privileged(
+    page: &Page,
+    script: &str,
+    arguments: Vec<Value>,
+) -> Result<Value> {
     page.client.issue_cmd(Context("chrome")).await?;
     let result = page.client.execute(script, arguments).await;
     page.client.issue_cmd(Context("content")).await?;
     result.context("a script with system access failed")
 }
 
-/// Returns the console entries of pages since the last call. They do not include failed
-/// requests, or Firefox's warning about a Worker that ended before the service worker
-/// answered its request.
+/// Returns the console entries of pages since the last call. Excludes failed requests,
+/// and Firefox's warning about a Worker that exited before the service worker
+/// responded.
 pub(crate) async fn console(page: &Page) -> Result<Vec<Entry>> {
     const SCRIPT: &str = "
         const kept = Cc['@mozilla.org/consoleAPI-storage;1'].getService(Ci.nsIConsoleAPIStorage);
@@ -50,10 +54,11 @@ pub(crate) async fn console(page: &Page) -> Result<Vec<Entry>> {
         return [...called, ...thrown]
             .filter(({ filename }) => filename.startsWith('http'))
             .map(({ level, filename, message }) => ({ level, message: `${filename} ${message}` }));";
-    Entry::parse(&in_browser(page, SCRIPT, Vec::new()).await?)
+    Entry::parse(&run_privileged(page, SCRIPT, Vec::new()).await?)
 }
 
-/// Sets the context of the next scripts: `chrome` (the browser) or `content` (the page).
+/// WebDriver command that sets the context of later scripts: `chrome` (the browser) or
+/// `content` (the page).
 #[derive(Debug)]
 struct Context(&'static str);
 

@@ -1,4 +1,4 @@
-//! Malformed addresses: each gets a working page and a readable notice.
+//! Malformed addresses. Each must open a working page with a readable notice.
 
 use anyhow::{Context as _, Result, ensure};
 use proptest::prelude::*;
@@ -8,15 +8,15 @@ use proptest::test_runner::TestRunner;
 use serde_json::Value;
 
 use crate::browser::Page;
-use crate::experiment::{finish_run, go};
+use crate::experiment::{finish_run, navigate};
 use crate::native;
 
-const COUNT: usize = 120;
+const ADDRESS_COUNT: usize = 120;
 
-/// Opens a fixed list of generated addresses.
+/// Opens a reproducible list of generated addresses.
 pub(crate) async fn open_all(page: &Page) -> Result<()> {
-    // Leaves each address as soon as it is shown. An unknown scenario must show a
-    // notice. The limit, in milliseconds, is below the driver's script timeout.
+    // Returns as soon as the address is shown. An unknown scenario must show a notice.
+    // The time limit is below the driver's script timeout.
     const SCRIPT: &str = "
         const [address] = arguments, before = location.hash, deadline = performance.now() + 25_000;
         const frame = () => new Promise(requestAnimationFrame);
@@ -26,14 +26,14 @@ pub(crate) async fn open_all(page: &Page) -> Result<()> {
         title.textContent = '';
         location.hash = address;
         const [path] = location.hash.split('?');
-        const isAnswered = path.length < 3 ? isHome : () => title.textContent;
+        const isOpened = path.length < 3 ? isHome : () => title.textContent;
         return (async () => {
             if (location.hash === before) return;
-            while (!isAnswered() && performance.now() < deadline) await frame();
+            while (!isOpened() && performance.now() < deadline) await frame();
             await frame();
             const shown = '#/' + title.textContent;
-            const isRight = path.length < 3 || path === shown || (links.includes(shown) && !links.includes(path) && !notice.hidden);
-            if (!isAnswered() || !isRight || !trap.hidden) return [title, notice, trap].map(it => it.hidden || it.textContent);
+            const isCorrect = path.length < 3 || path === shown || (links.includes(shown) && !links.includes(path) && !notice.hidden);
+            if (!isOpened() || !isCorrect || !trap.hidden) return [title, notice, trap].map(it => it.hidden || it.textContent);
         })();";
     for address in addresses()? {
         let arguments = vec![Value::from(address.clone())];
@@ -42,7 +42,7 @@ pub(crate) async fn open_all(page: &Page) -> Result<()> {
         let errors = page.assert_no_console_errors().await;
         errors.with_context(|| format!("after {address:?}"))?;
     }
-    go(page, "#/observer").await?;
+    navigate(page, "#/observer").await?;
     finish_run(page).await
 }
 
@@ -52,12 +52,12 @@ fn addresses() -> Result<Vec<String>> {
     let scenarios = catalog["scenarios"].as_array().context("no scenarios")?;
     let strategy = select(scenarios.clone()).prop_flat_map(|scenario| address(&scenario));
     let mut runner = TestRunner::deterministic();
-    let drawn = (0..COUNT).map(|_| Ok(strategy.new_tree(&mut runner)?.current()));
-    let drawn: Result<_, proptest::test_runner::Reason> = drawn.collect();
-    drawn.map_err(|reason| anyhow::anyhow!("{reason}"))
+    let generated = (0..ADDRESS_COUNT).map(|_| Ok(strategy.new_tree(&mut runner)?.current()));
+    let generated: Result<_, proptest::test_runner::Reason> = generated.collect();
+    generated.map_err(|reason| anyhow::anyhow!("{reason}"))
 }
 
-/// Generates valid and broken addresses of this scenario.
+/// Generates valid and invalid addresses for a scenario.
 fn address(scenario: &Value) -> impl Strategy<Value = String> + use<> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let name = text(&scenario["name"]);
@@ -74,7 +74,7 @@ fn address(scenario: &Value) -> impl Strategy<Value = String> + use<> {
                 .map_or_else(|| value.to_string(), str::to_owned)
         })
         .collect();
-    let odd = [
+    let unusual = [
         "",
         "-1",
         "1e9",
@@ -89,7 +89,7 @@ fn address(scenario: &Value) -> impl Strategy<Value = String> + use<> {
         "é",
         "\u{202e}",
     ];
-    values.extend(odd.map(str::to_owned));
+    values.extend(unusual.map(str::to_owned));
     let key = prop_oneof![8 => select(keys), 1 => ".{0,12}"];
     let value = prop_oneof![8 => select(values), 1 => ".{0,12}", 1 => "[a-z=&?#/%+;]{0,400}"];
     let pairs = prop::collection::vec((key, value), 0..12);

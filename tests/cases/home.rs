@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::browser::{self, Page};
 use crate::console::Cdp;
-use crate::experiment::{evaluate, finish_run, focused, go, press, wait_until};
+use crate::experiment::{evaluate, finish_run, focused, navigate, press, wait_until};
 use crate::server::Serve;
 
-/// Expression for the content of all pictures.
+/// Expression that returns the content of every picture.
 const PICTURES: &str = "[...document.querySelectorAll('#home canvas')].map(it => it.toDataURL())";
 
 /// Scrolls to each card and waits for its picture.
@@ -38,8 +38,8 @@ async fn cards_are_animated_and_open_their_scenario() -> Result<()> {
             "{question}"
         );
         scroll_to_each_card(page).await?;
-        let different = format!("new Set({PICTURES}).size");
-        ensure!(evaluate(page, &format!("return {different}")).await? == 9);
+        let distinct_pictures = format!("new Set({PICTURES}).size");
+        ensure!(evaluate(page, &format!("return {distinct_pictures}")).await? == 9);
         // The animation can be paused.
         evaluate(page, "scrollTo(0, 0)").await?;
         let shown = first_picture(page).await?;
@@ -57,7 +57,7 @@ async fn cards_are_animated_and_open_their_scenario() -> Result<()> {
         .await?;
         ensure!(
             first_picture(page).await? == stopped,
-            "the picture is paused"
+            "a paused picture changed"
         );
         // Open a card and go back.
         let card = Locator::Css("#home a[href='#/pipeline']");
@@ -69,20 +69,20 @@ async fn cards_are_animated_and_open_their_scenario() -> Result<()> {
         wait_until(page, "document.title === 'Highwater'").await?;
         ensure!(focused(page).await? == "home");
         // The scroll position is restored even if the experiment's page is shorter.
-        let down = "scrollTo(0, document.documentElement.scrollHeight); return scrollY";
-        let down = evaluate(page, down).await?;
-        go(page, "#/cluster").await?;
+        let scroll_y = "scrollTo(0, document.documentElement.scrollHeight); return scrollY";
+        let scroll_y = evaluate(page, scroll_y).await?;
+        navigate(page, "#/cluster").await?;
         finish_run(page).await?;
         page.client.back().await?;
         wait_until(page, "document.title === 'Highwater'").await?;
-        wait_until(page, &format!("scrollY === {down}")).await?;
+        wait_until(page, &format!("scrollY === {scroll_y}")).await?;
         page.assert_no_console_errors().await
     })
     .await
 }
 
 #[tokio::test]
-async fn reduced_motion_stops_the_pictures() -> Result<()> {
+async fn reduced_motion_pauses_the_pictures() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         let still = json!([{ "name": "prefers-reduced-motion", "value": "reduce" }]);

@@ -1,4 +1,4 @@
-//! Operating the page by keyboard only.
+//! Operating the page with only a keyboard.
 
 use std::iter;
 
@@ -17,7 +17,7 @@ const MAX_ATTEMPTS: usize = 40;
 
 /// Opens a scenario by its link in the navigation or on its card, then presses Reset,
 /// Step, Back, Run and Pause in each world.
-pub(crate) async fn walk(page: &Page, scenario: &str) -> Result<()> {
+pub(crate) async fn use_scenario(page: &Page, scenario: &str) -> Result<()> {
     tab_to(
         page,
         &format!(":is(#scenarios, #home) a[href='#/{scenario}']"),
@@ -34,7 +34,7 @@ pub(crate) async fn walk(page: &Page, scenario: &str) -> Result<()> {
     ensure!(worlds.len() >= 2, "{worlds:?}");
     for world in worlds {
         let world = world.as_str().unwrap_or_default();
-        enter(page, world)
+        use_controls(page, world)
             .await
             .with_context(|| format!("{scenario} in {world}"))?;
     }
@@ -52,7 +52,7 @@ const ON_ADDRESS_CHANGE: &str = "window.hasChanged = false; \
 /// Expression that is true once the run is shown.
 const STARTED: &str = "/record [1-9]/.test(document.querySelector('#clock').textContent)";
 
-async fn enter(page: &Page, world: &str) -> Result<()> {
+async fn use_controls(page: &Page, world: &str) -> Result<()> {
     tab_to(page, "[name=world]:checked").await?;
     evaluate(page, ON_ADDRESS_CHANGE).await?;
     press(page, DOWN).await?;
@@ -69,7 +69,7 @@ async fn enter(page: &Page, world: &str) -> Result<()> {
         &format!("{POSITION} === 0 && !document.querySelector('#run').disabled"),
     )
     .await?;
-    // A step may play several records of the same time.
+    // A step may play several records with the same timestamp.
     let mut positions = vec![0];
     for _ in 0..3 {
         let before = positions[positions.len() - 1];
@@ -81,7 +81,7 @@ async fn enter(page: &Page, world: &str) -> Result<()> {
     wait_until(page, &format!("{POSITION} === {}", positions[2])).await?;
     activate(page, "run").await?;
     wait_until(page, &format!("{POSITION} > {}", positions[2])).await?;
-    // A short run may have ended.
+    // A short run may already be over.
     if evaluate(page, "return !document.querySelector('#pause').disabled").await? == true {
         activate(page, "pause").await?;
     }
@@ -109,7 +109,7 @@ async fn activate(page: &Page, id: &str) -> Result<()> {
 
 /// Presses Tab or Shift+Tab until this control has the focus.
 pub(crate) async fn tab_to(page: &Page, selector: &str) -> Result<()> {
-    // Estimates the number of controls in between, to get there in one go.
+    // Estimates the number of Tab presses, so that one attempt is usually enough.
     let script = "
         const wanted = [...document.querySelectorAll(arguments[0])].find((it) => it.checkVisibility());
         const stops = [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex=\"0\"]')]
@@ -119,9 +119,12 @@ pub(crate) async fn tab_to(page: &Page, selector: &str) -> Result<()> {
     for _ in 0..MAX_ATTEMPTS {
         let arguments = vec![Value::from(selector)];
         let steps = page.client.execute(script, arguments).await?;
-        match steps.as_i64().context("no way")? {
+        match steps
+            .as_i64()
+            .context("the script did not return a number")?
+        {
             0 => return Ok(()),
-            steps => go(page, steps).await?,
+            steps => move_focus(page, steps).await?,
         }
     }
     bail!("Tab does not reach {selector}")
@@ -133,8 +136,8 @@ pub(crate) async fn press(page: &Page, key: &str) -> Result<()> {
     perform(page, keystroke(key)).await
 }
 
-/// Moves the focus this many controls forward, or back if negative.
-async fn go(page: &Page, steps: i64) -> Result<()> {
+/// Moves the focus forward by this many controls, or back if negative.
+async fn move_focus(page: &Page, steps: i64) -> Result<()> {
     let tab = TAB.chars().next().context("no key")?;
     let count = usize::try_from(steps.unsigned_abs())?;
     let mut keys: Vec<_> = iter::repeat_n(keystroke(tab), count).flatten().collect();

@@ -10,8 +10,8 @@ use crate::keyboard::{press, tab_to};
 const ESCAPE: &str = "\u{e00c}";
 const SPACE: &str = " ";
 
-/// Checks the shortcuts, that controls keep their keys, and that shortcuts can be turned
-/// off.
+/// Checks that shortcuts work, that typing into a control does not trigger them, and
+/// that they can be disabled.
 pub(crate) async fn check(page: &Page) -> Result<()> {
     finish_run(page).await?;
     press(page, "0").await?;
@@ -33,7 +33,7 @@ pub(crate) async fn check(page: &Page) -> Result<()> {
     press(page, "s").await?;
     ensure!(
         clock(page).await? == before,
-        "a key in a control moved the run"
+        "a key typed into a control triggered a shortcut"
     );
 
     evaluate(page, "document.activeElement.blur()").await?;
@@ -58,7 +58,7 @@ pub(crate) async fn check(page: &Page) -> Result<()> {
     press(page, "s").await?;
     ensure!(
         clock(page).await? == before,
-        "a disabled shortcut moved the run"
+        "a disabled shortcut changed the position"
     );
     Ok(())
 }

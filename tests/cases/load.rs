@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use load::{Client, Failure, Ledger, Load};
 
-/// Time limit of a case. Only failing cases wait this long.
+/// Time limit per case. Only failing cases wait this long.
 const TIMEOUT: Duration = Duration::from_mins(1);
-const SOON: Duration = Duration::from_millis(50);
-const HELLO: &str = "HTTP/1.1 200 OK\r\nX-Worker: 7\r\nContent-Length: 6\r\n\r\nhello\n";
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(50);
+const HELLO_RESPONSE: &str = "HTTP/1.1 200 OK\r\nX-Worker: 7\r\nContent-Length: 6\r\n\r\nhello\n";
 
-/// Starts a server that handles each connection on its own thread. The threads end with
-/// the test process.
+/// Starts a server that handles each connection on its own thread. The threads exit
+/// with the test process.
 fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
@@ -29,9 +29,8 @@ fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     addr
 }
 
-/// Reads the lines of a request, without the empty last line. Returns `None` at the end
-/// of the connection.
-fn request(connection: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
+/// Reads the request line and headers. Returns `None` if the connection is closed.
+fn read_request(connection: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();
@@ -45,13 +44,13 @@ fn request(connection: &mut BufReader<TcpStream>) -> Option<Vec<String>> {
     }
 }
 
-/// Starts a server that gives every request the same answer.
-fn answering(answer: &'static str) -> SocketAddr {
+/// Starts a server that sends the same response to every request.
+fn respond_with(answer: &'static str) -> SocketAddr {
     server(move |connection| {
         let mut connection = BufReader::new(connection);
-        while let Some(lines) = request(&mut connection) {
-            let closes = lines.iter().any(|line| line == "Connection: close");
-            if connection.get_mut().write_all(answer.as_bytes()).is_err() || closes {
+        while let Some(lines) = read_request(&mut connection) {
+            let is_last = lines.iter().any(|line| line == "Connection: close");
+            if connection.get_mut().write_all(answer.as_bytes()).is_err() || is_last {
                 return;
             }
         }
@@ -59,10 +58,10 @@ fn answering(answer: &'static str) -> SocketAddr {
 }
 
 /// Runs a load until the ledger meets a condition.
-fn run_until(load: Load, has_happened: impl Fn(&Ledger) -> bool) -> Ledger {
+fn run_until(load: Load, is_done: impl Fn(&Ledger) -> bool) -> Ledger {
     let running = load.start();
     let since = std::time::Instant::now();
-    while !has_happened(&running.ledger()) {
+    while !is_done(&running.ledger()) {
         let ledger = running.ledger();
         assert!(
             since.elapsed() < TIMEOUT,
@@ -75,10 +74,10 @@ fn run_until(load: Load, has_happened: impl Fn(&Ledger) -> bool) -> Ledger {
     ledger
 }
 
-/// Returns the one kind of failure that clients of this server get.
-fn failure(addr: SocketAddr) -> Failure {
+/// Runs clients against a server and returns the failure that all of them get.
+fn failure_of(addr: SocketAddr) -> Failure {
     let load = Load::on(addr)
-        .timeout(SOON)
+        .timeout(REQUEST_TIMEOUT)
         .clients(Client::KeepAlive, 2)
         .clients(Client::NewConnection, 2);
     let ledger = run_until(load, |ledger| ledger.total().failures() >= 8);
@@ -91,8 +90,8 @@ fn failure(addr: SocketAddr) -> Failure {
 }
 
 #[test]
-fn answers_are_counted_by_status_and_worker() {
-    let load = Load::on(answering(HELLO))
+fn responses_are_counted_by_status_and_worker() {
+    let load = Load::on(respond_with(HELLO_RESPONSE))
         .clients(Client::KeepAlive, 3)
         .clients(Client::NewConnection, 2)
         .clients(Client::ThinkTime(Duration::from_millis(1)), 2);
@@ -114,55 +113,55 @@ fn answers_are_counted_by_status_and_worker() {
 }
 
 #[test]
-fn error_statuses_count_as_answers() {
+fn error_statuses_count_as_responses() {
     let busy = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
-    let load = Load::on(answering(busy)).clients(Client::KeepAlive, 1);
+    let load = Load::on(respond_with(busy)).clients(Client::KeepAlive, 1);
     let total = run_until(load, |ledger| ledger.total().answered() >= 3).total();
     assert_eq!(total.unsuccessful(), total.answered());
     assert_eq!(total.failures(), 0);
 }
 
 #[test]
-fn bodies_of_every_framing_are_read() {
+fn body_is_read_with_every_framing() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
                    3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n";
-    let load = Load::on(answering(chunked)).clients(Client::KeepAlive, 1);
+    let load = Load::on(respond_with(chunked)).clients(Client::KeepAlive, 1);
     let total = run_until(load, |ledger| ledger.total().answered() >= 3).total();
     assert_eq!((total.failures(), total.connections), (0, 1));
 
-    // Byte by byte, so that every part is split.
-    let in_pieces = server(move |connection| {
+    // Sent byte by byte, so every part of the response is split.
+    let byte_by_byte = server(move |connection| {
         let mut connection = BufReader::new(connection);
         connection.get_ref().set_nodelay(true).unwrap();
-        while request(&mut connection).is_some() {
+        while read_request(&mut connection).is_some() {
             for byte in chunked.bytes() {
                 connection.get_mut().write_all(&[byte]).unwrap();
                 thread::sleep(Duration::from_micros(200));
             }
         }
     });
-    let load = Load::on(in_pieces).clients(Client::KeepAlive, 1);
+    let load = Load::on(byte_by_byte).clients(Client::KeepAlive, 1);
     let total = run_until(load, |ledger| ledger.total().answered() >= 3).total();
     assert_eq!((total.failures(), total.connections), (0, 1));
 
-    let to_the_end = server(|connection| {
+    let until_close = server(|connection| {
         let mut connection = BufReader::new(connection);
-        let _ = request(&mut connection);
+        let _ = read_request(&mut connection);
         let _ = connection
             .get_mut()
             .write_all(b"HTTP/1.0 200 OK\r\n\r\nhello");
     });
-    let load = Load::on(to_the_end).clients(Client::KeepAlive, 1);
+    let load = Load::on(until_close).clients(Client::KeepAlive, 1);
     let total = run_until(load, |ledger| ledger.total().answered() >= 3).total();
     assert_eq!(total.failures(), 0);
     assert_eq!(total.connections, total.sent);
 }
 
 #[test]
-fn connection_close_is_not_reused() {
+fn closed_connection_is_not_reused() {
     let closing = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-    // The server would answer again, so it is the client that closes.
-    let load = Load::on(answering(closing)).clients(Client::KeepAlive, 1);
+    // The server keeps the connection open, so the client must close it.
+    let load = Load::on(respond_with(closing)).clients(Client::KeepAlive, 1);
     let total = run_until(load, |ledger| ledger.total().answered() >= 3).total();
     assert_eq!(total.connections, total.sent);
 }
@@ -172,58 +171,65 @@ fn closed_port_is_refused() {
     let addr = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .unwrap();
-    assert_eq!(failure(addr), Failure::Refused);
+    assert_eq!(failure_of(addr), Failure::Refused);
 }
 
 #[test]
 fn closed_connection_is_reset_or_cut() {
-    // Closing with unread bytes sends a reset.
+    // Closing a socket with unread bytes sends a reset.
     let resetting = server(|connection| drop(connection.peek(&mut [0])));
-    assert_eq!(failure(resetting), Failure::Reset);
-    let closing = server(|connection| drop(request(&mut BufReader::new(connection))));
-    assert_eq!(failure(closing), Failure::Reset);
-    for part in ["HTTP/1.1 200", &HELLO[..HELLO.len() - 2]] {
+    assert_eq!(failure_of(resetting), Failure::Reset);
+    let closing = server(|connection| drop(read_request(&mut BufReader::new(connection))));
+    assert_eq!(failure_of(closing), Failure::Reset);
+    for part in ["HTTP/1.1 200", &HELLO_RESPONSE[..HELLO_RESPONSE.len() - 2]] {
         let part = part.to_owned();
         let cutting = server(move |connection| {
             let mut connection = BufReader::new(connection);
-            let _ = request(&mut connection);
+            let _ = read_request(&mut connection);
             let _ = connection.get_mut().write_all(part.as_bytes());
         });
-        assert_eq!(failure(cutting), Failure::Cut);
+        assert_eq!(failure_of(cutting), Failure::Cut);
     }
 }
 
 #[test]
-fn stalled_answer_times_out() {
+fn stalled_response_times_out() {
     let held = Arc::new(Mutex::new(Vec::new()));
-    for part in ["", "HTTP/1.1 200", &HELLO[..HELLO.len() - 2]] {
+    for part in [
+        "",
+        "HTTP/1.1 200",
+        &HELLO_RESPONSE[..HELLO_RESPONSE.len() - 2],
+    ] {
         let (part, held) = (part.to_owned(), Arc::clone(&held));
         let hanging = server(move |mut connection| {
             let _ = connection.write_all(part.as_bytes());
             held.lock().unwrap().push(connection);
         });
-        assert_eq!(failure(hanging), Failure::TimedOut);
+        assert_eq!(failure_of(hanging), Failure::TimedOut);
     }
 }
 
 #[test]
 fn invalid_http_is_malformed() {
-    assert_eq!(failure(answering("220 ready\r\n\r\n")), Failure::Malformed);
+    assert_eq!(
+        failure_of(respond_with("220 ready\r\n\r\n")),
+        Failure::Malformed
+    );
     let extra_body = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nhello";
-    assert_eq!(failure(answering(extra_body)), Failure::Malformed);
+    assert_eq!(failure_of(respond_with(extra_body)), Failure::Malformed);
 }
 
 #[test]
 fn failure_names_the_worker_of_its_connection() {
     let answers = AtomicUsize::new(0);
-    let once = server(move |connection| {
+    let single_response = server(move |connection| {
         let mut connection = BufReader::new(connection);
-        let _ = request(&mut connection);
-        let _ = connection.get_mut().write_all(HELLO.as_bytes());
-        let _ = request(&mut connection);
+        let _ = read_request(&mut connection);
+        let _ = connection.get_mut().write_all(HELLO_RESPONSE.as_bytes());
+        let _ = read_request(&mut connection);
         answers.fetch_add(1, Ordering::Relaxed);
     });
-    let load = Load::on(once).clients(Client::KeepAlive, 1);
+    let load = Load::on(single_response).clients(Client::KeepAlive, 1);
     let ledger = run_until(load, |ledger| ledger.total().failures() >= 2);
     for failed in ledger.failed() {
         assert_eq!((failed.failure, failed.worker), (Failure::Reset, Some(7)));
@@ -232,14 +238,14 @@ fn failure_names_the_worker_of_its_connection() {
 }
 
 #[test]
-fn connection_closed_while_idle_is_no_failure() {
-    let once = server(|connection| {
+fn closed_idle_connection_is_not_a_failure() {
+    let single_response = server(|connection| {
         let mut connection = BufReader::new(connection);
-        let _ = request(&mut connection);
-        let _ = connection.get_mut().write_all(HELLO.as_bytes());
+        let _ = read_request(&mut connection);
+        let _ = connection.get_mut().write_all(HELLO_RESPONSE.as_bytes());
     });
     let thinking = Client::ThinkTime(Duration::from_millis(20));
-    let load = Load::on(once).clients(thinking, 2);
+    let load = Load::on(single_response).clients(thinking, 2);
     let total = run_until(load, |ledger| ledger.total().closed_idle >= 4).total();
     assert_eq!(total.failures(), 0, "{total}");
 }
@@ -248,19 +254,19 @@ fn connection_closed_while_idle_is_no_failure() {
 fn open_loop_measures_latency_from_the_due_time() {
     const CLIENTS: usize = 4;
     const STALL: Duration = Duration::from_millis(500);
-    let stalled = |rate: Option<f64>| {
+    let count_slow_requests = |rate: Option<f64>| {
         let served = AtomicUsize::new(0);
         let gate = Mutex::new(());
         let addr = server(move |connection| {
             let mut connection = BufReader::new(connection);
-            while request(&mut connection).is_some() {
+            while read_request(&mut connection).is_some() {
                 let gate = gate.lock().unwrap();
                 if served.fetch_add(1, Ordering::Relaxed) == 50 {
                     // The whole server stalls once.
                     thread::sleep(STALL);
                 }
                 drop(gate);
-                let _ = connection.get_mut().write_all(HELLO.as_bytes());
+                let _ = connection.get_mut().write_all(HELLO_RESPONSE.as_bytes());
             }
         });
         let load = Load::on(addr).clients(Client::KeepAlive, CLIENTS);
@@ -272,18 +278,21 @@ fn open_loop_measures_latency_from_the_due_time() {
         let half = u64::try_from(STALL.as_nanos() / 2).unwrap();
         total.latency.count_between(half, u64::MAX)
     };
-    // One request was due per millisecond; half of those during the stall waited for
+    // One request is due per millisecond. Half of those due during the stall wait for
     // at least half of it.
-    let open = stalled(Some(1_000.0));
+    let open = count_slow_requests(Some(1_000.0));
     assert!(open >= 200, "{open}");
-    // Only one request per client was in flight. The machine itself may stall a few
-    // more.
-    let closed = stalled(None);
-    assert!(closed <= open / 10, "{closed} of {open}");
+    // Each client has one request in flight during the stall. The machine itself may
+    // delay a few more.
+    let closed = count_slow_requests(None);
+    assert!(
+        closed <= open / 10,
+        "slow requests: {closed} in a closed loop, {open} in an open loop"
+    );
 }
 
 #[test]
-fn requests_never_sent_are_counted() {
+fn unsent_requests_are_counted() {
     let hanging = server(|connection| {
         let _ = connection.peek(&mut [0]);
         thread::sleep(TIMEOUT);

@@ -13,7 +13,7 @@ pub(crate) fn command() -> Command {
 }
 
 /// Returns the chapters and scenarios printed by `highwater list`.
-pub(crate) fn listed() -> Result<Vec<(String, Vec<String>)>> {
+pub(crate) fn list_scenarios() -> Result<Vec<(String, Vec<String>)>> {
     let output = command().args(["list", "--json"]).output()?;
     let catalog: Value = serde_json::from_slice(&output.stdout)?;
     let mut chapters: Vec<(String, Vec<String>)> = Vec::new();

@@ -14,14 +14,14 @@ use crate::browser::{self, Page};
 use crate::experiment::{evaluate, press, wait_until, wait_until_visible};
 use crate::server::Serve;
 
-/// Runs of more than a minute in which no process is replaced.
+/// Runs that take over a minute and replace no process.
 const LONG_RUNS: [&str; 2] = [
     "handler?requests=1000&interval=100&bug_every=0&workers=3",
     "cluster?requests=1000&interval=100&event=none&workers=4",
 ];
 
 #[tokio::test]
-async fn page_shows_the_processes_of_the_system() -> Result<()> {
+async fn page_shows_the_real_processes() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async move |page| {
         for run in LONG_RUNS {
@@ -31,7 +31,7 @@ async fn page_shows_the_processes_of_the_system() -> Result<()> {
             let rows = "document.querySelectorAll('#processes tbody tr').length";
             wait_until(page, &format!("{rows} === {workers}")).await?;
 
-            let supervisor = server.process().context("the server has ended")?;
+            let supervisor = server.supervisor_pid().context("the server has exited")?;
             let worker = serving_process(page).await?;
             ensure!(children_of(supervisor).contains(&worker), "{worker}");
             let shown = process_ids(page).await?;
@@ -39,10 +39,10 @@ async fn page_shows_the_processes_of_the_system() -> Result<()> {
             let children = children_of(worker);
             ensure!(
                 shown == children,
-                "the page shows {shown:?}, the system has {children:?}"
+                "processes on the page: {shown:?}, in the system: {children:?}"
             );
 
-            // A reset or leaving the page ends the run's processes.
+            // Resetting the run or leaving the page terminates the run's processes.
             press(page, "reset").await?;
             wait_until_gone(&shown).await?;
             ensure!(evaluate(page, &format!("return {rows}")).await? == 0);
@@ -51,14 +51,14 @@ async fn page_shows_the_processes_of_the_system() -> Result<()> {
             let restarted = process_ids(page).await?;
             ensure!(
                 restarted.is_disjoint(&shown),
-                "{restarted:?} after {shown:?}"
+                "processes were reused: {restarted:?} after {shown:?}"
             );
             let link = page.client.find(Locator::Css("#scenarios a")).await?;
             link.click().await?;
             wait_until_gone(&restarted).await?;
         }
         page.assert_no_console_errors().await?;
-        // A closed connection in the middle of a run is an error.
+        // A connection that closes during a run is an error.
         page.open(&format!("{}#/{}&world=native", server.url, LONG_RUNS[1]))
             .await?;
         wait_until(page, "!!document.querySelector('#processes tbody tr')").await?;
@@ -66,7 +66,7 @@ async fn page_shows_the_processes_of_the_system() -> Result<()> {
         wait_until_visible(page, "#trap").await?;
         let trap = page.text("#trap-text").await?;
         ensure!(trap.contains("closed during the run"), "{trap}");
-        // The console has the browser's network error, but must have no exception.
+        // The browser's network error is in the console. There must be no exception.
         let entries = page.console().await?;
         ensure!(!entries.iter().any(|it| it.message.contains("Uncaught")));
         Ok(())
@@ -100,12 +100,12 @@ fn children_of(parent: u32) -> BTreeSet<u32> {
 
 /// Waits until all of these processes have exited.
 async fn wait_until_gone(processes: &BTreeSet<u32>) -> Result<()> {
-    let is_there = |id: &u32| Path::new(&format!("/proc/{id}")).exists();
+    let is_running = |id: &u32| Path::new(&format!("/proc/{id}")).exists();
     let gone = async {
-        while processes.iter().any(is_there) {
+        while processes.iter().any(is_running) {
             sleep(Duration::from_millis(25)).await;
         }
     };
     let gone = timeout(Duration::from_secs(30), gone).await;
-    gone.with_context(|| format!("some of {processes:?} still run"))
+    gone.with_context(|| format!("some of {processes:?} are still running"))
 }

@@ -1,4 +1,4 @@
-//! The page of `observer`, and links between scenarios.
+//! The `observer` page and links between scenarios.
 
 use anyhow::{Result, ensure};
 use fantoccini::Locator;
@@ -10,15 +10,18 @@ use crate::experiment::{
 use crate::server::Serve;
 
 /// A short run that exercises every check.
-const ALL: &str = "seed=7&interval=40&work=4&reentry=alarm&fail=display&leak=10&readings=12";
+const ALL_CHECKS: &str = "seed=7&interval=40&work=4&reentry=alarm&fail=display&leak=10&readings=12";
 
 #[tokio::test]
 async fn every_check_passes_in_the_page_worlds() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         for world in ["virtual", "tab"] {
-            page.open(&format!("{}#/observer?{ALL}&world={world}", server.url))
-                .await?;
+            page.open(&format!(
+                "{}#/observer?{ALL_CHECKS}&world={world}",
+                server.url
+            ))
+            .await?;
             finish_run(page).await?;
             ensure!(page.text("h1").await? == "Observer");
             let outcomes = outcomes(page).await?;
@@ -33,18 +36,18 @@ async fn every_check_passes_in_the_page_worlds() -> Result<()> {
 async fn back_and_step_return_to_the_same_numbers() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        page.open(&format!("{}#/observer?{ALL}", server.url))
+        page.open(&format!("{}#/observer?{ALL_CHECKS}", server.url))
             .await?;
         finish_run(page).await?;
         let end = numbers_and_status(page).await?;
         press(page, "back").await?;
         ensure!(
             numbers_and_status(page).await? != end,
-            "a step back changes something"
+            "a step back did not change the page"
         );
         press(page, "step").await?;
         ensure!(numbers_and_status(page).await? == end);
-        let picture = browser::pictures().join("observer.png");
+        let picture = browser::screenshots_dir().join("observer.png");
         page.screenshot(&picture).await?;
         page.assert_no_console_errors().await
     })

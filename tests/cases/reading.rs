@@ -1,4 +1,4 @@
-//! The guides and source excerpts: they must match the run that is shown.
+//! Guides and source excerpts, which must match the run on the page.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::console::Cdp;
 use crate::experiment::{evaluate, finish_run, press, wait_until};
 use crate::server::Serve;
 
-/// Sets reduced motion, which shows the end of a run at once.
+/// Sets reduced motion, so that the page shows the end of a run at once.
 async fn without_motion(page: &Page) -> Result<()> {
     let still = json!([{ "name": "prefers-reduced-motion", "value": "reduce" }]);
     let emulate = Cdp("Emulation.setEmulatedMedia", json!({ "features": still }));
@@ -16,8 +16,8 @@ async fn without_motion(page: &Page) -> Result<()> {
     Ok(())
 }
 
-/// Expression for the numbers between this link and the next; -1 is the text before the
-/// first link.
+/// Expression for the numbers between this link and the next. -1 selects the numbers
+/// before the first link.
 fn numbers_after(link: i64) -> String {
     format!(
         "(() => {{ let at = -1; const found = []; \
@@ -76,9 +76,9 @@ async fn guide_knob_and_form_knob_agree() -> Result<()> {
         without_motion(page).await?;
         page.open(&format!("{}#/decoupling", server.url)).await?;
         wait_until(page, "!!document.querySelector('#guide select')").await?;
-        let turn = "const knob = document.querySelector('#guide [name=overflow]'); \
+        let change_knob = "const knob = document.querySelector('#guide [name=overflow]'); \
                     knob.value = 'latest'; knob.dispatchEvent(new Event('change'))";
-        evaluate(page, turn).await?;
+        evaluate(page, change_knob).await?;
         wait_until(
             page,
             "location.hash === '#/decoupling?seed=1&overflow=latest'",
@@ -86,9 +86,9 @@ async fn guide_knob_and_form_knob_agree() -> Result<()> {
         .await?;
         let form = "return document.querySelector('#knob-overflow').value";
         ensure!(evaluate(page, form).await? == "latest");
-        let turn = "const knob = document.querySelector('#knob-fail_rate'); \
+        let change_knob = "const knob = document.querySelector('#knob-fail_rate'); \
                     knob.value = '90'; knob.dispatchEvent(new Event('change'))";
-        evaluate(page, turn).await?;
+        evaluate(page, change_knob).await?;
         let sentence = "document.querySelector('#guide [name=fail_rate]').value";
         wait_until(page, &format!("{sentence} === '90'")).await?;
         page.assert_no_console_errors().await
@@ -112,7 +112,8 @@ const UNUSED_MARKS: &str = "
         const links = [...html.querySelectorAll('a')].map((it) => [...new URLSearchParams(it.dataset.set)]);
         const marks = new Set(sources.flatMap(({ marks }) => marks));
         const all = [...presets.map((it) => it.set), ...links];
-        // A thousand users make the same records as a million, in less time.
+        // A thousand users produce the same kinds of records as a million, in less
+        // time.
         for (const set of all.map((it) => it.map(([key, value]) => [key, value.replace(/^1000000$/, '1000')]))) {
           const address = new wasm.Address(name, set.flat());
           const values = address.values();
@@ -166,7 +167,7 @@ async fn every_mark_matches_a_record() -> Result<()> {
             "return document.querySelector('#narration').textContent",
         )
         .await?;
-        anyhow::bail!("never reached that record; the last sentence was: {found}")
+        anyhow::bail!("no step reached the record; the last sentence was: {found}")
     })
     .await
 }

@@ -1,4 +1,4 @@
-//! The pages of `blocking`, `threads` and `cluster`.
+//! The `blocking`, `threads` and `cluster` pages.
 
 use anyhow::{Result, ensure};
 
@@ -87,25 +87,26 @@ async fn freezing_the_tab_is_measured() -> Result<()> {
         let row = "return [...document.querySelector('#freezes tbody tr').cells]\
                    .map(it => parseInt(it.textContent))";
         let figures = evaluate(page, row).await?;
-        // Columns: held for, without a frame, late by, missed.
+        // Columns: blocked for, longest frame gap, heartbeat late by, heartbeats
+        // missed.
         let at = |index: usize| figures[index].as_u64().unwrap_or(0);
         ensure!(at(1) >= 500 && at(2) >= 400 && at(3) >= 400, "{figures}");
         ensure!(at(4) >= 10, "{figures}");
         let status = page.text("#freeze-status").await?;
         ensure!(status.contains("This tab was frozen"), "{status}");
         ensure!(focused(page).await? == "freeze-now");
-        // Other scenarios do not show it.
+        // Other scenarios have no freeze controls.
         page.open(&format!("{}#/cluster", server.url)).await?;
         finish_run(page).await?;
-        let remains = "return ['freeze', 'freezes'].some(id => document.getElementById(id).checkVisibility())";
-        ensure!(evaluate(page, remains).await? == false);
+        let is_visible = "return ['freeze', 'freezes'].some(id => document.getElementById(id).checkVisibility())";
+        ensure!(evaluate(page, is_visible).await? == false);
         page.assert_no_console_errors().await
     })
     .await
 }
 
 #[tokio::test]
-async fn keyboard_runs_and_steps_both_ways() -> Result<()> {
+async fn keyboard_can_run_and_step_both_ways() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         for scenario in ["blocking", "threads", "cluster"] {
@@ -118,8 +119,8 @@ async fn keyboard_runs_and_steps_both_ways() -> Result<()> {
             };
             let end = all().await?;
             type_into(page, "back", &ENTER.repeat(60)).await?;
-            ensure!(all().await? != end, "steps back change something");
-            let picture = browser::pictures().join(format!("{scenario}.png"));
+            ensure!(all().await? != end, "stepping back did not change the page");
+            let picture = browser::screenshots_dir().join(format!("{scenario}.png"));
             page.screenshot(&picture).await?;
             type_into(page, "step", &ENTER.repeat(60)).await?;
             ensure!(all().await? == end);

@@ -1,4 +1,4 @@
-//! Servers for the browser.
+//! Servers for browser cases.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -26,13 +26,13 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    /// Starts the built program on a free port. The suite builds the page once, so the
-    /// server need not check it.
+    /// Starts the built program on a free port. The suite has already built the page,
+    /// so the server skips that check.
     pub(crate) async fn start() -> Result<Self> {
         Self::start_with(&[]).await
     }
 
-    /// Starts the built program with more options.
+    /// Starts the built program with additional options.
     pub(crate) async fn start_with(options: &[&str]) -> Result<Self> {
         let mut child = Command::from(native::command())
             .args(["serve", "--addr", "127.0.0.1:0", "--no-build"])
@@ -42,7 +42,10 @@ impl Serve {
             .kill_on_drop(true)
             .spawn()
             .context("cannot run highwater")?;
-        let stdout = child.stdout.take().context("highwater has no output")?;
+        let stdout = child
+            .stdout
+            .take()
+            .context("highwater's standard output is not piped")?;
         let mut lines = BufReader::new(stdout).lines();
         let url = timeout(TIMEOUT, async {
             while let Some(line) = lines.next_line().await? {
@@ -50,10 +53,10 @@ impl Serve {
                     return Ok(url);
                 }
             }
-            bail!("highwater serve ended without an address")
+            bail!("highwater serve exited without printing an address")
         })
         .await
-        .context("highwater serve prints no address")??;
+        .context("highwater serve did not print an address in time")??;
         // Drain the rest of the output.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Self { url, child })
@@ -61,13 +64,13 @@ impl Serve {
 }
 
 impl Serve {
-    /// Returns the id of the supervisor. The serving processes are its children.
-    pub(crate) fn process(&self) -> Option<u32> {
+    /// Returns the process id of the supervisor, the parent of the serving processes.
+    pub(crate) fn supervisor_pid(&self) -> Option<u32> {
         self.child.id()
     }
 }
 
-/// The first `http://127.0.0.1:PORT/` in a line.
+/// Returns the first `http://127.0.0.1:PORT/` in a line.
 fn url_in(line: &str) -> Option<String> {
     const START: &str = "http://127.0.0.1:";
     let rest = &line[line.find(START)? + START.len()..];
@@ -76,7 +79,7 @@ fn url_in(line: &str) -> Option<String> {
     Some(format!("{START}{port}/"))
 }
 
-/// A server of one HTML page, for cases about the test helpers.
+/// A server for a single HTML page, for tests of the test helpers.
 pub(crate) struct Static {
     /// The address of the page.
     pub(crate) url: String,
@@ -91,7 +94,7 @@ impl Static {
         let task = tokio::spawn(async move {
             while let Ok((mut socket, _)) = listener.accept().await {
                 tokio::spawn(async move {
-                    // One read gets the request, which is short and has no body.
+                    // A single read is enough: the request is short and has no body.
                     let mut request = [0; 4096];
                     let _ = socket.read(&mut request).await;
                     let length = html.len();

@@ -1,5 +1,5 @@
-//! Cases about the test helpers. A browser that opens nothing, or a console that is never
-//! read, would let every other case pass.
+//! Tests of the test helpers. If the browser opened nothing or the console were never
+//! read, every other case could pass.
 
 use anyhow::{Result, ensure};
 
@@ -13,9 +13,9 @@ async fn quiet_page_has_no_console_errors() -> Result<()> {
         page.open(&server.url).await?;
         ensure!(page.text("h1").await? == "Hello");
         page.assert_no_console_errors().await?;
-        let picture = browser::pictures().join("smoke.png");
+        let picture = browser::screenshots_dir().join("smoke.png");
         page.screenshot(&picture).await?;
-        ensure!(picture.metadata()?.len() > 0, "the picture is empty");
+        ensure!(picture.metadata()?.len() > 0, "the screenshot is empty");
         Ok(())
     })
     .await

@@ -1,9 +1,9 @@
-//! The pages of `backpressure` and `pipeline`.
+//! The `backpressure` and `pipeline` pages.
 
 use anyhow::{Result, ensure};
 
 use crate::browser::{self, Page};
-use crate::experiment::{evaluate, finish_run, go_to_the_middle, outcomes};
+use crate::experiment::{evaluate, finish_run, outcomes, seek_to_the_middle};
 use crate::server::Serve;
 
 #[tokio::test]
@@ -50,11 +50,11 @@ async fn queue_peak_is_in_the_table() -> Result<()> {
             page.open(&format!("{}#/{scenario}{query}", server.url))
                 .await?;
             finish_run(page).await?;
-            ensure_has_held(page).await?;
+            ensure_peak_is_shown(page).await?;
             // Seek from the end to the middle.
-            go_to_the_middle(page).await?;
-            ensure_has_held(page).await?;
-            let picture = browser::pictures().join(format!("{name}.png"));
+            seek_to_the_middle(page).await?;
+            ensure_peak_is_shown(page).await?;
+            let picture = browser::screenshots_dir().join(format!("{name}.png"));
             page.screenshot(&picture).await?;
         }
         page.assert_no_console_errors().await
@@ -62,13 +62,13 @@ async fn queue_peak_is_in_the_table() -> Result<()> {
     .await
 }
 
-/// Fails unless the first queue has held something.
-async fn ensure_has_held(page: &Page) -> Result<()> {
+/// Fails unless the first queue's peak level is at least 1 KiB.
+async fn ensure_peak_is_shown(page: &Page) -> Result<()> {
     const PEAK: &str = "return document.querySelector('#queues tbody tr').cells[3].textContent";
     let peak = evaluate(page, PEAK).await?;
-    let is_some = peak
+    let is_nonzero = peak
         .as_str()
         .is_some_and(|peak| peak.ends_with("KiB") || peak.ends_with("MiB"));
-    ensure!(is_some, "{peak}");
+    ensure!(is_nonzero, "{peak}");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Moments of a run: changes from there on, and links to them.
+//! Moments of a run: changing parameters from a moment on, and linking to it.
 
 use anyhow::{Context as _, Result, ensure};
 use fantoccini::Locator;
@@ -6,7 +6,7 @@ use fantoccini::Locator;
 use crate::browser;
 use crate::experiment::{
     BACKSPACE, ENTER, HOME, PAGE_UP, ensure_passed, evaluate, finish_run, focused,
-    go_to_the_middle, numbers_and_status, press, type_into, wait_until, wait_until_visible,
+    numbers_and_status, press, seek_to_the_middle, type_into, wait_until, wait_until_visible,
 };
 use crate::server::Serve;
 
@@ -53,13 +53,13 @@ async fn change_from_this_moment_keeps_the_past() -> Result<()> {
         evaluate(page, &steps).await?;
         ensure!(
             numbers_and_status(page).await? == before,
-            "the past is the same"
+            "the numbers before the change differ"
         );
         type_into(page, "drop", ENTER).await?;
         wait_until(page, "!location.hash.includes('@')").await?;
         ensure!(
             focused(page).await? == "speed",
-            "the focus moved from the hidden button"
+            "the focus did not move from the hidden button"
         );
         page.assert_no_console_errors().await
     })
@@ -68,7 +68,7 @@ async fn change_from_this_moment_keeps_the_past() -> Result<()> {
 
 #[tokio::test]
 async fn link_to_a_record_works_in_both_worlds() -> Result<()> {
-    const BACK_TO_THE_THIRD: &str = "
+    const SEEK_TO_THIRD_RECORD: &str = "
         const record = () => +document.querySelector('#clock').textContent.match(/record (\\d+)/)[1];
         while (record() > 3) document.querySelector('#back').click();
         while (record() < 3) document.querySelector('#step').click();";
@@ -79,9 +79,9 @@ async fn link_to_a_record_works_in_both_worlds() -> Result<()> {
             page.open(&format!("{}#/taxonomy?world={world}", server.url))
                 .await?;
             finish_run(page).await?;
-            // Many records have the time of the start, and the slider plays all of them.
+            // Many records share the start time, and the slider plays all of them.
             type_into(page, "time", HOME).await?;
-            evaluate(page, BACK_TO_THE_THIRD).await?;
+            evaluate(page, SEEK_TO_THIRD_RECORD).await?;
             press(page, "copy-link").await?;
             let link = page.text("#link").await?;
             ensure!(link.ends_with("&at=3"), "{link}");
@@ -100,7 +100,7 @@ async fn link_to_a_record_works_in_both_worlds() -> Result<()> {
 }
 
 #[tokio::test]
-async fn link_works_in_a_run_that_dies() -> Result<()> {
+async fn link_opens_a_run_that_dies() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?fault=panic&at=5", server.url))
@@ -108,7 +108,7 @@ async fn link_works_in_a_run_that_dies() -> Result<()> {
         wait_until_visible(page, "#trap").await?;
         let clock = page.text("#clock").await?;
         ensure!(clock.contains("record 5 of "), "{clock}");
-        // After a restart, it plays up to the crash.
+        // After a restart, the run plays up to the crash.
         press(page, "restart").await?;
         wait_until(page, "document.querySelector('#trap').hidden").await?;
         wait_until_visible(page, "#trap").await?;
@@ -127,29 +127,29 @@ async fn link_reopens_the_paused_moment() -> Result<()> {
             page.open(&format!("{}#/{scenario}?seed=7", server.url))
                 .await?;
             finish_run(page).await?;
-            let whole = page.text("#link").await?;
+            let link_to_run = page.text("#link").await?;
             press(page, "copy-link").await?;
             ensure!(
-                page.text("#link").await? == whole,
-                "a finished run has no moment"
+                page.text("#link").await? == link_to_run,
+                "the link to a finished run contains a moment"
             );
-            go_to_the_middle(page).await?;
+            seek_to_the_middle(page).await?;
             // Step to the next record, which may share its time with others.
             press(page, "step").await?;
             let (before, clock) = (numbers_and_status(page).await?, page.text("#clock").await?);
             press(page, "copy-link").await?;
             let link = page.text("#link").await?;
-            ensure!(link.starts_with(&format!("{whole}&at=")), "{link}");
+            ensure!(link.starts_with(&format!("{link_to_run}&at=")), "{link}");
             page.open("about:blank").await?;
             page.open(&link).await?;
             wait_until(page, "!document.querySelector('#fork').parentNode.hidden").await?;
             ensure!(
                 page.text("#clock").await? == clock,
-                "{link} opens this moment"
+                "{link} opens a different moment"
             );
             ensure!(
                 numbers_and_status(page).await? == before,
-                "{link} shows the same"
+                "{link} shows different numbers"
             );
             ensure!(page.text("#notice").await?.is_empty());
             press(page, "run").await?;
@@ -161,7 +161,10 @@ async fn link_reopens_the_paused_moment() -> Result<()> {
                 .await?;
             finish_run(page).await?;
             let notice = page.text("#notice").await?;
-            ensure!(notice.contains("at takes the number"), "{at}: {notice}");
+            ensure!(
+                notice.contains("at must be a record number"),
+                "{at}: {notice}"
+            );
         }
         page.assert_no_console_errors().await
     })

@@ -17,7 +17,7 @@ pub(crate) async fn ensure_same_verdicts(
     runs: &[(&str, &[&str])],
 ) -> Result<()> {
     for (scenario, set) in runs {
-        // Both take real time, so they run at the same time.
+        // Both take real time, so they run concurrently.
         let (natively, on_the_page) = tokio::join!(
             native_outcomes(scenario, set, "native"),
             page_outcomes(page, server, scenario, set),
@@ -25,12 +25,18 @@ pub(crate) async fn ensure_same_verdicts(
         let expected = native_outcomes(scenario, set, "virtual").await?;
         ensure!(!expected.iter().any(|it| it == "failed"), "{expected:?}");
         let count = expected.iter().filter(|it| *it == "passed").count();
-        ensure!(count >= 4, "{scenario} {set:?}: {expected:?}");
-        ensure!(natively? == expected, "{scenario} {set:?}, natively");
+        ensure!(
+            count >= 4,
+            "{scenario} {set:?}: fewer than four checks passed: {expected:?}"
+        );
+        ensure!(
+            natively? == expected,
+            "{scenario} {set:?}: native outcomes differ from the simulation"
+        );
         for (world, outcomes) in on_the_page? {
             ensure!(
                 outcomes == expected,
-                "{scenario} {set:?} on {world}: {outcomes:?}, not {expected:?}"
+                "{scenario} {set:?} on {world}: outcomes {outcomes:?}, expected {expected:?}"
             );
         }
     }
@@ -44,15 +50,15 @@ async fn page_outcomes(
     scenario: &str,
     set: &[&str],
 ) -> Result<Vec<(&'static str, Vec<String>)>> {
-    let mut of_worlds = Vec::new();
+    let mut outcomes_by_world = Vec::new();
     for world in ["virtual", "tab"] {
         let query = set.join("&");
         let address = format!("{}#/{scenario}?{query}&world={world}", server.url);
         page.open(&address).await?;
         finish_run(page).await?;
-        of_worlds.push((world, outcomes(page).await?));
+        outcomes_by_world.push((world, outcomes(page).await?));
     }
-    Ok(of_worlds)
+    Ok(outcomes_by_world)
 }
 
 /// Returns the outcomes of the checks in the native program.

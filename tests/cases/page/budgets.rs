@@ -6,21 +6,20 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::browser::{self, Page};
-use crate::native::listed;
+use crate::native::list_scenarios;
 use crate::play;
 use crate::server::Serve;
 use crate::sizes;
 use crate::table::Table;
 
-/// About fifty thousand records in twenty simulated seconds, played at four times the
-/// speed.
-const BUSY: &str = "decoupling?listeners=async&users=4000&interval=0&email_latency=0&fail=none";
-const SPEED: &str = "4";
+/// A run of about 50,000 records in 20 simulated seconds, played at 4× speed.
+const BUSY_RUN: &str = "decoupling?listeners=async&users=4000&interval=0&email_latency=0&fail=none";
+const BUSY_SPEED: &str = "4";
 
-/// Playing time before the first memory measurement, when caches are full, and between
-/// the two measurements, in seconds of runs.
-const WARM_UP: u32 = 120;
-const PLAY: u32 = 600;
+/// Seconds of runs played before the first memory measurement, to fill the caches, and
+/// between the two measurements.
+const WARM_UP_SECONDS: u32 = 120;
+const MEASURED_SECONDS: u32 = 600;
 
 /// Measures all budgets. `sizes` is the file with the bundle's output.
 pub(crate) async fn measure(sizes: &Path) -> Result<Table> {
@@ -34,9 +33,12 @@ pub(crate) async fn measure(sizes: &Path) -> Result<Table> {
         );
     }
     let server = Serve::start().await?;
-    let scenarios: Vec<_> = listed()?.into_iter().flat_map(|(_, names)| names).collect();
+    let scenarios: Vec<_> = list_scenarios()?
+        .into_iter()
+        .flat_map(|(_, names)| names)
+        .collect();
     browser::with(async |page| {
-        play::probe(page).await?;
+        play::install_probe(page).await?;
         first_pictures(page, &server, &scenarios, &mut table).await?;
         interactions(page, &server, &scenarios, &mut table).await?;
         busy(page, &server, &mut table).await?;
@@ -56,10 +58,10 @@ async fn first_pictures(
     let mut slowest = (0.0, "");
     for address in iter::once("").chain(scenarios.iter().map(String::as_str)) {
         let mut moved = f64::INFINITY;
-        // Take the fastest of three, because other load only adds time.
+        // Take the fastest of three, because other load can only add time.
         for _ in 0..3 {
-            play::arrive(page, &server.url, address).await?;
-            moved = moved.min(play::moved_at(page).await?);
+            play::open_uncached(page, &server.url, address).await?;
+            moved = moved.min(play::wait_for_movement(page).await?);
         }
         if address.is_empty() {
             table.at_most("first moving picture, home", moved, 1000.0, "ms");
@@ -79,8 +81,8 @@ async fn interactions(
     scenarios: &[String],
     table: &mut Table,
 ) -> Result<()> {
-    play::arrive(page, &server.url, "").await?;
-    play::moved_at(page).await?;
+    play::open_uncached(page, &server.url, "").await?;
+    play::wait_for_movement(page).await?;
     for scenario in scenarios {
         play::press_everything(page, scenario)
             .await
@@ -88,7 +90,7 @@ async fn interactions(
     }
     table.at_most(
         "interaction, p98",
-        play::slowest_interaction(page).await?,
+        play::interaction_p98(page).await?,
         100.0,
         "ms",
     );
@@ -99,9 +101,9 @@ async fn interactions(
 }
 
 async fn busy(page: &Page, server: &Serve, table: &mut Table) -> Result<()> {
-    play::arrive(page, &server.url, BUSY).await?;
-    play::moved_at(page).await?;
-    let (seconds, records, dropped) = play::play_to_end(page, SPEED).await?;
+    play::open_uncached(page, &server.url, BUSY_RUN).await?;
+    play::wait_for_movement(page).await?;
+    let (seconds, records, dropped) = play::play_to_end(page, BUSY_SPEED).await?;
     let rate = (records / seconds).round();
     table.at_least(
         "events per second, played and painted",
@@ -122,12 +124,12 @@ async fn memory(
     table: &mut Table,
 ) -> Result<()> {
     const MEGABYTE: f64 = 1e6;
-    play::arrive(page, &server.url, &scenarios[0]).await?;
-    play::moved_at(page).await?;
+    play::open_uncached(page, &server.url, &scenarios[0]).await?;
+    play::wait_for_movement(page).await?;
     play::use_fast_clock(page).await?;
-    play::play(page, scenarios, WARM_UP).await?;
+    play::play(page, scenarios, WARM_UP_SECONDS).await?;
     let before = play::memory(page).await?;
-    play::play(page, scenarios, PLAY).await?;
+    play::play(page, scenarios, MEASURED_SECONDS).await?;
     let after = play::memory(page).await?;
     for (what, before, after) in [
         ("objects", before.0, after.0),

@@ -11,40 +11,25 @@ mod screenshots;
 mod sizes;
 mod table;
 
-#[allow(
-    dead_code,
-    reason = "shared with the cases of e2e, which need more of it"
-)]
+#[allow(dead_code, reason = "shared with the e2e cases, which use more of it")]
 #[path = "../appearance.rs"]
 mod appearance;
-#[allow(
-    dead_code,
-    reason = "shared with the cases of e2e, which need more of it"
-)]
+#[allow(dead_code, reason = "shared with the e2e cases, which use more of it")]
 #[path = "../browser.rs"]
 mod browser;
-#[allow(
-    dead_code,
-    reason = "shared with the cases of e2e, which need more of it"
-)]
+#[allow(dead_code, reason = "shared with the e2e cases, which use more of it")]
 #[path = "../console.rs"]
 mod console;
 #[path = "../driver.rs"]
 mod driver;
-#[allow(
-    dead_code,
-    reason = "shared with the cases of e2e, which need more of it"
-)]
+#[allow(dead_code, reason = "shared with the e2e cases, which use more of it")]
 #[path = "../experiment.rs"]
 mod experiment;
 #[path = "../firefox.rs"]
 mod firefox;
 #[path = "../native.rs"]
 mod native;
-#[allow(
-    dead_code,
-    reason = "shared with the cases of e2e, which need more of it"
-)]
+#[allow(dead_code, reason = "shared with the e2e cases, which use more of it")]
 #[path = "../server.rs"]
 mod server;
 
@@ -68,14 +53,14 @@ async fn main() -> ExitCode {
 async fn run() -> Result<ExitCode> {
     let arguments: Vec<_> = env::args().skip(1).collect();
     let [what, path] = arguments.as_slice() else {
-        bail!("this is run by `cargo run -p tests -- page` and `-- screenshots`");
+        bail!("run this with `cargo run -p tests -- page` or `-- screenshots`");
     };
     let path = Path::new(path);
     match what.as_str() {
         "budgets" => {
             let table = budgets::measure(path).await?;
             print!("{table}");
-            Ok(ExitCode::from(u8::from(!table.is_kept())))
+            Ok(ExitCode::from(u8::from(!table.is_within_budget())))
         }
         "screenshots" => {
             screenshots::take(path).await?;

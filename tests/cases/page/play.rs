@@ -12,9 +12,9 @@ use crate::experiment::{TAB, evaluate, press, wait_until};
 /// Expression that is true once a run is shown.
 const STARTED: &str = "/record [1-9]/.test(document.querySelector('#clock').textContent)";
 
-/// Loads the probe into every page opened afterwards.
-pub(crate) async fn probe(page: &Page) -> Result<()> {
-    Appearance::USUAL.apply(page).await?;
+/// Installs the probe in every page opened afterwards.
+pub(crate) async fn install_probe(page: &Page) -> Result<()> {
+    Appearance::DEFAULT.apply(page).await?;
     let script = json!({ "source": include_str!("probe.js") });
     let add = Cdp("Page.addScriptToEvaluateOnNewDocument", script);
     page.client.issue_cmd(add).await?;
@@ -22,7 +22,7 @@ pub(crate) async fn probe(page: &Page) -> Result<()> {
 }
 
 /// Opens an address with empty caches and storage.
-pub(crate) async fn arrive(page: &Page, url: &str, address: &str) -> Result<()> {
+pub(crate) async fn open_uncached(page: &Page, url: &str, address: &str) -> Result<()> {
     page.open("about:blank").await?;
     let all = json!({ "origin": url.trim_end_matches('/'), "storageTypes": "all" });
     page.client
@@ -34,8 +34,8 @@ pub(crate) async fn arrive(page: &Page, url: &str, address: &str) -> Result<()> 
     page.open(&format!("{url}#/{address}")).await
 }
 
-/// Returns the milliseconds until a picture moved.
-pub(crate) async fn moved_at(page: &Page) -> Result<f64> {
+/// Waits until a picture moves. Returns the milliseconds since the page was opened.
+pub(crate) async fn wait_for_movement(page: &Page) -> Result<f64> {
     wait_until(page, "probe.movedAt !== null").await?;
     number(page, "probe.movedAt").await
 }
@@ -72,22 +72,22 @@ pub(crate) async fn press_everything(page: &Page, scenario: &str) -> Result<()> 
     wait_until(page, STARTED).await
 }
 
-/// Expression for the 98th percentile of interactions.
-const SLOWEST: &str = "(() => {
+/// Expression for the 98th-percentile interaction time.
+const INTERACTION_P98: &str = "(() => {
     const slow = [...probe.interactions.values()].sort((one, other) => other - one);
     return slow[Math.floor(performance.interactionCount / 50)] ?? 16;
 })()";
 
 /// Returns the 98th percentile of the time from input to paint, in milliseconds. Times
-/// below a frame of 16 ms are not distinguished.
-pub(crate) async fn slowest_interaction(page: &Page) -> Result<f64> {
+/// below 16 ms, one frame, count as 16 ms.
+pub(crate) async fn interaction_p98(page: &Page) -> Result<f64> {
     // The browser reports interactions when it is idle.
     evaluate(
         page,
         "return new Promise((resolve) => setTimeout(resolve, 500))",
     )
     .await?;
-    number(page, SLOWEST).await
+    number(page, INTERACTION_P98).await
 }
 
 /// Returns the 95th percentile of the page's work per frame in milliseconds, and the
@@ -127,7 +127,7 @@ pub(crate) async fn play_to_end(page: &Page, speed: &str) -> Result<(f64, f64, f
     Ok((at(0)?, at(1)?, at(2)?))
 }
 
-/// Makes the page play by a fast clock instead of the screen's frames.
+/// Replaces the screen's frames with a fast clock.
 pub(crate) async fn use_fast_clock(page: &Page) -> Result<()> {
     evaluate(
         page,
@@ -137,7 +137,8 @@ pub(crate) async fn use_fast_clock(page: &Page) -> Result<()> {
     Ok(())
 }
 
-/// Plays this many seconds of runs on the fast clock, one scenario after the other.
+/// Plays runs for this many run seconds on the fast clock, one scenario after the
+/// other.
 pub(crate) async fn play(page: &Page, scenarios: &[String], seconds: u32) -> Result<()> {
     // Runs in slices below the driver's script timeout.
     const SCRIPT: &str = "
@@ -150,7 +151,7 @@ pub(crate) async fn play(page: &Page, scenarios: &[String], seconds: u32) -> Res
                 const before = now();
                 probe.frame();
                 probe.played += Math.max(0, now() - before);
-                // Let messages from the Worker arrive.
+                // Let the page handle messages from the Worker.
                 await new Promise((resolve) => setTimeout(resolve));
                 const isOver = !byId('run').disabled && byId('verdicts').querySelector('[data-check]');
                 if (isOver) {
@@ -171,8 +172,8 @@ pub(crate) async fn play(page: &Page, scenarios: &[String], seconds: u32) -> Res
     }
 }
 
-/// Returns the memory of the page in bytes: JavaScript objects including Workers, and
-/// WebAssembly memories, which never shrink.
+/// Returns the page's memory use in bytes: JavaScript objects, including those of
+/// Workers, and WebAssembly memory, which never shrinks.
 pub(crate) async fn memory(page: &Page) -> Result<(f64, f64)> {
     const MODULES: &str = "(async () => {
         const { chapters, moduleOf } = await import(new URL('contents.js', location.origin));
@@ -199,5 +200,5 @@ async fn number(page: &Page, expression: &str) -> Result<f64> {
     let found: Value = evaluate(page, &format!("return {expression}")).await?;
     found
         .as_f64()
-        .with_context(|| format!("{expression} is {found}"))
+        .with_context(|| format!("{expression} is not a number: {found}"))
 }

@@ -13,14 +13,14 @@ window.requestAnimationFrame = (callback) =>
     frame.took += performance.now() - began;
   });
 
-// The time from a click or key to the next paint.
+// Times from a click or key press to the next paint.
 new PerformanceObserver((list) => {
   for (const { interactionId, duration } of list.getEntries()) {
     if (interactionId) probe.interactions.set(interactionId, Math.max(duration, probe.interactions.get(interactionId) ?? 0));
   }
 }).observe({ type: "event", durationThreshold: 16, buffered: true });
 
-// The time at which a picture that was not empty first changed.
+// The time at which a non-empty picture first changed.
 const small = new OffscreenCanvas(96, 54).getContext("2d", { willReadFrequently: true });
 const before = new Map();
 function look() {

@@ -1,4 +1,5 @@
-//! Screenshots of home and each scenario, light and dark, on a phone and a desktop.
+//! Screenshots of the home page and each scenario, in light and dark mode, at phone and
+//! desktop widths.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,19 +13,19 @@ use crate::appearance::Appearance;
 use crate::browser::{self, Page};
 use crate::console::Cdp;
 use crate::experiment::{evaluate, finish_run, press, wait_until};
-use crate::native::listed;
+use crate::native::list_scenarios;
 use crate::server::Serve;
 
-/// Widths of a phone and a desktop, in CSS pixels.
+/// Phone and desktop widths in CSS pixels.
 const WIDTHS: [u32; 2] = [360, 1280];
 
 /// Maximum height of a screenshot.
 const MAX_HEIGHT: f64 = 4000.0;
 
-/// Number of steps back from the end of a run, where the picture shows more.
+/// Number of steps back from the end of a run, to where the picture shows more.
 const STEPS_BACK: usize = 12;
 
-/// Writes `NAME-light-360.png` and the like to a folder.
+/// Writes screenshots such as `NAME-light-360.png` to a folder.
 pub(crate) async fn take(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;
@@ -32,7 +33,7 @@ pub(crate) async fn take(folder: &Path) -> Result<()> {
     browser::with(async |page| {
         page.open(&server.url).await?;
         home(page, folder).await?;
-        for name in listed()?.into_iter().flat_map(|(_, names)| names) {
+        for name in list_scenarios()?.into_iter().flat_map(|(_, names)| names) {
             page.open(&format!("{}#/{name}", server.url)).await?;
             scenario(page, folder, &name).await.with_context(|| name)?;
         }
@@ -44,8 +45,8 @@ pub(crate) async fn take(folder: &Path) -> Result<()> {
 }
 
 async fn home(page: &Page, folder: &Path) -> Result<()> {
-    Appearance::USUAL.apply(page).await?;
-    // Pictures are loaded when they are visible.
+    Appearance::DEFAULT.apply(page).await?;
+    // Pictures load when they become visible.
     evaluate(
         page,
         "
@@ -58,25 +59,25 @@ async fn home(page: &Page, folder: &Path) -> Result<()> {
         })()",
     )
     .await?;
-    each_appearance(page, folder, "home").await
+    save_each_appearance(page, folder, "home").await
 }
 
 async fn scenario(page: &Page, folder: &Path, name: &str) -> Result<()> {
-    Appearance::USUAL.apply(page).await?;
+    Appearance::DEFAULT.apply(page).await?;
     finish_run(page).await?;
     for _ in 0..STEPS_BACK {
         press(page, "back").await?;
     }
-    each_appearance(page, folder, name).await
+    save_each_appearance(page, folder, name).await
 }
 
-async fn each_appearance(page: &Page, folder: &Path, name: &str) -> Result<()> {
+async fn save_each_appearance(page: &Page, folder: &Path, name: &str) -> Result<()> {
     for width in WIDTHS {
         for is_dark in [false, true] {
             Appearance {
                 is_dark,
                 width,
-                is_still: false,
+                has_reduced_motion: false,
             }
             .apply(page)
             .await?;
@@ -85,7 +86,7 @@ async fn each_appearance(page: &Page, folder: &Path, name: &str) -> Result<()> {
             wait_until(page, "document.readyState === 'complete'").await?;
             let scheme = if is_dark { "dark" } else { "light" };
             let file = folder.join(format!("{name}-{scheme}-{width}.png"));
-            std::fs::write(&file, picture(page, width).await?)
+            std::fs::write(&file, full_page_screenshot(page, width).await?)
                 .with_context(|| format!("cannot write {}", file.display()))?;
         }
     }
@@ -93,7 +94,7 @@ async fn each_appearance(page: &Page, folder: &Path, name: &str) -> Result<()> {
 }
 
 /// Takes a screenshot of the whole page.
-async fn picture(page: &Page, width: u32) -> Result<Vec<u8>> {
+async fn full_page_screenshot(page: &Page, width: u32) -> Result<Vec<u8>> {
     let height = evaluate(page, "return document.documentElement.scrollHeight").await?;
     let height = height.as_f64().context("no height")?.min(MAX_HEIGHT);
     let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });

@@ -11,7 +11,7 @@ struct Row {
     found: f64,
     limit: f64,
     unit: &'static str,
-    /// `true` if the limit is a minimum.
+    /// `true` if the limit is a minimum, otherwise a maximum.
     is_minimum: bool,
 }
 
@@ -38,9 +38,9 @@ impl Table {
         self.add(what.into(), found, limit, unit, true);
     }
 
-    /// Returns `true` if all budgets are kept.
-    pub(crate) fn is_kept(&self) -> bool {
-        self.0.iter().all(Row::is_kept)
+    /// Returns `true` if every figure is within its budget.
+    pub(crate) fn is_within_budget(&self) -> bool {
+        self.0.iter().all(Row::is_within_budget)
     }
 
     fn add(&mut self, what: String, found: f64, limit: f64, unit: &'static str, is_minimum: bool) {
@@ -57,7 +57,7 @@ impl Table {
 }
 
 impl Row {
-    fn is_kept(&self) -> bool {
+    fn is_within_budget(&self) -> bool {
         if self.is_minimum {
             self.found >= self.limit
         } else {
@@ -76,7 +76,11 @@ impl fmt::Display for Row {
             is_minimum,
         } = self;
         let bound = if *is_minimum { "at least" } else { "at most" };
-        let verdict = if self.is_kept() { "ok" } else { "MISSED" };
+        let verdict = if self.is_within_budget() {
+            "ok"
+        } else {
+            "MISSED"
+        };
         let digits = usize::from(found.fract() != 0.0 || limit.fract() != 0.0);
         write!(
             f,
