@@ -78,7 +78,7 @@ export class Home {
   async #record(card, chapter, wasm) {
     const view = new wasm.View(new wasm.Address(card.name, []), "virtual");
     let length;
-    const isWhole = await new Promise((resolve) => {
+    const isComplete = await new Promise((resolve) => {
       this.#abandon = () => {
         this.runner.stop();
         resolve(false);
@@ -92,9 +92,9 @@ export class Home {
       });
     });
     this.#abandon = null;
-    if (!isWhole) return view.free();
+    if (!isComplete) return view.free();
     view.complete();
-    // Do not start with an empty picture.
+    // Start halfway: the first pictures are empty.
     view.advance(length / 2);
     card.view = view;
     return true;

@@ -9,7 +9,7 @@ export class Loader {
   #loaded = new Map();
 
   // `prepare` is called with each WebAssembly, `missing` with a chapter's name each
-  // time that it is missing.
+  // time it is not found.
   constructor({ prepare, missing }) {
     this.prepare = prepare;
     this.missing = missing;
@@ -36,16 +36,16 @@ export class Loader {
 
   async #import(chapter) {
     const address = moduleOf(chapter, "single");
-    for (let attempt = 0, isThere = false; ; attempt += 1) {
+    for (let attempt = 0, exists = false; ; attempt += 1) {
       try {
         // Browsers cache a failed import, so vary the address.
         return await import(attempt === 0 ? address : `${address}?${attempt}`);
       } catch (error) {
-        if (isThere) throw error;
+        if (exists) throw error;
       }
-      // Offline, this fails too.
-      isThere = await fetch(address, { method: "HEAD" }).then(({ ok }) => ok, () => false);
-      if (isThere) continue;
+      // This also fails offline.
+      exists = await fetch(address, { method: "HEAD" }).then(({ ok }) => ok, () => false);
+      if (exists) continue;
       this.missing(chapter);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }

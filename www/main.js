@@ -12,7 +12,7 @@ import { isServed, Runner } from "./runner.js";
 import { forkAt, moment } from "./timeline.js";
 
 // Maximum number of lines in a notice.
-const MOST_NOTICES = 5;
+const MAX_NOTICES = 5;
 const worlds = ["virtual", "tab", isServed && "native"];
 
 const page = document.documentElement.dataset; // its `page` is "home" or "experiment"
@@ -52,7 +52,7 @@ async function start() {
   for (const type of ["dragover", "drop"]) addEventListener(type, preventNavigation);
   startKeys();
   await open();
-  // After the files of the first picture are loaded.
+  // Wait until the first picture's files are loaded.
   setTimeout(keepFiles, 2000);
 }
 
@@ -71,7 +71,7 @@ function makeLinks(chapter) {
   return links;
 }
 
-// Errors of browser extensions arrive here too.
+// Ignores errors of browser extensions.
 function showError(error) {
   if (error?.stack?.includes(location.origin)) player.fail(error);
 }
@@ -94,7 +94,7 @@ async function open() {
     if (opened === request) showUnusable(error);
     return;
   }
-  // A newer address wins.
+  // Ignored if another address was opened meanwhile.
   if (opened === request) showFrom(loaded, chapter, wanted, [...new URLSearchParams(query)]);
 }
 
@@ -112,7 +112,7 @@ function showPage(path) {
     player.hide();
     home.show();
   }
-  // The focused element is gone.
+  // The focused element is now hidden.
   if (isNew) byId(page.page).focus({ preventScroll: true });
 }
 
@@ -121,14 +121,14 @@ function showFrom({ wasm, scenarios }, chapter, wanted, pairs) {
   const { world = "virtual", at = 0 } = Object.fromEntries(pairs);
   const isNumber = at >= 0 && at < 1e9;
   const notices = [];
-  const isThere = worlds.includes(world);
-  if (!isThere) notices.push(`Ignored: this page has no world "${world.slice(0, 40)}"`);
-  if (!isNumber) notices.push("Ignored: at takes the number of a record");
+  const isKnownWorld = worlds.includes(world);
+  if (!isKnownWorld) notices.push(`Ignored: this page has no world "${world.slice(0, 40)}"`);
+  if (!isNumber) notices.push("Ignored: at must be a record number");
   const address = readAddress(wanted, pairs.filter(([key]) => key !== "world" && key !== "at"), notices);
-  const more = notices.splice(MOST_NOTICES).length;
+  const more = notices.splice(MAX_NOTICES).length;
   if (more) notices.push(`… and ${more} more`);
   notify(notices.join("\n"));
-  show(address, { wasm, chapter, scenario: scenarios.get(address.name), world: isThere ? world : "virtual", at: isNumber && +at });
+  show(address, { wasm, chapter, scenario: scenarios.get(address.name), world: isKnownWorld ? world : "virtual", at: isNumber && +at });
 }
 
 function readAddress(wanted, pairs, notices) {
@@ -151,7 +151,7 @@ function notify(text) {
 function showMissing(chapter) {
   byId("missing").hidden = false;
   if (opened.chapter !== chapter) return;
-  notify(`The chapter ${chapter} is missing or still being built. To build and serve it: cargo run -p native -- serve. It opens here once it is there.`);
+  notify(`The chapter ${chapter} is missing or still being built. To build and serve it: cargo run -p native -- serve. It opens here when it is built.`);
 }
 
 function showUnusable(error) {
@@ -209,7 +209,7 @@ function show(address, { wasm, chapter, scenario, world, at }) {
   showKnobs();
   markPreset(scenario, values);
   address.free();
-  // The visitor's own file, and freezing the page.
+  // Optional parts: processing a visitor's file, and freezing the page.
   showPart("own", "pipeline", () => import("./file/file.js"));
   showPart("freeze", "blocking", () => import("./freeze.js"));
   player.show({ wasm, chapter, name, pairs, values, world, fragment, isHeld: !from && at, from: (world === "virtual" && from) || at });

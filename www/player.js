@@ -4,9 +4,9 @@ import { byId, setText, showNumbers, showTable, showVerdicts } from "./readout.j
 import { attachTimeline, offerFork, showTime, speedNow } from "./timeline.js";
 
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
-const prefersStill = matchMedia("(prefers-reduced-motion: reduce)");
+const prefersReducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-// Minimum interval between changes of the narration, to be readable.
+// Minimum time to read a narration.
 const NARRATION_INTERVAL_MS = 1000;
 
 export class Player {
@@ -48,7 +48,7 @@ export class Player {
       this.#clear();
       if (isFirst) this.#attach();
       // With reduced motion, show the end instead of playing.
-      if (prefersStill.matches) this.#record();
+      if (prefersReducedMotion.matches) this.#record();
       else this.#play();
     });
   }
@@ -81,7 +81,7 @@ export class Player {
     this.#on("restart", () => this.#restart());
     attachTimeline((ms) => this.#guard(() => this.#move(() => this.#view.seek(ms))));
     const repaint = () => (this.#isDirty = true);
-    for (const query of [prefersDark, prefersStill]) query.onchange = repaint;
+    for (const query of [prefersDark, prefersReducedMotion]) query.onchange = repaint;
     new ResizeObserver(repaint).observe(byId("picture"));
     addEventListener("beforeprint", () => this.#guard(() => this.#paint(false)));
     addEventListener("afterprint", repaint);
@@ -154,7 +154,7 @@ export class Player {
     this.#view.complete(died);
     this.onRecorded({ ...this.#experiment, died, batches: this.#batches });
     const { isHeld } = this.#experiment;
-    if (prefersStill.matches && !this.#isPlaying && !isHeld) this.#view.toEnd();
+    if (prefersReducedMotion.matches && !this.#isPlaying && !isHeld) this.#view.toEnd();
     this.#experiment.from = 0;
     this.#update();
   }
@@ -245,7 +245,7 @@ export class Player {
     const canvas = byId("picture");
     const { clientWidth, clientHeight } = canvas;
     this.#ratio = devicePixelRatio;
-    this.#view.paint(canvas, clientWidth, clientHeight, this.#ratio, isDark, prefersStill.matches);
+    this.#view.paint(canvas, clientWidth, clientHeight, this.#ratio, isDark, prefersReducedMotion.matches);
   }
 
   // Updates everything shown.

@@ -1,5 +1,5 @@
 // The guide beside the picture, with knobs in its sentences, and the source, with the
-// line that made the latest record.
+// line that wrote the latest record.
 
 import { element, makeControl } from "./knobs.js";
 import { byId, setText } from "./readout.js";
@@ -61,8 +61,8 @@ async function load(chapter) {
 const knobsIn = (node) => [...node.querySelectorAll("select, input")];
 const setBy = (link) => Object.fromEntries(new URLSearchParams(link?.dataset.set));
 
-// Whether a sentence matches the current settings: those of the last link before it,
-// and defaults for keys in other links. Knobs in the sentence may differ.
+// Returns true if the settings match a sentence: those of the last link before it, and
+// defaults for the keys of other links. Knobs in the sentence may differ.
 function isOn(node, link) {
   const free = knobsIn(node.closest("li")).map(({ name }) => name);
   const keys = [...guide.querySelectorAll("a")].flatMap((other) => Object.keys(setBy(other)));
@@ -125,7 +125,7 @@ function markRunning() {
   }
 }
 
-// Whether a mark matches a record.
+// Returns true if a mark matches a record.
 export function fits({ kind, phase, by, failure }, [ofKind, ofPhase, source, cause]) {
   return (
     kind === ofKind &&

@@ -1,23 +1,23 @@
-// Runs experiments in Workers, one per chapter and build, or on the server by the API of
-// `highwater serve`.
+// Runs experiments in Workers, one per chapter and build, or on the server through the
+// API of `highwater serve`.
 
-// A Worker loads in under a second, or in eight if its threads do not start.
+// Loading takes under a second, or eight if the threads do not start.
 const LOAD_TIMEOUT_MS = 20000;
 
-// A header of the document announces the API.
+// A response header of the page announces the API.
 export const isServed = performance.getEntriesByType("navigation")[0]?.serverTiming?.some(({ name }) => name === "native");
 
 export class Runner {
   #workers = new Map();
   #current = null;
-  #hangUp = () => {};
+  #disconnect = () => {};
 
   // Runs an experiment. `listener` has ready(info), batch(names, words, now), end(died)
   // and lost(cause, isBug). Stops the current run.
   start(experiment, listener) {
     const { chapter, build, world, name, pairs } = experiment;
     this.stop();
-    if (world === "native") return void (this.#hangUp = runNatively(experiment, listener));
+    if (world === "native") return void (this.#disconnect = runNatively(experiment, listener));
     const worker = this.#workers.get(`${chapter}/${build}`) ?? this.#load(chapter, build);
     const run = { worker, listener };
     this.#current = run;
@@ -31,7 +31,7 @@ export class Runner {
   // Stops the current run by terminating its Worker, which would not read a message. A
   // Worker that is still loading is kept.
   stop() {
-    this.#hangUp();
+    this.#disconnect();
     const worker = this.#current?.worker;
     this.#current = null;
     if (worker?.isLoaded) this.#end(worker);
@@ -42,7 +42,7 @@ export class Runner {
     const thread = new Worker(new URL("worker.js", import.meta.url), { type: "module", name: key });
     const worker = { key, build, thread, isLoaded: false };
     worker.loaded = new Promise((resolve) => (worker.resolve = resolve));
-    worker.timer = setTimeout(() => this.#lose(worker, "its Worker does not answer", false), LOAD_TIMEOUT_MS);
+    worker.timer = setTimeout(() => this.#lose(worker, "its Worker did not respond", false), LOAD_TIMEOUT_MS);
     thread.onmessage = ({ data }) => this.#message(worker, data);
     thread.onerror = (event) => {
       // The page shows it, so keep it off the console.
@@ -55,7 +55,7 @@ export class Runner {
   }
 
   #message(worker, data) {
-    if (data.lock) return navigator.locks.request(data.lock, () => this.#lose(worker, "its Worker ended", false));
+    if (data.lock) return navigator.locks.request(data.lock, () => this.#lose(worker, "its Worker exited", false));
     if (data.ready) return this.#ready(worker, data.ready);
     if (data.bug) return this.#lose(worker, data.bug, worker.isLoaded);
     const run = this.#current;
@@ -63,7 +63,7 @@ export class Runner {
     if (data.words) run.listener.batch(data.names, data.words, data.now);
     if (data.end) {
       this.#current = null;
-      if (worker.isMakeshift) this.#end(worker);
+      if (worker.isSingleUse) this.#end(worker);
       run.listener.end(data.end.died);
     }
   }
@@ -71,8 +71,8 @@ export class Runner {
   #ready(worker, info) {
     clearTimeout(worker.timer);
     worker.isLoaded = true;
-    // Without its threads, use it for this run only: the next one may get them.
-    worker.isMakeshift = worker.build === "threads" && !info.threads;
+    // A Worker without threads is used once: the next one may get them.
+    worker.isSingleUse = worker.build === "threads" && !info.threads;
     worker.resolve(info);
   }
 
@@ -102,10 +102,10 @@ function runNatively({ name, values }, listener) {
 
 async function follow(wanted, signal, notify) {
   const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(wanted), signal };
-  const answer = await fetch("api/runs", request).catch(() => fail("the server cannot be reached"));
-  if (!answer.ok) fail(`the server refused: ${(await answer.json()).detail.slice(0, -1)}`);
-  notify("ready", { process: answer.headers.get("X-Worker") });
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  const response = await fetch("api/runs", request).catch(() => fail("the server cannot be reached"));
+  if (!response.ok) fail(`the server refused: ${(await response.json()).detail.slice(0, -1)}`);
+  notify("ready", { process: response.headers.get("X-Worker") });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   // Events are small, so the buffer is too.
   for (let text = ""; ; ) {
     const { value } = await reader.read().catch(() => ({}));

@@ -1,9 +1,9 @@
-// Caches the page's files for offline use. The network comes first, so no old file
-// hides a new one.
+// Caches the page's files for offline use. It asks the network first, so a cached file
+// never hides a newer one.
 
 const kept = caches.open("highwater");
 
-// Revalidate the browser's own cache.
+// Revalidates the browser's own cache.
 const FRESH = { cache: "no-cache" };
 
 oninstall = () => skipWaiting();
@@ -11,7 +11,7 @@ onactivate = (event) => event.waitUntil(clients.claim());
 
 onfetch = (event) => {
   const { method, url } = event.request;
-  if (method === "GET" && isFile(url)) event.respondWith(answer(event));
+  if (method === "GET" && isFile(url)) event.respondWith(respond(event));
 };
 
 // API addresses have no file extension.
@@ -20,23 +20,23 @@ function isFile(url) {
   return scope === "" && /^([^?]*\.\w+)?([?#]|$)/.test(rest);
 }
 
-async function answer(event) {
+async function respond(event) {
   const response = await fetch(event.request, FRESH).catch(Response.error);
   event.waitUntil(keep(event.request, response.clone()));
-  if (isAnswer(response)) return response;
+  if (isUsable(response)) return response;
   return (await (await kept).match(event.request, { ignoreSearch: true })) ?? response;
 }
 
-// An answer from a working host.
-const isAnswer = ({ status }) => status && status < 500;
+// A response from a working server.
+const isUsable = ({ status }) => status && status < 500;
 
 async function keep(file, response) {
   const cache = await kept;
-  if (isAnswer(response)) await (response.ok ? cache.put(file, response) : cache.delete(file));
+  if (isUsable(response)) await (response.ok ? cache.put(file, response) : cache.delete(file));
 }
 
-// Caches the files that the page has loaded and those that they name, and updates the
-// rest of the cache.
+// Caches the files that the page loaded and the files named in them, and updates all
+// cached files.
 onmessage = (event) => event.waitUntil(refresh(event.data));
 
 async function refresh(loaded) {

@@ -7,12 +7,12 @@
 
 import { moduleOf } from "./contents.js";
 
-// Time limit for a pool to start. Then the run continues without.
+// Time limit for the pool to start. After that, the run uses one thread.
 const POOL_TIMEOUT_MS = 8000;
 
 let wasm;
 
-// Held while this Worker lives, so that its end is noticed.
+// Held while this Worker runs, so that the page notices when it exits.
 const lock = `${name} ${Math.random()}`;
 navigator.locks?.request(lock, () => {
   postMessage({ lock });
@@ -55,10 +55,10 @@ async function loadThreads(chapter) {
   await use(await import(moduleOf(chapter, "threads")).catch(missing), chapter);
   // At least two, to have something to show; at most eight, because each takes memory.
   const count = Math.min(Math.max(navigator.hardwareConcurrency ?? 2, 2), 8);
-  const late = new Promise((_, reject) => {
+  const timeout = new Promise((_, reject) => {
     setTimeout(() => reject(new Error("its threads did not start in time")), POOL_TIMEOUT_MS);
   });
-  await Promise.race([wasm.initThreadPool(count), late]);
+  await Promise.race([wasm.initThreadPool(count), timeout]);
   return JSON.parse(wasm.check_threads());
 }
 

@@ -1,5 +1,5 @@
-// Compares the last runs in a table and a plot, and exports them. Uses a WebAssembly
-// of its own, loaded after the first run.
+// Compares the last runs in a table and a plot, and exports them. Uses its own
+// WebAssembly, loaded after the first run.
 
 import { element } from "../knobs.js";
 import { byId } from "../readout.js";
@@ -59,7 +59,7 @@ function download(name, file) {
   setTimeout(() => URL.revokeObjectURL(href), DOWNLOAD_MS);
 }
 
-// The focused button may be gone afterwards.
+// The focused button may be removed.
 function show() {
   const hadFocus = byId("runs").contains(document.activeElement);
   byId("runs").innerHTML = runs.html();

@@ -50,7 +50,7 @@ export function start() {
   document.head.append(element("link", { rel: "stylesheet", href: new URL("file.css", import.meta.url) }));
   byId("own").innerHTML = PARTS;
   const input = byId("own-input");
-  // So that choosing the same file again has an effect.
+  // Allows the same file to be chosen again.
   input.onclick = () => (input.value = "");
   input.onchange = () => choose([...input.files]);
   byId("own-cancel").onclick = () => (run ? run.worker.postMessage({ cancel: true }) : discard());
@@ -75,7 +75,7 @@ async function choose(files) {
   }
   await discard();
   await hold();
-  // A newer choice wins.
+  // Ignored if another file was chosen meanwhile.
   if (choice !== latest) return;
   begin(file, files.length > 1 ? ` Only the first of ${files.length} files is used.` : "");
 }
@@ -116,7 +116,7 @@ function end({ end, kept, output }) {
   run = null;
   if (end.status) show(end.status, file, kept);
   const texts = {
-    done: () => `Done: ${file.name} is processed. The output is ${PLACES[kept]}.`,
+    done: () => `Done: ${file.name}. The output is ${PLACES[kept]}.`,
     cancelled: () => `Cancelled: ${file.name}. The partial output is deleted.`,
     failed: () => `Failed${end.stage ? ` at the stage ${end.stage}` : ""}: ${end.cause}. No output is left.`,
   };
@@ -132,7 +132,7 @@ function end({ end, kept, output }) {
   resolve();
 }
 
-// Moves the focus to the input first.
+// Moves the focus to the input if the button has it.
 function hideCancel() {
   if (document.activeElement === byId("own-cancel")) byId("own-input").focus();
   byId("own-cancel").hidden = true;
@@ -150,7 +150,7 @@ async function discard() {
   link = "";
   byId("own-download").hidden = true;
   hideCancel();
-  setText(byId("own-status"), "The output is discarded.");
+  setText(byId("own-status"), "Output discarded.");
   await folderOf(false)
     .then((folder) => folder.removeEntry(name))
     .catch(() => {}); // it was in memory
@@ -174,11 +174,11 @@ function show(status, file = run?.file) {
   fill(byId("own-stages").tBodies[0], status.stages.map(({ name, passed, peak, stalled_ms }) => [
     name, size(passed), size(peak), `${((stalled_ms ?? 0) / 1000).toFixed(1)} s`,
   ]));
-  // A live region, so at each quarter and at most once a second.
+  // Screen readers announce this, so at most four times and once a second.
   const quarter = Math.floor(part * 4);
   if (run && quarter > run.spoken && quarter < 4 && elapsed_ms > 1000 * quarter) {
     run.spoken = quarter;
-    setText(byId("own-status"), `${quarter * 25} % of ${file.name} is read.`);
+    setText(byId("own-status"), `Read ${quarter * 25} % of ${file.name}.`);
   }
 }
 

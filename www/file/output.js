@@ -6,13 +6,13 @@
 import { folderOf, lockOf } from "./storage.js";
 
 // Maximum number of separate chunks.
-const MOST_PARTS = 64;
+const MAX_PARTS = 64;
 
 export async function openOutput(name) {
   try {
     return await onDisk(name);
   } catch {
-    // In old browsers and private windows.
+    // Storage is missing in old browsers and private windows.
     return inMemory();
   }
 }
@@ -25,7 +25,7 @@ async function onDisk(name) {
   access.truncate(0);
   let at = 0;
   const stream = new WritableStream({
-    // Returns after the write, which is the backpressure.
+    // Returns after the write, so a slow disk applies backpressure.
     write(chunk) {
       for (let rest = chunk; rest.length > 0; ) {
         const written = access.write(rest, { at });
@@ -50,7 +50,7 @@ async function onDisk(name) {
   };
 }
 
-// Removes outputs of closed pages, which no longer hold their lock.
+// Removes the outputs of closed pages, whose locks are released.
 async function sweep(folder) {
   const held = new Set((await navigator.locks.query()).held.map((lock) => lock.name));
   for await (const name of folder.keys()) {
@@ -64,7 +64,7 @@ function inMemory() {
     write(chunk) {
       parts.push(chunk);
       // The browser may move a blob to disk.
-      if (parts.length === MOST_PARTS) parts = [new Blob(parts)];
+      if (parts.length === MAX_PARTS) parts = [new Blob(parts)];
     },
   });
   return {

@@ -12,7 +12,7 @@ let job = null;
 let output = null;
 let isCancelled = false;
 
-// A trap settles no awaited promise, but arrives here.
+// A trap leaves promises pending, but is reported here.
 addEventListener("unhandledrejection", ({ reason }) => fail(reason));
 
 onmessage = ({ data }) => {
