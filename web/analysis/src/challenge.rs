@@ -8,7 +8,7 @@ use highwater::{analysis, trace::Trace};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-/// Challenges as JSON, for tests in Rust.
+/// Challenges as JSON, for Rust tests.
 impl Runs {
     /// Returns the challenge of a run's scenario and the goals that the run meets, as
     /// JSON; `null` if the scenario has no challenge.
@@ -25,13 +25,13 @@ impl Runs {
     /// }
     /// ```
     ///
-    /// The start has these `settings` and defaults for all other parameters. Parameters
-    /// in `fixed` are the load and must not change. The challenge is met when all goals
-    /// are met.
+    /// The challenge starts with these `settings` and defaults for all other
+    /// parameters. Parameters in `fixed` define the load and must not change. The
+    /// challenge is met when all goals are met.
     ///
     /// # Errors
     ///
-    /// Fails if there is no such run.
+    /// Fails if `index` is out of range.
     pub fn challenge(&self, index: usize) -> Result<String, JsError> {
         let trace = &self.get(index)?.trace;
         Ok(json(&Challenge::new(&trace.scenario, Some(trace))))
@@ -46,13 +46,14 @@ impl Runs {
 
 #[wasm_bindgen]
 impl Runs {
-    /// Returns the challenge of a run's scenario as HTML: the task, a link to its start
-    /// in the world of the run, and the goals. Returns an empty string if there is no
-    /// challenge. A run with another load is not an attempt, and its goals stay open.
+    /// Returns the challenge of a run's scenario as HTML: the task, a link to the
+    /// initial settings in the run's world, and the goals. Returns an empty string if
+    /// there is no challenge. A run with a different load is not an attempt, so its
+    /// goals are shown as open.
     ///
     /// # Errors
     ///
-    /// Fails if there is no such run.
+    /// Fails if `index` is out of range.
     pub fn challenge_html(&self, index: usize) -> Result<String, JsError> {
         let trace = &self.get(index)?.trace;
         Ok(html(&trace.scenario, Some(trace)))
@@ -68,7 +69,7 @@ fn html(scenario: &str, run: Option<&Trace>) -> String {
     let Some(judged) = Challenge::new(scenario, run) else {
         return String::new();
     };
-    // The first goal is the load.
+    // The first goal checks the load.
     let is_attempt = judged
         .goals
         .first()
@@ -79,7 +80,7 @@ fn html(scenario: &str, run: Option<&Trace>) -> String {
     };
     let met = goals.iter().filter(|goal| goal.met == Some(true)).count();
     let status = match (is_attempt, run) {
-        (true, _) if met == goals.len() => "✓ The last run meets it.".to_owned(),
+        (true, _) if met == goals.len() => "✓ Challenge met.".to_owned(),
         (true, _) => format!("The last run meets {met} of {} goals.", goals.len()),
         (false, Some(run)) if run.died.is_some() || run.dropped > 0 => {
             "The last run is incomplete and does not count.".to_owned()
@@ -105,7 +106,7 @@ fn html(scenario: &str, run: Option<&Trace>) -> String {
             None => ("not_exercised", "– Open"),
         };
         html.extend(["<li class=", class, "><span class=outcome>", outcome]);
-        html.extend(["</span><span>", &sentence(goal.claim), "</span>"]);
+        html.extend(["</span><span>", &capitalize(goal.claim), "</span>"]);
         if let Some(evidence) = &goal.evidence {
             html.extend(["<span class=evidence>", &escape(evidence), "</span>"]);
         }
@@ -114,7 +115,8 @@ fn html(scenario: &str, run: Option<&Trace>) -> String {
     html + "</ul>"
 }
 
-/// Returns the page address of the start, in the world and with the seed of the last run.
+/// Returns the page address of the initial settings, with the world and seed of the
+/// last run.
 fn start_address(scenario: &str, settings: &[(&str, &str)], run: Option<&Trace>) -> String {
     let seed = run.map_or(1, |trace| trace.seed);
     let mut address = format!("#/{}?seed={seed}", escape(scenario));
@@ -128,10 +130,10 @@ fn start_address(scenario: &str, settings: &[(&str, &str)], run: Option<&Trace>)
     address
 }
 
-fn sentence(claim: &str) -> String {
-    let mut letters = claim.chars();
-    let first = letters.next().map(|first| first.to_ascii_uppercase());
-    first.into_iter().chain(letters).collect()
+fn capitalize(claim: &str) -> String {
+    let mut chars = claim.chars();
+    let first = chars.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(chars).collect()
 }
 
 #[derive(Serialize)]
@@ -154,8 +156,12 @@ impl Challenge {
     pub(crate) fn new(scenario: &str, run: Option<&Trace>) -> Option<Self> {
         let challenge = analysis::Challenge::find(scenario)?;
         let goals = match run {
-            Some(trace) => challenge.judge(trace).into_iter().map(judged).collect(),
-            None => challenge.claims().map(open).collect(),
+            Some(trace) => challenge
+                .judge(trace)
+                .into_iter()
+                .map(goal_status)
+                .collect(),
+            None => challenge.claims().map(open_goal).collect(),
         };
         Some(Challenge {
             title: challenge.title,
@@ -167,7 +173,7 @@ impl Challenge {
     }
 }
 
-fn judged(goal: analysis::Goal) -> GoalStatus {
+fn goal_status(goal: analysis::Goal) -> GoalStatus {
     GoalStatus {
         claim: goal.claim,
         met: Some(goal.is_met),
@@ -175,7 +181,7 @@ fn judged(goal: analysis::Goal) -> GoalStatus {
     }
 }
 
-fn open(claim: &'static str) -> GoalStatus {
+fn open_goal(claim: &'static str) -> GoalStatus {
     GoalStatus {
         claim,
         met: None,

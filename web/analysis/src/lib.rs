@@ -1,7 +1,7 @@
 //! [`highwater::analysis`] for JavaScript: tables, plots and challenges of complete runs.
 //!
-//! It contains no scenario; everything it needs is in the traces. The page loads it
-//! after the first run and passes it the record batches from the Worker.
+//! It contains no scenarios, because the traces have all the data it needs. The page
+//! loads it after the first run and passes it the record batches from the Worker.
 
 #![cfg(target_arch = "wasm32")]
 

@@ -1,4 +1,4 @@
-//! The runs kept for comparison.
+//! The runs to compare.
 
 use crate::table::Table;
 use highwater::{
@@ -12,13 +12,13 @@ use wasm_bindgen::prelude::*;
 /// Maximum number of runs.
 pub(crate) const MAX_RUNS: usize = 6;
 
-/// Maximum number of records kept per run, more than any scenario makes.
+/// Maximum number of records kept per run, more than any scenario writes.
 const MAX_RECORDS: usize = 1 << 19;
 
 /// Up to six runs with their traces.
 ///
-/// Runs are numbered from 0 in the order in which they were added. Removing one moves
-/// the later ones up. An invalid number is an error.
+/// Runs are indexed from 0 in insertion order. Removing a run decrements the index of
+/// all later runs.
 #[wasm_bindgen]
 #[derive(Default)]
 pub struct Runs(pub(crate) Vec<LabelledRun>);
@@ -31,7 +31,7 @@ pub(crate) struct LabelledRun {
     pub(crate) address: String,
     /// Number of records beyond the limit.
     truncated: u64,
-    /// Computed once the trace is complete, because a long run takes a while.
+    /// Cached, because computing it for a long run takes a while.
     measures: OnceCell<Measures>,
     metrics: OnceCell<Vec<Metric>>,
     digest: OnceCell<String>,
@@ -49,7 +49,8 @@ impl Runs {
     ///
     /// # Errors
     ///
-    /// Fails if the batch is invalid or has another version, or if there is no such run.
+    /// Fails if the batch is invalid or has a different version, or if `index` is out
+    /// of range.
     pub fn push(
         &mut self,
         index: usize,
@@ -72,20 +73,20 @@ impl Runs {
         Ok(())
     }
 
-    /// Plots all runs into one SVG document, `width` pixels wide (280 to 2000; from 600,
-    /// the legend is at the side), in dark or light colors.
+    /// Plots all runs as one SVG document in dark or light colors. It is `width` pixels
+    /// wide, from 280 to 2000. From 600, the legend is at the side.
     ///
     /// `metric` is a name from [`metrics`](Self::metrics). If it is empty, all metrics are
     /// plotted, one below the other.
     ///
     /// # Errors
     ///
-    /// Fails if there is no such metric.
+    /// Fails if the metric is unknown.
     pub fn plot(&self, metric: &str, width: u32, dark: bool) -> Result<String, JsError> {
         let metrics = match Metric::named(metric) {
             Some(metric) => vec![metric],
             None if metric.is_empty() => Metric::ALL.to_vec(),
-            None => return Err(JsError::new("no such metric")),
+            None => return Err(JsError::new("unknown metric")),
         };
         let runs: Vec<PlotRun<'_>> = self.0.iter().map(LabelledRun::run).collect();
         Ok(analysis::plot(
@@ -102,7 +103,7 @@ impl Runs {
     ///
     /// # Errors
     ///
-    /// Fails if there is no such run.
+    /// Fails if `index` is out of range.
     pub fn csv(&self, index: usize) -> Result<Vec<u8>, JsError> {
         let mut csv = Vec::new();
         // Writing to a vector cannot fail.
@@ -114,7 +115,7 @@ impl Runs {
     ///
     /// # Errors
     ///
-    /// Fails if there is no such run.
+    /// Fails if `index` is out of range.
     pub fn chrome(&self, index: usize) -> Result<Vec<u8>, JsError> {
         let mut chrome = Vec::new();
         let _ = self.get(index)?.trace.write_chrome(&mut chrome);
@@ -129,7 +130,7 @@ impl Runs {
         self.0.len()
     }
 
-    /// Adds a run without records and returns its number. [`push`](Self::push) adds the
+    /// Adds a run without records and returns its index. [`push`](Self::push) adds the
     /// records.
     ///
     /// `label` is its name in tables and plots. `world` is `virtual`, `tab` or `native`.
@@ -152,7 +153,7 @@ impl Runs {
         died: Option<String>,
     ) -> Result<usize, JsError> {
         if self.0.len() == MAX_RUNS {
-            return Err(JsError::new("six runs are kept: remove one first"));
+            return Err(JsError::new("at most six runs: remove one first"));
         }
         let mut trace = Trace {
             scenario,
@@ -180,11 +181,11 @@ impl Runs {
         Ok(self.0.len() - 1)
     }
 
-    /// Removes a run. Later runs move up.
+    /// Removes a run and decrements the index of all later runs.
     ///
     /// # Errors
     ///
-    /// Fails if there is no such run.
+    /// Fails if `index` is out of range.
     pub fn remove(&mut self, index: usize) -> Result<(), JsError> {
         self.get(index)?;
         self.0.remove(index);
@@ -198,11 +199,11 @@ impl Runs {
     /// [{"name": "latency", "label": "Latency"}, {"name": "bytes", "label": "Held in queues"}]
     /// ```
     pub fn metrics(&self) -> String {
-        let described = self.available_metrics().map(|metric| MetricInfo {
+        let metrics = self.available_metrics().map(|metric| MetricInfo {
             name: metric.name(),
             label: metric.label(),
         });
-        json(&described.collect::<Vec<_>>())
+        json(&metrics.collect::<Vec<_>>())
     }
 
     /// Returns a table with one row per figure and one column per run, as JSON:
@@ -220,9 +221,9 @@ impl Runs {
     /// }
     /// ```
     ///
-    /// Units are `count`, `nanoseconds`, `bytes` and `milli_per_second` (thousandths per
-    /// second). Values are whole numbers. A cell is `null` if the run has no data for it.
-    /// Rows in which every cell is `null` or 0 are left out, except `failed`.
+    /// Units are `count`, `nanoseconds`, `bytes` and `milli_per_second` (thousandths
+    /// per second). Values are whole numbers. A cell is `null` if the run has no data
+    /// for it. Rows in which every cell is `null` or 0 are omitted, except `failed`.
     pub fn table(&self) -> String {
         json(&Table::new(&self.0))
     }
@@ -232,7 +233,7 @@ impl Runs {
     ///
     /// # Errors
     ///
-    /// Fails if there is no such run.
+    /// Fails if `index` is out of range.
     pub fn digest(&self, index: usize) -> Result<String, JsError> {
         Ok(self.get(index)?.digest().to_owned())
     }
@@ -285,7 +286,8 @@ fn no_such_run() -> JsError {
     JsError::new("no such run")
 }
 
-/// Serializes to JSON. Keys are strings and numbers finite, so this cannot fail.
+/// Serializes to JSON. This cannot fail, because keys are strings and numbers are
+/// finite.
 pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The page's comparison of runs: selecting and labeling the kept runs, and their table.
+//! The page's run comparison: selection, labels and table.
 
 use crate::{
     runs::{LabelledRun, MAX_RUNS, Runs},
@@ -8,7 +8,7 @@ use highwater::trace::Trace;
 use pulldown_cmark_escape::escape_html;
 use wasm_bindgen::prelude::*;
 
-/// Number of digest digits shown; the tooltip has all.
+/// Number of digest digits shown. The tooltip contains the whole digest.
 const SHOWN_DIGITS: usize = 16;
 
 const SECTION: &str = "<h2>Compare runs</h2>
@@ -21,9 +21,8 @@ const SECTION: &str = "<h2>Compare runs</h2>
 
 #[wasm_bindgen]
 impl Runs {
-    /// Adds a run like [`add`](Self::add), keeping only the last run of each experiment
-    /// of one scenario per world. Replaces the previous run with the same address and
-    /// removes runs of other scenarios, and the oldest if there are six.
+    /// Adds a run like [`add`](Self::add). First removes runs with the same address and
+    /// runs of other scenarios. If six runs are left, removes the oldest.
     ///
     /// `address` is the run's page address, starting with `#`. The label is made from the
     /// settings that differ between the runs.
@@ -50,11 +49,11 @@ impl Runs {
         Ok(index)
     }
 
-    /// Removes a kept run and updates the labels. Later runs move up.
+    /// Removes a run, updates the labels and decrements the index of all later runs.
     ///
     /// # Errors
     ///
-    /// Fails if there is no such run.
+    /// Fails if `index` is out of range.
     pub fn forget(&mut self, index: usize) -> Result<(), JsError> {
         self.remove(index)?;
         self.update_labels();
@@ -66,8 +65,8 @@ impl Runs {
         SECTION.to_owned()
     }
 
-    /// Returns the table as HTML, with one column per run. Buttons are named after their
-    /// actions, `chrome`, `csv` and `forget`, with the run's number as value.
+    /// Returns the table as HTML, with one column per run. A button's name is its
+    /// action (`chrome`, `csv` or `forget`), its value the index of the run.
     pub fn html(&self) -> String {
         let scenario = self.0.first().map_or("nothing", |run| &run.trace.scenario);
         let caption = ["<table><caption>Runs of ", &escape(scenario)].concat();

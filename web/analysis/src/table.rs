@@ -1,4 +1,4 @@
-//! The table of figures of several runs.
+//! The comparison table.
 
 use crate::runs::LabelledRun;
 use highwater::analysis::{Measure, MeasureUnit, Measures};
@@ -15,7 +15,7 @@ struct Column<'a> {
     label: &'a str,
     scenario: &'a str,
     world: &'a str,
-    /// Text, because JavaScript numbers do not hold every 64-bit integer.
+    /// A string, because JavaScript numbers cannot represent every 64-bit integer.
     seed: String,
     died: Option<&'a str>,
 }
@@ -53,7 +53,8 @@ impl<'a> Table<'a> {
 }
 
 impl Row {
-    /// Creates the row of a measure, or returns `None` if every run has nothing or 0.
+    /// Creates the row for a measure. Returns `None` if the value is 0 or missing in
+    /// every run.
     fn new(measure: &Measure, runs: &[&Measures]) -> Option<Self> {
         let Measure {
             key, label, unit, ..

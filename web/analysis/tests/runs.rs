@@ -10,7 +10,7 @@ use highwater_analysis::Runs;
 use serde_json::Value;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
-// The tests need no document.
+// The tests do not need a document.
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
 fn experiment(name: &str, set: &[(&str, &str)]) -> Experiment {
@@ -73,12 +73,12 @@ fn runs_are_compared_in_columns() {
     let row = |key: &str| rows.iter().find(|row| row["key"] == key);
     assert_eq!(row("bytes").unwrap()["cells"][0]["text"], "256 KiB");
     assert!(row("bytes").unwrap()["cells"][1]["value"].as_u64() > Some(1 << 20));
-    assert!(row("lag").is_none(), "neither has any");
+    assert!(row("lag").is_none(), "neither run measures event-loop lag");
     assert_eq!(row("failed").unwrap()["cells"][0]["value"], 0);
 
     let metrics = parsed(&runs.metrics());
     assert_eq!(metrics[0]["name"], "latency");
-    // Plotting measures text without the page's DOM.
+    // Plotting does not need a DOM to measure text.
     let all = runs.plot("", 960, true).ok().unwrap();
     assert!(all.contains("waits") && all.contains("Held in queues (MiB)"));
     let one = runs.plot("throughput", 360, false).ok().unwrap();
@@ -112,7 +112,7 @@ fn sampled_figures_are_marked_in_their_column() {
 }
 
 #[wasm_bindgen_test]
-fn challenge_uses_the_predicates_of_the_tests() {
+fn challenge_goals_are_evaluated_on_the_trace() {
     let open = parsed(&Runs::challenge_of("backpressure"));
     assert_eq!(open["goals"][1]["met"], Value::Null);
     let settings = open["settings"].as_array().unwrap().iter();
@@ -138,8 +138,8 @@ fn challenge_uses_the_predicates_of_the_tests() {
     let link = "<a href=\"#/backpressure?seed=1&amp;chunk=64&amp;";
     assert!(html(&runs, 0).contains(link), "{}", html(&runs, 0));
     assert!(html(&runs, 0).contains("meets 3 of 4 goals"));
-    assert!(html(&runs, 1).contains("✓ The last run meets it."));
-    // A run with another load is not an attempt.
+    assert!(html(&runs, 1).contains("✓ Challenge met."));
+    // A run with a different load is not an attempt.
     let other = add(
         &mut runs,
         "",
@@ -192,10 +192,10 @@ fn last_run_per_experiment_and_world_is_kept() {
     assert_eq!(keep(&mut runs, "virtual", &set, None), 0);
     assert_eq!(keep(&mut runs, "native", &set, None), 1);
     assert_eq!(labels(&runs), ["Simulation", "Native"]);
-    // The same run again replaces the first and moves to the end.
+    // A repeated run replaces the first one and moves to the end.
     assert_eq!(keep(&mut runs, "virtual", &set, None), 1);
     assert_eq!(labels(&runs), ["Native", "Simulation"]);
-    // Labels have the settings that differ.
+    // Labels contain the settings that differ.
     keep(&mut runs, "tab", &["cost", "2", "seed", "1"], None);
     let names = ["cost=1, Native", "cost=1, Simulation", "cost=2, This tab"];
     assert_eq!(labels(&runs), names);
@@ -231,7 +231,11 @@ fn text_from_a_run_is_escaped() {
     assert!(html.contains("<a href=\"#/observer?world=native&amp;seed=1\">Native</a>"));
     assert!(html.contains("aria-label=\"CSV: Native\""), "{html}");
     assert!(html.contains("name=forget value=0"), "{html}");
-    assert_eq!(runs.options("latency"), "", "there is nothing to plot");
+    assert_eq!(
+        runs.options("latency"),
+        "",
+        "there are options without data to plot"
+    );
     add(&mut runs, "", &experiment("decoupling", &[]));
     let options = runs.options("throughput");
     assert!(options.starts_with("<option value=latency>Latency</option>"));

@@ -12,18 +12,18 @@ pub(crate) fn generate(wasm: &Path, name: &str, out: &Path) -> Result<()> {
         .input_path(wasm)
         .out_name(name)
         .web(true)?
-        // Keeps the default path, so that the page need not pass the path of the
-        // `.wasm` file to `init()`.
+        // Keeps the default path, so the page can call `init()` without the path of the
+        // `.wasm` file.
         .omit_default_module_path(false)
         .typescript(false)
-        // Function names would be most of the download.
+        // Function names would make up most of the download.
         .remove_name_section(true)
         .remove_producers_section(true)
         .generate(out)
-        .with_context(|| format!("cannot bind {}", wasm.display()))
+        .with_context(|| format!("cannot generate JavaScript for {}", wasm.display()))
 }
 
-/// Returns the names of the files in a complete output.
+/// Returns the file names of a complete output.
 pub(crate) fn outputs(name: &str) -> [String; 2] {
     [format!("{name}.js"), format!("{name}_bg.wasm")]
 }

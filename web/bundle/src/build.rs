@@ -1,4 +1,4 @@
-//! Runs all builds. Single-threaded builds are finished first while the threaded ones
+//! Runs all builds. The single-threaded builds finish first, while the threaded ones
 //! compile.
 
 use std::fs::{self, File, TryLockError};
@@ -28,13 +28,13 @@ pub struct Options {
 /// The outcome of one build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was stale or missing and has been written.
+    /// The output was stale or missing and has been rebuilt.
     Built,
-    /// It was up to date.
+    /// The output was up to date.
     Fresh,
-    /// It was not requested.
+    /// The build was not requested.
     Skipped,
-    /// Its toolchain is not available. The page works without this build.
+    /// The toolchain is not available. The page works without this build.
     Unavailable,
 }
 
@@ -52,22 +52,22 @@ pub struct Build {
 pub struct Summary {
     /// The directories used.
     pub layout: Layout,
-    /// The builds, in the order in which they were made.
+    /// The builds, in execution order.
     pub builds: Vec<Build>,
 }
 
 impl Summary {
     /// Returns `true` if any file changed.
     #[must_use]
-    pub fn changed(&self) -> bool {
+    pub fn has_changes(&self) -> bool {
         let mut outcomes = self.builds.iter().map(|build| &build.outcome);
         outcomes.any(|outcome| *outcome == Outcome::Built)
     }
 }
 
 /// Brings the package up to date and logs progress to standard error. The
-/// single-threaded builds, which the page needs, are finished first; the threaded
-/// builds of the chapters compile at the same time.
+/// single-threaded builds, which the page needs, finish first, while the threaded
+/// builds compile.
 ///
 /// Concurrent calls wait for each other, in one process or in several.
 ///
@@ -75,51 +75,54 @@ impl Summary {
 ///
 /// Fails if the chapter is unknown, if a single-threaded build fails, or if its
 /// compiler is missing and cannot be installed. A threaded build that fails to
-/// *compile* is an error too. One without a toolchain is [`Outcome::Unavailable`],
-/// with a warning.
+/// *compile* is an error too. A missing nightly toolchain only logs a warning, and the
+/// outcome is [`Outcome::Unavailable`].
 pub fn build(options: &Options) -> Result<Summary> {
-    let wanted = wanted(options.chapter.as_deref())?;
+    let parts_to_build = parts_to_build(options.chapter.as_deref())?;
     let layout = Layout::new(options.out.as_deref())?;
     let _lock = lock_build(&layout)?;
     Toolchain::Stable.ensure(&layout.root)?;
-    let threaded: Vec<_> = wanted.iter().filter_map(|part| part.threaded()).collect();
-    // The two flavors have separate target directories, and optimizing a crate as a
-    // whole keeps only one core busy.
+    let threaded: Vec<_> = parts_to_build
+        .iter()
+        .filter_map(|part| part.threaded())
+        .collect();
+    // The flavors compile in parallel in separate target directories, because
+    // optimizing one crate uses only one core.
     let failed = AtomicBool::new(false);
-    let (single, ahead) = thread::scope(|scope| {
-        let ahead = scope.spawn(|| compile_ahead(&layout, options, &threaded, &failed));
-        let single = make_single(&layout, options, &wanted);
+    let (single, compiled) = thread::scope(|scope| {
+        let compiled = scope.spawn(|| precompile_threaded(&layout, options, &threaded, &failed));
+        let single = build_single(&layout, options, &parts_to_build);
         failed.store(single.is_err(), Ordering::Relaxed);
         (
             single,
-            ahead.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            compiled.join().unwrap_or_else(|panic| resume_unwind(panic)),
         )
     });
     let single = single?;
-    let threaded = make_threaded(&layout, threaded, ahead?.as_ref())?;
+    let threaded = build_threaded(&layout, threaded, compiled?.as_ref())?;
     Ok(Summary {
         layout,
         builds: [single, threaded].concat(),
     })
 }
 
-fn make_single(layout: &Layout, options: &Options, wanted: &[Part]) -> Result<Vec<Build>> {
+fn build_single(layout: &Layout, options: &Options, parts_to_build: &[Part]) -> Result<Vec<Build>> {
     // Keep the old threaded build until the new one replaces it.
     let keep: &[&str] = if options.single { &[] } else { &["threads"] };
-    let make = |part: &Part| {
-        let outcome = make(layout, *part, keep)?;
+    let build_part = |part: &Part| {
+        let outcome = build_part(layout, *part, keep)?;
         Ok(Build {
             part: *part,
             outcome,
         })
     };
-    wanted.iter().map(make).collect()
+    parts_to_build.iter().map(build_part).collect()
 }
 
-/// Compiles the threaded builds, so that [`make_threaded`] only has to install them, or
-/// returns another outcome for all of them. Writes nothing to the package, which must
-/// not change before the other builds are done.
-fn compile_ahead(
+/// Compiles the threaded builds for [`build_threaded`] to install. Returns an outcome
+/// instead if they are skipped or unavailable. Leaves the package unchanged until the
+/// single-threaded builds are installed.
+fn precompile_threaded(
     layout: &Layout,
     options: &Options,
     threaded: &[Part],
@@ -140,34 +143,34 @@ fn compile_ahead(
             break;
         }
         eprintln!("bundle: compiling {part}…");
-        // The next part overwrites this output, so `make` compiles it again.
+        // The next part overwrites this output, so `build_part` compiles it again.
         compile::compile(layout, *part)?;
     }
     Ok(None)
 }
 
-/// Makes the threaded builds, unless there is another outcome for them.
-fn make_threaded(
+/// Installs the threaded builds, unless they are skipped or unavailable.
+fn build_threaded(
     layout: &Layout,
     threaded: Vec<Part>,
-    instead: Option<&Outcome>,
+    skip_outcome: Option<&Outcome>,
 ) -> Result<Vec<Build>> {
-    let make = |part| {
-        if instead == Some(&Outcome::Unavailable) {
+    let build_part = |part| {
+        if skip_outcome == Some(&Outcome::Unavailable) {
             // A stale threaded build must not be served with a newer page.
             stage::remove(&layout.package, &layout.output_of(part))?;
         }
-        let outcome = match instead {
+        let outcome = match skip_outcome {
             Some(outcome) => outcome.clone(),
-            None => make(layout, part, &[])?,
+            None => build_part(layout, part, &[])?,
         };
         Ok(Build { part, outcome })
     };
-    threaded.into_iter().map(make).collect()
+    threaded.into_iter().map(build_part).collect()
 }
 
 /// Returns the parts to build, in their single-threaded flavor.
-fn wanted(only: Option<&str>) -> Result<Vec<Part>> {
+fn parts_to_build(only: Option<&str>) -> Result<Vec<Part>> {
     let chapters = chapters().map(|chapter| (chapter.name, Part::Chapter(chapter, Flavor::Single)));
     let others = [("file", Part::File), ("analysis", Part::Analysis)];
     let all: Vec<_> = chapters.chain(others).collect();
@@ -184,11 +187,11 @@ fn wanted(only: Option<&str>) -> Result<Vec<Part>> {
     )
 }
 
-fn make(layout: &Layout, part: Part, keep: &[&str]) -> Result<Outcome> {
+fn build_part(layout: &Layout, part: Part, keep: &[&str]) -> Result<Outcome> {
     eprintln!("bundle: building {part}…");
     let wasm = compile::compile(layout, part)?;
     let output = layout.output_of(part);
-    // Both flavors of a chapter share it.
+    // Both flavors of a chapter share the texts.
     let reading = match part {
         Part::Chapter(chapter, Flavor::Single) => Some(reading::generate(&layout.root, chapter)?),
         _ => None,
@@ -210,18 +213,19 @@ fn make(layout: &Layout, part: Part, keep: &[&str]) -> Result<Outcome> {
     Ok(Outcome::Built)
 }
 
-/// Locks the package until the file is dropped. Cargo's lock covers only compiling.
+/// Locks the package until the file is dropped. Cargo's own lock only covers
+/// compilation.
 fn lock_build(layout: &Layout) -> Result<File> {
     fs::create_dir_all(&layout.target)?;
     let path = layout.target.join(".bundle-lock");
-    let cannot = || format!("cannot lock {}", path.display());
-    let file = File::create(&path).with_context(cannot)?;
+    let error_context = || format!("cannot lock {}", path.display());
+    let file = File::create(&path).with_context(error_context)?;
     match file.try_lock() {
         Ok(()) => return Ok(file),
         Err(TryLockError::WouldBlock) => eprintln!("bundle: waiting for another build…"),
-        Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
+        Err(TryLockError::Error(error)) => return Err(error).with_context(error_context),
     }
-    file.lock().with_context(cannot)?;
+    file.lock().with_context(error_context)?;
     Ok(file)
 }
 
@@ -232,7 +236,7 @@ mod tests {
     #[test]
     fn chapter_is_selected_by_name() {
         let names = |only| -> Result<Vec<String>> {
-            Ok(wanted(only)?.iter().map(Part::to_string).collect())
+            Ok(parts_to_build(only)?.iter().map(Part::to_string).collect())
         };
         assert_eq!(names(None).unwrap()[0], "events, single-threaded");
         assert_eq!(names(None).unwrap().last().unwrap(), "analysis");

@@ -44,7 +44,7 @@ pub(crate) fn compile(layout: &Layout, part: Part) -> Result<PathBuf> {
     }
     let status = cargo.status().context("cannot run cargo")?;
     if !status.success() {
-        bail!("the build of {part} failed: {status}");
+        bail!("building {part} failed: {status}");
     }
     Ok(target_dir
         .join(TARGET)
@@ -53,8 +53,8 @@ pub(crate) fn compile(layout: &Layout, part: Part) -> Result<PathBuf> {
 }
 
 /// Returns the local folders that would appear in panic messages in the `.wasm` file,
-/// and their replacements. They keep local paths private and the output the same on
-/// every machine.
+/// and their replacements. Remapping keeps local paths private and makes builds
+/// reproducible.
 fn path_prefixes(root: &Path) -> Vec<(PathBuf, &'static str)> {
     let home = |variable: &str, folder: &str| {
         env::var_os(variable)
@@ -64,17 +64,18 @@ fn path_prefixes(root: &Path) -> Vec<(PathBuf, &'static str)> {
     };
     let cargo = home("CARGO_HOME", ".cargo").map(|path| (path, "/cargo"));
     let rustup = home("RUSTUP_HOME", ".rustup").map(|path| (path, "/rustup"));
-    // The compiler uses the last match.
+    // The last matching prefix wins.
     let root = Some((root.to_owned(), "/highwater"));
     [cargo, rustup, root].into_iter().flatten().collect()
 }
 
-/// Returns the flags as a `--config` setting. Cargo merges it with other configuration,
-/// such as `web/threads.toml`; flags in the environment would replace all of them.
+/// Returns the remapping flags as a `--config` setting. Cargo merges it with other
+/// configuration, such as `web/threads.toml`; flags in the environment would override
+/// it.
 fn remapping(folders: &[(PathBuf, &str)]) -> String {
     let flags: Vec<String> = folders
         .iter()
-        // A setting must be Unicode, so other paths are not remapped.
+        // Settings are Unicode, so other paths cannot be remapped.
         .filter_map(|(folder, name)| Some((folder.to_str()?, name)))
         .map(|(folder, name)| format!("--remap-path-prefix={folder}={name}"))
         .collect();

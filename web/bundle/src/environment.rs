@@ -1,10 +1,10 @@
-//! Environment variables inherited from a cargo that runs this program.
+//! Environment variables inherited from the cargo process that runs this program.
 //!
-//! Two programs include this file because both start their own cargo: the bundle, and
-//! `highwater`, which starts the bundle.
+//! The bundle and `highwater` both include this file. The bundle starts cargo, and
+//! `highwater` starts the bundle with cargo.
 
-/// Returns `true` if a variable belongs to the build that started this program, such as
-/// a toolchain or flags, and would change or invalidate another build.
+/// Returns `true` if a variable describes the build that started this program, such as
+/// its toolchain or flags. It would change or invalidate a nested build.
 pub(crate) fn is_foreign(name: &str) -> bool {
     const NAMES: [&str; 5] = [
         "RUSTUP_TOOLCHAIN",

@@ -5,8 +5,8 @@ use std::{env, fmt};
 
 use anyhow::{Context as _, Result};
 
-// Includes the list without the crate. A dependency on the crate would recompile this
-// program, and rewrite every output, at each change.
+// Includes only the list. Depending on the whole crate would rebuild this program, and
+// every output, on each change.
 #[path = "../../../core/src/scenario/chapters.rs"]
 mod chapters;
 
@@ -28,7 +28,7 @@ pub enum Flavor {
 }
 
 impl Flavor {
-    /// Returns the adjective for messages.
+    /// Returns the name for messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -67,8 +67,9 @@ impl Part {
         }
     }
 
-    /// Returns the package and the binary to build. A binary is used because cargo keeps
-    /// the libraries of two chapters under one name and confuses them.
+    /// Returns the package and the binary to build. Parts are built as binaries,
+    /// because cargo stores the libraries of all chapters under one name and confuses
+    /// them.
     pub(crate) fn source(self) -> (&'static str, &'static str) {
         match self {
             Self::Chapter(..) => ("highwater-web", "page"),
@@ -109,8 +110,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Returns the layout of the workspace that contains this crate. The package is in
-    /// `out`, relative to the current directory, or else in `www/pkg`.
+    /// Returns the layout of the workspace that contains this crate. The package
+    /// directory is `out`, relative to the current directory, or `www/pkg` by default.
     ///
     /// # Errors
     ///
@@ -121,12 +122,12 @@ impl Layout {
             .nth(2)
             .context("the bundle crate is not two folders below the workspace root")?
             .to_owned();
-        let here = env::current_dir().context("cannot read the current directory")?;
-        // `CARGO_TARGET_DIR` is a base for both flavors, which need separate
-        // directories.
+        let current_dir = env::current_dir().context("cannot read the current directory")?;
+        // `CARGO_TARGET_DIR` applies to both flavors, which use different directories
+        // in it.
         let target = env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| root.join("target"), |dir| here.join(dir));
-        let package = out.map_or_else(|| root.join("www/pkg"), |out| here.join(out));
+            .map_or_else(|| root.join("target"), |dir| current_dir.join(dir));
+        let package = out.map_or_else(|| root.join("www/pkg"), |out| current_dir.join(out));
         Ok(Self {
             root,
             target,
@@ -134,7 +135,7 @@ impl Layout {
         })
     }
 
-    /// Returns the directory of the page's sources, which are served as they are.
+    /// Returns the directory of the page's static files.
     #[must_use]
     pub fn page(&self) -> PathBuf {
         self.root.join("www")

@@ -11,16 +11,17 @@
 //! Two more crates are built single-threaded: `www/pkg/file/`, loaded when a visitor
 //! chooses a file, and `www/pkg/analysis/`, loaded after the first run.
 //!
-//! Each chapter has a `reading.json` with the guides from `web/guides` and excerpts of
-//! the sources of its scenarios.
+//! Each chapter has a `reading.json` with the guides from `web/guides` and source
+//! excerpts for its scenarios.
 //!
-//! Every build has the same steps, one module each: [`Toolchain`] finds or installs the
-//! compiler, `compile` runs cargo, `bindgen` writes the JavaScript, `stage` swaps the
-//! output in, and [`Report`] prints the compressed sizes. Cargo decides whether the
-//! `.wasm` is stale; a `stamp` in the output decides whether the rest is.
+//! All builds have the same steps, each in its own module: [`Toolchain`] finds or
+//! installs the compiler, `compile` runs cargo, `bindgen` writes the JavaScript,
+//! `stage` replaces the old output, and [`Report`] prints the compressed sizes. Cargo
+//! decides whether the `.wasm` is stale; a `stamp` in the output decides whether the
+//! rest is.
 //!
-//! The threaded build is optional. A machine that cannot build it gets a warning and a
-//! page that runs on one thread.
+//! The threaded build is optional. If it cannot be built, the bundle logs a warning and
+//! the page runs on one thread.
 
 mod bindgen;
 mod build;

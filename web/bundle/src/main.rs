@@ -57,18 +57,22 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         out: arguments.out,
     })?;
     let mut code = ExitCode::SUCCESS;
-    if summary.changed() || arguments.sizes {
+    if summary.has_changes() || arguments.sizes {
         let report = Report::new(&summary.layout)?;
         print(&report)?;
-        for budget in report.budgets.iter().filter(|budget| !budget.is_kept()) {
+        for budget in report
+            .budgets
+            .iter()
+            .filter(|budget| !budget.is_within_limit())
+        {
             eprintln!("bundle: over budget: {}", budget.what);
-            // The page works anyway, so only `--sizes` makes this an error.
+            // The page still works, so this is an error only with `--sizes`.
             if arguments.sizes {
                 code = ExitCode::FAILURE;
             }
         }
     }
-    let verb = if summary.changed() {
+    let verb = if summary.has_changes() {
         "done"
     } else {
         "up to date"

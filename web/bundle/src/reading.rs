@@ -1,5 +1,4 @@
-//! Generates the texts beside the picture, which the page loads as JSON: guides from
-//! `web/guides`, and excerpts of the sources.
+//! Generates the guides and source excerpts that the page loads as JSON.
 
 mod excerpt;
 mod guide;
@@ -17,7 +16,7 @@ use crate::layout::Chapter;
 use excerpt::Excerpt;
 use mark::RecordKinds;
 
-/// The name of the file in a chapter's output.
+/// File name in a chapter's output.
 pub(crate) const FILE: &str = "reading.json";
 
 /// The texts of a chapter.
@@ -46,7 +45,7 @@ pub(crate) fn generate(root: &Path, chapter: &Chapter) -> Result<String> {
     let guides = root.join("web/guides");
     let sources = guides.join("sources.toml");
     let table = table::read(&read_text(&sources)?)
-        .with_context(|| format!("cannot use {}", sources.display()))?;
+        .with_context(|| format!("invalid {}", sources.display()))?;
     if let Some(name) = table.keys().find(|name| !is_scenario(name)) {
         bail!("{}: unknown scenario {name}", sources.display());
     }

@@ -1,5 +1,5 @@
-//! Last step: replaces the old output by a rename, so a half-written package is never
-//! served.
+//! Last step: replaces the old output with a rename, so that a half-written package is
+//! never served.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 /// Prefix of staging directories, which `.gitignore` lists.
 const PREFIX: &str = ".pkg-";
 
-/// Fills a new directory beside `package` with `fill` and swaps it in at `output`,
+/// Fills a new directory next to `package` with `fill`, then renames it to `output`,
 /// which is `package` or a folder in it. Copies the folders in `keep` from the old
 /// output.
 ///
@@ -22,16 +22,16 @@ pub(crate) fn replace(
     keep: &[&str],
     fill: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<()> {
-    let beside = package
+    let parent = package
         .parent()
         .context("the output has no parent folder")?;
-    fs::create_dir_all(beside).with_context(|| format!("cannot create {}", beside.display()))?;
+    fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
     // The staging directory holds the new and briefly the old output. It is on the
     // same file system and is removed when dropped.
     let staging = tempfile::Builder::new()
         .prefix(PREFIX)
-        .tempdir_in(beside)
-        .with_context(|| format!("cannot write to {}", beside.display()))?;
+        .tempdir_in(parent)
+        .with_context(|| format!("cannot write to {}", parent.display()))?;
     let new = staging.path().join("new");
     fs::create_dir(&new)?;
     fill(&new)?;
@@ -44,7 +44,7 @@ pub(crate) fn replace(
     swap(&new, output, &staging)
 }
 
-/// Updates one file of a complete output by a rename. Returns `true` if it changed.
+/// Updates one file of a complete output with a rename. Returns `true` if it changed.
 pub(crate) fn update(output: &Path, name: &str, text: &str) -> Result<bool> {
     let path = output.join(name);
     if fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
@@ -56,15 +56,15 @@ pub(crate) fn update(output: &Path, name: &str, text: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// Removes `output` atomically, by a rename first.
+/// Removes `output` atomically by renaming it first.
 pub(crate) fn remove(package: &Path, output: &Path) -> Result<()> {
     if !output.exists() {
         return Ok(());
     }
-    let beside = package
+    let parent = package
         .parent()
         .context("the output has no parent folder")?;
-    let staging = tempfile::Builder::new().prefix(PREFIX).tempdir_in(beside)?;
+    let staging = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
     fs::rename(output, staging.path().join("old"))?;
     Ok(())
 }
@@ -74,7 +74,7 @@ fn swap(new: &Path, output: &Path, staging: &TempDir) -> Result<()> {
     match fs::rename(output, &old) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error).context("cannot move the old output away"),
+        Err(error) => return Err(error).context("cannot move the old output"),
     }
     if let Some(parent) = output.parent() {
         fs::create_dir_all(parent)?;
@@ -130,7 +130,7 @@ mod tests {
         assert_eq!(names(&package), ["new.js", "threads"]);
         let kept = fs::read_to_string(package.join("threads/deep/a.js")).unwrap();
         assert_eq!(kept, "kept");
-        assert_eq!(names(dir.path()), ["pkg"], "nothing is left beside it");
+        assert_eq!(names(dir.path()), ["pkg"], "temporary files are left");
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
         assert!(!update(dir.path(), "a.json", "1").unwrap());
         assert!(update(dir.path(), "a.json", "2").unwrap());
         assert_eq!(fs::read_to_string(dir.path().join("a.json")).unwrap(), "2");
-        assert_eq!(names(dir.path()), ["a.json"], "nothing is left beside it");
+        assert_eq!(names(dir.path()), ["a.json"], "temporary files are left");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Stamps, which identify the inputs of an output so that it is not made twice.
+//! Stamps that identify the inputs of an output, so that it is not rebuilt needlessly.
 
 use std::hash::{DefaultHasher, Hasher as _};
 use std::path::Path;
@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result};
 
 use crate::bindgen;
 
-/// The name of the stamp in each output. It is swapped in with the output, so the two
-/// always agree.
+/// The name of the stamp in each output. It is replaced together with the output, so
+/// the two always match.
 const FILE: &str = ".stamp";
 
 /// The hash of the `.wasm` file and the identity of this program.
@@ -27,7 +27,7 @@ impl Stamp {
             "wasm {} bytes {:016x}\ntool {}\n",
             bytes.len(),
             hasher.finish(),
-            tool().unwrap_or_default(),
+            program_identity().unwrap_or_default(),
         )))
     }
 
@@ -47,7 +47,7 @@ impl Stamp {
 
 /// Returns the size and modification time of this program. Another build of it may
 /// generate different output, for example with a newer wasm-bindgen.
-fn tool() -> Result<String> {
+fn program_identity() -> Result<String> {
     let metadata = fs::metadata(env::current_exe()?)?;
     let built = metadata.modified()?.duration_since(UNIX_EPOCH)?;
     Ok(format!("{} bytes {}", metadata.len(), built.as_nanos()))
@@ -65,7 +65,7 @@ mod tests {
         let stamp = Stamp::for_wasm(&wasm).unwrap();
         assert!(
             !stamp.matches("page", dir.path()),
-            "nothing was written yet"
+            "an empty output matched"
         );
 
         for file in bindgen::outputs("page") {
@@ -77,10 +77,13 @@ mod tests {
         fs::write(&wasm, b"two").unwrap();
         assert!(
             !Stamp::for_wasm(&wasm).unwrap().matches("page", dir.path()),
-            "other bytes"
+            "an output of different bytes matched"
         );
 
         fs::remove_file(dir.path().join(&bindgen::outputs("page")[1])).unwrap();
-        assert!(!stamp.matches("page", dir.path()), "a file is gone");
+        assert!(
+            !stamp.matches("page", dir.path()),
+            "an incomplete output matched"
+        );
     }
 }

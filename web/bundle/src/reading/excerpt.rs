@@ -11,7 +11,7 @@ use super::mark::{Mark, RecordKinds};
 use super::read_text;
 use super::table::ExcerptSpec;
 
-/// Maximum number of lines, which fit beside the picture.
+/// Maximum number of lines that fit beside the picture.
 const MAX_LINES: usize = 36;
 
 /// Lines of a file, and the records that mark them.
@@ -31,7 +31,7 @@ impl Excerpt {
         let text = read_text(&root.join(&entry.file))?;
         let file =
             syn::parse_file(&text).with_context(|| format!("cannot parse {}", entry.file))?;
-        let (first, last) = lines_of(&file, &entry.item)?;
+        let (first, last) = item_lines(&file, &entry.item)?;
         let lines: Vec<&str> = text
             .lines()
             .skip(first - 1)
@@ -83,14 +83,16 @@ fn unique_line(lines: &[&str], text: &str) -> Result<usize> {
 /// Removes the common indentation.
 fn dedent(lines: &[&str]) -> String {
     let indent = |line: &&str| line.len() - line.trim_start().len();
-    let written = lines.iter().filter(|line| !line.trim().is_empty());
-    let least = written.map(indent).min().unwrap_or(0);
-    let lines = lines.iter().map(|line| line.get(least..).unwrap_or(""));
+    let nonblank = lines.iter().filter(|line| !line.trim().is_empty());
+    let min_indent = nonblank.map(indent).min().unwrap_or(0);
+    let lines = lines
+        .iter()
+        .map(|line| line.get(min_indent..).unwrap_or(""));
     lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Returns the first and last line of an item, without its docs and attributes.
-fn lines_of(file: &File, name: &str) -> Result<(usize, usize)> {
+fn item_lines(file: &File, name: &str) -> Result<(usize, usize)> {
     let mut found = Vec::new();
     let mut add = |attributes: &[Attribute], all: proc_macro2::Span| {
         let after = attributes.last().map(|it| it.span().end().line + 1);

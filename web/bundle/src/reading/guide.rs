@@ -6,23 +6,22 @@
 //!   from the run: row and column of a table, or only the row if it has one number.
 //!
 //! Compiling `highwater-web`, which has the schema, checks the keys and values.
-//! `web` is compiled.
 
 use pulldown_cmark::{CowStr, Event, Parser, Tag, TextMergeStream, html};
 use pulldown_cmark_escape::escape_html;
 
-/// Converts the guide of the scenario `name` to HTML. The page finds links with settings
-/// by `data-set`, places for inputs by `data-knob`, and places for numbers by
-/// `data-number`.
+/// Converts the guide of the scenario `name` to HTML. Links with settings have the
+/// attribute `data-set`. Placeholders have `data-knob` for an input or `data-number`
+/// for a number.
 pub(super) fn to_html(name: &str, guide: &str) -> String {
     let events = TextMergeStream::new(Parser::new(guide)).flat_map(|event| match event {
         Event::Start(Tag::Link { dest_url, .. }) if !dest_url.starts_with('#') => {
-            let set = escaped(&dest_url);
+            let set = escape(&dest_url);
             vec![raw(format!(
                 "<a href=\"#/{name}?{set}\" data-set=\"{set}\">"
             ))]
         }
-        Event::Text(text) => in_text(&text),
+        Event::Text(text) => replace_placeholders(&text),
         other => vec![other],
     });
     let mut out = String::new();
@@ -31,24 +30,24 @@ pub(super) fn to_html(name: &str, guide: &str) -> String {
 }
 
 /// Replaces `{…}` in a text with placeholders.
-fn in_text(text: &str) -> Vec<Event<'static>> {
+fn replace_placeholders(text: &str) -> Vec<Event<'static>> {
     let mut events = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{')
         && let Some((placeholder, after)) = after.split_once('}')
     {
-        events.push(plain(before));
+        events.push(text_event(before));
         events.push(raw(match placeholder.strip_prefix('=') {
-            Some(number) => format!("<b data-number=\"{}\">…</b>", escaped(number)),
-            None => format!("<span data-knob=\"{}\"></span>", escaped(placeholder)),
+            Some(number) => format!("<b data-number=\"{}\">…</b>", escape(number)),
+            None => format!("<span data-knob=\"{}\"></span>", escape(placeholder)),
         }));
         rest = after;
     }
-    events.push(plain(rest));
+    events.push(text_event(rest));
     events
 }
 
-fn plain(text: &str) -> Event<'static> {
+fn text_event(text: &str) -> Event<'static> {
     Event::Text(CowStr::from(text.to_owned()))
 }
 
@@ -56,7 +55,7 @@ fn raw(html: String) -> Event<'static> {
     Event::InlineHtml(html.into())
 }
 
-fn escaped(text: &str) -> String {
+fn escape(text: &str) -> String {
     let mut html = String::new();
     // Writing to a string cannot fail.
     let _ = escape_html(&mut html, text);

@@ -1,4 +1,4 @@
-//! Marks, which link source lines to the records they make.
+//! Marks that link source lines to the records they write.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ impl RecordKinds {
     }
 }
 
-/// A source line, and the records it makes.
+/// A source line and the records it writes.
 #[derive(Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(super) struct Mark {
     /// Number of criteria. More specific marks come first, because the page uses the
@@ -109,7 +109,10 @@ mod tests {
         assert_eq!((mark.kind, mark.phase, mark.line), (1, Some(3), 7));
         assert_eq!(mark.by.as_deref(), Some("Worker *"));
         assert_eq!(mark.failure.as_deref(), Some("a bug"));
-        assert!(mark < read("handle end").unwrap(), "it is more specific");
+        assert!(
+            mark < read("handle end").unwrap(),
+            "the more specific mark sorts first"
+        );
         assert!(read("handel").is_err() && read("handle before").is_err());
     }
 

@@ -18,10 +18,10 @@ pub(super) struct ExcerptSpec {
     pub(super) from: Option<String>,
     /// Text in the last line to show; by default the item's last line.
     pub(super) to: Option<String>,
-    /// Settings that this code needs to run, `key=value&…`.
+    /// Settings required for this code to run, `key=value&…`.
     #[serde(default)]
     pub(super) when: String,
-    /// Records, each with text in the line that makes it.
+    /// Records, each with text in the line that writes it.
     #[serde(default)]
     pub(super) marks: Vec<(String, String)>,
 }
