@@ -94,7 +94,7 @@ async function open() {
     if (opened === request) showUnusable(error);
     return;
   }
-  // Ignored if another address was opened meanwhile.
+  // Superseded by a newer address.
   if (opened === request) showFrom(loaded, chapter, wanted, [...new URLSearchParams(query)]);
 }
 

@@ -1,4 +1,4 @@
-//! The scenario schema, and page addresses, each of which describes a whole experiment.
+//! The scenario schema and page addresses. An address describes a whole experiment.
 
 use highwater::scenario::{self, Experiment, InputError, Param, SEED, Scenario};
 use serde::Serialize;
@@ -129,7 +129,8 @@ pub(crate) fn read(
     Experiment::from_pairs(name, pairs)
 }
 
-/// Serializes to JSON. Keys are strings and numbers finite, so this cannot fail.
+/// Serializes to JSON. This cannot fail, because keys are strings and numbers are
+/// finite.
 pub(crate) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

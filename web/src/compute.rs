@@ -61,7 +61,7 @@ impl Executor for LoopExecutor {
         wasm_bindgen_futures::spawn_local(async {
             let mut next = Some(job);
             while let Some(job) = next {
-                // Let other tasks run between two jobs.
+                // Lets other tasks run between two jobs.
                 crate::platform::next_turn().await;
                 next = job.run_one(0);
             }
@@ -74,8 +74,8 @@ mod shared {
     use super::{Executor, QueuedJob};
     use crate::pool;
 
-    /// A share of the pool's threads. There is only one pool, because the page
-    /// starts its threads before the run.
+    /// Some of the pool's threads. There is only one pool, because the page starts the
+    /// threads before the run.
     pub(super) struct Threads {
         count: usize,
     }

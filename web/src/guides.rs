@@ -1,6 +1,6 @@
-//! Checks, at compile time, that the guides only use parameters and values that
-//! their scenario has. The bundle turns the guides into HTML; this crate has the
-//! schema to check them against.
+//! Checks at compile time that guides use only valid parameters and values of their
+//! scenario. The bundle converts the guides to HTML, but only this crate has the
+//! schema.
 
 use highwater::scenario::{self, Param, ParamKind};
 
@@ -27,7 +27,7 @@ const _: () = assert!(
 );
 
 /// Checks every `[words](key=value&…)` and `{key}`, and panics with the first one that
-/// the scenario does not have. `[words](#…)` and `{=…}` are not settings.
+/// is not valid for the scenario. `[words](#…)` and `{=…}` are not settings.
 const fn check(name: &str, guide: &[u8]) {
     let params = params_of(name);
     let mut at = 0;

@@ -21,24 +21,24 @@ use crate::playback::Playback;
 #[cfg(any(feature = "events", feature = "streams", feature = "errors"))]
 use layout::Layout;
 
-/// The smallest width and height that are painted. A canvas is smaller while its
-/// page is being laid out or is hidden.
+/// The minimum width and height for painting. A canvas is smaller while the page is
+/// hidden or being laid out.
 const MIN_SIZE: (f64, f64) = (160.0, 120.0);
 
-/// Paints one moment of a run. The upper part shows services and their messages,
-/// stages and their queues, or the paths of requests. The lower part shows what
-/// was busy when. The scaling chapter has only the latter.
+/// Paints one moment of a run. The upper part shows services and their messages, stages
+/// and their queues, or the paths of requests. The lower part shows busy times. The
+/// scaling chapter has only the lower part.
 pub(crate) fn paint(surface: &Surface, playback: &Playback) {
     surface.clear();
     if surface.width < MIN_SIZE.0 || surface.height < MIN_SIZE.1 {
         return;
     }
     #[cfg(feature = "scaling")]
-    if playback.is_about("scaling") {
+    if playback.is_in_chapter("scaling") {
         loops::paint(surface, playback);
     }
     #[cfg(any(feature = "events", feature = "streams", feature = "errors"))]
-    if !playback.is_about("scaling") {
+    if !playback.is_in_chapter("scaling") {
         paint_services(surface, playback);
     }
 }
@@ -62,7 +62,7 @@ fn paint_services(surface: &Surface, playback: &Playback) {
 
 #[cfg(any(feature = "events", feature = "streams", feature = "errors"))]
 fn paint_lanes(surface: &Surface, layout: &Layout, playback: &Playback) {
-    if !surface.is_small {
+    if !surface.is_thumbnail {
         lanes::paint(surface, layout, playback);
     }
 }

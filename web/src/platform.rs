@@ -38,7 +38,7 @@ fn shared_now_ms() -> f64 {
     origin_ms.unwrap_or(0.0) + performance_now()
 }
 
-/// A clock that starts at its creation.
+/// A clock that starts when it is created.
 pub(crate) struct TabTimer {
     origin_ms: f64,
     /// The latest time returned, in nanoseconds. The clocks of two threads differ
@@ -58,7 +58,7 @@ impl TabTimer {
 impl Clock for TabTimer {
     fn now(&self) -> Duration {
         let since_ms = (shared_now_ms() - self.origin_ms).max(0.0);
-        // Whole nanoseconds: the browser's own resolution is 5 µs or coarser.
+        // Nanoseconds are precise enough: the browser's resolution is 5 µs or coarser.
         let now = Duration::from_secs_f64(since_ms / 1000.0);
         let nanoseconds = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let before = self.latest.fetch_max(nanoseconds, Ordering::Relaxed);

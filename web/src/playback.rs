@@ -12,11 +12,11 @@ use highwater::trace::NameId;
 use highwater::trace::{Event, Phase, RecordBatch, Summary, Trace};
 use std::time::Duration;
 
-/// Screen time after the last record, so that animations complete. The run's own
-/// time stands still.
+/// Screen time after the last record, for animations to complete. The run's time does
+/// not advance.
 const AFTERGLOW: Duration = Duration::from_millis(800);
 
-/// Lag behind a live run from which the playback speeds up.
+/// Lag behind a live run above which playback speeds up.
 const MAX_LAG: Duration = Duration::from_millis(100);
 
 /// Maximum number of checkpoints.
@@ -33,7 +33,7 @@ const INITIAL_SPACING: usize = 1024;
 pub(crate) struct Playback {
     trace: Trace,
     is_complete: bool,
-    /// The run's clock at the last batch.
+    /// Time on the run's clock at the last batch.
     known_until: Duration,
     time: Duration,
     afterglow: Duration,
@@ -51,7 +51,7 @@ struct PlaybackState {
     summary: Summary,
     #[cfg(feature = "errors")]
     tally: Tally,
-    /// Part of the tally, if there is one.
+    /// The `errors` feature has these in its tally.
     #[cfg(all(feature = "scaling", not(feature = "errors")))]
     worker_slots: WorkerSlots,
     /// The begin records of spans in flight. There are few at any moment.
@@ -87,11 +87,11 @@ impl Playback {
         self.trace.died = died;
     }
 
-    /// Plays for `elapsed`, up to the last known moment. With `may_catch_up`, plays
+    /// Plays for `elapsed`, up to the last known moment. With `can_catch_up`, plays
     /// faster if it lags behind a live run.
-    pub(crate) fn advance(&mut self, elapsed: Duration, may_catch_up: bool) {
+    pub(crate) fn advance(&mut self, elapsed: Duration, can_catch_up: bool) {
         let mut target = self.time + elapsed;
-        if may_catch_up && !self.is_complete && self.known_until > self.time + MAX_LAG {
+        if can_catch_up && !self.is_complete && self.known_until > self.time + MAX_LAG {
             target += elapsed / 2;
         }
         let end = self.length();
@@ -132,8 +132,8 @@ impl Playback {
     pub(crate) fn seek(&mut self, time: Duration) -> bool {
         let is_known = time <= self.known_until;
         let time = time.min(self.length());
-        let is_past = |event: &Event| event.recorded_at() <= time;
-        self.go_to(self.trace.events.partition_point(is_past));
+        let is_played = |event: &Event| event.recorded_at() <= time;
+        self.go_to(self.trace.events.partition_point(is_played));
         self.time = time;
         is_known
     }
@@ -168,7 +168,7 @@ impl Playback {
         self.is_complete && self.now.position == self.trace.events.len()
     }
 
-    /// Returns the trace as far as it is known.
+    /// Returns the trace received so far.
     pub(crate) fn trace(&self) -> &Trace {
         &self.trace
     }
@@ -199,8 +199,8 @@ impl Playback {
         self.worker_slots().iter().find(|it| it.worker == worker)
     }
 
-    /// Returns `true` if the scenario belongs to this chapter.
-    pub(crate) fn is_about(&self, chapter: &str) -> bool {
+    /// Returns `true` if the scenario is in this chapter.
+    pub(crate) fn is_in_chapter(&self, chapter: &str) -> bool {
         let scenario = scenario::find(&self.trace.scenario);
         scenario.is_ok_and(|scenario| scenario.chapter == chapter)
     }
@@ -303,11 +303,11 @@ impl PlaybackState {
         match event.phase {
             Phase::Begin => self.open.push(*event),
             Phase::End => {
-                let is_its_begin = |begin: &Event| {
+                let is_matching_begin = |begin: &Event| {
                     (begin.kind, begin.source, begin.subject)
                         == (event.kind, event.source, event.subject)
                 };
-                if let Some(index) = self.open.iter().position(is_its_begin) {
+                if let Some(index) = self.open.iter().position(is_matching_begin) {
                     self.open.swap_remove(index);
                 }
             }

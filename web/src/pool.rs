@@ -6,8 +6,8 @@ use serde::Serialize;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use wasm_bindgen::prelude::*;
 
-/// Limit of the prime count. There are 17,984 primes below it.
-const LIMIT: u64 = 200_000;
+/// Upper limit of the prime search. There are 17,984 primes below it.
+const PRIME_LIMIT: u64 = 200_000;
 
 /// The result of the pool check.
 #[derive(Serialize)]
@@ -24,7 +24,7 @@ struct PoolCheck {
 /// records a span. Returns the count, the thread ids and the trace as JSON.
 ///
 /// Call it in a dedicated Worker after `initThreadPool`: it blocks until the threads
-/// are done, which the page may not do.
+/// are done, which is not allowed on the page's own thread.
 #[wasm_bindgen]
 pub fn check_threads() -> String {
     let recorder = Recorder::new(TabTimer::start(), 1024);
@@ -33,7 +33,7 @@ pub fn check_threads() -> String {
         let share = context.index() as u64;
         let recorder = recorder.on_thread(thread_id());
         let span = recorder.begin(RecordKind::Compute, pool, share);
-        let found = (share..LIMIT)
+        let found = (share..PRIME_LIMIT)
             .step_by(context.num_threads())
             .filter(|n| is_prime(*n))
             .count();
@@ -63,14 +63,14 @@ static CHECKED_THREADS: AtomicUsize = AtomicUsize::new(0);
 /// Returns this thread's id, assigned on the first call. Ids start at 1; 0 is the
 /// loop.
 pub(crate) fn thread_id() -> u32 {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
+    static NEXT_ID: AtomicU32 = AtomicU32::new(1);
     thread_local! {
-        static ID: u32 = NEXT.fetch_add(1, Ordering::Relaxed);
+        static ID: u32 = NEXT_ID.fetch_add(1, Ordering::Relaxed);
     }
     ID.with(|id| *id)
 }
 
-/// Tests by trial division, because the job should take a while.
+/// Uses trial division, because the job should take a while.
 fn is_prime(n: u64) -> bool {
     n >= 2 && (2..=n.isqrt()).all(|divisor| !n.is_multiple_of(divisor))
 }

@@ -1,5 +1,5 @@
-//! The process side: runs one program of a scenario in its own Worker and talks to
-//! its parent.
+//! The process side: runs one program of a scenario in its own Worker, connected to its
+//! parent.
 
 use crate::platform::{TabTimer, core};
 use futures::channel::mpsc::{self, UnboundedSender};

@@ -1,6 +1,6 @@
 //! The tab's `Processes` port. Each process is a Worker with its own WebAssembly
 //! instance, reached by messages. It is nested in the Worker that runs the scenario,
-//! and ends with it.
+//! and exits with it.
 
 use futures::channel::mpsc::{self, UnboundedSender};
 use highwater::platform::{
@@ -33,10 +33,10 @@ pub(crate) struct TabProcesses;
 impl Processes for TabProcesses {
     fn start(&self, program: &'static Program) -> Process {
         let (events, receiver) = mpsc::unbounded();
-        let handle = match make(program.name) {
+        let handle = match start_worker(program.name) {
             Ok(worker) => WorkerHandle::new(worker, events),
             Err(cause) => {
-                // Cannot fail: the receiver is still here.
+                // Cannot fail, because the receiver still exists.
                 let _ = events.unbounded_send(lost_event(&cause));
                 return Process::new(0, receiver, Rc::new(FailedStart));
             }
@@ -51,9 +51,9 @@ impl Processes for TabProcesses {
     }
 }
 
-/// Kills every remaining process before the next run. A task that is never woken
-/// again may keep its handle for as long as this instance lives.
-pub(crate) fn end_all() {
+/// Kills every remaining process before the next run. A task that is never woken again
+/// may keep its handle until this instance exits.
+pub(crate) fn kill_all() {
     STARTED.set(0);
     for handle in RUNNING.take() {
         if let Some(handle) = handle.upgrade() {
@@ -62,7 +62,7 @@ pub(crate) fn end_all() {
     }
 }
 
-fn make(program: &str) -> Result<Worker, JsValue> {
+fn start_worker(program: &str) -> Result<Worker, JsValue> {
     let starter = STARTER.with_borrow(Clone::clone);
     let starter = starter.ok_or_else(|| JsValue::from("no process starter is set"))?;
     starter
@@ -81,7 +81,7 @@ fn lost_event(cause: &JsValue) -> ProcessEvent {
 struct WorkerHandle {
     worker: Worker,
     events: UnboundedSender<ProcessEvent>,
-    has_ended: Cell<bool>,
+    has_exited: Cell<bool>,
     /// Callbacks of the Worker.
     listeners: RefCell<Option<Listeners>>,
 }
@@ -93,7 +93,7 @@ impl WorkerHandle {
         let handle = Rc::new(WorkerHandle {
             worker,
             events,
-            has_ended: Cell::new(false),
+            has_exited: Cell::new(false),
             listeners: RefCell::default(),
         });
         let weak = Rc::downgrade(&handle);
@@ -105,14 +105,14 @@ impl WorkerHandle {
         });
         let weak = Rc::downgrade(&handle);
         let on_error = Closure::new(move |event: Event| {
-            // The error is reported as an exit, so keep it off the console.
+            // The error is reported as an exit, so do not log it to the console.
             event.prevent_default();
             // There is no message if the script cannot be loaded.
             let message = js_sys::Reflect::get(&event, &"message".into()).unwrap_or_default();
             let message = message.as_string().unwrap_or_default();
-            let why = ["its Worker failed. ", &message].concat();
+            let reason = ["its Worker failed. ", &message].concat();
             if let Some(handle) = weak.upgrade() {
-                handle.on_event(lost_event(&why.into()));
+                handle.on_event(lost_event(&reason.into()));
             }
         });
         let calls: [&Function; 2] = [
@@ -126,11 +126,11 @@ impl WorkerHandle {
     }
 
     fn on_event(&self, event: ProcessEvent) {
-        if self.has_ended.get() {
+        if self.has_exited.get() {
             return;
         }
         if let ProcessEvent::Exited(_) = event {
-            self.has_ended.set(true);
+            self.has_exited.set(true);
             // A trap leaves the Worker running.
             self.worker.terminate();
         }
@@ -139,7 +139,7 @@ impl WorkerHandle {
     }
 
     fn send_input(&self, input: &ProcessInput) {
-        // Fails if the Worker has ended.
+        // Fails if the Worker has exited.
         let _ = self.worker.post_message(&input.to_line().into());
     }
 }
@@ -166,7 +166,7 @@ impl Drop for WorkerHandle {
     }
 }
 
-/// The link to a process that could not be started.
+/// The link to a process that failed to start.
 struct FailedStart;
 
 impl ProcessLink for FailedStart {

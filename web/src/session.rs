@@ -27,7 +27,7 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(16);
 /// reports of a long simulation.
 const REPORT_EVENTS: usize = 4096;
 
-/// Simulation steps between reports: one or two frames.
+/// Simulation steps between reports. They take one or two frames.
 const REPORT_STEPS: u64 = 1 << 16;
 
 /// Runs an experiment to its end, in the world `virtual` or `tab`.
@@ -54,7 +54,7 @@ pub async fn run(
         "tab" => run_in_tab(&experiment, report).await,
         other => {
             return Err(JsError::new(&format!(
-                "unknown world \"{other}\": the worlds here are virtual and tab"
+                "unknown world \"{other}\": choose virtual or tab"
             )));
         }
     };
@@ -69,11 +69,11 @@ async fn run_in_tab(experiment: &Experiment, report: Function) -> Option<String>
     let mut running = experiment.start(platform(timer.clone()), recorder);
     loop {
         let tick = timer.sleep(REPORT_INTERVAL);
-        let is_over = matches!(select(running.as_mut(), tick).await, Either::Left(_));
+        let is_finished = matches!(select(running.as_mut(), tick).await, Either::Left(_));
         reporter.report();
-        if is_over {
+        if is_finished {
             #[cfg(feature = "processes")]
-            crate::processes::end_all();
+            crate::processes::kill_all();
             return None;
         }
     }
@@ -86,15 +86,15 @@ fn simulate(experiment: &Experiment, report: Function) -> Option<String> {
     let recorder = Recorder::new(world.timer(), TRACE_CAPACITY);
     let reporter = Reporter::new(recorder.clone(), world.timer(), report);
     let main = experiment.start(world.platform(), recorder);
-    let is_over = Rc::new(Cell::new(false));
-    let ends = Rc::clone(&is_over);
+    let is_finished = Rc::new(Cell::new(false));
+    let finished_flag = Rc::clone(&is_finished);
     drop(world.platform().spawn(async move {
         main.await;
-        ends.set(true);
+        finished_flag.set(true);
     }));
     let mut steps = 0_u64;
     let mut died = None;
-    while !is_over.get() && died.is_none() {
+    while !is_finished.get() && died.is_none() {
         if world.step() == Step::Idle {
             died = Some(Deadlock.to_string());
         }
@@ -116,7 +116,8 @@ struct Reporter {
 }
 
 impl Reporter {
-    /// Creates a reporter, which also reports if this instance panics.
+    /// Creates a reporter. It also reports the remaining records if this instance
+    /// panics.
     fn new(recorder: Recorder, clock: Arc<dyn Clock>, report: Function) -> Self {
         let reporter = Reporter {
             recorder,

@@ -21,7 +21,7 @@ pub struct View {
     world: String,
     /// Milliseconds of the run per millisecond on the screen.
     speed: f64,
-    /// Computed once, at the end, because a long run takes a while.
+    /// Cached, because evaluating a long run takes a while.
     verdicts: OnceCell<Vec<Verdict>>,
 }
 
@@ -45,7 +45,7 @@ impl View {
     ///
     /// # Errors
     ///
-    /// Fails if the batch is invalid or has another version.
+    /// Fails if the batch is invalid or has a different version.
     pub fn push(
         &mut self,
         names: Vec<String>,
@@ -73,8 +73,8 @@ impl View {
     pub fn advance(&mut self, elapsed_ms: f64) {
         let elapsed = duration(elapsed_ms * self.speed);
         // A simulation is always ahead of its playback.
-        let may_catch_up = self.speed >= 1.0 && self.world != "virtual";
-        self.playback.advance(elapsed, may_catch_up);
+        let can_catch_up = self.speed >= 1.0 && self.world != "virtual";
+        self.playback.advance(elapsed, can_catch_up);
     }
 
     /// Seeks to this many milliseconds after the start. If that is not known yet, seeks to
@@ -129,15 +129,15 @@ impl View {
         height: f64,
         ratio: f64,
         dark: bool,
-        still: bool,
+        reduced_motion: bool,
     ) -> Result<(), JsValue> {
-        let surface = Surface::new(canvas, width, height, ratio, dark, still)?;
+        let surface = Surface::new(canvas, width, height, ratio, dark, reduced_motion)?;
         paint::paint(&surface, &self.playback);
         Ok(())
     }
 
-    /// Paints this moment as a thumbnail, without lanes unless the picture has nothing
-    /// else.
+    /// Paints this moment as a thumbnail. Lanes are painted only if the picture has
+    /// nothing else.
     ///
     /// # Errors
     ///
@@ -152,7 +152,7 @@ impl View {
         dark: bool,
     ) -> Result<(), JsValue> {
         let surface = Surface::new(canvas, width, height, ratio, dark, false)?;
-        paint::paint(&surface.small(), &self.playback);
+        paint::paint(&surface.into_thumbnail(), &self.playback);
         Ok(())
     }
 
@@ -267,8 +267,8 @@ impl View {
         }
         let verdicts = self.cached_verdicts();
         let count = |outcome| {
-            let with = verdicts.iter().filter(|verdict| verdict.outcome == outcome);
-            with.count()
+            let matching = verdicts.iter().filter(|verdict| verdict.outcome == outcome);
+            matching.count()
         };
         let unit = match self.world.as_str() {
             "virtual" => "simulated seconds",
@@ -293,7 +293,7 @@ impl View {
 #[derive(Serialize)]
 struct Numbers<'a> {
     time_us: u64,
-    /// Length of the run as far as it is known.
+    /// Length of the run so far.
     length_us: u64,
     event: usize,
     events: usize,
@@ -350,7 +350,7 @@ struct SourceRow {
     sends_to: Vec<String>,
 }
 
-/// Converts milliseconds; an invalid value from JavaScript counts as 0.
+/// Converts milliseconds. Invalid values from JavaScript become 0.
 fn duration(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1000.0).unwrap_or(Duration::ZERO)
 }

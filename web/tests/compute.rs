@@ -1,5 +1,5 @@
-//! The tab's `Compute` port: Workers that share a memory in the threaded build, the
-//! event loop in the other.
+//! The tab's `Compute` port: Workers with shared memory in the threaded build, the
+//! event loop in the single-threaded build.
 #![cfg(target_arch = "wasm32")]
 
 #[path = "../../core/tests/computing/mod.rs"]

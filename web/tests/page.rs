@@ -20,7 +20,7 @@ fn address_of(name: &str, pairs: &[(&str, &str)]) -> Address {
     let pairs = pairs
         .iter()
         .flat_map(|(key, value)| [(*key).to_owned(), (*value).to_owned()]);
-    // `JsError` has no `Debug` to unwrap with.
+    // `JsError` does not implement `Debug`, which `unwrap` needs.
     let address = Address::new(name, pairs.collect()).ok();
     address.expect("the scenario exists")
 }
@@ -114,7 +114,7 @@ fn address_keeps_changes_during_the_run() {
     assert!(address.ignored()[0].starts_with("users cannot change while"));
     let mut view = view(&[("email_latency@900", "400")]);
     while view.status() != "Changed: email_latency=400." {
-        assert!(view.step(), "the change is recorded");
+        assert!(view.step(), "the change was not recorded");
     }
     assert!(numbers(&view)["time_us"].as_u64() >= Some(900_000));
 }
@@ -132,9 +132,13 @@ fn back_after_step_returns_to_the_same_numbers() {
     while let Some(before) = seen.pop() {
         assert!(view.back());
         assert_eq!(view.numbers(), before);
-        assert_eq!(view.verdicts(), "[]", "no verdict before the end");
+        assert_eq!(
+            view.verdicts(),
+            "[]",
+            "verdicts were returned before the end"
+        );
     }
-    assert!(!view.back(), "it is at the start");
+    assert!(!view.back(), "back at the start returned true");
 }
 
 /// Uses a run that is long enough to drop checkpoints.
@@ -175,7 +179,7 @@ fn seeking_and_stepping_show_the_same_numbers() {
     assert_eq!(
         seeking.verdicts(),
         stepped.verdicts(),
-        "seeking past the last record plays all"
+        "seeking past the last record did not play every record"
     );
     assert_eq!(numbers(&seeking), numbers(&stepped));
 }
@@ -223,7 +227,11 @@ fn every_moment_of_both_designs_can_be_painted() {
         }
         assert!(pictures.len() > 40, "{} pictures", pictures.len());
     }
-    assert_eq!((canvas.width(), canvas.height()), (1, 1), "never empty");
+    assert_eq!(
+        (canvas.width(), canvas.height()),
+        (1, 1),
+        "size of the empty canvas"
+    );
 }
 
 /// Paints every preset of the scaling chapter from start to end, and reads its figures.
@@ -237,7 +245,7 @@ fn every_moment_of_loops_can_be_painted() {
         for preset in scenario.presets {
             let mut set = preset.set.to_vec();
             if set.iter().any(|(key, _)| *key == "users") {
-                // Fewer users with less think time make as many records.
+                // Fewer users with less think time write as many records.
                 set.extend([("users", "3000"), ("think", "1000")]);
             }
             let mut view = view_of(scenario.name, &set);

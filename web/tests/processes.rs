@@ -57,28 +57,28 @@ async fn failed_start_is_reported_as_lost() {
     assert_ne!(unknown.id(), 0);
     let exit = unknown.exited().await;
     assert_eq!(exit.to_string(), "lost: unknown program echo");
-    let fails = Function::new_no_args("throw new Error('no more Workers')");
-    highwater_web::set_process_starter(fails);
-    let none = platform.start(&ECHO);
-    none.send("anything");
-    assert_eq!(none.id(), 0);
+    let failing_starter = Function::new_no_args("throw new Error('no more Workers')");
+    highwater_web::set_process_starter(failing_starter);
+    let not_started = platform.start(&ECHO);
+    not_started.send("anything");
+    assert_eq!(not_started.id(), 0);
     let lost = Exit::Lost {
         reason: "Error: no more Workers".to_owned(),
     };
-    assert_eq!(none.next().await, ProcessEvent::Exited(lost));
+    assert_eq!(not_started.next().await, ProcessEvent::Exited(lost));
     // A Worker whose script is missing.
-    let missing =
+    let missing_script =
         Function::new_no_args("return new Worker(new URL('not-there.js', location.href))");
-    highwater_web::set_process_starter(missing);
+    highwater_web::set_process_starter(missing_script);
     let unloadable = platform.start(&ECHO);
     let exit = unloadable.exited().await.to_string();
     assert!(exit.starts_with("lost: its Worker failed"), "{exit}");
 }
 
-/// A run is stopped by terminating its Worker. The browser must then end its nested
-/// Workers, even if they are busy.
+/// A run is stopped by terminating its Worker. The browser must then also terminate its
+/// nested Workers, even if they are busy.
 #[wasm_bindgen_test]
-async fn nested_workers_end_with_their_parent() {
+async fn nested_workers_exit_with_their_parent() {
     let promise = Function::new_no_args(TERMINATE_PARENT)
         .call0(&JsValue::NULL)
         .unwrap();

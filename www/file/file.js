@@ -75,7 +75,7 @@ async function choose(files) {
   }
   await discard();
   await hold();
-  // Ignored if another file was chosen meanwhile.
+  // Superseded by a newer choice.
   if (choice !== latest) return;
   begin(file, files.length > 1 ? ` Only the first of ${files.length} files is used.` : "");
 }

@@ -1,4 +1,4 @@
-//! A clock for the tab, and yielding to its event loop.
+//! The tab's clock, and yielding to its event loop.
 
 use highwater::Clock;
 use js_sys::{Function, Promise};
@@ -18,17 +18,17 @@ extern "C" {
 
 /// Yields to the event loop, which handles messages and timers.
 ///
-/// The browser's streams answer with promises, and a chain of promises keeps the loop
-/// from everything else.
+/// The browser's streams return promises, and a chain of promises blocks all other
+/// events.
 pub(crate) async fn yield_to_loop() {
-    let turn = Promise::new(&mut |resolve, _reject| {
+    let promise = Promise::new(&mut |resolve, _reject| {
         set_timeout(&resolve);
     });
     // The promise never rejects.
-    let _turned = JsFuture::from(turn).await;
+    let _resolved = JsFuture::from(promise).await;
 }
 
-/// A clock that starts at its creation.
+/// A clock that starts when it is created.
 pub(crate) struct TabClock {
     origin_ms: f64,
 }

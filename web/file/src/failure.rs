@@ -1,9 +1,9 @@
-//! Errors of the browser's streams.
+//! Browser stream errors.
 
 use js_sys::{Error, Reflect};
 use wasm_bindgen::prelude::*;
 
-/// An error of one of the browser's streams.
+/// A browser stream error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// The browser cannot read the file, possibly because it changed after it was
@@ -13,7 +13,7 @@ pub enum Failure {
          be a folder, or need other permissions"
     )]
     Unreadable,
-    /// The size differs from the size when the file was chosen.
+    /// The size of the file changed after it was chosen.
     #[error("the file was changed while it was read: it had {expected} bytes and now has {read}")]
     Changed {
         /// Size in bytes when the file was chosen.

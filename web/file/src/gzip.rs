@@ -22,7 +22,7 @@ extern "C" {
     fn writable(this: &CompressionStream) -> web_sys::WritableStream;
 }
 
-/// Bytes in the browser's memory, which are not copied into WebAssembly.
+/// Bytes in the browser's memory. They are not copied into WebAssembly.
 pub(crate) struct JsChunk(Uint8Array);
 
 impl Weigh for JsChunk {
@@ -31,8 +31,7 @@ impl Weigh for JsChunk {
     }
 }
 
-/// Compresses the bytes written to one end for the reader at the other end. It accepts
-/// no input while its output is not read.
+/// Compresses a stream of bytes. It accepts input only as fast as its output is read.
 pub(crate) struct Gzip(CompressionStream);
 
 impl Gzip {
@@ -41,17 +40,18 @@ impl Gzip {
         Ok(Gzip(CompressionStream::new("gzip")?))
     }
 
-    /// Returns the input. Call it once.
-    pub(crate) fn plain(&self) -> impl Sink<Vec<u8>, Error = Failure> + use<> {
+    /// Returns the input. Call this only once.
+    pub(crate) fn input(&self) -> impl Sink<Vec<u8>, Error = Failure> + use<> {
         WritableStream::from_raw(self.0.writable())
             .into_sink()
             .sink_map_err(Failure::from)
-            // A copy, because the browser keeps it longer than the pipeline does.
+            // Copies the chunk, because the browser keeps it longer than the pipeline
+            // does.
             .with(|bytes: Vec<u8>| future::ok(Uint8Array::from(bytes.as_slice()).into()))
     }
 
-    /// Returns the output. Call it once.
-    pub(crate) fn compressed(&self) -> impl Stream<Item = Result<JsChunk, Failure>> + use<> {
+    /// Returns the output. Call this only once.
+    pub(crate) fn output_stream(&self) -> impl Stream<Item = Result<JsChunk, Failure>> + use<> {
         ReadableStream::from_raw(self.0.readable())
             .into_stream()
             .map(|chunk| Ok(JsChunk(chunk?.unchecked_into())))

@@ -23,15 +23,15 @@ use wasm_bindgen_futures::future_to_promise;
 use web_sys::{Blob, WritableStream};
 
 /// Size of the read-ahead buffer in bytes.
-const AHEAD: usize = 512 * 1024;
+const READ_AHEAD_BYTES: usize = 512 * 1024;
 
 /// Size of a chunk in bytes. Larger chunks need fewer promises.
-const CHUNK: usize = 128 * 1024;
+const CHUNK_BYTES: usize = 128 * 1024;
 
-/// Memory reserved at the start of a run, in bytes: the buffer and the stages, and as
-/// much again for fragmentation. WebAssembly memory does not grow during a run, so
-/// growth indicates a leak.
-const RESERVED: usize = 2 * (AHEAD + 4 * CHUNK);
+/// Memory reserved at the start of a run, in bytes: twice the size of the buffer and
+/// the stages, to allow for fragmentation. Growth during a run therefore indicates a
+/// leak.
+const RESERVED_BYTES: usize = 2 * (READ_AHEAD_BYTES + 4 * CHUNK_BYTES);
 
 /// Counts the lines of a file, hashes it and compresses it into a stream, in one pass.
 ///
@@ -44,7 +44,7 @@ pub struct Job {
     progress: Progress,
 }
 
-/// The data for the status of a run.
+/// The source of a run's status.
 #[derive(Clone)]
 struct Progress {
     monitors: [PipelineMonitor; 2],
@@ -68,12 +68,12 @@ impl Job {
         let gzip = Gzip::new()?;
         let reading = Pipeline::from_try_stream("file", source::read(file, clock.clone()))
             .with_clock(clock.clone())
-            .buffer("read ahead", ahead()?)
-            .chunks("chunks", CHUNK)
+            .buffer("read ahead", read_ahead_bound()?)
+            .chunks("chunks", CHUNK_BYTES)
             .stage("lines", CountLines::new(&findings))
             .stage("SHA-256", Hash::new(&findings))
-            .into_sink("gzip", gzip.plain());
-        let writing = Pipeline::from_try_stream("gzipped", gzip.compressed())
+            .into_sink("gzip", gzip.input());
+        let writing = Pipeline::from_try_stream("gzipped", gzip.output_stream())
             .with_clock(clock.clone())
             .into_sink("output", output(into));
         let cancel = [reading.cancel_handle(), writing.cancel_handle()];
@@ -146,24 +146,25 @@ impl Progress {
     }
 }
 
-fn ahead() -> Result<Bound<Vec<u8>>, InvalidBound> {
-    Bound::bytes(AHEAD)
+fn read_ahead_bound() -> Result<Bound<Vec<u8>>, InvalidBound> {
+    Bound::bytes(READ_AHEAD_BYTES)
 }
 
-/// Grows the memory for the run. It never shrinks, so the freed block stays available.
+/// Grows the memory for the run. The freed block stays available, because WebAssembly
+/// memory never shrinks.
 fn reserve_memory() {
-    let room: Vec<u8> = Vec::with_capacity(RESERVED);
-    // Keeps the compiler from removing the unused allocation.
-    drop(black_box(room));
+    let block: Vec<u8> = Vec::with_capacity(RESERVED_BYTES);
+    // Keeps the compiler from optimizing the allocation away.
+    drop(black_box(block));
 }
 
 /// Returns the size of the WebAssembly memory in bytes.
 fn memory() -> usize {
-    const PAGE: usize = 64 * 1024;
-    memory_size::<0>() * PAGE
+    const PAGE_BYTES: usize = 64 * 1024;
+    memory_size::<0>() * PAGE_BYTES
 }
 
 fn json(value: &impl serde::Serialize) -> String {
-    // Keys are strings and numbers finite, so this cannot fail.
+    // This cannot fail, because keys are strings and numbers are finite.
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -5,9 +5,8 @@
 //! ```
 //!
 //! The file and the output are browser streams, and gzip is the browser's
-//! `CompressionStream` between two pipelines. The output takes only what it has space
-//! for, gzip works only when its output is read, and so the file is read only as fast
-//! as the output accepts it.
+//! `CompressionStream` between two pipelines. Backpressure applies from end to end: the
+//! file is read only as fast as the output accepts the compressed data.
 //!
 //! It runs in a Worker, in constant memory for files of any size. The page loads it
 //! when a file is chosen.

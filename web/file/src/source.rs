@@ -14,24 +14,24 @@ use web_sys::Blob;
 
 /// Maximum number of bytes copied into WebAssembly at once. Browsers return chunks of
 /// 64 KiB and more.
-const MAX_COPY: u32 = 128 * 1024;
+const MAX_COPY_BYTES: u32 = 128 * 1024;
 
 /// Maximum time before yielding to the event loop, which handles cancellation and
 /// status messages.
-const MAX_TURN: Duration = Duration::from_millis(50);
+const MAX_BUSY_TIME: Duration = Duration::from_millis(50);
 
 struct FileReader {
     chunks: IntoStream<'static>,
-    /// The rest of the last chunk.
+    /// The unread rest of the last chunk.
     rest: Uint8Array,
     expected: u64,
     read: u64,
     clock: Arc<TabClock>,
-    last_turn: Duration,
+    last_yield: Duration,
 }
 
-/// Returns the bytes of a file. The stream fails if the size differs from the size when
-/// the file was chosen. Dropping it closes the file.
+/// Returns a stream of a file's bytes. The stream fails if the file's size changed
+/// after it was chosen. Dropping the stream closes the file.
 pub(crate) fn read(
     file: &Blob,
     clock: Arc<TabClock>,
@@ -41,7 +41,7 @@ pub(crate) fn read(
         rest: Uint8Array::new_with_length(0),
         expected: size_of(file),
         read: 0,
-        last_turn: clock.now(),
+        last_yield: clock.now(),
         clock,
     };
     stream::try_unfold(reading, async |mut reading| {
@@ -52,9 +52,9 @@ pub(crate) fn read(
 
 impl FileReader {
     async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        if self.clock.now() >= self.last_turn + MAX_TURN {
+        if self.clock.now() >= self.last_yield + MAX_BUSY_TIME {
             yield_to_loop().await;
-            self.last_turn = self.clock.now();
+            self.last_yield = self.clock.now();
         }
         while self.rest.length() == 0 {
             match self.chunks.next().await.transpose()? {
@@ -63,7 +63,7 @@ impl FileReader {
                 None => return Err(self.changed()),
             }
         }
-        let end = self.rest.length().min(MAX_COPY);
+        let end = self.rest.length().min(MAX_COPY_BYTES);
         let bytes = self.rest.subarray(0, end).to_vec();
         self.rest = self.rest.subarray(end, self.rest.length());
         self.read += u64::from(end);
@@ -81,11 +81,11 @@ impl FileReader {
     }
 }
 
-/// Returns the size of a file, which the browser has as a whole, non-negative `f64`.
+/// Converts a file's size from an `f64`. The browser returns a non-negative integer.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "an f64 holds the size of any file exactly"
+    reason = "an f64 represents any file size exactly"
 )]
 fn size_of(file: &Blob) -> u64 {
     file.size() as u64

@@ -9,7 +9,7 @@ use std::{cell::RefCell, convert::Infallible, rc::Rc};
 pub(crate) struct Findings {
     /// Number of complete lines, plus an unterminated last line at the end.
     pub(crate) lines: u64,
-    /// Set at the end.
+    /// Set when the input ends.
     pub(crate) sha256: Option<String>,
 }
 
@@ -19,7 +19,7 @@ pub(crate) type SharedFindings = Rc<RefCell<Findings>>;
 /// Counts lines of any length. The last line need not end with a newline.
 pub(crate) struct CountLines {
     chunk: Option<Vec<u8>>,
-    ends_open: bool,
+    has_open_line: bool,
     findings: SharedFindings,
 }
 
@@ -34,7 +34,7 @@ impl CountLines {
     pub(crate) fn new(findings: &SharedFindings) -> Self {
         CountLines {
             chunk: None,
-            ends_open: false,
+            has_open_line: false,
             findings: Rc::clone(findings),
         }
     }
@@ -45,10 +45,10 @@ impl Stage<Vec<u8>> for CountLines {
     type Error = Infallible;
 
     fn push(&mut self, chunk: Vec<u8>) -> Result<(), Infallible> {
-        let ended = memchr::memchr_iter(b'\n', &chunk).count();
-        self.findings.borrow_mut().lines += ended as u64;
+        let newlines = memchr::memchr_iter(b'\n', &chunk).count();
+        self.findings.borrow_mut().lines += newlines as u64;
         if let Some(&last) = chunk.last() {
-            self.ends_open = last != b'\n';
+            self.has_open_line = last != b'\n';
         }
         self.chunk = Some(chunk);
         Ok(())
@@ -59,7 +59,7 @@ impl Stage<Vec<u8>> for CountLines {
     }
 
     fn finish(&mut self) -> Result<(), Infallible> {
-        self.findings.borrow_mut().lines += u64::from(self.ends_open);
+        self.findings.borrow_mut().lines += u64::from(self.has_open_line);
         Ok(())
     }
 }

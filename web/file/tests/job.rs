@@ -22,7 +22,7 @@ fn file(part: &[u8], times: usize) -> Blob {
 }
 
 /// Returns a file that does not compress.
-fn noise(mib: usize) -> Blob {
+fn random_file(mib: usize) -> Blob {
     let mut state = 7_u32;
     let random = std::iter::repeat_with(|| {
         state ^= state << 13;
@@ -30,12 +30,12 @@ fn noise(mib: usize) -> Blob {
         state ^= state << 5;
         state.to_le_bytes()[0]
     });
-    // Repeats beyond gzip's window.
+    // The block is larger than gzip's window of 32 KiB.
     let block: Vec<u8> = random.take(64 * 1024).collect();
     file(&block, mib * 16)
 }
 
-/// Returns an output that runs this JavaScript for each chunk.
+/// Returns an output that runs the JavaScript `write` for each chunk.
 fn output(write: &str) -> WritableStream {
     let sink = Object::new();
     let write = Function::new_with_args("chunk", write);
@@ -43,7 +43,7 @@ fn output(write: &str) -> WritableStream {
     WritableStream::new_with_underlying_sink(&sink).unwrap()
 }
 
-async fn ended(job: &mut Job) -> Value {
+async fn finish(job: &mut Job) -> Value {
     let text = JsFuture::from(job.run()).await.unwrap();
     serde_json::from_str(&text.as_string().unwrap()).unwrap()
 }
@@ -66,9 +66,9 @@ async fn pause() {
 async fn file_is_counted_hashed_and_compressed() {
     let outputs = "(self.zipped ??= []).push(chunk)";
     let mut job = Job::new(&file(b"one\ntwo", 1), output(outputs)).unwrap();
-    let ended = ended(&mut job).await;
-    assert_eq!(ended["how"], "done");
-    let status = &ended["status"];
+    let finish = finish(&mut job).await;
+    assert_eq!(finish["how"], "done");
+    let status = &finish["status"];
     assert_eq!((&status["lines"], &status["read"]), (&2.into(), &7.into()));
     // `printf 'one\ntwo' | sha256sum`
     let expected = "21066d108d5319ecb5a1fc4454f42ef22fc5f1c7df49c31d90294950e0ea8b2c";
@@ -85,7 +85,7 @@ async fn file_is_counted_hashed_and_compressed() {
 
 #[wasm_bindgen_test]
 async fn blocked_output_stops_reading() {
-    let mut job = Job::new(&noise(32), output("return new Promise(() => {})")).unwrap();
+    let mut job = Job::new(&random_file(32), output("return new Promise(() => {})")).unwrap();
     let run = job.run();
     // Wait until reading stops.
     let mut before = 0;
@@ -99,20 +99,30 @@ async fn blocked_output_stops_reading() {
     }
     assert!(read(&job) < 2 * MIB, "{} bytes were read", read(&job));
     job.cancel();
-    let ended = JsFuture::from(run).await.unwrap();
-    assert!(ended.as_string().unwrap().contains("\"how\":\"cancelled\""));
+    let finish = JsFuture::from(run).await.unwrap();
+    assert!(
+        finish
+            .as_string()
+            .unwrap()
+            .contains("\"how\":\"cancelled\"")
+    );
 }
 
 #[wasm_bindgen_test]
-async fn cancel_stops_a_run_that_never_waits() {
-    let mut job = Job::new(&noise(64), output("")).unwrap();
+async fn cancel_stops_a_run_that_never_stalls() {
+    let mut job = Job::new(&random_file(64), output("")).unwrap();
     let run = job.run();
     while read(&job) == 0 {
         pause().await;
     }
     job.cancel();
-    let ended = JsFuture::from(run).await.unwrap();
-    assert!(ended.as_string().unwrap().contains("\"how\":\"cancelled\""));
+    let finish = JsFuture::from(run).await.unwrap();
+    assert!(
+        finish
+            .as_string()
+            .unwrap()
+            .contains("\"how\":\"cancelled\"")
+    );
     assert!(read(&job) < 64 * MIB, "the whole file was read");
 }
 
@@ -120,12 +130,12 @@ async fn cancel_stops_a_run_that_never_waits() {
 async fn memory_does_not_depend_on_file_size() {
     let mut memory = Vec::new();
     for mib in [2, 20] {
-        let mut job = Job::new(&noise(mib), output("")).unwrap();
-        let ended = ended(&mut job).await;
-        assert_eq!(ended["how"], "done");
+        let mut job = Job::new(&random_file(mib), output("")).unwrap();
+        let finish = finish(&mut job).await;
+        assert_eq!(finish["how"], "done");
         let (now, before) = (
-            &ended["status"]["memory"],
-            &ended["status"]["memory_at_start"],
+            &finish["status"]["memory"],
+            &finish["status"]["memory_at_start"],
         );
         assert_eq!(now, before);
         memory.push(now.clone());
@@ -136,13 +146,13 @@ async fn memory_does_not_depend_on_file_size() {
 #[wasm_bindgen_test]
 async fn full_output_is_reported() {
     let full = "throw new DOMException('no', 'QuotaExceededError')";
-    let mut job = Job::new(&noise(4), output(full)).unwrap();
-    let ended = ended(&mut job).await;
+    let mut job = Job::new(&random_file(4), output(full)).unwrap();
+    let finish = finish(&mut job).await;
     assert_eq!(
-        (&ended["how"], &ended["stage"]),
+        (&finish["how"], &finish["stage"]),
         (&"failed".into(), &"output".into())
     );
-    assert_eq!(ended["cause"], Failure::Full.to_string());
+    assert_eq!(finish["cause"], Failure::Full.to_string());
 }
 
 #[wasm_bindgen_test]

@@ -2,7 +2,7 @@
 
 use super::{
     Surface,
-    surface::{Text, within},
+    surface::{Text, clamp},
 };
 use crate::playback::Playback;
 use std::time::Duration;
@@ -30,9 +30,9 @@ pub(super) fn ticks(surface: &Surface, scale: &Scale, top: f64, bottom: f64) {
     }
 }
 
-/// Returns the width of the lane labels.
+/// Returns the left edge of the lanes, after their labels.
 pub(super) fn lanes_left(surface: &Surface) -> f64 {
-    within(surface.width * 0.2, 84.0, 130.0)
+    clamp(surface.width * 0.2, 84.0, 130.0)
 }
 
 /// Maps a time to a horizontal position.
@@ -51,7 +51,7 @@ impl Scale {
         }
     }
 
-    /// Returns the position of the present once the window is full.
+    /// Returns the right edge. It shows the present once the window is full.
     #[cfg(feature = "scaling")]
     pub(super) fn right(&self) -> f64 {
         self.left + self.width
@@ -62,8 +62,8 @@ impl Scale {
         self.now.saturating_sub(WINDOW)
     }
 
-    /// Returns the position of a time. The start of the run stays at the left until the
-    /// window is full.
+    /// Returns the horizontal position of a time. The start of the run stays at the
+    /// left until the window is full.
     pub(super) fn x(&self, at: Duration) -> f64 {
         let progress = at.saturating_sub(self.since()).as_secs_f64() / WINDOW.as_secs_f64();
         self.left + self.width * progress.min(1.0)

@@ -1,4 +1,4 @@
-//! Busy times of services: one lane per service, with the present at the right.
+//! Service busy times: one lane per service, with the present on the right.
 
 use super::{
     Surface,
@@ -55,19 +55,20 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
         .open()
         .filter(|event| event.kind != RecordKind::Open);
     let open = open.map(|event| (event, scale.now));
-    // The leftmost pixel painted, by lane and outcome. Going back in time, a bar that
-    // starts right of it is hidden, so the work depends on pixels and not on load.
-    let mut painted = vec![[f64::INFINITY; 2]; lanes.len()];
+    // The leftmost pixel painted, by lane and outcome. Bars are painted from right to
+    // left. Bars that start right of this pixel are hidden and skipped, so the cost
+    // depends on the width and not on the load.
+    let mut leftmost = vec![[f64::INFINITY; 2]; lanes.len()];
     for (event, end) in open.chain(ended) {
         let Some(index) = lanes.iter().position(|lane| *lane == event.source) else {
             continue;
         };
-        let painted = &mut painted[index][usize::from(event.failure.is_some())];
+        let leftmost = &mut leftmost[index][usize::from(event.failure.is_some())];
         let from = scale.x(event.at).floor();
-        if from >= *painted {
+        if from >= *leftmost {
             continue;
         }
-        *painted = from;
+        *leftmost = from;
         let y = top + lane_height * index as f64;
         bar(surface, &scale, event, end, y, lane_height);
     }
@@ -83,7 +84,7 @@ fn bar(surface: &Surface, scale: &Scale, event: &Event, end: Duration, y: f64, h
     };
     let from = scale.x(event.at);
     let to = scale.x(end).max(from + 1.5);
-    // Failures and waits are also lower, so color is not the only sign.
+    // Failures and waits have lower bars, so color is not the only cue.
     let inset = if event.failure.is_some() || event.kind == RecordKind::Stall {
         height * 0.36
     } else {

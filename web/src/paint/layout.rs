@@ -1,12 +1,12 @@
-//! The layout of a picture of services.
+//! The layout of service pictures.
 
-use super::{Surface, axis::lanes_left, surface::within};
+use super::{Surface, axis::lanes_left, surface::clamp};
 use crate::playback::Playback;
 use highwater::trace::{NameId, RecordKind};
 
 /// The services seen so far, and their positions.
 pub(crate) struct Layout {
-    /// The service that takes requests.
+    /// The service that receives requests.
     pub(crate) front: Option<Node>,
     /// The bus or emitter, once a service depends on it.
     pub(crate) bus: Option<Node>,
@@ -18,7 +18,7 @@ pub(crate) struct Layout {
     pub(crate) history_top: f64,
     /// Top of the lanes.
     pub(crate) lanes_top: f64,
-    /// Left edge of the lanes; their labels are left of it.
+    /// Left edge of the lanes, after their labels.
     pub(crate) lanes_left: f64,
 }
 
@@ -44,17 +44,17 @@ impl Node {
     /// Returns the point on the vertical center line at this height.
     fn at_height(&self, y: f64) -> (f64, f64) {
         let bottom = self.y + self.height;
-        (self.x + self.width / 2.0, within(y, self.y, bottom))
+        (self.x + self.width / 2.0, clamp(y, self.y, bottom))
     }
 }
 
 impl Layout {
     pub(crate) fn new(surface: &Surface, playback: &Playback) -> Self {
         let started = started(playback);
-        if playback.is_about("streams") {
+        if playback.is_in_chapter("streams") {
             return Layout::of_stages(surface, &started);
         }
-        // The service that depends on others is on the left.
+        // The service that depends on the others is on the left.
         let front = playback.summary().dependencies().next();
         let is_front = |id: &NameId| front.is_some_and(|(source, _)| source == *id);
         let margin = if surface.width < 520.0 { 10.0 } else { 18.0 };
@@ -71,10 +71,10 @@ impl Layout {
         });
 
         let service_width = (surface.width * 0.38).min(250.0);
-        let reacting: Vec<NameId> = started.iter().copied().filter(|id| !is_front(id)).collect();
-        // Space for four, so that a new service does not move the others.
-        let slot = inner / reacting.len().max(4) as f64;
-        let services = reacting.into_iter().enumerate().map(|(index, id)| Node {
+        let others: Vec<NameId> = started.iter().copied().filter(|id| !is_front(id)).collect();
+        // Reserve space for four, so that a new service does not move the others.
+        let slot = inner / others.len().max(4) as f64;
+        let services = others.into_iter().enumerate().map(|(index, id)| Node {
             id,
             x: surface.width - margin - service_width,
             y: margin + slot * index as f64 + 4.0,
@@ -84,11 +84,11 @@ impl Layout {
 
         let from = margin + front_width;
         let to = surface.width - margin - service_width;
-        let bus_width = within((to - from) * 0.22, 10.0, 30.0);
+        let bus_width = clamp((to - from) * 0.22, 10.0, 30.0);
         let bus = bus(playback, &started).map(|id| Node {
             id,
             x: f64::midpoint(from, to) - bus_width / 2.0,
-            // Its name is above it.
+            // Leave space for the name above the bus.
             y: margin + 12.0,
             width: bus_width,
             height: inner - 12.0,
@@ -107,7 +107,7 @@ impl Layout {
 
     /// Lays out stages from left to right.
     fn of_stages(surface: &Surface, started: &[NameId]) -> Self {
-        // On a narrow canvas, names need the space more than pipes do.
+        // On a narrow canvas, names get more of the space than pipes.
         let (margin, share) = if surface.width < 520.0 {
             (10.0, 0.84)
         } else {
@@ -115,10 +115,10 @@ impl Layout {
         };
         let lanes_top = surface.above_lanes(0.66);
         let history_top = (lanes_top * 0.66).round();
-        // Space for three, so that the first ones do not fill the picture.
+        // Reserve space for three, so that the first stages do not fill the picture.
         let slot = (surface.width - 2.0 * margin) / started.len().max(3) as f64;
         let width = (slot * share).min(150.0);
-        let height = within(history_top - 76.0, 40.0, 110.0);
+        let height = clamp(history_top - 76.0, 40.0, 110.0);
         let services = started.iter().enumerate().map(|(index, id)| Node {
             id: *id,
             x: margin + slot * index as f64 + (slot - width) / 2.0,
@@ -185,6 +185,6 @@ fn started(playback: &Playback) -> Vec<NameId> {
 
 /// Returns the bus: a dependency that is not a started service.
 fn bus(playback: &Playback, started: &[NameId]) -> Option<NameId> {
-    let mut known = playback.summary().dependencies().map(|(_, known)| known);
-    known.find(|id| !started.contains(id))
+    let mut targets = playback.summary().dependencies().map(|(_, target)| target);
+    targets.find(|id| !started.contains(id))
 }

@@ -1,5 +1,5 @@
-//! Loops side by side: one lane per loop, thread or process on a common time axis.
-//! A bar shows what occupies the loop, a dot a waiting request, and a flat line
+//! Loops side by side: one lane per loop, thread or process on a common time axis. A
+//! bar is a job that occupies the loop, a dot a waiting request, and a flat line
 //! missing heartbeats.
 
 mod heartbeat;
@@ -22,7 +22,7 @@ pub(super) fn paint(surface: &Surface, playback: &Playback) {
     let scale = Scale::new(surface, rows.left, playback);
     ticks(surface, &scale, rows.top, rows.bottom);
     for (index, row) in rows.all.iter().enumerate() {
-        // Lanes lower than a line of text share a label.
+        // Lanes too low for a line of text share a label.
         if index.is_multiple_of(rows::rows_per_label(row.height)) {
             label(surface, &rows, row, playback);
         }
@@ -53,8 +53,8 @@ fn label(surface: &Surface, rows: &Rows, row: &Row, playback: &Playback) {
     let middle = row.top + row.height / 2.0;
     let max_width = rows.left - 14.0;
     let (text, color) = rows::detail(row, playback, surface);
-    let has_room = row.height >= 28.0;
-    let up = if text.is_empty() || !has_room {
+    let has_two_lines = row.height >= 28.0;
+    let up = if text.is_empty() || !has_two_lines {
         0.0
     } else {
         7.0
@@ -94,16 +94,17 @@ fn bars(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
         .filter(|event| event.phase == Phase::End)
         .filter(belongs_to_row)
         .map(|event| (event, event.recorded_at(), false));
-    // Going back in time, a bar that starts right of what is painted is hidden, so
-    // the work depends on pixels and not on load.
-    let mut painted = [f64::INFINITY; 2];
+    // Bars are painted from right to left. Bars that start right of the leftmost pixel
+    // painted are hidden and skipped, so the cost depends on the width and not on the
+    // load.
+    let mut leftmost = [f64::INFINITY; 2];
     for (event, end, is_open) in open.chain(ended) {
-        let painted = &mut painted[usize::from(event.kind == RecordKind::Compute)];
+        let leftmost = &mut leftmost[usize::from(event.kind == RecordKind::Compute)];
         let from = scale.x(event.at).floor();
-        if from >= *painted {
+        if from >= *leftmost {
             continue;
         }
-        *painted = from;
+        *leftmost = from;
         bar(surface, row, scale, (event, end, is_open), playback);
     }
 }
@@ -125,7 +126,7 @@ fn bar(
     };
     let (top, height) = match (row.role, event.kind) {
         (Role::Worker, _) => (row.height * 0.22, row.height * 0.36),
-        // Handlers that only wait are lower than jobs that block the loop.
+        // Handlers that only wait have lower bars than jobs that block the loop.
         (Role::Cpu, RecordKind::Handle) => (row.height * 0.34, row.height * 0.32),
         _ => (row.height * 0.14, row.height * 0.72),
     };

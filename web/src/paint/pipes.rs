@@ -10,7 +10,8 @@ use super::{
 use crate::playback::Playback;
 use highwater::trace::{Event, NameId, Phase, QueueTotals, RecordKind};
 
-/// Space above the high-water mark, so that exceeding it is visible.
+/// Height of the tank relative to the high-water mark, so that exceeding the mark is
+/// visible.
 const HEADROOM: f64 = 1.25;
 
 pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
@@ -39,15 +40,15 @@ fn queue(playback: &Playback, id: NameId) -> Option<QueueTotals> {
         .map(|(_, queue)| queue)
 }
 
-/// Paints the pipe into a queue, shut while its writer waits.
+/// Paints the pipe into a queue. It is closed while the writer waits.
 fn pipe(surface: &Surface, playback: &Playback, from: &Node, to: &Node) {
     let theme = surface.theme;
     let (start, end) = (from.right(), to.left());
-    let is_shut = |event: &Event| event.kind == RecordKind::Stall && event.source == to.id;
-    let shut = playback.open().any(is_shut);
-    let color = if shut { theme.bad } else { theme.line };
-    surface.line(start, end, color, if shut { 3.0 } else { 1.5 });
-    if shut {
+    let is_stall = |event: &Event| event.kind == RecordKind::Stall && event.source == to.id;
+    let is_closed = playback.open().any(is_stall);
+    let color = if is_closed { theme.bad } else { theme.line };
+    surface.line(start, end, color, if is_closed { 3.0 } else { 1.5 });
+    if is_closed {
         let middle = f64::midpoint(start.0, end.0);
         let (above, below) = (start.1 - 9.0, start.1 + 9.0);
         surface.line((middle, above), (middle, below), color, 3.0);
@@ -71,11 +72,19 @@ fn tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueTotals)
     let full = full_scale(queue);
     let height = |bytes: u64| (node.height - 3.0) * bytes as f64 / full;
     let bottom = node.y + node.height;
-    let is_over = queue.level > queue.mark;
-    let border = if is_over { theme.bad } else { theme.accent };
+    let is_above_mark = queue.level > queue.mark;
+    let border = if is_above_mark {
+        theme.bad
+    } else {
+        theme.accent
+    };
     surface.panel(node.x, node.y, node.width, node.height, border, 2.0);
     let level = height(queue.level);
-    let color = if is_over { theme.bad } else { theme.accent };
+    let color = if is_above_mark {
+        theme.bad
+    } else {
+        theme.accent
+    };
     surface.fill_rect(
         node.x + 2.0,
         bottom - 1.5 - level,
@@ -102,9 +111,9 @@ fn tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueTotals)
         style(true, theme.text),
         max_width,
     );
-    let holds = format!("{} of {}", size(queue.level), size(queue.mark));
+    let level_text = format!("{} of {}", size(queue.level), size(queue.mark));
     surface.text(
-        &holds,
+        &level_text,
         (middle, bottom + 10.0),
         style(false, theme.muted),
         max_width,
@@ -122,21 +131,22 @@ fn tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueTotals)
     );
 }
 
-/// Paints rings that run back from a queue to the writer that waited for space.
+/// Paints rings that move back from a queue to the writer that waited for space.
 fn credits(surface: &Surface, layout: &Layout, playback: &Playback) {
-    let freed = |event: &&Event| (event.kind, event.phase) == (RecordKind::Stall, Phase::End);
-    for event in services::recent(surface, playback).filter(freed) {
+    let is_stall_end =
+        |event: &&Event| (event.kind, event.phase) == (RecordKind::Stall, Phase::End);
+    for event in services::recent(surface, playback).filter(is_stall_end) {
         let index = layout
             .services
             .iter()
             .position(|node| node.id == event.source);
-        let before = index.and_then(|index| index.checked_sub(1));
-        let (Some(index), Some(before)) = (index, before) else {
+        let writer = index.and_then(|index| index.checked_sub(1));
+        let (Some(index), Some(writer)) = (index, writer) else {
             continue;
         };
         let (from, to) = (
             layout.services[index].left(),
-            layout.services[before].right(),
+            layout.services[writer].right(),
         );
         let progress = services::progress(playback, event);
         let at = (from.0 + (to.0 - from.0) * progress, from.1 - 12.0);
@@ -144,7 +154,7 @@ fn credits(surface: &Surface, layout: &Layout, playback: &Playback) {
     }
 }
 
-/// Paints the queue level over the same time as the lanes below.
+/// Paints the queue level on the same time axis as the lanes below.
 fn history(
     surface: &Surface,
     layout: &Layout,
@@ -170,22 +180,22 @@ fn history(
         theme.line,
         1.0,
     );
-    // Going back in time, one rectangle from each record to the next.
-    let mut until = scale.x(scale.now);
+    // Painted from right to left, with one rectangle per record.
+    let mut right = scale.x(scale.now);
     let since = scale.since();
     let levels = playback.played().iter().rev();
     for event in levels.filter(|it| it.kind == RecordKind::Level && it.source == id) {
         let from = scale.x(event.at.max(since)).floor();
-        // Each pixel is painted once.
-        if from < until {
+        // Each column of pixels is painted once.
+        if from < right {
             let height = bottom - y(event.subject);
             let color = if event.subject > queue.mark {
                 theme.bad
             } else {
                 theme.accent
             };
-            surface.fill_rect(from, bottom - height, until - from, height, color);
-            until = from;
+            surface.fill_rect(from, bottom - height, right - from, height, color);
+            right = from;
         }
         if event.at <= since {
             break;

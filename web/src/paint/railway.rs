@@ -1,6 +1,6 @@
-//! Railway-oriented picture of requests: from the left through a server to an
-//! answer. An error takes the switch to the handler, which retries it or turns
-//! it into an error answer; a bug continues on the restart track below.
+//! Railway-oriented picture of requests, which move from the left through a server to a
+//! response. An error is switched to the handler, which retries it or sends an error
+//! response. A bug continues on the restart track below.
 
 mod plan;
 mod traffic;
@@ -33,7 +33,7 @@ pub(super) fn paint(surface: &Surface, plan: &Plan, playback: &Playback) {
     for node in &plan.servers {
         server(surface, node, playback);
     }
-    answers(surface, plan, tally);
+    responses(surface, plan, tally);
     handler(surface, plan, playback);
     restart_track(surface, plan, playback);
     traffic::moving(surface, plan, playback);
@@ -43,9 +43,9 @@ pub(super) fn paint(surface: &Surface, plan: &Plan, playback: &Playback) {
 fn tracks(surface: &Surface, plan: &Plan) {
     for node in &plan.layout.services {
         for path in [
-            plan.to_server(node),
-            plan.to_success(node),
-            plan.to_handler(node),
+            plan.server_path(node),
+            plan.success_path(node),
+            plan.handler_path(node),
         ] {
             track(surface, &path, surface.theme.line, 1.5);
         }
@@ -53,8 +53,8 @@ fn tracks(surface: &Surface, plan: &Plan) {
     for path in [
         plan.arrival_path(),
         plan.retry_path(),
-        plan.to_answer(1),
-        plan.to_answer(2),
+        plan.response_path(1),
+        plan.response_path(2),
     ] {
         track(surface, &path, surface.theme.line, 1.5);
     }
@@ -156,8 +156,8 @@ fn calls(playback: &Playback, id: NameId) -> String {
     }
 }
 
-/// Paints the counters of answers by status class.
-fn answers(surface: &Surface, plan: &Plan, tally: &Tally) {
+/// Paints the response counters by status class.
+fn responses(surface: &Surface, plan: &Plan, tally: &Tally) {
     let theme = surface.theme;
     let counts = [
         ("2xx", tally.succeeded, theme.good),
@@ -165,7 +165,7 @@ fn answers(surface: &Surface, plan: &Plan, tally: &Tally) {
         ("5xx", tally.server_errors, theme.bad),
         ("lost", tally.lost, theme.bad),
     ];
-    for (node, (name, count, color)) in plan.answers.iter().zip(counts) {
+    for (node, (name, count, color)) in plan.responses.iter().zip(counts) {
         let is_wrong = name == "2xx" && tally.wrong > 0;
         let border = match (count, is_wrong) {
             (0, _) => theme.line,
@@ -196,7 +196,7 @@ fn answers(surface: &Surface, plan: &Plan, tally: &Tally) {
     }
 }
 
-/// Paints the error handler with the last lines of its log.
+/// Paints the error handler and the latest lines of its log.
 fn handler(surface: &Surface, plan: &Plan, playback: &Playback) {
     let theme = surface.theme;
     let node = &plan.handler;
@@ -256,21 +256,21 @@ fn restart_track(surface: &Surface, plan: &Plan, playback: &Playback) {
     };
     track(surface, &plan.crash_path(), theme.line, 1.5);
     surface.line((stops[0], y), (stops[2], y), theme.line, 1.5);
-    let is_any = |state, least| {
+    let has_slot = |state, least| {
         let mut slots = tally.worker_slots().iter();
         slots.any(|it| it.state == state && it.generation() > least)
     };
     let labels = [
-        ("▽ drain".to_owned(), is_any(WorkerState::Draining, 0)),
+        ("▽ drain".to_owned(), has_slot(WorkerState::Draining, 0)),
         (
             format!("✗ {} crashed", tally.crashes),
-            is_any(WorkerState::Dead, 0),
+            has_slot(WorkerState::Dead, 0),
         ),
         if tally.has_given_up {
             (format!("✗ gave up after {}", tally.restarts), true)
         } else {
             let restarted = format!("↻ {} restarted", tally.restarts);
-            (restarted, is_any(WorkerState::Starting, 1))
+            (restarted, has_slot(WorkerState::Starting, 1))
         },
     ];
     for (x, (label, is_now)) in stops.into_iter().zip(labels) {

@@ -3,19 +3,19 @@
 use super::{
     Surface,
     layout::{Layout, Node},
-    surface::{Text, within},
+    surface::{Text, clamp},
 };
 use crate::playback::Playback;
 use highwater::trace::{Event, NameId, Phase};
 use std::time::Duration;
 
-/// Travel time of a message on the screen. It took no time in the run.
-const TRAVEL: Duration = Duration::from_millis(240);
+/// Travel time of a message on the screen. In the run, it took no time.
+const TRAVEL_TIME: Duration = Duration::from_millis(240);
 /// Time for which an outcome stays highlighted.
 const AFTERGLOW: Duration = Duration::from_millis(700);
-/// Maximum number of records searched for moving messages. Counters are exact; dots
-/// need not be.
-const RECENT: usize = 500;
+/// Maximum number of records searched for moving messages. The counters are exact, so
+/// dots may be missing.
+const MAX_SEARCHED: usize = 500;
 
 pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
     wires(surface, layout, playback);
@@ -39,7 +39,7 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
 fn wires(surface: &Surface, layout: &Layout, playback: &Playback) {
     let theme = surface.theme;
     let latest = playback.latest();
-    // Dependencies on services: direct calls have them, events do not.
+    // Dependencies between services. Only direct calls create them.
     let services = |id| layout.services.iter().find(|service| service.id == id);
     for (source, target) in playback.summary().dependencies() {
         let front = layout.front.as_ref().filter(|front| front.id == source);
@@ -95,7 +95,7 @@ pub(super) fn panel(surface: &Surface, node: &Node, playback: &Playback, lines: 
     };
     surface.panel(node.x, node.y, node.width, node.height, border, weight);
 
-    // A narrow box gives the name its full width; the cross is above it.
+    // In a narrow box, the name gets the full width, below the cross.
     let (margin, for_cross, size) = if node.width < 80.0 {
         (5.0, 0.0, 11)
     } else {
@@ -116,9 +116,9 @@ pub(super) fn panel(surface: &Surface, node: &Node, playback: &Playback, lines: 
         align: "left",
     };
     let line_height = 16.0;
-    // The name always fits; details are left out if there is no space.
-    let room_for = |count: usize| line_height * (count as f64 + 1.0) < node.height;
-    let shown = (0..=lines.len()).rev().find(|count| room_for(*count));
+    // The name is always shown. Details are omitted if there is no space.
+    let has_room_for = |count: usize| line_height * (count as f64 + 1.0) < node.height;
+    let shown = (0..=lines.len()).rev().find(|count| has_room_for(*count));
     let lines = &lines[..shown.unwrap_or(0)];
     let mut y = node.y + (node.height - line_height * lines.len() as f64) / 2.0;
     surface.text(
@@ -145,15 +145,16 @@ fn details(node: &Node, playback: &Playback, is_front: bool) -> Vec<String> {
         failed => format!("{} done, {failed} failed", counters.succeeded),
     };
     if is_front {
-        let known = summary.dependencies().filter(|(from, _)| *from == node.id);
-        return vec![done, format!("depends on {}", known.count())];
+        let dependencies = summary.dependencies().filter(|(from, _)| *from == node.id);
+        return vec![done, format!("depends on {}", dependencies.count())];
     }
-    // With `reentry=email`, listeners get announcements of mails, which are no work.
+    // With `reentry=email`, listeners also receive mail notifications, which are not
+    // work.
     let trace = playback.trace();
-    let may_wait = trace.param("listeners") == "async" && trace.param("reentry") != "email";
+    let can_wait = trace.param("listeners") == "async" && trace.param("reentry") != "email";
     let waiting =
         received(playback, node.id).saturating_sub(counters.started + summary.lost(node.id));
-    match waiting * u64::from(may_wait) {
+    match waiting * u64::from(can_wait) {
         0 => vec![done],
         _ => vec![done, format!("{waiting} waiting")],
     }
@@ -181,16 +182,20 @@ pub(super) fn recent<'a>(
     playback: &'a Playback,
 ) -> impl Iterator<Item = &'a Event> {
     let now = playback.screen_time();
-    let shown = if surface.is_still { 0 } else { RECENT };
+    let shown = if surface.has_reduced_motion {
+        0
+    } else {
+        MAX_SEARCHED
+    };
     let latest = playback.played().iter().rev().take(shown);
-    latest.take_while(move |event| event.recorded_at() + TRAVEL >= now)
+    latest.take_while(move |event| event.recorded_at() + TRAVEL_TIME >= now)
 }
 
-/// Returns the fraction of the path traveled, faster at first.
+/// Returns the fraction of the path traveled. Messages slow down on their way.
 pub(super) fn progress(playback: &Playback, event: &Event) -> f64 {
     let since = playback.screen_time().saturating_sub(event.recorded_at());
-    let progress = since.as_secs_f64() / TRAVEL.as_secs_f64();
-    1.0 - (1.0 - within(progress, 0.0, 1.0)).powi(2)
+    let progress = since.as_secs_f64() / TRAVEL_TIME.as_secs_f64();
+    1.0 - (1.0 - clamp(progress, 0.0, 1.0)).powi(2)
 }
 
 /// Returns `true` if the source's last span failed, or `None` if none ended recently.
@@ -201,7 +206,7 @@ fn recent_outcome(playback: &Playback, source: NameId) -> Option<bool> {
         .played()
         .iter()
         .rev()
-        .take(RECENT)
+        .take(MAX_SEARCHED)
         .take_while(|event| event.recorded_at() + AFTERGLOW >= now)
         .find(is_end)
         .map(|event| event.failure.is_some())

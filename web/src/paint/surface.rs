@@ -45,10 +45,10 @@ pub(crate) struct Surface {
     pub(crate) height: f64,
     /// `true` if the user prefers reduced motion: messages are not animated.
     #[allow(dead_code, reason = "pictures of loops have no moving parts")]
-    pub(crate) is_still: bool,
+    pub(crate) has_reduced_motion: bool,
     /// `true` for a thumbnail, which has no lanes.
     #[allow(dead_code, reason = "pictures of loops have only lanes")]
-    pub(crate) is_small: bool,
+    pub(crate) is_thumbnail: bool,
 }
 
 impl Surface {
@@ -58,9 +58,9 @@ impl Surface {
         height: f64,
         ratio: f64,
         is_dark: bool,
-        is_still: bool,
+        has_reduced_motion: bool,
     ) -> Result<Self, JsValue> {
-        let ratio = within(ratio, 0.5, 4.0);
+        let ratio = clamp(ratio, 0.5, 4.0);
         let pixels = (to_pixels(width * ratio), to_pixels(height * ratio));
         if (canvas.width(), canvas.height()) != pixels {
             canvas.set_width(pixels.0);
@@ -76,14 +76,14 @@ impl Surface {
             theme: if is_dark { &DARK } else { &LIGHT },
             width,
             height,
-            is_still,
-            is_small: false,
+            has_reduced_motion,
+            is_thumbnail: false,
         })
     }
 
-    /// Makes it a thumbnail.
-    pub(crate) fn small(mut self) -> Self {
-        self.is_small = true;
+    /// Turns the surface into a thumbnail.
+    pub(crate) fn into_thumbnail(mut self) -> Self {
+        self.is_thumbnail = true;
         self
     }
 
@@ -91,7 +91,7 @@ impl Surface {
     /// thumbnail.
     #[allow(dead_code, reason = "pictures of loops have only lanes")]
     pub(crate) fn above_lanes(&self, share: f64) -> f64 {
-        let share = if self.is_small { 1.0 } else { share };
+        let share = if self.is_thumbnail { 1.0 } else { share };
         (self.height * share).round()
     }
 
@@ -177,10 +177,10 @@ pub(crate) struct Text<'a> {
     pub(crate) align: &'static str,
 }
 
-/// Clamps `value` to `least..=most`; `NaN` becomes `least`. `f64::clamp` can panic
-/// and formats its bounds, which costs 5 KB of wasm.
-pub(crate) fn within(value: f64, least: f64, most: f64) -> f64 {
-    value.max(least).min(most)
+/// Clamps `value` to `min..=max`; `NaN` becomes `min`. `f64::clamp` can panic and
+/// formats its bounds, which costs 5 KB of wasm.
+pub(crate) fn clamp(value: f64, min: f64, max: f64) -> f64 {
+    value.max(min).min(max)
 }
 
 #[expect(
@@ -189,5 +189,5 @@ pub(crate) fn within(value: f64, least: f64, most: f64) -> f64 {
     reason = "clamped to the size limits of a canvas"
 )]
 fn to_pixels(length: f64) -> u32 {
-    within(length.round(), 1.0, 16_384.0) as u32
+    clamp(length.round(), 1.0, 16_384.0) as u32
 }

@@ -1,5 +1,4 @@
-//! Nested Workers that share a list of calls, so that calls that take seconds of real
-//! time run in parallel.
+//! Runs slow calls in parallel, on nested Workers that share a list of calls.
 
 use crate::nested;
 use futures::future::join_all;
@@ -8,11 +7,11 @@ use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
-/// Number of Workers. Each has its own instance, and mostly waits.
+/// Number of Workers. Each has its own instance and is mostly idle.
 const WORKERS: usize = 4;
 
 /// Calls the test's export `run` once for each list of arguments, on these Workers.
-/// Returns the failures that it reports and the errors of Workers.
+/// Returns the failures that `run` reports and the errors of the Workers.
 pub(crate) async fn failures(run: &str, calls: impl Iterator<Item = Array>) -> Vec<String> {
     let make = Function::new_with_args("url, run", MAKE);
     let calls = RefCell::new(calls);
@@ -29,7 +28,7 @@ pub(crate) async fn failures(run: &str, calls: impl Iterator<Item = Array>) -> V
             match JsFuture::from(reply).await {
                 Ok(answer) => failures.borrow_mut().extend(answer.as_string()),
                 Err(error) => {
-                    // The Worker may be lost. The others make the remaining calls.
+                    // The Worker may have exited. The others make the remaining calls.
                     failures
                         .borrow_mut()
                         .push(format!("{error:?}: {arguments:?}"));
@@ -65,7 +64,7 @@ const MAKE: &str = r#"
     const worker = new Worker(URL.createObjectURL(blob), { type: "module" });
     return (call) => new Promise((resolve, reject) => {
         worker.onmessage = ({ data }) => data.error ? reject(data.error) : resolve(data.answer);
-        // A panic settles no promise.
+        // A panic leaves the promise pending.
         worker.onerror = ({ message }) => reject(message);
         worker.postMessage(call);
     });

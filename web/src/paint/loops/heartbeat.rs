@@ -18,7 +18,7 @@ const WORKER_INTERVAL: Duration = Duration::from_millis(100);
 struct HeartbeatLine {
     y: f64,
     spike_height: f64,
-    /// The line is flat after this long without a beat.
+    /// Time without a beat after which the line is flat.
     flat_after: Duration,
 }
 
@@ -95,12 +95,12 @@ fn line(
 ) {
     let theme = surface.theme;
     let left = scale.x(scale.since());
-    // The end of the segment that the preceding activity starts.
-    let mut until = now;
+    // The end of the current segment. Segments are painted from right to left.
+    let mut segment_end = now;
     let mut last_spike = f64::INFINITY;
     for (at, activity) in activities {
         let x = scale.x(at).max(left);
-        if let Some(end) = until.filter(|_| activity != Activity::End) {
+        if let Some(end) = segment_end.filter(|_| activity != Activity::End) {
             let right = scale.x(end);
             let is_flat = end.saturating_sub(at) > heartbeat.flat_after;
             let (color, weight) = if is_flat {
@@ -116,8 +116,8 @@ fn line(
                 surface.text(&text, at, style(theme.bad, true, "center"), right - x);
             }
         }
-        until = (activity != Activity::Start).then_some(at);
-        // Overlapping spikes are painted once.
+        segment_end = (activity != Activity::Start).then_some(at);
+        // Overlapping spikes are painted only once.
         if activity == Activity::Beat && x > left && last_spike - x >= 3.0 {
             last_spike = x;
             spike(surface, (x, heartbeat.y), heartbeat.spike_height);

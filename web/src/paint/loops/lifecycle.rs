@@ -8,7 +8,7 @@ use crate::{
 use highwater::trace::{Event, RecordKind};
 use std::time::Duration;
 
-/// Approximate width of a letter.
+/// Approximate width of a character.
 const LETTER_WIDTH: f64 = 7.0;
 
 /// The state of a process, as painted.

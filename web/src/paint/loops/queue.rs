@@ -1,4 +1,4 @@
-//! Requests as dots: at their arrival time, as high as the queue was then.
+//! Requests as dots, placed by arrival time and by queue length on arrival.
 
 use super::{in_window, rows::Row, style};
 use crate::{
@@ -7,7 +7,8 @@ use crate::{
 };
 use highwater::trace::{Event, Phase, RecordKind};
 
-/// Maximum number of dots, and of crosses. Counters are exact; dots need not be.
+/// Maximum number of dots, and of crosses. The counters are exact, so dots may be
+/// sampled.
 const MAX_DOTS: usize = 250;
 
 pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
@@ -17,23 +18,23 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
     let max_height = (row.height - 10.0).max(1.0);
     let position = |event: &Event, depth: u64| {
         // Beyond the height of the lane, dots overlap.
-        let above = (depth.saturating_sub(1) as f64 * 4.0).min(max_height);
+        let offset = (depth.saturating_sub(1) as f64 * 4.0).min(max_height);
         let left = scale.x(scale.since());
-        (scale.x(event.at).max(left), bottom - above)
+        (scale.x(event.at).max(left), bottom - offset)
     };
     let events: Vec<&Event> = in_window(playback, scale).filter(is_request).collect();
     let ends = || events.iter().filter(|event| event.phase == Phase::End);
-    // Identified by arrival time too, because users return.
+    // Identified by user and arrival time, because users send several requests.
     let open: Vec<_> = playback
         .open()
         .filter(is_request)
         .map(|it| (it.subject, it.at))
         .collect();
     let step = events.len().div_ceil(MAX_DOTS).max(1) as u64;
-    // The queue length at each arrival: requests started and not finished by then.
-    // A blocked loop records arrivals late.
+    // The queue length at an arrival is the number of requests started and not
+    // finished. A blocked loop records arrivals late.
     let mut earlier = ends().peekable();
-    let before_all = ends().next_back().map_or_else(
+    let finished_at_start = ends().next_back().map_or_else(
         || playback.summary().counters(row.id).finished(),
         |event| event.counters.finished() - 1,
     );
@@ -47,9 +48,9 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
         }
         let finished = earlier
             .peek()
-            .map_or(before_all, |end| end.counters.finished());
-        // A request recorded on arrival carries the exact count, even if others are not
-        // on record.
+            .map_or(finished_at_start, |end| end.counters.finished());
+        // A request recorded on arrival carries the exact count, even if other requests
+        // are not recorded.
         let finished = if event.duration.is_zero() {
             event.counters.finished()
         } else {

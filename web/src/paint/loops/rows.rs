@@ -9,8 +9,8 @@ use highwater::{
     trace::{Event, NameId, Phase, RecordKind},
 };
 
-/// Number of lanes that there is always space for, so that new lanes do not move
-/// the others.
+/// Minimum number of lanes to reserve space for, so that new lanes do not move the
+/// others.
 const MIN_ROWS: f64 = 4.0;
 
 /// The kind of lane.
@@ -32,7 +32,7 @@ pub(super) enum Role {
 
 impl Role {
     /// Returns the height of the lane, relative to a full one.
-    fn share(self) -> f64 {
+    fn relative_height(self) -> f64 {
         match self {
             Role::Supervisor | Role::Rounds => 0.5,
             _ => 1.0,
@@ -64,9 +64,9 @@ impl Rows {
             let Some(role) = role(playback, event) else {
                 continue;
             };
-            let is_there =
+            let is_same_lane =
                 |row: &Row| row.role == role && (row.id == event.source || role == Role::Rounds);
-            if rows.iter().any(is_there) {
+            if rows.iter().any(is_same_lane) {
                 continue;
             }
             let thread = if role == Role::Cpu { event.thread } else { 0 };
@@ -83,12 +83,12 @@ impl Rows {
         }
         let top = 6.0;
         let bottom = surface.height - 20.0;
-        let shares: f64 = rows.iter().map(|row| row.role.share()).sum();
-        let height = (bottom - top) / shares.max(MIN_ROWS);
+        let total: f64 = rows.iter().map(|row| row.role.relative_height()).sum();
+        let height = (bottom - top) / total.max(MIN_ROWS);
         let mut next = top;
         for row in &mut rows {
             row.top = next;
-            row.height = height * row.role.share();
+            row.height = height * row.role.relative_height();
             next += row.height;
         }
         Rows {
@@ -100,16 +100,16 @@ impl Rows {
     }
 }
 
-/// Returns how many lanes of that height share a label.
+/// Returns the number of lanes of this height that share a label.
 pub(super) fn rows_per_label(height: f64) -> usize {
-    let mut each = 1;
-    while height * (each as f64) < 12.0 && each < 12 {
-        each += 1;
+    let mut lanes = 1;
+    while height * (lanes as f64) < 12.0 && lanes < 12 {
+        lanes += 1;
     }
-    each
+    lanes
 }
 
-/// Returns the role of the lane that a record needs, if it needs one.
+/// Returns the role of the lane that shows a record, if there is one.
 fn role(playback: &Playback, event: &Event) -> Option<Role> {
     match event.kind {
         RecordKind::Request => Some(Role::Requests),

@@ -4,7 +4,7 @@ use super::super::{
     Surface,
     axis::lanes_left,
     layout::{Layout, Node},
-    surface::within,
+    surface::clamp,
 };
 use crate::playback::Playback;
 use highwater::trace::{NameId, RecordKind};
@@ -17,22 +17,22 @@ const HANDLERS: [&str; 2] = ["ErrorHandler", "CatchAll"];
 /// The log code of a bug.
 pub(super) const BUG_CODE: &str = "internal_error";
 
-/// The boxes of the picture and their positions.
+/// The boxes of the picture, with their positions.
 pub(crate) struct Plan {
-    /// The service that takes requests, and the services with a lane below.
+    /// The service that receives requests, and the services with a lane below.
     pub(crate) layout: Layout,
     /// The workers or services that serve requests.
     pub(super) servers: Vec<Node>,
     pub(super) handler: Node,
-    /// Counters of 2xx, 4xx, 5xx and lost.
-    pub(super) answers: [Node; 4],
+    /// Counters of 2xx, 4xx and 5xx responses and lost requests.
+    pub(super) responses: [Node; 4],
     /// Present if workers are processes.
     pub(super) restart_track: Option<RestartTrack>,
     /// Horizontal position at which errors turn down to the handler.
     switch_x: f64,
 }
 
-/// The track with the stops drain, crash and restart.
+/// The restart track, with the stops drain, crash and restart.
 #[derive(Clone, Copy)]
 pub(super) struct RestartTrack {
     pub(super) y: f64,
@@ -53,8 +53,8 @@ impl Plan {
         let height = surface.above_lanes(0.66);
         let has_processes = !trace.param("workers").is_empty();
         let floor = height - if has_processes { 44.0 } else { 10.0 };
-        let side = within(surface.width * 0.2, 58.0, 140.0);
-        let gap = within(surface.width * 0.08, 18.0, 80.0);
+        let side = clamp(surface.width * 0.2, 58.0, 140.0);
+        let gap = clamp(surface.width * 0.08, 18.0, 80.0);
         let middle = margin + side + gap;
         let right = surface.width - margin - side;
         let width = (right - gap - middle).max(40.0);
@@ -92,7 +92,7 @@ impl Plan {
             height: upper - margin - 5.0,
         });
         let row = (floor - margin) / 4.0;
-        let answers = [0.0, 1.0, 2.0, 3.0].map(|index| Node {
+        let responses = [0.0, 1.0, 2.0, 3.0].map(|index| Node {
             id: handler,
             x: right,
             y: margin + row * index,
@@ -126,7 +126,7 @@ impl Plan {
                 width,
                 height: floor - upper - 18.0,
             },
-            answers,
+            responses,
             restart_track,
             switch_x: middle + width + gap * 0.3,
         })
@@ -142,24 +142,24 @@ impl Plan {
         vec![(0.0, end.1), end]
     }
 
-    pub(super) fn to_server(&self, server: &Node) -> Vec<Point> {
+    pub(super) fn server_path(&self, server: &Node) -> Vec<Point> {
         vec![self.front(Node::right), server.left()]
     }
 
-    pub(super) fn back_to_front(&self, server: &Node) -> Vec<Point> {
+    pub(super) fn return_path(&self, server: &Node) -> Vec<Point> {
         vec![server.left(), self.front(Node::right)]
     }
 
-    pub(super) fn to_success(&self, server: &Node) -> Vec<Point> {
-        vec![server.right(), self.answers[0].left()]
+    pub(super) fn success_path(&self, server: &Node) -> Vec<Point> {
+        vec![server.right(), self.responses[0].left()]
     }
 
-    pub(super) fn to_lost(&self, server: &Node) -> Vec<Point> {
-        vec![server.right(), self.answers[3].left()]
+    pub(super) fn lost_path(&self, server: &Node) -> Vec<Point> {
+        vec![server.right(), self.responses[3].left()]
     }
 
     /// Returns the path of an error to the handler.
-    pub(super) fn to_handler(&self, server: &Node) -> Vec<Point> {
+    pub(super) fn handler_path(&self, server: &Node) -> Vec<Point> {
         let (from, y) = (server.right(), self.handler.y + 11.0);
         let end = (self.handler.x + self.handler.width, y);
         vec![from, (self.switch_x, from.1), (self.switch_x, y), end]
@@ -175,9 +175,9 @@ impl Plan {
         vec![from, (x, from.1), (x, front.y + front.height)]
     }
 
-    /// Returns the path from the handler to an error answer.
-    pub(super) fn to_answer(&self, answer: usize) -> Vec<Point> {
-        vec![self.handler.right(), self.answers[answer].left()]
+    /// Returns the path from the handler to an error response.
+    pub(super) fn response_path(&self, response: usize) -> Vec<Point> {
+        vec![self.handler.right(), self.responses[response].left()]
     }
 
     pub(super) fn crash_path(&self) -> Vec<Point> {

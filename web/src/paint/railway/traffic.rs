@@ -1,4 +1,4 @@
-//! Moving parts: requests, answers, retries and restarts.
+//! Moving parts: requests, responses, retries and restarts.
 
 use super::{
     super::{Surface, services},
@@ -8,12 +8,12 @@ use super::{
 use crate::playback::Playback;
 use highwater::trace::{Event, Phase, RecordKind};
 
-/// A moving request, by its appearance. Each differs by shape as well as color.
+/// The appearance of a moving request. Kinds differ by shape as well as color.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Train {
+enum Marker {
     /// A request in flight.
     Request,
-    /// A correct answer.
+    /// A successful response.
     Good,
     /// An operational error, a retry or a restart.
     Diverted,
@@ -24,71 +24,71 @@ enum Train {
 /// Highlights the path of the last record, so that a step shows its effect.
 pub(super) fn latest(surface: &Surface, plan: &Plan, playback: &Playback) {
     let latest = playback.latest();
-    if let Some((path, train)) = latest.and_then(|event| path_of(plan, playback, event)) {
-        track(surface, &path, color(surface, train), 3.0);
+    if let Some((path, marker)) = latest.and_then(|event| path_of(plan, playback, event)) {
+        track(surface, &path, color(surface, marker), 3.0);
     }
 }
 
-/// Paints moving requests, the bad ones on top: a wrong answer is also recorded as a
-/// success.
+/// Paints moving requests, with bad ones on top, because a wrong answer is also
+/// recorded as a success.
 pub(super) fn moving(surface: &Surface, plan: &Plan, playback: &Playback) {
     for is_bad in [false, true] {
         for event in services::recent(surface, playback) {
             let path = path_of(plan, playback, event);
-            let Some((path, train)) = path.filter(|(_, it)| (*it == Train::Bad) == is_bad) else {
+            let Some((path, marker)) = path.filter(|(_, it)| (*it == Marker::Bad) == is_bad) else {
                 continue;
             };
             let at = point_along(&path, services::progress(playback, event));
-            paint(surface, at, train);
+            paint(surface, at, marker);
         }
     }
 }
 
-fn paint(surface: &Surface, at: Point, train: Train) {
-    let color = color(surface, train);
-    let wagon = |color| surface.fill_rect(at.0 - 6.0, at.1 - 4.0, 12.0, 8.0, color);
-    match train {
-        Train::Request | Train::Good => wagon(color),
-        Train::Diverted => surface.ring(at, 5.0, color),
-        Train::Bad => {
-            wagon(surface.theme.background);
+fn paint(surface: &Surface, at: Point, marker: Marker) {
+    let color = color(surface, marker);
+    let rectangle = |color| surface.fill_rect(at.0 - 6.0, at.1 - 4.0, 12.0, 8.0, color);
+    match marker {
+        Marker::Request | Marker::Good => rectangle(color),
+        Marker::Diverted => surface.ring(at, 5.0, color),
+        Marker::Bad => {
+            rectangle(surface.theme.background);
             surface.cross(at, 6.0, color);
         }
     }
 }
 
-fn color(surface: &Surface, train: Train) -> &'static str {
-    match train {
-        Train::Request | Train::Diverted => surface.theme.accent,
-        Train::Good => surface.theme.good,
-        Train::Bad => surface.theme.bad,
+fn color(surface: &Surface, marker: Marker) -> &'static str {
+    match marker {
+        Marker::Request | Marker::Diverted => surface.theme.accent,
+        Marker::Good => surface.theme.good,
+        Marker::Bad => surface.theme.bad,
     }
 }
 
-fn path_of(plan: &Plan, playback: &Playback, event: &Event) -> Option<(Vec<Point>, Train)> {
+fn path_of(plan: &Plan, playback: &Playback, event: &Event) -> Option<(Vec<Point>, Marker)> {
     let trace = playback.trace();
     let cause = event.failure.map(|cause| trace.name(cause));
     let server = plan.server(event.source);
     Some(match (event.kind, event.phase) {
-        (RecordKind::Request, Phase::Begin) => (plan.arrival_path(), Train::Request),
+        (RecordKind::Request, Phase::Begin) => (plan.arrival_path(), Marker::Request),
         (RecordKind::Request, Phase::End) => match cause?.as_bytes().first() {
-            Some(b'4') => (plan.to_answer(1), Train::Diverted),
-            Some(b'5') => (plan.to_answer(2), Train::Diverted),
+            Some(b'4') => (plan.response_path(1), Marker::Diverted),
+            Some(b'5') => (plan.response_path(2), Marker::Diverted),
             _ => return None,
         },
-        (RecordKind::Handle, Phase::Begin) => (plan.to_server(server?), Train::Request),
+        (RecordKind::Handle, Phase::Begin) => (plan.server_path(server?), Marker::Request),
         (RecordKind::Handle, Phase::End) => match cause {
-            None => (plan.to_success(server?), Train::Good),
-            Some("lost") => (plan.to_lost(server?), Train::Bad),
-            Some("handed back") => (plan.back_to_front(server?), Train::Diverted),
-            Some(fault) if fault.starts_with("a bug") => (plan.to_handler(server?), Train::Bad),
-            Some(_) => (plan.to_handler(server?), Train::Diverted),
+            None => (plan.success_path(server?), Marker::Good),
+            Some("lost") => (plan.lost_path(server?), Marker::Bad),
+            Some("handed back") => (plan.return_path(server?), Marker::Diverted),
+            Some(fault) if fault.starts_with("a bug") => (plan.handler_path(server?), Marker::Bad),
+            Some(_) => (plan.handler_path(server?), Marker::Diverted),
         },
-        (RecordKind::Wrong, _) => (plan.to_success(server?), Train::Bad),
-        (RecordKind::Retry, _) => (plan.retry_path(), Train::Diverted),
-        (RecordKind::Exit, _) if cause.is_some() => (plan.crash_path(), Train::Bad),
+        (RecordKind::Wrong, _) => (plan.success_path(server?), Marker::Bad),
+        (RecordKind::Retry, _) => (plan.retry_path(), Marker::Diverted),
+        (RecordKind::Exit, _) if cause.is_some() => (plan.crash_path(), Marker::Bad),
         (RecordKind::Start, _) if is_restart(playback, event) => {
-            (plan.restart_path(), Train::Diverted)
+            (plan.restart_path(), Marker::Diverted)
         }
         _ => return None,
     })
