@@ -1,9 +1,10 @@
-//! Files that appear under their name only when they are complete and on disk.
+//! Atomic file replacement: a file gets its final name only when it is complete and on
+//! disk.
 //!
 //! The content is written to a temporary file in the same folder, which is then renamed
-//! to the target. The target is a new inode afterwards. Its permissions, owner and
-//! extended attributes are therefore copied from the old file. If that is impossible,
-//! the file is refused before any work starts.
+//! to the target. The rename gives the target a new inode, so permissions, owner and
+//! extended attributes are copied from the old file. If they cannot be copied, the file
+//! is rejected before any data is written.
 
 mod attributes;
 mod checks;
@@ -17,13 +18,13 @@ use std::{
 };
 use tempfile::TempPath;
 
-/// The target of a [`Draft`].
+/// A file that is created or replaced by [`commit`](Self::commit).
 ///
-/// Removes the temporary file if dropped before [`commit`](Self::commit).
+/// Dropping it without a commit removes the temporary file.
 #[derive(Debug)]
 pub(crate) struct AtomicFile {
     target: PathBuf,
-    part: TempPath,
+    temp_path: TempPath,
     /// The target's folder, opened to sync it; `None` if it is not readable.
     folder: Option<File>,
 }
@@ -36,9 +37,9 @@ pub(crate) struct Draft {
     attributes: Attributes,
 }
 
-/// The reason why a file cannot be created or replaced, found before any work starts.
+/// The reason a file cannot be created or replaced, detected before any data is written.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum CreateError {
     /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] io::Error),
@@ -48,27 +49,27 @@ pub(crate) enum Refusal {
 }
 
 impl AtomicFile {
-    /// Creates the temporary file. Changes nothing else.
+    /// Creates the temporary file. Does not change the target.
     ///
     /// An existing file keeps its permissions, owner, group, access list and extended
-    /// attributes. A new file gets the permissions of `model`, or those that the umask
-    /// allows if there is no model.
+    /// attributes. A new file gets the permissions of `model`, or the default permissions
+    /// (umask) if there is no model.
     ///
     /// # Errors
     ///
-    /// [`Refusal`] if the target cannot be written, or not be replaced without loss.
-    pub(crate) fn create(path: &Path, model: Option<&File>) -> Result<(Self, Draft), Refusal> {
+    /// [`CreateError`] if the target cannot be written, or cannot be replaced without loss.
+    pub(crate) fn create(path: &Path, model: Option<&File>) -> Result<(Self, Draft), CreateError> {
         let target = target_of(path)?;
         let folder = folder_of(&target);
         let existing = match fs::metadata(&target) {
             Ok(_) => {
                 checks::check_flags(&target)?;
-                // A rename needs write permission on the folder only, but a read-only
-                // file is meant to stay unchanged.
+                // A rename only needs write permission on the folder, but a read-only
+                // file must not be replaced.
                 Some(OpenOptions::new().write(true).open(&target)?)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            // A rename to this path would fail later.
+            // The rename would fail later.
             Err(error) => return Err(error.into()),
         };
         if let Some(existing) = &existing {
@@ -76,42 +77,44 @@ impl AtomicFile {
         }
         checks::check_folder(folder, existing.is_some())?;
         let is_private = existing.is_some() || model.is_some();
-        let temporary = temporary(folder, is_private).map_err(|cause| {
-            if existing.is_some() && checks::is_forbidden(&cause) {
+        let temporary = create_temporary(folder, is_private).map_err(|cause| {
+            if existing.is_some() && checks::is_permission_error(&cause) {
                 let folder = folder.display();
-                Refusal::Replace(format!("cannot write to the folder {folder}: {cause}"))
+                CreateError::Replace(format!("cannot write to the folder {folder}: {cause}"))
             } else {
-                Refusal::Write(cause)
+                CreateError::Write(cause)
             }
         })?;
-        let (file, part) = temporary.into_parts();
+        let (file, temp_path) = temporary.into_parts();
         let attributes = match (&existing, model) {
-            (Some(existing), _) => Attributes::keep(existing, &file).map_err(Refusal::Replace)?,
-            (None, Some(model)) => Attributes::copy(model, &file)?,
+            (Some(existing), _) => {
+                Attributes::preserve(existing, &file).map_err(CreateError::Replace)?
+            }
+            (None, Some(model)) => Attributes::copy_permissions(model, &file)?,
             (None, None) => Attributes::default(),
         };
         let atomic = AtomicFile {
             folder: File::open(folder).ok(),
             target,
-            part,
+            temp_path,
         };
         Ok((atomic, Draft { file, attributes }))
     }
 
     /// Renames the temporary file to the target. Call [`Draft::finish`] first.
     ///
-    /// Blocks until the folder is on disk.
+    /// Blocks until the folder is synced to disk.
     ///
     /// # Errors
     ///
-    /// The error of the rename, which leaves the old file in place, or of the folder's
-    /// sync, after the rename.
+    /// If the rename fails, the old file is unchanged. If syncing the folder fails, the
+    /// new file is already in place.
     pub(crate) fn commit(self) -> io::Result<()> {
-        self.part.persist(&self.target)?;
+        self.temp_path.persist(&self.target)?;
         self.folder.as_ref().map_or(Ok(()), |folder| {
             sync(folder).map_err(|cause| {
                 let message =
-                    format!("it is complete, but may be lost on a power failure: {cause}");
+                    format!("it is complete, but may be lost in a power failure: {cause}");
                 io::Error::new(cause.kind(), message)
             })
         })
@@ -123,7 +126,7 @@ impl Draft {
     ///
     /// # Errors
     ///
-    /// The error of the operating system, which may concern an earlier write.
+    /// I/O errors, including delayed errors of earlier writes.
     pub(crate) fn finish(&self) -> io::Result<()> {
         self.attributes.apply(&self.file)?;
         sync(&self.file)
@@ -134,17 +137,17 @@ impl Draft {
 ///
 /// # Errors
 ///
-/// The error of the operating system. Ignores file systems that cannot sync.
+/// I/O errors, except from file systems that do not support syncing.
 pub(crate) fn sync(file: &File) -> io::Result<()> {
     match file.sync_all() {
-        // A file system without a disk reports this, and some report it for folders.
+        // Some file systems cannot sync at all, and some cannot sync folders.
         Err(error)
             if [io::ErrorKind::InvalidInput, io::ErrorKind::Unsupported]
                 .contains(&error.kind()) =>
         {
             Ok(())
         }
-        // Only Unix can sync a folder.
+        // Folders can be synced only on Unix.
         #[cfg(not(unix))]
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         done => done,
@@ -152,13 +155,13 @@ pub(crate) fn sync(file: &File) -> io::Result<()> {
 }
 
 /// Creates a temporary file that is removed on drop, with mode 0600 if `is_private`.
-fn temporary(folder: &Path, is_private: bool) -> io::Result<tempfile::NamedTempFile> {
+fn create_temporary(folder: &Path, is_private: bool) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".highwater-").suffix(".part");
     #[cfg(unix)]
     if !is_private {
         use std::os::unix::fs::PermissionsExt;
-        // The umask is applied to this.
+        // The system applies the umask to this mode.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     #[cfg(not(unix))]

@@ -1,7 +1,7 @@
 //! Blocking reads and writes on descriptors that another process made non-blocking.
 //!
-//! All processes that share a descriptor share its blocking mode. A program such as Node
-//! or ssh that makes its standard streams non-blocking does so for the whole shell
+//! All processes that share a descriptor share its blocking mode. A program that makes
+//! its standard streams non-blocking, such as Node or ssh, affects the whole shell
 //! pipeline.
 
 use std::{
@@ -23,34 +23,34 @@ impl Blocking {
     ///
     /// # Errors
     ///
-    /// If the process has no free descriptor.
+    /// If the process is out of file descriptors.
     pub(crate) fn stdin() -> io::Result<Self> {
-        own(&io::stdin()).map(Blocking)
+        duplicate(&io::stdin()).map(Blocking)
     }
 
     /// Returns standard output, unbuffered.
     ///
     /// # Errors
     ///
-    /// If the process has no free descriptor.
+    /// If the process is out of file descriptors.
     pub(crate) fn stdout() -> io::Result<Self> {
-        own(&io::stdout()).map(Blocking)
+        duplicate(&io::stdout()).map(Blocking)
     }
 
     /// Returns standard error.
     ///
     /// # Errors
     ///
-    /// If the process has no free descriptor.
+    /// If the process is out of file descriptors.
     pub(crate) fn stderr() -> io::Result<Self> {
-        own(&io::stderr()).map(Blocking)
+        duplicate(&io::stderr()).map(Blocking)
     }
 
     /// Closes the file.
     ///
     /// # Errors
     ///
-    /// The error of the operating system, which may concern an earlier write.
+    /// I/O errors, including delayed errors of earlier writes.
     pub(crate) fn close(self) -> io::Result<()> {
         close(self.0)
     }
@@ -86,7 +86,7 @@ impl Write for Blocking {
     }
 }
 
-/// The condition to wait for.
+/// The readiness to wait for.
 #[derive(Clone, Copy)]
 enum Readiness {
     Read,
@@ -99,13 +99,13 @@ fn wait(file: &File, readiness: Readiness) -> io::Result<()> {
         event::{PollFd, PollFlags, poll},
         io::Errno,
     };
-    let wanted = match readiness {
+    let events = match readiness {
         Readiness::Read => PollFlags::IN,
         Readiness::Write => PollFlags::OUT,
     };
     loop {
-        // An error or hang-up also ends the wait: the next call reports it.
-        match poll(&mut [PollFd::new(file, wanted)], None) {
+        // `poll` also returns on an error or hang-up, which the next call reports.
+        match poll(&mut [PollFd::new(file, events)], None) {
             Err(Errno::INTR) => {}
             done => return done.map(drop).map_err(io::Error::from),
         }
@@ -118,12 +118,12 @@ fn wait(_file: &File, _readiness: Readiness) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn own(stream: &impl std::os::fd::AsFd) -> io::Result<File> {
+fn duplicate(stream: &impl std::os::fd::AsFd) -> io::Result<File> {
     Ok(File::from(stream.as_fd().try_clone_to_owned()?))
 }
 
 #[cfg(windows)]
-fn own(stream: &impl std::os::windows::io::AsHandle) -> io::Result<File> {
+fn duplicate(stream: &impl std::os::windows::io::AsHandle) -> io::Result<File> {
     Ok(File::from(stream.as_handle().try_clone_to_owned()?))
 }
 

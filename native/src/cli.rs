@@ -21,7 +21,7 @@ use std::{path::PathBuf, process::ExitCode};
 /// Highwater: production patterns you can watch, run and build on.
 ///
 /// Without a command, runs the tour: two presets of every scenario, in real time.
-/// The tour fails if a check fails.
+/// The exit code is 1 if a check fails.
 #[derive(Debug, Parser)]
 #[command(
     name = "highwater",
@@ -30,15 +30,15 @@ use std::{path::PathBuf, process::ExitCode};
   highwater                                        the tour, about 20 s
   highwater list                                   scenarios, parameters, presets
   highwater run decoupling --set design=direct     one experiment in real time
-  highwater run decoupling --world virtual         the same in simulated time, at once
+  highwater run decoupling --world virtual         the same in simulated time
   highwater serve                                  the page: http://127.0.0.1:8080/
-  highwater cluster --workers 4                    a service of 4 processes, for load
-  highwater pipe server.log server.log.gz --gzip   a file through a pipeline
+  highwater cluster --workers 4                    a 4-process service for load tests
+  highwater pipe server.log server.log.gz --gzip   compress a file
 
 In a checkout: cargo run -p native -- serve
 
 Exit codes: 0 success, 1 a check or the run failed, 2 bad input,
-130 Ctrl-C (serve and cluster: 0 once they serve)."
+130 Ctrl-C (serve and cluster: 0 after a graceful shutdown)."
 )]
 pub(crate) struct Cli {
     /// The command, or none for the tour.
@@ -74,28 +74,28 @@ always writes the same bytes.")]
     #[command(after_help = "Examples:
   highwater serve
   highwater serve --addr 127.0.0.1:0        on any free port
-  highwater serve --no-build                the page from the last build
+  highwater serve --no-build                serve the page from the last build
   highwater serve --workers 4               with four workers
-  highwater serve --allow-host page.test    also for http://page.test:8080/
+  highwater serve --allow-host page.test    also accept http://page.test:8080/
   highwater serve --faults                  then trigger a bug:
     curl -i -X POST http://127.0.0.1:8080/api/faults/bug
 
 In a checkout: cargo run -p native -- serve
 
 API: GET /api/scenarios lists the scenarios. POST /api/runs starts a run and streams it
-as server-sent events: any number of trace events, then one end event. The x-worker
-header names the process that runs it. Closing the connection stops the run.
+as server-sent events: trace events, then one end event. The x-worker header is the pid
+of the process that runs it. Closing the connection stops the run.
     curl -N http://127.0.0.1:8080/api/runs -H 'Content-Type: application/json' \\
       -d '{\"scenario\": \"cluster\", \"params\": {\"requests\": 50}, \"seed\": 1}'
-\"records\": \"packed\" sends the records as little-endian 64-bit words in base64 instead
-of JSON objects, and the run's time every 50 ms.
+With \"records\": \"packed\", records are little-endian 64-bit words in base64 instead of
+JSON objects, and the elapsed time is sent every 50 ms.
 
 A supervisor restarts workers that hit a bug, crash or hang. Errors are problem+json
-documents. Each carries the id of its log entry on standard error. Repeated log entries
-are sampled, one per second, except with --log-level debug. For signals and exit codes,
-see highwater cluster --help.")]
+documents that carry the id of the log entry on standard error. Repeated log entries are
+sampled, one per second, except with --log-level debug. For signals and exit codes, see
+highwater cluster --help.")]
     Serve(ServeOptions),
-    /// Serve a small service with several workers, as a target for load tests
+    /// Run a small HTTP service with several workers, as a target for load tests
     #[command(after_help = "Examples:
   highwater cluster                         one worker per core, any free port
   highwater cluster --json | jq -c .        events as JSON
@@ -109,14 +109,14 @@ see highwater cluster --help.")]
 In a checkout: cargo run --release -p native -- cluster
 
 Routes:
-  /                    responds at once; the x-worker header names the process
+  /                    responds immediately; the x-worker header is the pid
   /work                runs a job off the event loop
   /healthz, /readyz    liveness and readiness
   /metrics             Prometheus metrics, merged from all workers
 
 Signals, sent to the supervisor (the process you started):
-  HUP          Rolling reload: replace one worker after the other. The program file is
-               looked up again, by its path or in PATH; the log names the file and its
+  HUP          Rolling reload: replace the workers one at a time. The program file is
+               resolved again, by its path or in PATH; the log shows the file and its
                version. If a new worker fails to start or to become ready, the reload is
                aborted and the old workers keep serving. No request is lost, unless a
                client reuses a connection that was idle for more than 1 s just as the
@@ -126,20 +126,20 @@ Signals, sent to the supervisor (the process you started):
   TTIN, TTOU   Add or remove one worker
 
 A worker that exits, or sends no heartbeat for 5 s, is replaced at once. A worker that
-hit a bug serves until its replacement is ready. If a replacement does not last a second,
-the next one is delayed: by 100 ms, doubling up to 10 s (after bugs: up to 1 s). Other
-slots are not affected. While no worker is ready, a slot whose workers can start does not
-wait. A slot whose workers fail to start is retried, /readyz reports \"degraded\", and
-/metrics counts the slot. After 30 s without a ready worker (--give-up-after), the
-supervisor exits.
+hit a bug serves until its replacement is ready. If a replacement exits within a second,
+the next one is delayed: by 100 ms, doubling up to 10 s (after bugs: up to 1 s). Delays
+apply per slot. While no worker is ready, only slots whose workers fail to start are
+delayed. Such slots are retried, /readyz reports \"degraded\", and /metrics counts them.
+After 30 s without a ready worker (--give-up-after), the supervisor exits.
 
-Logs go to standard error. A stalled reader blocks nothing: entries that do not fit the
-queue are dropped, counted in /metrics, and reported once the reader continues.
+Logs go to standard error. A stalled log reader does not block the service: entries that
+do not fit in the queue are dropped, counted in /metrics, and reported once the reader
+resumes.
 
-systemd: use Type=notify-reload. A socket unit, if there is one, overrides --addr.
+systemd: use Type=notify-reload. A socket unit overrides --addr.
 
 Exit codes: 0 graceful shutdown, 1 gave up or cannot listen, 2 bad input, 130 or 143
-a second signal.")]
+second signal.")]
     Cluster(ClusterOptions),
     /// Serve on the socket inherited from a supervisor
     #[cfg(unix)]
@@ -154,17 +154,18 @@ a second signal.")]
 
 Memory use does not depend on the size of the input. A summary goes to standard error.
 
-Output files are atomic: the data goes to a temporary file in the same folder, which
-is renamed when it is complete and on disk. If the run fails, the folder is unchanged.
-A replaced file keeps its permissions, owner, access list and extended attributes. A new
-file gets the input's permissions, as with gzip and cp -p, or the umask's if the input
-is not a file. Symbolic links are followed. A file that cannot be replaced without loss
+Output files are written atomically: the data goes to a temporary file in the same
+folder, which is renamed when it is complete and on disk. If the run fails, the folder is
+unchanged. A replaced file keeps its permissions, owner, access list and extended
+attributes. A new file gets the input's permissions, as with gzip and cp -p, or default
+permissions (umask) if the input is not a file. Symbolic links are followed. A file that cannot be replaced without loss
 (a mount point, one of several hard links, a file in a read-only folder) needs
 --in-place.
 
---gzip writes a single gzip member, which every reader supports. --gunzip reads any
-number of members and trailing zeros. Other trailing data or a truncated member is an
-error: standard output has everything before it, an output file is not created.
+--gzip writes a single gzip member, which every reader supports. --gunzip reads
+files with several members and ignores trailing zeros. Other trailing data or a truncated
+member is an error: standard output receives everything before it, but no output file is
+created.
 
 Exit codes: 0 success, 1 a stage failed, 2 bad input, 130 Ctrl-C (129, 131, 143, 152:
 other signals), 141 the reader closed standard output, as with other filters.")]
@@ -173,10 +174,7 @@ other signals), 141 the reader closed standard output, as with other filters.")]
 
 /// Options of `pipe`.
 #[derive(Args, Debug)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag of the command line"
-)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a command-line flag")]
 pub(crate) struct PipeOptions {
     /// File to read, or - for standard input
     pub(crate) input: PathBuf,
@@ -191,17 +189,17 @@ pub(crate) struct PipeOptions {
     /// Decompress
     #[arg(long)]
     pub(crate) gunzip: bool,
-    /// With --gzip: write a separate gzip member for every 512KiB. Faster, but up to 5 %
-    /// larger, and browsers, curl --compressed and Python's zlib read only the first
-    /// member, some of them without an error
+    /// With --gzip: write a separate gzip member for every 512KiB. Faster, but the output
+    /// is up to 5 % larger. Browsers, curl --compressed and Python's zlib read only the
+    /// first member, some of them without an error
     #[arg(long, requires = "gzip")]
     pub(crate) members: bool,
     /// Overwrite an existing output file instead of replacing it, for files that cannot
-    /// be replaced. If the run fails, the file is incomplete
+    /// be replaced. If the run fails, the file may be incomplete
     #[arg(long)]
     pub(crate) in_place: bool,
-    /// High-water mark of each buffer: after the input, in --gzip and before the output
-    /// [default: 1MiB; with --gzip 1.5MiB per core, up to 8MiB]
+    /// High-water mark of each buffer: after the input, inside --gzip and before the
+    /// output [default: 1MiB; with --gzip 1.5MiB per core, up to 8MiB]
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub(crate) high_water: Option<Size>,
     /// Print the summary as one JSON object: to standard output, or to standard error if
@@ -218,8 +216,8 @@ pub(crate) struct RunOptions {
     /// Set a parameter; the last value wins. KEY@MS=VALUE changes a live parameter MS
     /// milliseconds into the run; `highwater list` marks live parameters
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    sets: Vec<String>,
-    /// Seed of all random draws [default: 1]
+    settings: Vec<String>,
+    /// Random seed [default: 1]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     seed: Option<String>,
     /// World to run in
@@ -228,14 +226,14 @@ pub(crate) struct RunOptions {
     /// Write the trace in the Chrome trace-event format
     #[arg(long, value_name = "FILE.json")]
     pub(crate) trace: Option<PathBuf>,
-    /// Write all records as comma-separated values, one record per line
+    /// Write all records as CSV, one record per line
     #[arg(long, value_name = "FILE.csv")]
     pub(crate) csv: Option<PathBuf>,
-    /// Plot all metrics of the run over time
+    /// Plot all metrics over time
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) plot: Option<PathBuf>,
     /// Plot only this metric
-    #[arg(long, value_name = "NAME", requires = "plot", value_parser = metric())]
+    #[arg(long, value_name = "NAME", requires = "plot", value_parser = metric_parser())]
     pub(crate) metric: Option<Metric>,
     /// Print the report as one JSON object
     #[arg(long)]
@@ -243,7 +241,7 @@ pub(crate) struct RunOptions {
 }
 
 impl RunOptions {
-    /// Returns the experiment that the options select.
+    /// Builds the experiment that the options describe.
     ///
     /// # Errors
     ///
@@ -252,12 +250,12 @@ impl RunOptions {
     pub(crate) fn experiment(&self) -> Result<Experiment, Error> {
         let scenario = scenario::find(&self.name)?;
         let mut experiment = scenario.experiment();
-        for pair in &self.sets {
+        for pair in &self.settings {
             let Some((key, value)) = pair.split_once('=') else {
-                let first = scenario.params.first();
+                let first_param = scenario.params.first();
                 return Err(Error::InvalidSetting {
                     pair: pair.clone(),
-                    example: first.map_or("seed=1".to_owned(), |param| {
+                    example: first_param.map_or("seed=1".to_owned(), |param| {
                         format!("{}={}", param.key, param.default())
                     }),
                 });
@@ -271,18 +269,18 @@ impl RunOptions {
     }
 }
 
-/// Returns a parser of metric names.
-fn metric() -> impl TypedValueParser<Value = Metric> {
+/// Returns a parser for metric names.
+fn metric_parser() -> impl TypedValueParser<Value = Metric> {
     let names = Metric::ALL.map(Metric::name);
-    // The parser rejects all other names.
+    // The default is never used: the parser rejects unknown names.
     PossibleValuesParser::new(names).map(|name| Metric::named(&name).unwrap_or(Metric::Latency))
 }
 
 /// Prints help or version, or a one-line usage error. Returns the exit code.
-pub(crate) fn report_usage(usage: &clap::Error) -> ExitCode {
-    if usage.use_stderr() {
-        let line = one_line(&usage.to_string());
-        let hint = match usage.kind() {
+pub(crate) fn report_usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        let line = one_line(&error.to_string());
+        let hint = match error.kind() {
             ErrorKind::InvalidSubcommand => "the commands are list, run, serve, cluster and pipe",
             _ => "see --help",
         };
@@ -290,11 +288,11 @@ pub(crate) fn report_usage(usage: &clap::Error) -> ExitCode {
         return ExitCode::from(2);
     }
     // There is nowhere to report a failed write.
-    let _ = usage.print();
+    let _ = error.print();
     ExitCode::SUCCESS
 }
 
-/// Reduces clap's message to one line. Tips stay, the usage paragraphs go.
+/// Reduces clap's message to one line. Keeps tips and removes the usage paragraphs.
 fn one_line(message: &str) -> String {
     let message = message.strip_prefix("error: ").unwrap_or(message);
     let paragraphs = message.split("\n\n").take_while(|paragraph| {
@@ -315,12 +313,12 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn clap_accepts_the_definition() {
+    fn command_line_definition_is_valid() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn last_of_several_values_wins() {
+    fn last_value_of_a_parameter_wins() {
         let options = run(&[
             "--set", "users=3", "--set", "users=5", "--set", "seed=2", "--seed", "9",
         ]);
@@ -330,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn set_without_a_value_gets_an_example() {
+    fn set_without_a_value_shows_an_example() {
         let error = run(&["--set", "users"]).experiment().unwrap_err();
         assert_eq!(
             error.to_string(),

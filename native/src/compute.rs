@@ -1,4 +1,4 @@
-//! The compute port: thread pools of the operating system, and jobs that block the loop.
+//! The compute port: native thread pools, and jobs that run on the event loop.
 
 #[cfg(test)]
 mod tests;
@@ -11,11 +11,11 @@ use highwater::{
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::{cell::Cell, sync::Arc, thread};
 
-/// Starts one rayon pool per request.
+/// A compute port that starts one rayon pool per call.
 #[derive(Debug)]
 pub(crate) struct NativeCompute {
     stop: Arc<Stop>,
-    started: Cell<u32>,
+    thread_count: Cell<u32>,
 }
 
 impl NativeCompute {
@@ -23,7 +23,7 @@ impl NativeCompute {
     pub(crate) fn new(stop: Arc<Stop>) -> Self {
         NativeCompute {
             stop,
-            started: Cell::new(0),
+            thread_count: Cell::new(0),
         }
     }
 }
@@ -41,31 +41,33 @@ impl Compute for NativeCompute {
                 .num_threads(threads)
                 .thread_name(name);
             if let Ok(pool) = builder.build() {
-                let first = self.started.get() + 1;
+                let first_thread = self.thread_count.get() + 1;
                 let count = u32::try_from(threads).unwrap_or(u32::MAX);
-                self.started.set(self.started.get().saturating_add(count));
-                return Arc::new(Threads { pool, first });
+                self.thread_count
+                    .set(self.thread_count.get().saturating_add(count));
+                return Arc::new(ThreadPoolExecutor { pool, first_thread });
             }
-            // The system has too few threads: try with half as many.
+            // The system cannot start that many threads: retry with half as many.
             threads /= 2;
         }
-        Arc::new(NoThreads)
+        Arc::new(LoopExecutor)
     }
 
     fn run_on_loop(&self, job: Job) -> u64 {
-        // A stopped run does not use the result.
+        // The result of a stopped run is not used.
         let result = job.run_until(|| self.stop.is_requested());
         result.unwrap_or_default()
     }
 }
 
-struct Threads {
+struct ThreadPoolExecutor {
     pool: ThreadPool,
-    /// The number of the pool's first thread in the trace, unique in the run.
-    first: u32,
+    /// The number of the pool's first thread in the trace. Thread numbers are unique
+    /// within a run.
+    first_thread: u32,
 }
 
-impl Executor for Threads {
+impl Executor for ThreadPoolExecutor {
     fn threads(&self) -> usize {
         self.pool.current_num_threads()
     }
@@ -75,18 +77,18 @@ impl Executor for Threads {
     }
 
     fn execute(&self, job: QueuedJob) {
-        let first = self.first;
+        let first_thread = self.first_thread;
         self.pool.spawn(move || {
             let index = rayon::current_thread_index().unwrap_or(0);
-            job.run(first + u32::try_from(index).unwrap_or(0));
+            job.run(first_thread + u32::try_from(index).unwrap_or(0));
         });
     }
 }
 
-/// Runs jobs on the loop, because the system has no threads left.
-struct NoThreads;
+/// Runs jobs on the event loop if the system cannot start a thread.
+struct LoopExecutor;
 
-impl Executor for NoThreads {
+impl Executor for LoopExecutor {
     fn threads(&self) -> usize {
         1
     }

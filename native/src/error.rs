@@ -1,9 +1,9 @@
-//! Errors that end a command.
+//! Command errors.
 
 use highwater::{BoxError, scenario::InputError};
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
-/// An error of a command. Displays as one line: what failed, why, and what to do.
+/// A command error. Displays as one line: what failed, why, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// An unknown scenario or parameter, or an invalid value.
@@ -14,7 +14,7 @@ pub(crate) enum Error {
     InvalidSetting {
         /// The value of `--set`.
         pair: String,
-        /// A valid one.
+        /// A valid example.
         example: String,
     },
     /// An `--addr` that is not `ADDRESS:PORT`.
@@ -66,8 +66,8 @@ pub(crate) enum Error {
         /// The reason.
         reason: String,
     },
-    /// Two outputs with the same file.
-    #[error("{first} and {second} name the same file: give each its own file")]
+    /// Two output options with the same file.
+    #[error("{first} and {second} name the same file: choose different files")]
     SameOutput {
         /// The first option.
         first: &'static str,
@@ -79,39 +79,39 @@ pub(crate) enum Error {
     Write {
         /// The output file.
         path: PathBuf,
-        /// The error of the operating system.
+        /// I/O errors.
         cause: io::Error,
     },
     /// A failed write to standard output.
     #[error("failed to print the report: {0}")]
     Print(#[source] io::Error),
-    /// An address that another process listens on.
+    /// An address that is already in use.
     #[error(
         "{0} is already in use: try --addr {next}, or --addr {any} for any free port",
         next = SocketAddr::new(.0.ip(), .0.port().checked_add(1).unwrap_or(8080)),
         any = SocketAddr::new(.0.ip(), 0)
     )]
     PortTaken(SocketAddr),
-    /// A port that needs privileges.
+    /// A port that requires privileges.
     #[error(
-        "cannot listen on {0}: ports below 1024 need privileges; use a service manager's socket, \
+        "cannot listen on {0}: ports below 1024 require privileges; use a service manager's socket, \
          or --addr {any} for any free port",
         any = SocketAddr::new(.0.ip(), 0)
     )]
     PrivilegedPort(SocketAddr),
-    /// A socket from a service manager that cannot be served.
-    #[error("cannot serve the inherited socket: {0}")]
+    /// An inherited socket that cannot be used.
+    #[error("cannot serve on the inherited socket: {0}")]
     InheritedSocket(#[source] io::Error),
     /// A command that this system does not support.
-    #[cfg_attr(unix, expect(dead_code, reason = "this is Unix"))]
+    #[cfg_attr(unix, expect(dead_code, reason = "constructed only on other systems"))]
     #[error("{0} needs Unix: workers inherit their socket from the supervisor")]
     NeedsUnix(&'static str),
-    /// An address that cannot be listened on, for another reason.
+    /// An address that cannot be bound for another reason.
     #[error("cannot listen on {addr}: {cause}; try --addr 127.0.0.1:0 for any free port")]
     Listen {
         /// The address.
         addr: SocketAddr,
-        /// The error of the operating system.
+        /// I/O errors.
         cause: io::Error,
     },
     /// A page that is missing and was not built.
@@ -122,7 +122,7 @@ pub(crate) enum Error {
         /// The reason, and what to do.
         reason: String,
     },
-    /// Workers that exit again and again.
+    /// Workers that keep exiting.
     #[error("gave up: workers keep exiting: {0}; see the log above for the cause")]
     WorkersKeepExiting(String),
     /// A `serve-worker` that was not started by a supervisor.

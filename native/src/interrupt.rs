@@ -1,13 +1,13 @@
-//! Signals that end a command.
+//! Signals that terminate a command.
 
 use crate::error::Error;
 use std::process::ExitCode;
 
 /// Runs a command until it completes or a signal arrives.
 ///
-/// A signal drops the command, which removes its temporary files. A scenario's thread
-/// that is blocked is not joined: it ends with the process.
-pub(crate) async fn unless_interrupted(
+/// On a signal, the command is dropped, which removes its temporary files. A blocked
+/// scenario thread is not joined: it exits with the process.
+pub(crate) async fn run_until_signal(
     command: impl Future<Output = Result<ExitCode, Error>>,
 ) -> Result<ExitCode, Error> {
     tokio::select! {
@@ -17,23 +17,23 @@ pub(crate) async fn unless_interrupted(
     }
 }
 
-/// A signal that ends the process.
+/// A termination signal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Signal {
-    /// Ctrl-C.
+    /// SIGINT, sent by Ctrl-C.
     Interrupt,
-    /// A request to terminate, as service managers send it.
+    /// SIGTERM, sent by service managers.
     Terminate,
-    /// The terminal was closed.
+    /// SIGHUP, sent when the terminal is closed.
     Hangup,
-    /// Ctrl-\, which usually dumps core.
+    /// SIGQUIT, sent by Ctrl-\.
     Quit,
-    /// The limit of processor time was exceeded.
+    /// SIGXCPU, sent when the CPU time limit is exceeded.
     CpuLimit,
 }
 
 impl Signal {
-    /// Returns 128 plus the signal's number, as shells do.
+    /// Returns 128 plus the signal number, by shell convention.
     pub(crate) fn exit_code(self) -> u8 {
         match self {
             Signal::Interrupt => 130,
@@ -45,7 +45,7 @@ impl Signal {
     }
 }
 
-/// Waits for a signal that ends the process.
+/// Waits for a termination signal.
 pub(crate) async fn interrupted() -> Signal {
     tokio::select! {
         () = ctrl_c() => Signal::Interrupt,
@@ -58,7 +58,7 @@ pub(crate) async fn interrupted() -> Signal {
 
 async fn ctrl_c() {
     if tokio::signal::ctrl_c().await.is_err() {
-        // Without a handler, the system's default ends the process.
+        // Without a handler, the default action terminates the process.
         std::future::pending::<()>().await;
     }
 }
@@ -83,7 +83,7 @@ async fn cpu_limit() {
     receive_unless_ignored(nix::sys::signal::Signal::SIGXCPU).await;
 }
 
-/// Waits for a signal. Never completes if the parent had it ignored, as `nohup` does.
+/// Waits for a signal. Never completes if the signal is ignored, as under `nohup`.
 #[cfg(unix)]
 async fn receive_unless_ignored(signal: nix::sys::signal::Signal) {
     if is_ignored(signal) {
@@ -102,14 +102,14 @@ async fn receive(kind: tokio::signal::unix::SignalKind) {
     }
 }
 
-/// Returns whether a signal is ignored. Only Linux reports it without an unsafe call.
+/// Returns whether a signal is ignored. Only Linux reports this without unsafe code.
 #[cfg(unix)]
 fn is_ignored(signal: nix::sys::signal::Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored_mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     // Signal 1 is bit 0.
     let bit = 1_u64 << (signal as i32 - 1);
-    ignored
+    ignored_mask
         .is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & bit != 0))
 }
 

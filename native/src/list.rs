@@ -27,7 +27,7 @@ pub(crate) fn list(as_json: bool) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns all scenarios with their schemas, as in `GET /api/scenarios`.
+/// Returns all scenarios with their schemas, in the format of `GET /api/scenarios`.
 pub(crate) fn catalog() -> Value {
     let scenarios: Vec<Value> = scenario::ALL
         .iter()
@@ -52,8 +52,7 @@ pub(crate) fn catalog() -> Value {
     json!({ "scenarios": scenarios })
 }
 
-/// Displays a scenario with its parameters and presets.
-
+/// A scenario with its parameters and presets, displayed as text.
 struct ScenarioListing(&'static Scenario);
 
 impl fmt::Display for ScenarioListing {

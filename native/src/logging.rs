@@ -1,10 +1,11 @@
-//! The log and the journal of a serving process. Writes never block.
+//! The log and the journal of a server process. Logging never blocks.
 //!
-//! Lines go through two bounded queues, each with a writer thread: the log to standard
-//! error, the journal and the service's address to standard output. A line that does not
-//! fit is dropped and counted. When the reader continues, one line reports the number of
-//! dropped lines. Repeated lines are sampled: some are left out and counted. Before
-//! [`start`], and in other commands, lines are written directly.
+//! Lines go through two bounded queues, each with a writer thread. The log goes to
+//! standard error. The journal and the server address go to standard output. Lines that
+//! do not fit in a queue are dropped and counted. Once the reader resumes, one line
+//! reports the number of dropped lines. Repeated lines are sampled: excess lines are
+//! suppressed and counted. Before [`start`], and in other commands, lines are written
+//! directly.
 
 mod sampler;
 mod writer;
@@ -20,16 +21,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
-use writer::{LineQueue, Notices, StandardStream, cut, one_line};
+use writer::{LineQueue, Notices, StandardStream, one_line, truncate};
 
-/// The level without `--log-level`.
+/// The default log level.
 pub(crate) const DEFAULT_LEVEL: LevelFilter = LevelFilter::Info;
 
-/// The longest time that an exiting process waits for a stalled reader.
-const FLUSH_WITHIN: Duration = Duration::from_millis(250);
+/// The maximum time that an exiting process waits for a stalled log reader.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// The maximum length of a panic's message in the log, in bytes.
-const MAX_MESSAGE_BYTES: usize = 1024;
+/// The maximum length of a panic message in the log, in bytes.
+const MAX_PANIC_MESSAGE_BYTES: usize = 1024;
 
 static LOG: OnceLock<Log> = OnceLock::new();
 
@@ -44,13 +45,13 @@ struct Log {
 
 /// Counts of lines that were not written.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    /// Log lines that were dropped because the queue was full or the reader gone.
+pub(crate) struct LogCounts {
+    /// Log lines that were dropped because the queue was full or the reader was gone.
     pub(crate) log_dropped: u64,
     /// Journal lines that were dropped.
     pub(crate) journal_dropped: u64,
-    /// Log lines that the sampler left out.
-    pub(crate) left_out: u64,
+    /// Log lines that were suppressed by sampling.
+    pub(crate) suppressed: u64,
 }
 
 /// Starts the writer threads of the log and the journal. A worker has no journal, because
@@ -71,7 +72,7 @@ pub(crate) fn start(level: LevelFilter, is_worker: bool) -> io::Result<()> {
         let stdout = StandardStream::stdout()?;
         Some(LineQueue::start("journal", stdout, JournalNotices)?)
     };
-    // Called once per process.
+    // `start` is called once per process.
     let _ = LOG.set(Log {
         level,
         stderr,
@@ -81,7 +82,7 @@ pub(crate) fn start(level: LevelFilter, is_worker: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns whether the writer threads are started.
+/// Returns whether the writer threads have been started.
 pub(crate) fn is_started() -> bool {
     LOG.get().is_some()
 }
@@ -92,35 +93,35 @@ pub(crate) fn level() -> LevelFilter {
     LOG.get().map_or(DEFAULT_LEVEL, |log| log.level)
 }
 
-/// Returns whether lines of a level are written.
+/// Returns whether a log level is enabled.
 pub(crate) fn is_enabled(level: Level) -> bool {
     LOG.get().map_or(DEFAULT_LEVEL, |log| log.level) >= level
 }
 
 /// Returns the counts of lines that were not written.
-pub(crate) fn counts() -> Counts {
+pub(crate) fn counts() -> LogCounts {
     let Some(log) = LOG.get() else {
-        return Counts::default();
+        return LogCounts::default();
     };
-    Counts {
+    LogCounts {
         log_dropped: log.stderr.dropped(),
         journal_dropped: log.stdout.as_ref().map_or(0, |stdout| stdout.dropped()),
-        left_out: lock(&log.sampler).left_out(),
+        suppressed: lock(&log.sampler).suppressed(),
     }
 }
 
-/// Writes a line to the log at any level, unless the sampler leaves it out.
+/// Logs a line at every log level, subject to sampling.
 pub(crate) fn line(line: &str) {
     match LOG.get() {
         Some(log) => {
             let line = one_line(line);
             log.write(|| LineKind::of_text(&line), || line.clone());
         }
-        None => write_now(line),
+        None => write_directly(line),
     }
 }
 
-/// Writes a line at debug level.
+/// Logs a line at debug level.
 pub(crate) fn debug(line: impl fmt::Display) {
     if let Some(log) = LOG.get().filter(|_| is_enabled(Level::Debug)) {
         log.stderr
@@ -128,11 +129,11 @@ pub(crate) fn debug(line: impl fmt::Display) {
     }
 }
 
-/// Writes the line of a failed request, unless the level or the sampler leaves it out.
-pub(crate) fn request(report: &ErrorReport<'_>) {
+/// Logs a failed request, subject to the log level and sampling.
+pub(crate) fn failed_request(report: &ErrorReport<'_>) {
     let level = report.level();
     let Some(log) = LOG.get() else {
-        return write_now(&format!("{level} {}", report.line()));
+        return write_directly(&format!("{level} {}", report.line()));
     };
     if log.level < level {
         return;
@@ -151,21 +152,21 @@ pub(crate) fn request(report: &ErrorReport<'_>) {
     log.write(kind, || one_line(&format!("{level} {}", report.line())));
 }
 
-/// Writes a panic as one line, and its backtrace if `RUST_BACKTRACE` is set.
+/// Logs a panic as one line, and its backtrace if `RUST_BACKTRACE` is set.
 ///
 /// After a panic that cannot unwind, the standard library writes to standard error and
 /// aborts. That write could block, so this function aborts first.
 pub(crate) fn panic(location: &str, thread: &str, message: &str) {
     let Some(log) = LOG.get() else { return };
-    let mut shown = message.to_owned();
-    cut(&mut shown, MAX_MESSAGE_BYTES);
+    let mut truncated = message.to_owned();
+    truncate(&mut truncated, MAX_PANIC_MESSAGE_BYTES);
     let line = format!(
-        "{} process {}: thread '{thread}' panicked at {location}: {shown}",
+        "{} process {}: thread '{thread}' panicked at {location}: {truncated}",
         Level::Error,
         process::id()
     );
-    let is_written = log.write(|| LineKind::Panic(location.to_owned()), || one_line(&line));
-    if is_written {
+    let is_queued = log.write(|| LineKind::Panic(location.to_owned()), || one_line(&line));
+    if is_queued {
         let trace = Backtrace::capture();
         if trace.status() == BacktraceStatus::Captured {
             for line in trace.to_string().lines() {
@@ -173,36 +174,37 @@ pub(crate) fn panic(location: &str, thread: &str, message: &str) {
             }
         }
     }
-    let is_fatal = [
+    let abort_messages = [
         "panic in a destructor during cleanup",
         "panic in a function that cannot unwind",
     ];
-    if is_fatal.contains(&message) {
+    if abort_messages.contains(&message) {
         flush();
         process::abort();
     }
 }
 
-/// Writes a line that may contain colours, and strips them if standard error is no terminal.
+/// Logs a line that may contain colours. Strips them if standard error does not support
+/// them.
 pub(crate) fn styled(line: &str) {
     match LOG.get() {
-        Some(log) => log.stderr.push(plain(line)),
-        None => write_now(line),
+        Some(log) => log.stderr.push(strip_unsupported_colours(line)),
+        None => write_directly(line),
     }
 }
 
-/// Writes a line to standard output.
+/// Queues a line for standard output.
 pub(crate) fn print(line: &str) {
     if let Some(stdout) = LOG.get().and_then(|log| log.stdout.as_ref()) {
         stdout.push(line.to_owned());
     }
 }
 
-/// Writes all queued lines before the process exits. Gives up after a quarter of a
-/// second if the reader stalls.
+/// Waits until all queued lines are written, before the process exits. Times out after a
+/// quarter of a second if the reader stalls.
 pub(crate) fn flush() {
     if let Some(log) = LOG.get() {
-        let deadline = Instant::now() + FLUSH_WITHIN;
+        let deadline = Instant::now() + FLUSH_TIMEOUT;
         log.stderr.flush(deadline);
         if let Some(stdout) = &log.stdout {
             stdout.flush(deadline);
@@ -210,18 +212,18 @@ pub(crate) fn flush() {
     }
 }
 
-/// Flushes, and counts the lines that are still queued as dropped. A worker calls this
-/// before it sends its last metrics.
+/// Flushes, then drops and counts the lines that are still queued. Workers call this
+/// before they send their final metrics.
 #[cfg(unix)]
-pub(crate) fn give_up() {
+pub(crate) fn flush_or_drop() {
     flush();
     if let Some(log) = LOG.get() {
-        log.stderr.give_up();
+        log.stderr.drop_queued();
     }
 }
 
 impl Log {
-    /// Writes a line unless the sampler leaves it out. Returns whether it was written.
+    /// Queues a line unless sampling suppresses it. Returns whether the line was queued.
     fn write(&self, kind: impl FnOnce() -> LineKind, line: impl FnOnce() -> String) -> bool {
         // The debug level disables sampling.
         if self.level >= LevelFilter::Debug {
@@ -229,14 +231,14 @@ impl Log {
             return true;
         }
         let admitted = lock(&self.sampler).admit(kind(), Instant::now());
-        let Some(left_out) = admitted else {
+        let Some(suppressed) = admitted else {
             return false;
         };
         let mut line = line();
-        if left_out > 0 {
-            let note = format!(" left_out={left_out}");
-            cut(&mut line, writer::MAX_LINE_BYTES - 1 - note.len());
-            line += &note;
+        if suppressed > 0 {
+            let suffix = format!(" left_out={suppressed}");
+            truncate(&mut line, writer::MAX_LINE_BYTES - 1 - suffix.len());
+            line += &suffix;
         }
         self.stderr.push(line);
         true
@@ -244,7 +246,7 @@ impl Log {
 }
 
 /// Strips colours unless standard error supports them.
-fn plain(line: &str) -> String {
+fn strip_unsupported_colours(line: &str) -> String {
     use anstream::{AutoStream, ColorChoice, adapter::strip_str};
     match AutoStream::choice(&io::stderr()) {
         ColorChoice::Never => one_line(&strip_str(line).to_string()),
@@ -252,7 +254,7 @@ fn plain(line: &str) -> String {
     }
 }
 
-fn write_now(line: &str) {
+fn write_directly(line: &str) {
     report::print_to_stderr(&format!("{line}\n"));
 }
 
@@ -265,44 +267,44 @@ struct LogNotices {
 }
 
 impl Notices for LogNotices {
-    fn dropped(&self, count: u64) -> String {
+    fn dropped_line(&self, count: u64) -> String {
         let lines = match count {
             1 => "1 log line was".to_owned(),
-            several => format!("{several} log lines were"),
+            count => format!("{count} log lines were"),
         };
         format!(
-            "{} process {}: {lines} dropped while the log's reader stalled",
+            "{} process {}: {lines} dropped while the log reader was stalled",
             Level::Warn,
             process::id()
         )
     }
 
-    fn due(&self, now: Instant, is_last: bool) -> (Vec<String>, Option<Instant>) {
+    fn due_lines(&self, now: Instant, is_last: bool) -> (Vec<String>, Option<Instant>) {
         let mut sampler = lock(&self.sampler);
-        let silent = sampler.take_silent(now, is_last);
-        let silent = silent.into_iter().map(|(kind, left_out)| {
+        let inactive = sampler.take_inactive(now, is_last);
+        let inactive = inactive.into_iter().map(|(kind, suppressed)| {
             let level = match kind {
                 LineKind::Request { level, .. } => level,
                 LineKind::Panic(_) => Level::Error,
                 LineKind::Text(_) | LineKind::Other => Level::Info,
             };
             one_line(&format!(
-                "{level} process {}: repeated lines stopped: left_out={left_out} {kind}",
+                "{level} process {}: repeated lines: left_out={suppressed} {kind}",
                 process::id()
             ))
         });
-        (silent.collect(), sampler.next_due())
+        (inactive.collect(), sampler.next_due())
     }
 }
 
 struct JournalNotices;
 
 impl Notices for JournalNotices {
-    fn dropped(&self, count: u64) -> String {
+    fn dropped_line(&self, count: u64) -> String {
         json!({"event": "lines_dropped", "pid": process::id(), "count": count}).to_string()
     }
 
-    fn due(&self, _: Instant, _: bool) -> (Vec<String>, Option<Instant>) {
+    fn due_lines(&self, _: Instant, _: bool) -> (Vec<String>, Option<Instant>) {
         (Vec::new(), None)
     }
 }

@@ -1,22 +1,22 @@
 //! The `highwater` program: runs scenarios on this machine and serves the page.
 //!
-//! | module | content |
+//! | module | purpose |
 //! |---|---|
 //! | `cli` | the command line |
 //! | `tour`, `run`, `list`, `pipe` | one command each |
 //! | `serve` | the commands `serve` and `cluster`, and their worker processes |
-//! | `platform`, `compute` | the ports of a native run: clock, tasks, thread pools |
-//! | `processes` | the port for processes: this program, started again as a child |
-//! | `world`, `run_thread`, `panic_report` | running an experiment to its end or to a panic |
+//! | `platform`, `compute` | platform ports for native runs: clock, tasks, thread pools |
+//! | `processes` | the process port: starts this program as a child process |
+//! | `world`, `run_thread`, `panic_report` | run an experiment until it completes or panics |
 //! | `report`, `output` | reports on standard output, and output files |
-//! | `logging` | the non-blocking log of a serving process |
+//! | `logging` | non-blocking logging for server processes |
 //! | `atomic_file`, `blocking` | atomic file replacement; blocking I/O on non-blocking descriptors |
-//! | `error`, `interrupt` | errors and signals that end a command |
+//! | `error`, `interrupt` | errors and termination signals |
 //!
 //! Results go to standard output, progress and logs to standard error. Exit codes:
 //! 0 success, 1 a check or the run failed, 2 bad input, 130 Ctrl-C (`serve` and `cluster`:
-//! 0 once they serve, 130 on the second one), 129 and 143 for SIGHUP and SIGTERM, 141 if
-//! the reader of `pipe`'s standard output closes it.
+//! 0 after a graceful shutdown, 130 on a second Ctrl-C), 129 and 143 for SIGHUP and
+//! SIGTERM, 141 if the reader of `pipe` closes standard output.
 
 mod atomic_file;
 mod blocking;
@@ -50,10 +50,10 @@ fn main() -> ExitCode {
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(usage) => return cli::report_usage(&usage),
+        Err(error) => return cli::report_usage(&error),
     };
-    // One thread is enough: scenarios run on their own threads, and the server does
-    // little work.
+    // One thread is enough: scenarios run on their own threads, and each server process
+    // does little work.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -70,14 +70,14 @@ fn main() -> ExitCode {
 
 async fn command(cli: Cli) -> Result<ExitCode, Error> {
     match cli.command {
-        // Servers handle signals themselves: they drain first.
+        // Servers handle signals themselves, because they drain first.
         Some(Command::Serve(options)) => serve::serve(&options).await,
         Some(Command::Cluster(options)) => serve::cluster(&options).await,
         #[cfg(unix)]
         Some(Command::ServeWorker(options)) => serve::serve_as_worker(&options).await,
         Some(Command::List { json }) => list::list(json),
-        Some(Command::Pipe(options)) => interrupt::unless_interrupted(pipe::pipe(&options)).await,
-        Some(Command::Run(options)) => interrupt::unless_interrupted(run::run(&options)).await,
-        None => interrupt::unless_interrupted(tour::tour()).await,
+        Some(Command::Pipe(options)) => interrupt::run_until_signal(pipe::pipe(&options)).await,
+        Some(Command::Run(options)) => interrupt::run_until_signal(run::run(&options)).await,
+        None => interrupt::run_until_signal(tour::tour()).await,
     }
 }

@@ -15,40 +15,40 @@ pub(crate) struct Output {
 
 impl Output {
     /// Checks that the file can be written, so that a bad path fails before the run.
-    /// Leaves nothing behind.
+    /// Leaves no file behind.
     ///
     /// # Errors
     ///
-    /// [`Error::UnwritableOutput`] if it cannot.
+    /// [`Error::UnwritableOutput`] if it cannot be written.
     pub(crate) fn check(path: &Path) -> Result<Self, Error> {
-        let bad = |reason: String| Error::UnwritableOutput {
+        let unwritable = |reason: String| Error::UnwritableOutput {
             path: path.to_owned(),
             reason,
         };
         if path.as_os_str() == "-" {
-            return Err(bad(
-                "standard output is for the report; name a file".to_owned()
+            return Err(unwritable(
+                "standard output is reserved for the report; name a file".to_owned(),
             ));
         }
         if path.is_dir() {
-            return Err(bad("it is a folder, expected a file".to_owned()));
+            return Err(unwritable("it is a folder, expected a file".to_owned()));
         }
         if is_special(path) {
             return Ok(Output { path: path.into() });
         }
         let folder = folder_of(path);
         if !folder.is_dir() {
-            return Err(bad(format!(
+            return Err(unwritable(format!(
                 "the folder {} does not exist",
                 folder.display()
             )));
         }
         // The temporary file is removed here.
-        AtomicFile::create(path, None).map_err(|refusal| bad(refusal.to_string()))?;
+        AtomicFile::create(path, None).map_err(|error| unwritable(error.to_string()))?;
         Ok(Output { path: path.into() })
     }
 
-    /// Returns whether both paths lead to the same file.
+    /// Returns whether both paths refer to the same file.
     pub(crate) fn is_same_as(&self, other: &Output) -> bool {
         let resolve = |path: &Path| {
             let folder = || folder_of(path).canonicalize().unwrap_or_default();
@@ -62,7 +62,7 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// [`Error::Write`] if `content` or the operating system fails.
+    /// [`Error::Write`] if `content` fails or the file cannot be written.
     pub(crate) fn write(
         &self,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -103,13 +103,13 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Follows symbolic links to the file to replace, which need not exist.
+/// Follows symbolic links to the file to replace. The file may not exist yet.
 ///
 /// # Errors
 ///
 /// If the links form a cycle.
 pub(crate) fn target_of(path: &Path) -> io::Result<PathBuf> {
-    /// The limit of Linux.
+    /// The Linux limit.
     const MAX_LINKS: usize = 40;
     if let Ok(target) = path.canonicalize() {
         return Ok(target);
@@ -118,7 +118,7 @@ pub(crate) fn target_of(path: &Path) -> io::Result<PathBuf> {
     for _ in 0..MAX_LINKS {
         match fs::read_link(&target) {
             Ok(next) => target = folder_of(&target).join(next),
-            Err(_no_link) => return Ok(target),
+            Err(_not_a_link) => return Ok(target),
         }
     }
     Err(io::Error::other("too many levels of symbolic links"))
@@ -135,13 +135,13 @@ mod tests {
         fs::write(&path, "before").unwrap();
         let failed = Output::check(&path).unwrap().write(|writer| {
             writer.write_all(b"half")?;
-            Err(io::Error::other("no more"))
+            Err(io::Error::other("disk error"))
         });
         assert!(
             failed
                 .unwrap_err()
                 .to_string()
-                .ends_with("trace.json: no more")
+                .ends_with("trace.json: disk error")
         );
         assert_eq!(fs::read_to_string(&path).unwrap(), "before");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_paths_fail_the_check() {
+    fn invalid_paths_fail_the_check() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("none/trace.json");
         let error = Output::check(&missing).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Failures of a run, and the panic hook that records where a panic happened.
+//! Run failures, and the panic hook that records panic locations.
 
 use crate::logging;
 use highwater::platform::Exit;
@@ -10,7 +10,7 @@ use std::{
     panic, thread,
 };
 
-/// The reason why a run ended early: a panic, a deadlock or a stop.
+/// The reason a run ended early: a panic, a deadlock or a stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RunFailure {
     /// The panic's message, or another reason.
@@ -28,7 +28,7 @@ impl RunFailure {
         }
     }
 
-    /// Creates a failure from a panic that was just caught on this thread.
+    /// Creates a failure from the panic most recently caught on this thread.
     pub(crate) fn of(panic: &(dyn Any + Send)) -> Self {
         let message = panic
             .downcast_ref::<String>()
@@ -43,7 +43,7 @@ impl RunFailure {
 }
 
 impl From<RunFailure> for Exit {
-    /// Converts a child's own failure for its parent.
+    /// Converts a failure in a child process to the exit reported to its parent.
     fn from(failure: RunFailure) -> Self {
         Exit::Bug {
             message: failure.message,
@@ -62,15 +62,15 @@ impl fmt::Display for RunFailure {
     }
 }
 
-/// The name of threads that run scenarios. All their panics are caught.
+/// The name of scenario threads. All their panics are caught.
 pub(crate) const LOOP_THREAD: &str = "loop";
 
 /// Installs the panic hook of the program.
 ///
-/// A scenario's panic is not printed: the report shows its message and location. Any
-/// other panic is a bug of this program. Once the log is started, it becomes one log
-/// entry, because printing could block. Before that, it is printed as usual, or as one
-/// line if its message has control characters: it may contain client input that imitates
+/// Scenario panics are not printed: the report shows their message and location. Any
+/// other panic is a bug in this program. After logging has started, it becomes one log
+/// entry, because printing could block. Before that, it is printed as usual. A message
+/// with control characters is escaped to one line, so that client input cannot imitate
 /// log entries.
 pub(crate) fn install_panic_hook() {
     let print = panic::take_hook();
@@ -86,7 +86,7 @@ pub(crate) fn install_panic_hook() {
             let thread = thread::current();
             return logging::panic(location, thread.name().unwrap_or("unnamed"), message);
         }
-        match in_one_line(message, location) {
+        match escaped_line(message, location) {
             Some(line) => {
                 // There is nowhere to report a failed write.
                 let _ = io::stderr().write_all(line.as_bytes());
@@ -98,8 +98,8 @@ pub(crate) fn install_panic_hook() {
 
 const UNKNOWN_LOCATION: &str = "an unknown location";
 
-/// Returns a panic as one line if its message has control characters.
-fn in_one_line(message: &str, location: Option<String>) -> Option<String> {
+/// Formats a panic as one line if its message has control characters.
+fn escaped_line(message: &str, location: Option<String>) -> Option<String> {
     if !message.contains(char::is_control) {
         return None;
     }
@@ -110,7 +110,7 @@ fn in_one_line(message: &str, location: Option<String>) -> Option<String> {
     ))
 }
 
-/// Takes the location of the panic that was just caught on this thread.
+/// Takes the location of the panic most recently caught on this thread.
 pub(crate) fn take_panic_location() -> Option<String> {
     LAST_PANIC.take()
 }
@@ -125,8 +125,8 @@ mod tests {
 
     #[test]
     fn panic_message_cannot_imitate_a_log_entry() {
-        assert_eq!(in_one_line("bad name Ada", None), None, "printed as usual");
-        let line = in_one_line("bad name x\nERROR id=1", Some("src/a.rs:1:2".to_owned()));
+        assert_eq!(escaped_line("bad name Ada", None), None, "printed as usual");
+        let line = escaped_line("bad name x\nERROR id=1", Some("src/a.rs:1:2".to_owned()));
         assert_eq!(
             line.as_deref(),
             Some("panicked at src/a.rs:1:2: bad name x\\nERROR id=1\n")

@@ -1,9 +1,9 @@
 //! `highwater pipe`: streams files and standard streams through a pipeline.
 //!
-//! One thread reads and one thread writes. The pipeline between them runs on this task:
-//! `input` → `gunzip` → `upper` → `gzip` → `output`. The middle stages are optional. Both
-//! threads use channels with high-water marks in bytes, so memory use does not depend on
-//! the data.
+//! One thread reads and one thread writes. The pipeline between them runs on the main
+//! task: `input` → `gunzip` → `upper` → `gzip` → `output`. The middle stages are
+//! optional. Both threads use channels with high-water marks in bytes, so memory use does
+//! not depend on the input.
 
 mod buffers;
 mod counters;
@@ -21,7 +21,7 @@ mod write_thread;
 pub(crate) use size::Size;
 
 use crate::{cli::PipeOptions, error::Error, platform::NativeTimer, report};
-use buffers::{Buffers, Chunk};
+use buffers::{BufferPool, Chunk};
 use counters::Counters;
 use destination::{Destination, OpenWriter};
 use highwater::{
@@ -35,11 +35,11 @@ use summary::Summary;
 use write_thread::WriteThread;
 
 /// The size of a read, in bytes. Larger reads are not faster.
-const CHUNK: usize = 256 * 1024;
+const CHUNK_BYTES: usize = 256 * 1024;
 
-/// The exit code for an output that was closed by its reader: 128 plus the number of
-/// SIGPIPE, which ends other filters.
-const CLOSED_OUTPUT: u8 = 141;
+/// The exit code if the reader closes the output: 128 plus SIGPIPE, as with other
+/// filters.
+const CLOSED_OUTPUT_EXIT_CODE: u8 = 141;
 
 /// Streams the input to the output and prints a summary.
 ///
@@ -56,19 +56,21 @@ pub(crate) async fn pipe(options: &PipeOptions) -> Result<ExitCode, Error> {
             output: options.output.clone(),
         });
     }
-    let input = Input::find(&options.input)?;
+    let input = Input::prepare(&options.input)?;
     let (mut destination, open) =
-        Destination::find(&options.output, options.in_place, input.file())?;
-    let _limits = report_limits();
+        Destination::prepare(&options.output, options.in_place, input.file())?;
+    let _signal = ignore_file_size_signal();
 
     let resources = RunResources::new(options);
     let len = input.len();
     let is_stdout = options.output.as_os_str() == "-";
     let run = run(options, &resources, input, &mut destination, open);
-    let report = match progress::watch(len, is_stdout, &resources.counters, run).await {
-        // The reader closed the output: end quietly.
-        Err(error) if is_closed_output(&error) => return Ok(ExitCode::from(CLOSED_OUTPUT)),
-        Err(error) => return Err(destination.explain(error)),
+    let report = match progress::run_with_bar(len, is_stdout, &resources.counters, run).await {
+        // The reader closed the output: exit quietly.
+        Err(error) if is_closed_output(&error) => {
+            return Ok(ExitCode::from(CLOSED_OUTPUT_EXIT_CODE));
+        }
+        Err(error) => return Err(destination.annotate(error)),
         Ok(report) => report,
     };
     print(options, &resources.summary(options, report), is_stdout)?;
@@ -85,26 +87,26 @@ async fn run(
 ) -> Result<PipelineReport, Error> {
     let bound = Bound::bytes(resources.high_water)
         .map_err(|error| Error::Runtime(io::Error::other(error)))?;
-    let writing =
+    let write_thread =
         WriteThread::start(open, bound, Arc::clone(&resources.counters)).map_err(Error::Runtime)?;
     let run = resources
-        .start(options, input, bound, writing.clone())
+        .start(options, input, bound, write_thread.clone())
         .map_err(Error::Runtime)?;
     let report = match run.await {
         Ok(report) => report,
         Err(error) => {
-            // A stream still gets everything that precedes the error: wait for the
-            // write thread, or the process could exit first.
+            // A stream still receives everything before the error. Wait for the write
+            // thread, because the process could exit first.
             if destination.keeps_partial_output() && error.stage() != Some("output") {
-                writing.drain().await;
+                write_thread.drain().await;
             }
-            return Err(explain(options, error));
+            return Err(stage_error(options, error));
         }
     };
     let completed = destination.complete().await;
     completed.map_err(|cause| Error::Pipe {
         stage: "output".into(),
-        file: name(&options.output, "standard output"),
+        file: display_name(&options.output, "standard output"),
         cause: cause.into(),
     })?;
     Ok(report)
@@ -113,10 +115,10 @@ async fn run(
 /// The buffers, counters and clock of a run.
 struct RunResources {
     high_water: usize,
-    inputs: Arc<Buffers>,
-    outputs: Arc<Buffers>,
+    input_buffers: Arc<BufferPool>,
+    output_buffers: Arc<BufferPool>,
     /// For `--gzip`: copies of the bytes that precede each block.
-    windows: Arc<Buffers>,
+    window_buffers: Arc<BufferPool>,
     counters: Arc<Counters>,
     clock: Arc<dyn Clock>,
 }
@@ -126,21 +128,21 @@ impl RunResources {
         let default = if options.gzip {
             gzip::default_high_water()
         } else {
-            4 * CHUNK
+            4 * CHUNK_BYTES
         };
         let high_water = options.high_water.map_or(default, Size::bytes);
         let (chunk, output) = if options.gzip {
-            let block = gzip::BLOCK.min(high_water);
+            let block = gzip::BLOCK_BYTES.min(high_water);
             (block, gzip::max_output_len(block))
         } else {
-            let chunk = CHUNK.min(high_water);
+            let chunk = CHUNK_BYTES.min(high_water);
             (chunk, chunk)
         };
         RunResources {
             high_water,
-            inputs: Buffers::new(chunk),
-            outputs: Buffers::new(output),
-            windows: Buffers::new(gzip::WINDOW),
+            input_buffers: BufferPool::new(chunk),
+            output_buffers: BufferPool::new(output),
+            window_buffers: BufferPool::new(gzip::WINDOW_BYTES),
             counters: Arc::default(),
             clock: Arc::new(NativeTimer::start(Arc::default())),
         }
@@ -151,56 +153,58 @@ impl RunResources {
         options: &PipeOptions,
         input: Input,
         bound: Bound<Chunk>,
-        writing: WriteThread,
+        write_thread: WriteThread,
     ) -> io::Result<impl Future<Output = Result<PipelineReport, PipelineError>> + use<>> {
         let chunks = ReadThread {
-            buffers: Arc::clone(&self.inputs),
+            buffers: Arc::clone(&self.input_buffers),
             bound,
-            in_blocks: options.gzip,
+            sends_full_chunks: options.gzip,
             clock: Arc::clone(&self.clock),
             counters: Arc::clone(&self.counters),
         }
         .start(input)?;
-        stages::connect(options, self, chunks, writing)
+        stages::connect(options, self, chunks, write_thread)
     }
 
     fn summary(&self, options: &PipeOptions, report: PipelineReport) -> Summary {
         Summary {
             files: [
-                name(&options.input, "standard input"),
-                name(&options.output, "standard output"),
+                display_name(&options.input, "standard input"),
+                display_name(&options.output, "standard output"),
             ],
             bytes_in: self.counters.read(),
             bytes_out: self.counters.written(),
             duration: self.clock.now(),
-            peak_in_flight: self.inputs.peak() + self.outputs.peak() + self.windows.peak(),
+            peak_in_flight: self.input_buffers.peak()
+                + self.output_buffers.peak()
+                + self.window_buffers.peak(),
             input_stalled: self.counters.stalled(),
             report,
         }
     }
 }
 
-/// Makes a write beyond the file size limit fail, so that the temporary file is removed.
-/// By default, SIGXFSZ ends the process.
+/// Makes writes beyond the file size limit fail, so that the temporary file is removed.
+/// By default, SIGXFSZ kills the process.
 #[cfg(unix)]
-fn report_limits() -> Option<tokio::signal::unix::Signal> {
+fn ignore_file_size_signal() -> Option<tokio::signal::unix::Signal> {
     use tokio::signal::unix::{SignalKind, signal};
     let number = nix::sys::signal::Signal::SIGXFSZ as i32;
     signal(SignalKind::from_raw(number)).ok()
 }
 
 #[cfg(not(unix))]
-fn report_limits() {}
+fn ignore_file_size_signal() {}
 
-/// Adds the stage and the file to an error of the pipeline.
-fn explain(options: &PipeOptions, error: PipelineError) -> Error {
+/// Adds the stage and the file to a pipeline error.
+fn stage_error(options: &PipeOptions, error: PipelineError) -> Error {
     let PipelineError::Failed { stage, source } = error else {
-        // Unreachable: a run is stopped by dropping it.
+        // Unreachable: runs are stopped by dropping them.
         return Error::Runtime(io::Error::other(error));
     };
     let file = match &*stage {
-        "output" => name(&options.output, "standard output"),
-        _ => name(&options.input, "standard input"),
+        "output" => display_name(&options.output, "standard output"),
+        _ => display_name(&options.input, "standard input"),
     };
     Error::Pipe {
         stage,
@@ -217,7 +221,7 @@ fn is_closed_output(error: &Error) -> bool {
     matches!(error, Error::Pipe { stage, cause, .. } if &**stage == "output" && is_broken_pipe(cause))
 }
 
-fn name(path: &Path, standard: &str) -> String {
+fn display_name(path: &Path, standard: &str) -> String {
     match path.as_os_str().to_str() {
         Some("-") => standard.to_owned(),
         _ => path.display().to_string(),

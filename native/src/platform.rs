@@ -1,4 +1,4 @@
-//! The ports of a native run: the machine's clock and tokio's tasks.
+//! Platform ports for native runs: the system clock and tokio tasks.
 
 use crate::panic_report::RunFailure;
 use futures::{
@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::sync::{Notify, mpsc};
 
-/// The operating system's monotonic clock, measured from the start of the run.
+/// A timer on the system's monotonic clock. Time zero is the start of the run.
 #[derive(Debug)]
 pub(crate) struct NativeTimer {
     started: Instant,
@@ -21,7 +21,7 @@ pub(crate) struct NativeTimer {
 }
 
 impl NativeTimer {
-    /// Creates a clock that starts now. `stop` interrupts blocking work.
+    /// Creates a timer that starts now. `stop` interrupts blocking work.
     pub(crate) fn start(stop: Arc<Stop>) -> Self {
         NativeTimer {
             started: Instant::now(),
@@ -39,8 +39,8 @@ impl Clock for NativeTimer {
 impl Timer for NativeTimer {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         if duration.is_zero() {
-            // A tokio sleep that is already due completes without yielding. Other tasks
-            // have to run here, as in the other worlds.
+            // A tokio sleep that is already due completes without yielding. A zero sleep
+            // must let other tasks run, as in the other worlds.
             return tokio::task::yield_now().boxed();
         }
         tokio::time::sleep(duration).boxed()
@@ -51,75 +51,75 @@ impl Timer for NativeTimer {
     }
 }
 
-/// A request to stop a run, from any thread.
+/// A stop signal for a run, which any thread can send.
 ///
-/// A task can only be dropped at an await point, which a task that blocks the loop does
-/// not reach. So a stop also interrupts the blocking work.
+/// A task can only be dropped at an await point. A task that blocks the loop does not
+/// reach one, so a stop also interrupts blocking work.
 #[derive(Debug, Default)]
 pub(crate) struct Stop {
-    requested: Mutex<bool>,
-    blocked: Condvar,
-    waiting: Notify,
+    is_requested: Mutex<bool>,
+    blocked_threads: Condvar,
+    waiting_task: Notify,
 }
 
 impl Stop {
     /// Requests the stop.
     pub(crate) fn request(&self) {
         *self
-            .requested
+            .is_requested
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = true;
-        self.blocked.notify_all();
-        self.waiting.notify_one();
+        self.blocked_threads.notify_all();
+        self.waiting_task.notify_one();
     }
 
     /// Returns whether a stop was requested.
     pub(crate) fn is_requested(&self) -> bool {
         *self
-            .requested
+            .is_requested
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a stop request. Only one task may wait.
-    pub(crate) async fn requested(&self) {
-        self.waiting.notified().await;
+    pub(crate) async fn wait_for_request(&self) {
+        self.waiting_task.notified().await;
     }
 
     /// Blocks the thread for `duration`, or until a stop is requested.
     fn block(&self, duration: Duration) {
-        let requested = self
-            .requested
+        let guard = self
+            .is_requested
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let _guard = self
-            .blocked
-            .wait_timeout_while(requested, duration, |requested| !*requested);
+            .blocked_threads
+            .wait_timeout_while(guard, duration, |is_requested| !*is_requested);
     }
 }
 
-/// Spawns tasks on the `LocalSet` of the scenario.
+/// A port that spawns tasks on the scenario's `LocalSet`.
 #[derive(Debug)]
 pub(crate) struct NativeSpawn {
-    bugs: mpsc::UnboundedSender<RunFailure>,
+    panics: mpsc::UnboundedSender<RunFailure>,
 }
 
 impl NativeSpawn {
-    /// Creates the port and a receiver of the tasks' panics. Tokio reports a panic only to
-    /// the task's handle, and the run would continue without the task.
+    /// Creates the port and a receiver for task panics. Tokio reports a panic only to the
+    /// task's join handle, so the run would continue without the task.
     pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<RunFailure>) {
-        let (bugs, receiver) = mpsc::unbounded_channel();
-        (NativeSpawn { bugs }, receiver)
+        let (panics, receiver) = mpsc::unbounded_channel();
+        (NativeSpawn { panics }, receiver)
     }
 }
 
 impl Spawn for NativeSpawn {
     fn spawn_local(&self, task: LocalBoxFuture<'static, ()>) {
-        let bugs = self.bugs.clone();
+        let panics = self.panics.clone();
         tokio::task::spawn_local(async move {
             if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
                 // The receiver is gone if the run has ended.
-                let _ = bugs.send(RunFailure::of(&*panic));
+                let _ = panics.send(RunFailure::of(&*panic));
             }
         });
     }
@@ -136,7 +136,7 @@ mod tests {
         let timer = NativeTimer::start(Arc::clone(&stop));
         // Without the stop, this would take an hour.
         let blocked = thread::spawn(move || timer.block(Duration::from_hours(1)));
-        // Most likely it blocks by now. If not, it must not start to.
+        // The thread has most likely blocked by then. If not, it must not block at all.
         thread::sleep(Duration::from_millis(50));
         stop.request();
         blocked.join().unwrap();
@@ -146,7 +146,10 @@ mod tests {
     async fn zero_sleep_yields_once() {
         let timer = NativeTimer::start(Arc::default());
         let mut sleep = timer.sleep(Duration::ZERO);
-        assert!((&mut sleep).now_or_never().is_none(), "it yields once");
+        assert!(
+            (&mut sleep).now_or_never().is_none(),
+            "the first poll is not pending"
+        );
         sleep.await;
     }
 }

@@ -1,12 +1,13 @@
-//! The processes port: each process of a scenario is a child that runs this program.
+//! The process port: each process of a scenario is a child process that runs this
+//! program.
 //!
 //! A child receives input on standard input and sends events on standard output, one per
 //! line. It shares the parent's standard error.
 //!
-//! No child outlives its parent. Dropping its handle kills a child, and the thread that
+//! No child outlives its parent. Dropping a child's handle kills it, and the thread that
 //! reads its output reaps it. If the parent exits for any reason, the child's standard
-//! input ends, and the child exits. A stopped child is then in an orphaned process group,
-//! which the system continues or ends.
+//! input is closed, and the child exits. A stopped child is then in an orphaned process
+//! group, so the system sends it SIGHUP and SIGCONT.
 
 mod child;
 mod command;
@@ -24,11 +25,11 @@ use std::{
     io::{self, BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio},
     rc::Rc,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as inputs},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as sync_mpsc},
     thread,
 };
 
-/// Starts child processes.
+/// A process port that starts child processes.
 #[derive(Debug)]
 pub(crate) struct NativeProcesses;
 
@@ -39,7 +40,7 @@ impl Processes for NativeProcesses {
             Ok((id, link)) => Process::new(id, receiver, Rc::new(link)),
             Err(cause) => {
                 let reason = format!("failed to start: {cause}");
-                // The receiver is open: its handle is created next.
+                // The receiver is still open.
                 let _ = events.unbounded_send(ProcessEvent::Exited(Exit::Lost { reason }));
                 Process::new(0, receiver, Rc::new(ChildLink::disconnected()))
             }
@@ -55,7 +56,7 @@ fn start(program: &str, events: &UnboundedSender<ProcessEvent>) -> io::Result<(u
     let id = child.id();
     let pipes = (child.stdin.take(), child.stdout.take());
     let child = Arc::new(Mutex::new(child));
-    let (sender, inputs) = inputs::channel();
+    let (sender, inputs) = sync_mpsc::channel();
     // From here on, the child is killed if anything fails.
     let link = ChildLink {
         inputs: Some(sender),
@@ -63,7 +64,9 @@ fn start(program: &str, events: &UnboundedSender<ProcessEvent>) -> io::Result<(u
     };
     let (Some(stdin), Some(stdout)) = pipes else {
         link.kill();
-        return Err(io::Error::other("the child has no pipes"));
+        return Err(io::Error::other(
+            "the child has no standard input or output",
+        ));
     };
     let events = events.clone();
     let threads = [
@@ -82,15 +85,15 @@ fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name(name).spawn(work).map(drop)
 }
 
-/// The link to a child. A thread writes its input, so that a child that does not read
-/// blocks nothing.
+/// The link to a child. A separate thread writes the input, so a child that does not read
+/// cannot block the parent.
 struct ChildLink {
-    inputs: Option<inputs::Sender<ProcessInput>>,
+    inputs: Option<sync_mpsc::Sender<ProcessInput>>,
     child: Option<Arc<Mutex<Child>>>,
 }
 
 impl ChildLink {
-    /// Creates a link to a child that did not start.
+    /// Creates a link for a child that failed to start.
     fn disconnected() -> Self {
         ChildLink {
             inputs: None,
@@ -117,15 +120,15 @@ impl ProcessLink for ChildLink {
 
     fn kill(&self) {
         if let Some(child) = &self.child {
-            // Fails if the child was reaped: the library does not signal a pid that
-            // another process may have by now.
+            // Fails if the child was already reaped. Its pid may have been reused, so it
+            // is not signalled.
             let _ = lock(child).kill();
         }
     }
 }
 
 /// Writes inputs until the link is dropped or the child closes its standard input.
-fn write_inputs(mut stdin: ChildStdin, inputs: &inputs::Receiver<ProcessInput>) {
+fn write_inputs(mut stdin: ChildStdin, inputs: &sync_mpsc::Receiver<ProcessInput>) {
     for input in inputs {
         let line = input.to_line() + "\n";
         if stdin.write_all(line.as_bytes()).is_err() {
@@ -139,7 +142,7 @@ fn read_events(stdout: ChildStdout, child: &Mutex<Child>, events: &UnboundedSend
     let mut exit = None;
     for line in BufReader::new(stdout).split(b'\n') {
         let Ok(line) = line else {
-            // The child may still run, but its events would be lost.
+            // The child may still be running, but its events can no longer be read.
             let _ = lock(child).kill();
             break;
         };
@@ -152,7 +155,7 @@ fn read_events(stdout: ChildStdout, child: &Mutex<Child>, events: &UnboundedSend
             None => logging::line(&line),
         }
     }
-    // The output has ended, so the child exits: the wait is short.
+    // The child has closed its output and is exiting, so the wait is short.
     let status = lock(child).wait();
     let exit = exit.unwrap_or_else(|| match status {
         Ok(status) => exit_from_status(status),
@@ -161,7 +164,7 @@ fn read_events(stdout: ChildStdout, child: &Mutex<Child>, events: &UnboundedSend
     let _ = events.unbounded_send(ProcessEvent::Exited(exit));
 }
 
-/// Returns the exit of a child that did not report its reason.
+/// Returns the exit of a child that did not report a reason.
 fn exit_from_status(status: ExitStatus) -> Exit {
     #[cfg(unix)]
     {
@@ -175,7 +178,7 @@ fn exit_from_status(status: ExitStatus) -> Exit {
             return Exit::Killed;
         }
     }
-    lost(&format!("it exited without a reason: {status}"))
+    lost(&format!("it exited without reporting a reason: {status}"))
 }
 
 fn lost(reason: &str) -> Exit {

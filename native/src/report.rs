@@ -40,13 +40,13 @@ pub(crate) const FAINT: Style = Style::new().dimmed();
 pub(crate) fn text(
     experiment: &Experiment,
     world: World,
-    ended: &FinishedRun,
+    finished_run: &FinishedRun,
     verdicts: &[Verdict],
 ) -> String {
-    let trace = &ended.trace;
+    let trace = &finished_run.trace;
     let mut text = String::new();
-    head(&mut text, experiment, world, trace);
-    if let Some(failure) = &ended.failure {
+    write_header(&mut text, experiment, world, trace);
+    if let Some(failure) = &finished_run.failure {
         let _ = writeln!(text, "\n  {BAD}✗ the run died:{BAD:#} {failure}");
     }
     if trace.dropped > 0 {
@@ -70,11 +70,11 @@ pub(crate) fn text(
             let _ = writeln!(text, "    {FAINT}{}{FAINT:#}", verdict.evidence);
         }
     }
-    foot(&mut text, experiment, world);
+    write_footer(&mut text, experiment, world);
     text
 }
 
-/// Returns a verdict's mark and claim. The marks and words are readable without colour.
+/// Formats a verdict as a mark and its claim. The line is readable without colour.
 pub(crate) fn verdict_line(verdict: &Verdict, trace: &Trace) -> String {
     let claim = &verdict.claim;
     match verdict.outcome {
@@ -85,18 +85,18 @@ pub(crate) fn verdict_line(verdict: &Verdict, trace: &Trace) -> String {
     }
 }
 
-/// Returns whether the trace is complete. If it is not, all checks fail for the reason that
-/// the report shows above them.
+/// Returns whether the trace is complete. If not, all checks fail, and the report shows
+/// the reason above them.
 fn is_complete(trace: &Trace) -> bool {
     trace.died.is_none() && trace.dropped == 0
 }
 
 /// Returns 1 if the run died or a check failed, else 0.
-pub(crate) fn exit_code(ended: &FinishedRun, verdicts: &[Verdict]) -> ExitCode {
+pub(crate) fn exit_code(finished_run: &FinishedRun, verdicts: &[Verdict]) -> ExitCode {
     let failed = verdicts
         .iter()
         .any(|verdict| verdict.outcome == Outcome::Failed);
-    ExitCode::from(u8::from(failed || ended.failure.is_some()))
+    ExitCode::from(u8::from(failed || finished_run.failure.is_some()))
 }
 
 /// Returns the time from the start of the run to its last record.
@@ -107,8 +107,7 @@ pub(crate) fn run_duration(trace: &Trace) -> Duration {
         .map_or(Duration::ZERO, Event::recorded_at)
 }
 
-/// Writes to standard output, in colour if that is a terminal. Ignores a pipe that its
-/// reader has closed.
+/// Prints to standard output, in colour if it is a terminal. Ignores a closed pipe.
 ///
 /// # Errors
 ///
@@ -145,7 +144,7 @@ fn write(mut stream: Blocking, text: &str, choice: anstream::ColorChoice) -> io:
     stream.close()
 }
 
-fn head(text: &mut String, experiment: &Experiment, world: World, trace: &Trace) {
+fn write_header(text: &mut String, experiment: &Experiment, world: World, trace: &Trace) {
     let bold = Style::new().bold();
     let scenario = experiment.scenario();
     let _ = writeln!(
@@ -155,14 +154,13 @@ fn head(text: &mut String, experiment: &Experiment, world: World, trace: &Trace)
     );
     let (world_text, time_suffix) = match world {
         World::Native if !WorkerSlots::of(trace).as_slice().is_empty() => {
-            ("native: real time, one thread and its child processes", "")
+            ("native: real time, one thread and child processes", "")
         }
-        World::Native if trace.events.iter().any(|event| event.thread != 0) => (
-            "native: real time, one thread for the loop, others for jobs",
-            "",
-        ),
+        World::Native if trace.events.iter().any(|event| event.thread != 0) => {
+            ("native: real time, a loop thread and job threads", "")
+        }
         World::Native => ("native: real time, one thread", ""),
-        World::Virtual => ("virtual: simulated time, exactly repeatable", " simulated"),
+        World::Virtual => ("virtual: simulated time, reproducible", " simulated"),
     };
     let changed: Vec<String> = experiment
         .settings(false)
@@ -170,7 +168,7 @@ fn head(text: &mut String, experiment: &Experiment, world: World, trace: &Trace)
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
     let set = match changed.as_slice() {
-        [] => "none: all parameters have their defaults".to_owned(),
+        [] => "none (all parameters at their defaults)".to_owned(),
         changed => changed.join(" "),
     };
     let _ = writeln!(text, "  world  {world_text}");
@@ -182,20 +180,20 @@ fn head(text: &mut String, experiment: &Experiment, world: World, trace: &Trace)
         human_duration(run_duration(trace)),
         trace.events.len()
     );
-    // Only a simulated run can be reproduced.
+    // Only simulated runs are reproducible.
     if world == World::Virtual {
         let _ = writeln!(text, "  digest {}", digest(trace));
     }
 }
 
-fn foot(text: &mut String, experiment: &Experiment, world: World) {
-    let in_world = match world {
+fn write_footer(text: &mut String, experiment: &Experiment, world: World) {
+    let world_option = match world {
         World::Native => "",
         World::Virtual => " --world virtual",
     };
     let _ = writeln!(
         text,
-        "\n  repeat   {}{in_world}\n  view     cargo run -p native -- serve, then http://127.0.0.1:8080/{}",
+        "\n  repeat   {}{world_option}\n  view     cargo run -p native -- serve, then http://127.0.0.1:8080/{}",
         experiment.command_line(),
         experiment.fragment()
     );
@@ -227,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn outcomes_have_marks() {
+    fn verdict_lines_start_with_their_outcome() {
         let text = plain(&[("fail", "none")]);
         assert!(text.contains("✓ every sign-up is answered"), "{text}");
         assert!(text.contains("– not exercised: with events"), "{text}");
@@ -237,8 +235,8 @@ mod tests {
     #[test]
     fn report_ends_with_commands_to_repeat_it() {
         let text = plain(&[("users", "3")]);
-        let again = "run decoupling --set users=3 --seed 1 --world virtual";
-        assert!(text.contains(again), "{text}");
+        let command = "run decoupling --set users=3 --seed 1 --world virtual";
+        assert!(text.contains(command), "{text}");
         assert!(
             text.trim_end().ends_with("#/decoupling?seed=1&users=3"),
             "{text}"
@@ -250,12 +248,12 @@ mod tests {
         for (key, value) in set {
             experiment.set(key, value).unwrap();
         }
-        let ended = FinishedRun {
+        let finished_run = FinishedRun {
             trace: experiment.simulate(),
             failure: None,
         };
-        let verdicts = experiment.scenario().judge(&ended.trace);
-        let text = text(&experiment, World::Virtual, &ended, &verdicts);
+        let verdicts = experiment.scenario().judge(&finished_run.trace);
+        let text = text(&experiment, World::Virtual, &finished_run, &verdicts);
         anstream::adapter::strip_str(&text).to_string()
     }
 }

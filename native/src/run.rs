@@ -15,7 +15,7 @@ use highwater::{
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{cell::Cell, process::ExitCode, time::Duration};
 
-/// Runs the experiment that the options select, writes its outputs and prints a report.
+/// Runs the selected experiment, writes its output files and prints a report.
 ///
 /// # Errors
 ///
@@ -41,37 +41,37 @@ pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
         }
     }
 
-    let ended = watch(options.world, std::slice::from_ref(&experiment))
+    let finished_run = run_all(options.world, std::slice::from_ref(&experiment))
         .await?
         .remove(0);
-    // A failed run is written too: its records show what led to the failure.
+    // Failed runs are written too: their records show what led to the failure.
     if let Some(file) = trace_file {
-        file.write(|writer| ended.trace.write_chrome(writer))?;
+        file.write(|writer| finished_run.trace.write_chrome(writer))?;
     }
     if let Some(file) = csv_file {
-        file.write(|writer| write_csv(&ended.trace, writer))?;
+        file.write(|writer| write_csv(&finished_run.trace, writer))?;
     }
     if let Some(file) = plot_file {
-        let svg = plot_svg(&experiment, &ended, options.metric);
+        let svg = plot_svg(&experiment, &finished_run, options.metric);
         file.write(|writer| writer.write_all(svg.as_bytes()))?;
     }
-    let verdicts = experiment.scenario().judge(&ended.trace);
+    let verdicts = experiment.scenario().judge(&finished_run.trace);
     report::print(&if options.json {
-        report::json(&ended.trace, &verdicts)
+        report::json(&finished_run.trace, &verdicts)
     } else {
-        report::text(&experiment, options.world, &ended, &verdicts)
+        report::text(&experiment, options.world, &finished_run, &verdicts)
     })?;
-    Ok(report::exit_code(&ended, &verdicts))
+    Ok(report::exit_code(&finished_run, &verdicts))
 }
 
 /// Plots one metric over time, or all metrics that the run has data for.
-fn plot_svg(experiment: &Experiment, ended: &FinishedRun, metric: Option<Metric>) -> String {
-    let set = experiment.settings(false).into_iter();
-    let pairs = set.map(|(key, value)| [&key, "=", &value].concat());
+fn plot_svg(experiment: &Experiment, finished_run: &FinishedRun, metric: Option<Metric>) -> String {
+    let settings = experiment.settings(false).into_iter();
+    let pairs = settings.map(|(key, value)| [&key, "=", &value].concat());
     let label = pairs.collect::<Vec<_>>().join(" ");
     let run = PlotRun {
         label: &label,
-        trace: &ended.trace,
+        trace: &finished_run.trace,
     };
     let mut figure = Figure::default();
     if let Some(metric) = metric {
@@ -85,11 +85,11 @@ fn plot_svg(experiment: &Experiment, ended: &FinishedRun, metric: Option<Metric>
 /// # Errors
 ///
 /// If a thread cannot be started.
-pub(crate) async fn watch(
+pub(crate) async fn run_all(
     world: World,
     experiments: &[Experiment],
 ) -> Result<Vec<FinishedRun>, Error> {
-    // The bar hides itself if standard error is not a terminal.
+    // The bar is hidden if standard error is not a terminal.
     let bar = ProgressBar::new_spinner();
     bar.set_style(
         ProgressStyle::with_template("{spinner} running for {elapsed}: {pos} records")
@@ -103,11 +103,11 @@ pub(crate) async fn watch(
             bar.set_position(records.iter().map(Cell::get).sum());
         })
     });
-    let ended = try_join_all(runs).await;
+    let finished_runs = try_join_all(runs).await;
     bar.finish_and_clear();
-    let ended = ended.map_err(Error::Runtime)?;
-    for failure in ended.iter().filter_map(|ended| ended.failure.as_ref()) {
+    let finished_runs = finished_runs.map_err(Error::Runtime)?;
+    for failure in finished_runs.iter().filter_map(|run| run.failure.as_ref()) {
         anstream::eprintln!("{}the run died:{:#} {failure}", report::BAD, report::BAD);
     }
-    Ok(ended)
+    Ok(finished_runs)
 }

@@ -25,8 +25,8 @@ pub(crate) struct RunThread {
 }
 
 impl RunThread {
-    /// Starts an experiment on a new thread. The thread drops `guard` when it exits, which
-    /// may be a moment after a stop.
+    /// Starts an experiment on a new thread. The thread drops `guard` when it exits,
+    /// which can be shortly after a stop.
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ impl RunThread {
         RunThread::start_with(start, guard)
     }
 
-    /// Like [`start`](Self::start), with any future instead of an experiment.
+    /// Like [`start`](Self::start), but runs any future.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ impl RunThread {
         let stop = Arc::new(Stop::default());
         let timer = Arc::new(NativeTimer::start(Arc::clone(&stop)));
         let recorder = Recorder::new(timer.clone(), TRACE_CAPACITY);
-        let (send_end, ended) = oneshot::channel();
+        let (failure_sender, ended) = oneshot::channel();
 
         let run = Run {
             start,
@@ -69,7 +69,7 @@ impl RunThread {
                 // cancelled before the end is reported.
                 drop(tasks);
                 drop(guard);
-                let _ = send_end.send(failure);
+                let _ = failure_sender.send(failure);
             })?;
         Ok(RunThread {
             recorder,
@@ -79,7 +79,7 @@ impl RunThread {
         })
     }
 
-    /// Returns the run's recorder, to be drained.
+    /// Returns the recorder of the run.
     pub(crate) fn recorder(&self) -> Recorder {
         self.recorder.clone()
     }
@@ -89,12 +89,12 @@ impl RunThread {
         self.timer.now()
     }
 
-    /// Waits for the end of the run. Returns the failure if there was one. Must not be
-    /// called again after it has completed.
+    /// Waits until the run ends. Returns its failure, if any. Must not be called again
+    /// after it has completed.
     pub(crate) async fn ended(&mut self) -> Option<RunFailure> {
         (&mut self.ended)
             .await
-            .unwrap_or_else(|_| Some(RunFailure::new("the loop thread ended")))
+            .unwrap_or_else(|_| Some(RunFailure::new("the loop thread exited unexpectedly")))
     }
 }
 
@@ -114,7 +114,7 @@ struct Run<S> {
 
 impl<S: FnOnce(Platform, Recorder) -> LocalBoxFuture<'static, ()>> Run<S> {
     async fn complete(self) -> Result<(), RunFailure> {
-        let (spawn, mut bugs) = NativeSpawn::new();
+        let (spawn, mut panics) = NativeSpawn::new();
         let platform = Platform::new(self.timer, Rc::new(spawn));
         let platform = platform
             .with_processes(Rc::new(NativeProcesses))
@@ -124,8 +124,8 @@ impl<S: FnOnce(Platform, Recorder) -> LocalBoxFuture<'static, ()>> Run<S> {
             // A task that waited for the panicked one may panic in turn. The first panic
             // is the cause.
             biased;
-            Some(bug) = bugs.recv() => Err(bug),
-            () = self.stop.requested() => Err(RunFailure::new("stopped")),
+            Some(panic) = panics.recv() => Err(panic),
+            () = self.stop.wait_for_request() => Err(RunFailure::new("stopped")),
             ended = AssertUnwindSafe(scenario).catch_unwind() => {
                 ended.map_err(|panic| RunFailure::of(&*panic))
             }
@@ -143,12 +143,13 @@ mod tests {
     use std::time::Instant;
 
     /// The time limit of a test, long enough for any machine.
-    const PATIENCE: Duration = Duration::from_mins(1);
+    const TEST_TIMEOUT: Duration = Duration::from_mins(1);
 
     #[tokio::test]
     async fn run_completes_and_passes_its_checks() {
-        let experiment = quick(&[]);
-        let (failure, trace) = end(&experiment, RunThread::start(&experiment, ()).unwrap()).await;
+        let experiment = short_experiment(&[]);
+        let (failure, trace) =
+            run_to_end(&experiment, RunThread::start(&experiment, ()).unwrap()).await;
         assert_eq!(failure, None);
         let verdicts = experiment.scenario().judge(&trace);
         let count = |outcome| verdicts.iter().filter(|it| it.outcome == outcome).count();
@@ -160,13 +161,13 @@ mod tests {
     async fn first_panic_ends_the_run() {
         // With sync listeners the scenario itself panics, with async listeners a task.
         for listeners in ["sync", "async"] {
-            let experiment = quick(&[
+            let experiment = short_experiment(&[
                 ("fault", "panic"),
                 ("fail_rate", "100"),
                 ("listeners", listeners),
             ]);
             let (failure, trace) =
-                end(&experiment, RunThread::start(&experiment, ()).unwrap()).await;
+                run_to_end(&experiment, RunThread::start(&experiment, ()).unwrap()).await;
             assert_eq!(
                 failure.unwrap().message,
                 "EmailService has a bug: it cannot handle user 1",
@@ -177,20 +178,20 @@ mod tests {
                 .sources()
                 .map(|source| summary.counters(source).in_flight())
                 .sum();
-            assert_eq!(in_flight, 0, "{listeners}: all cancelled");
+            assert_eq!(in_flight, 0, "{listeners}: calls in flight");
             assert!(trace.id("cancelled").is_some(), "{listeners}");
         }
     }
 
     #[tokio::test]
     async fn dropped_run_releases_its_guard_while_blocked() {
-        // Half an hour of blocking work. The first record of a handler shows that it has
+        // Half an hour of blocking work. The first handler record shows that it has
         // started.
-        let experiment = quick(&[("email_latency", "5000"), ("users", "400")]);
+        let experiment = short_experiment(&[("email_latency", "5000"), ("users", "400")]);
         let (guard, released) = oneshot::channel::<()>();
         let mut running = RunThread::start(&experiment, guard).unwrap();
         let recorder = running.recorder();
-        let is_at_work = || {
+        let has_started = || {
             let batch = recorder.drain();
             batch
                 .events
@@ -198,17 +199,17 @@ mod tests {
                 .any(|event| event.kind == RecordKind::Handle)
         };
         let since = Instant::now();
-        while !is_at_work() {
-            assert_eq!(running.ended.try_recv().ok(), None, "the run ended");
-            assert!(since.elapsed() < PATIENCE, "the run never started to work");
+        while !has_started() {
+            assert_eq!(running.ended.try_recv().ok(), None, "the run ended early");
+            assert!(since.elapsed() < TEST_TIMEOUT, "no handler started");
             tokio::task::yield_now().await;
         }
         drop(running);
-        let released = tokio::time::timeout(PATIENCE, released).await;
-        assert!(released.unwrap().is_err(), "the guard was dropped");
+        let released = tokio::time::timeout(TEST_TIMEOUT, released).await;
+        assert!(released.unwrap().is_err(), "the guard was not dropped");
     }
 
-    fn quick(set: &[(&str, &str)]) -> Experiment {
+    fn short_experiment(set: &[(&str, &str)]) -> Experiment {
         let mut experiment = scenario::find("decoupling").unwrap().experiment();
         let defaults = [("users", "4"), ("interval", "1"), ("email_latency", "2")];
         for (key, value) in defaults.iter().chain(set) {
@@ -218,7 +219,10 @@ mod tests {
         experiment
     }
 
-    async fn end(experiment: &Experiment, mut running: RunThread) -> (Option<RunFailure>, Trace) {
+    async fn run_to_end(
+        experiment: &Experiment,
+        mut running: RunThread,
+    ) -> (Option<RunFailure>, Trace) {
         let failure = running.ended().await;
         let mut trace = experiment.new_trace("native");
         trace.append(running.recorder().drain());

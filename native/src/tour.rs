@@ -3,19 +3,19 @@
 use crate::{
     error::Error,
     report,
-    run::watch,
+    run::run_all,
     world::{FinishedRun, World},
 };
 use anstyle::Style;
 use highwater::scenario::{self, Experiment, InputError, Preset, Scenario};
 use std::{fmt::Write, process::ExitCode};
 
-/// The number of presets per scenario. The most instructive come first. All of them
-/// would take more than a minute.
-const PRESETS: usize = 2;
+/// The number of presets per scenario. The most instructive come first. Running all
+/// presets would take more than a minute.
+const PRESETS_PER_SCENARIO: usize = 2;
 
-/// The chapter whose runs measure CPU time, one at a time. Runs of the other chapters
-/// mostly wait, so their presets run concurrently.
+/// The chapter whose runs measure CPU time. Its presets run one at a time. In other
+/// chapters, runs mostly wait, so presets run concurrently.
 const CPU_BOUND_CHAPTER: &str = "scaling";
 
 /// Runs the first presets of every scenario. The exit code is 1 if a check failed.
@@ -28,11 +28,11 @@ pub(crate) async fn tour() -> Result<ExitCode, Error> {
     report::print("The tour: every scenario in real time on this machine.\n")?;
     for scenario in scenario::ALL {
         report::print(&heading(scenario))?;
-        let presets = &scenario.presets[..scenario.presets.len().min(PRESETS)];
+        let presets = &scenario.presets[..scenario.presets.len().min(PRESETS_PER_SCENARIO)];
         let concurrency = if scenario.chapter == CPU_BOUND_CHAPTER {
             1
         } else {
-            PRESETS
+            PRESETS_PER_SCENARIO
         };
         for presets in presets.chunks(concurrency) {
             let group_code = run_presets(scenario, presets).await?;
@@ -42,7 +42,7 @@ pub(crate) async fn tour() -> Result<ExitCode, Error> {
         }
     }
     report::print(if code == ExitCode::SUCCESS {
-        "\nEvery check passed. `highwater list` shows more presets and parameters, `highwater serve` opens the page.\n"
+        "\nEvery check passed. Run `highwater list` for more presets and parameters, or `highwater serve` for the page.\n"
     } else {
         "\nSome checks failed: see the lines marked ✗.\n"
     })?;
@@ -53,10 +53,11 @@ pub(crate) async fn tour() -> Result<ExitCode, Error> {
 async fn run_presets(scenario: &'static Scenario, presets: &[Preset]) -> Result<ExitCode, Error> {
     let experiments = presets.iter().map(|preset| experiment(scenario, preset));
     let experiments = experiments.collect::<Result<Vec<_>, _>>()?;
-    let ended = watch(World::Native, &experiments).await?;
+    let finished_runs = run_all(World::Native, &experiments).await?;
     let mut code = ExitCode::SUCCESS;
-    for ((preset, experiment), ended) in presets.iter().zip(&experiments).zip(&ended) {
-        let preset_code = print_result(preset, experiment, ended)?;
+    for ((preset, experiment), finished_run) in presets.iter().zip(&experiments).zip(&finished_runs)
+    {
+        let preset_code = print_result(preset, experiment, finished_run)?;
         if preset_code != ExitCode::SUCCESS {
             code = preset_code;
         }
@@ -75,24 +76,28 @@ fn experiment(scenario: &'static Scenario, preset: &Preset) -> Result<Experiment
 fn print_result(
     preset: &Preset,
     experiment: &Experiment,
-    ended: &FinishedRun,
+    finished_run: &FinishedRun,
 ) -> Result<ExitCode, Error> {
     let bold = Style::new().bold();
     let mut lines = format!("\n  {bold}{}{bold:#}\n", preset.title);
-    let verdicts = experiment.scenario().judge(&ended.trace);
+    let verdicts = experiment.scenario().judge(&finished_run.trace);
     for verdict in &verdicts {
-        let _ = writeln!(lines, "    {}", report::verdict_line(verdict, &ended.trace));
+        let _ = writeln!(
+            lines,
+            "    {}",
+            report::verdict_line(verdict, &finished_run.trace)
+        );
     }
     let _ = writeln!(
         lines,
         "    {}in {}: {}{:#}",
         report::FAINT,
-        report::human_duration(report::run_duration(&ended.trace)),
+        report::human_duration(report::run_duration(&finished_run.trace)),
         experiment.command_line(),
         report::FAINT
     );
     report::print(&lines)?;
-    Ok(report::exit_code(ended, &verdicts))
+    Ok(report::exit_code(finished_run, &verdicts))
 }
 
 fn heading(scenario: &Scenario) -> String {

@@ -1,4 +1,4 @@
-//! Running an experiment to its end or to its first panic, in real or simulated time.
+//! Runs experiments until they complete or panic, in real or simulated time.
 
 use crate::{
     panic_report::{LOOP_THREAD, RunFailure},
@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 pub(crate) enum World {
     /// Real time on this machine
     Native,
-    /// Simulated time: instant and exactly repeatable
+    /// Simulated time: instant and reproducible
     Virtual,
 }
 
@@ -37,7 +37,7 @@ impl World {
     }
 }
 
-/// A run that has ended.
+/// A finished run.
 #[derive(Debug)]
 pub(crate) struct FinishedRun {
     /// The records of the run.
@@ -46,8 +46,8 @@ pub(crate) struct FinishedRun {
     pub(crate) failure: Option<RunFailure>,
 }
 
-/// Runs an experiment to its end. A native run calls `progress` every 100 ms with the
-/// number of records.
+/// Runs an experiment until it completes or panics. A native run calls `progress` every
+/// 100 ms with the number of records.
 ///
 /// # Errors
 ///
@@ -67,9 +67,9 @@ pub(crate) async fn run(
     Ok(FinishedRun { trace, failure })
 }
 
-type Outcome = (Recorder, Option<RunFailure>);
+type RunResult = (Recorder, Option<RunFailure>);
 
-async fn run_native(experiment: &Experiment, progress: impl Fn(u64)) -> io::Result<Outcome> {
+async fn run_native(experiment: &Experiment, progress: impl Fn(u64)) -> io::Result<RunResult> {
     let mut running = RunThread::start(experiment, ())?;
     let mut ticks = tokio::time::interval(Duration::from_millis(100));
     loop {
@@ -82,7 +82,7 @@ async fn run_native(experiment: &Experiment, progress: impl Fn(u64)) -> io::Resu
 
 /// Like [`Experiment::simulate`], but keeps the records that precede a panic. Runs on its
 /// own thread, so that a long simulation can be interrupted.
-async fn simulate(experiment: &Experiment) -> io::Result<Outcome> {
+async fn simulate(experiment: &Experiment) -> io::Result<RunResult> {
     let experiment = experiment.clone();
     let (send, receive) = oneshot::channel();
     let thread = thread::Builder::new().name(LOOP_THREAD.to_owned());
@@ -109,8 +109,8 @@ mod tests {
 
     #[tokio::test]
     async fn failed_simulation_leaves_nothing_in_flight() {
-        // The audit log still works in the background when the bug in the metrics service
-        // ends the run.
+        // The audit log is still running in the background when the bug in the metrics
+        // service ends the run.
         let mut experiment = scenario::find("decoupling").unwrap().experiment();
         for (key, value) in [
             ("listeners", "async"),
@@ -120,24 +120,28 @@ mod tests {
         ] {
             experiment.set(key, value).unwrap();
         }
-        let ended = run(World::Virtual, &experiment, |_| {}).await.unwrap();
+        let finished_run = run(World::Virtual, &experiment, |_| {}).await.unwrap();
         assert_eq!(
-            ended.trace.died.as_deref(),
+            finished_run.trace.died.as_deref(),
             Some("Metrics has a bug: it cannot handle user 1")
         );
-        let summary = ended.trace.summary();
+        let summary = finished_run.trace.summary();
         for source in summary.sources() {
-            let name = ended.trace.name(source);
+            let name = finished_run.trace.name(source);
             assert_eq!(summary.counters(source).in_flight(), 0, "{name}");
         }
-        let audit = ended.trace.id("AuditLog").unwrap();
-        assert_eq!(summary.counters(audit).failed, 1, "cancelled");
+        let audit = finished_run.trace.id("AuditLog").unwrap();
+        assert_eq!(
+            summary.counters(audit).failed,
+            1,
+            "the cancelled call counts as failed"
+        );
     }
 
     #[tokio::test]
     async fn simulation_matches_the_experiment() {
         let experiment = scenario::find("decoupling").unwrap().experiment();
-        let ended = run(World::Virtual, &experiment, |_| {}).await.unwrap();
-        assert_eq!(ended.trace, experiment.simulate());
+        let finished_run = run(World::Virtual, &experiment, |_| {}).await.unwrap();
+        assert_eq!(finished_run.trace, experiment.simulate());
     }
 }

@@ -1,12 +1,13 @@
-//! Metadata of a file: permissions, owner, access list and extended attributes.
+//! File metadata: permissions, owner, access list and extended attributes.
 
 #[cfg(not(unix))]
 use std::{fs::File, io};
 
-/// Metadata that is applied to a draft when it is complete. The rest is set at creation.
+/// Metadata to set once a draft is complete. Other metadata is set when the draft is
+/// created.
 #[derive(Debug, Default)]
 pub(super) struct Attributes {
-    /// The permission bits, unless they are already correct.
+    /// The permission bits to set, if any.
     #[cfg(unix)]
     mode: Option<u32>,
     /// Extended attributes that the system removes on every write.
@@ -24,20 +25,20 @@ mod unix {
     };
 
     impl Attributes {
-        /// Copies the metadata of the file that is replaced. The draft stays private until
+        /// Copies the metadata of the existing file. The draft stays private until
         /// [`apply`](Self::apply).
         ///
         /// # Errors
         ///
-        /// A clause that names the metadata that cannot be kept.
-        pub(in super::super) fn keep(existing: &File, draft: &File) -> Result<Self, String> {
+        /// A message that names the metadata that cannot be preserved.
+        pub(in super::super) fn preserve(existing: &File, draft: &File) -> Result<Self, String> {
             let metadata = existing.metadata().map_err(|cause| cause.to_string())?;
             let (user, group) = (metadata.uid(), metadata.gid());
             set_owner(draft, user, group).map_err(|cause| {
-                format!("its owner {user} and group {group} cannot be kept: {cause}")
+                format!("its owner {user} and group {group} cannot be preserved: {cause}")
             })?;
             #[cfg(target_os = "linux")]
-            let deferred = super::extended::keep(existing, draft)?;
+            let deferred = super::extended::preserve(existing, draft)?;
             make_private(draft).map_err(|cause| cause.to_string())?;
             Ok(Attributes {
                 mode: Some(metadata.mode() & 0o7777),
@@ -46,27 +47,29 @@ mod unix {
             })
         }
 
-        /// Copies the permissions of `model` to a new file. Grants no one more access than
-        /// `model` does.
+        /// Copies the permissions of `model` to a new file. Never grants more access than
+        /// `model`.
         ///
         /// # Errors
         ///
-        /// The error of the operating system.
-        pub(in super::super) fn copy(model: &File, draft: &File) -> io::Result<Self> {
+        /// I/O errors.
+        pub(in super::super) fn copy_permissions(model: &File, draft: &File) -> io::Result<Self> {
             let metadata = model.metadata()?;
-            // Root can change the owner, others only to a group of theirs.
+            // Root can change the owner. Other users can only switch between their own
+            // groups.
             let is_same_group = set_owner(draft, metadata.uid(), metadata.gid()).is_ok()
                 || set_owner(draft, draft.metadata()?.uid(), metadata.gid()).is_ok();
             let mut mode = metadata.mode() & 0o777;
             if !is_same_group {
-                // The model's group now counts as others, and others as the group: both
-                // get the rights that both had.
-                let both = (mode >> 3) & mode & 0o7;
-                mode = mode & 0o700 | both << 3 | both;
+                // Members of the model's group may now fall under "others", and the
+                // reverse. Both classes get only the rights that both had.
+                let common_bits = (mode >> 3) & mode & 0o7;
+                mode = mode & 0o700 | common_bits << 3 | common_bits;
             }
             #[cfg(target_os = "linux")]
             if !super::extended::copy_access_list(model, draft)? {
-                // With a list, the group bits are its mask, not the group's rights.
+                // With an access list, the group bits are its mask, not the group's
+                // rights.
                 mode &= 0o707;
             }
             make_private(draft)?;
@@ -80,7 +83,7 @@ mod unix {
         ///
         /// # Errors
         ///
-        /// The error of the operating system.
+        /// I/O errors.
         pub(in super::super) fn apply(&self, draft: &File) -> io::Result<()> {
             #[cfg(target_os = "linux")]
             for attribute in &self.deferred {
@@ -99,7 +102,7 @@ mod unix {
         if (current.uid(), current.gid()) == (user, group) {
             return Ok(());
         }
-        // Only root may pass a user, even the current one.
+        // Only root may pass a user id, even the current one.
         let user = (current.uid() != user).then_some(user);
         fchown(file, user, Some(group))
     }
@@ -112,12 +115,12 @@ mod unix {
 #[cfg(not(unix))]
 impl Attributes {
     /// Does nothing: only Unix metadata is supported.
-    pub(super) fn keep(_existing: &File, _draft: &File) -> Result<Self, String> {
+    pub(super) fn preserve(_existing: &File, _draft: &File) -> Result<Self, String> {
         Ok(Attributes::default())
     }
 
     /// Does nothing: only Unix metadata is supported.
-    pub(super) fn copy(_model: &File, _draft: &File) -> io::Result<Self> {
+    pub(super) fn copy_permissions(_model: &File, _draft: &File) -> io::Result<Self> {
         Ok(Attributes::default())
     }
 
@@ -127,7 +130,7 @@ impl Attributes {
     }
 }
 
-/// Extended attributes, which include access lists on Linux.
+/// Extended attributes. On Linux, they include access lists.
 #[cfg(target_os = "linux")]
 mod extended {
     use rustix::{
@@ -138,7 +141,7 @@ mod extended {
 
     const ACCESS_LIST: &str = "system.posix_acl_access";
 
-    /// Signatures of the old content, which only the system sets.
+    /// Signatures of the old content. Only the system can set them.
     const SIGNATURES: [&str; 2] = ["security.ima", "security.evm"];
 
     /// An extended attribute.
@@ -151,8 +154,8 @@ mod extended {
     impl Attribute {
         /// Sets the attribute, unless it already has this value.
         pub(super) fn set(&self, file: &File) -> Result<()> {
-            let is_set = get(file, &self.name)?.is_some_and(|value| value == self.value);
-            if is_set {
+            let is_unchanged = get(file, &self.name)?.is_some_and(|value| value == self.value);
+            if is_unchanged {
                 return Ok(());
             }
             fsetxattr(file, &self.name, &self.value, XattrFlags::empty())
@@ -164,23 +167,23 @@ mod extended {
         }
     }
 
-    /// Copies all attributes of `existing` to `draft`. Returns those to set again when the
-    /// draft is complete.
+    /// Copies all attributes of `existing` to `draft`. Returns the ones to set again once
+    /// the draft is complete.
     ///
     /// # Errors
     ///
-    /// A clause that names the attribute that cannot be kept.
-    pub(super) fn keep(
+    /// A message that names the attribute that cannot be preserved.
+    pub(super) fn preserve(
         existing: &File,
         draft: &File,
     ) -> std::result::Result<Vec<Attribute>, String> {
-        let attributes = all(existing)
+        let attributes = read_all(existing)
             .map_err(|cause| format!("its extended attributes cannot be read: {cause}"))?;
         remove_inherited_list(draft).map_err(|cause| cause.to_string())?;
         for attribute in &attributes {
             attribute.set(draft).map_err(|cause| {
                 let name = attribute.name.to_string_lossy();
-                format!("its extended attribute {name} cannot be kept: {cause}")
+                format!("its extended attribute {name} cannot be preserved: {cause}")
             })?;
         }
         Ok(attributes
@@ -208,7 +211,7 @@ mod extended {
         }
     }
 
-    fn all(file: &File) -> Result<Vec<Attribute>> {
+    fn read_all(file: &File) -> Result<Vec<Attribute>> {
         let names = match read(|buffer| flistxattr(file, buffer)) {
             Err(Errno::NOTSUP) => return Ok(Vec::new()),
             names => names?,
@@ -235,9 +238,9 @@ mod extended {
         }
     }
 
-    /// Calls `read` with a buffer that is large enough for any value or list of names.
+    /// Calls `read` with a buffer that fits any value or list of names.
     fn read(read: impl FnOnce(&mut [u8]) -> Result<usize>) -> Result<Vec<u8>> {
-        /// The limit of Linux for a value, and for all names together.
+        /// The Linux limit for a value, and for the list of names.
         const MAX_LEN: usize = 64 * 1024;
         let mut buffer = vec![0; MAX_LEN];
         let len = read(&mut buffer)?;

@@ -1,14 +1,14 @@
 //! Checks for files that can be written but not replaced.
 
-use super::Refusal;
+use super::CreateError;
 use std::{
     fs::{self, File},
     io,
     path::Path,
 };
 
-/// Returns whether an error means missing permission.
-pub(super) fn is_forbidden(error: &io::Error) -> bool {
+/// Returns whether an error is a permission error.
+pub(super) fn is_permission_error(error: &io::Error) -> bool {
     [
         io::ErrorKind::PermissionDenied,
         io::ErrorKind::ReadOnlyFilesystem,
@@ -20,8 +20,8 @@ pub(super) fn is_forbidden(error: &io::Error) -> bool {
 ///
 /// # Errors
 ///
-/// [`Refusal::Write`] if it is.
-pub(super) fn check_flags(target: &Path) -> Result<(), Refusal> {
+/// [`CreateError::Write`] if it is immutable or append-only.
+pub(super) fn check_flags(target: &Path) -> Result<(), CreateError> {
     let flags = Flags::of(target);
     let reason = if flags.is_immutable {
         "it is immutable; remove the flag with `chattr -i`"
@@ -31,22 +31,22 @@ pub(super) fn check_flags(target: &Path) -> Result<(), Refusal> {
         return Ok(());
     };
     let cause = io::Error::new(io::ErrorKind::PermissionDenied, reason);
-    Err(Refusal::Write(cause))
+    Err(CreateError::Write(cause))
 }
 
-/// Checks that a file can be replaced by a rename without loss.
+/// Checks that a rename can replace a file without loss.
 ///
 /// # Errors
 ///
-/// [`Refusal::Replace`] for a mount point, a file with several hard links, or another
+/// [`CreateError::Replace`] for a mount point, a file with several hard links, or another
 /// user's file in a sticky folder.
 pub(super) fn check_replaceable(
     existing: &File,
     target: &Path,
     folder: &Path,
-) -> Result<(), Refusal> {
-    if Flags::of(target).is_mounted {
-        return Err(Refusal::Replace("it is a mount point".to_owned()));
+) -> Result<(), CreateError> {
+    if Flags::of(target).is_mount_point {
+        return Err(CreateError::Replace("it is a mount point".to_owned()));
     }
     #[cfg(unix)]
     {
@@ -54,16 +54,16 @@ pub(super) fn check_replaceable(
         let (file, folder) = (existing.metadata()?, fs::metadata(folder)?);
         if file.nlink() > 1 {
             let others = file.nlink() - 1;
-            return Err(Refusal::Replace(format!(
-                "it has {others} other {} (hard links) that would keep the old content",
-                if others == 1 { "name" } else { "names" }
+            return Err(CreateError::Replace(format!(
+                "it has {others} other hard {} that would keep the old content",
+                if others == 1 { "link" } else { "links" }
             )));
         }
         let is_sticky = folder.mode() & 0o1000 != 0;
         let user = nix::unistd::geteuid().as_raw();
         let is_owner = [file.uid(), folder.uid()].contains(&user);
         if is_sticky && !is_owner && !has_owner_rights() {
-            return Err(Refusal::Replace(
+            return Err(CreateError::Replace(
                 "it belongs to another user and its folder is sticky".to_owned(),
             ));
         }
@@ -73,32 +73,32 @@ pub(super) fn check_replaceable(
     Ok(())
 }
 
-/// Checks that files can be renamed in a folder. A temporary file would be left behind
-/// otherwise.
+/// Checks that files can be renamed in a folder. Otherwise, the temporary file would be
+/// left behind.
 ///
 /// # Errors
 ///
-/// [`Refusal`] if the folder is append-only.
-pub(super) fn check_folder(folder: &Path, is_existing: bool) -> Result<(), Refusal> {
+/// [`CreateError`] if the folder is append-only.
+pub(super) fn check_folder(folder: &Path, target_exists: bool) -> Result<(), CreateError> {
     if !Flags::of(folder).is_append_only {
         return Ok(());
     }
     let reason = format!("the folder {} is append-only", folder.display());
-    Err(if is_existing {
-        Refusal::Replace(reason)
+    Err(if target_exists {
+        CreateError::Replace(reason)
     } else {
-        let cause = format!("{reason}: files there cannot be renamed");
-        Refusal::Write(io::Error::new(io::ErrorKind::PermissionDenied, cause))
+        let cause = format!("{reason}: files in it cannot be renamed");
+        CreateError::Write(io::Error::new(io::ErrorKind::PermissionDenied, cause))
     })
 }
 
-/// The flags of a file, all false if the file system does not report them.
+/// File flags. All are false if the file system does not report them.
 #[derive(Default)]
 struct Flags {
     is_immutable: bool,
     is_append_only: bool,
-    /// The file is a mount point, such as one that is mounted into a container.
-    is_mounted: bool,
+    /// The file is a mount point, such as a file mounted into a container.
+    is_mount_point: bool,
 }
 
 #[cfg(target_os = "linux")]
@@ -112,7 +112,7 @@ impl Flags {
         Flags {
             is_immutable: has(StatxAttributes::IMMUTABLE),
             is_append_only: has(StatxAttributes::APPEND),
-            is_mounted: has(StatxAttributes::MOUNT_ROOT),
+            is_mount_point: has(StatxAttributes::MOUNT_ROOT),
         }
     }
 }
@@ -124,16 +124,16 @@ impl Flags {
     }
 }
 
-/// Returns whether the process has the rights of every file's owner. Root in a container
-/// often has not.
+/// Returns whether the process can act as the owner of any file. Root in a container
+/// often cannot.
 #[cfg(unix)]
 fn has_owner_rights() -> bool {
-    /// `CAP_FOWNER`
-    const CAPABILITY: u64 = 1 << 3;
+    /// The bit of the capability in the mask.
+    const CAP_FOWNER: u64 = 1 << 3;
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     match effective.map(|mask| u64::from_str_radix(mask.trim(), 16)) {
-        Some(Ok(mask)) => mask & CAPABILITY != 0,
+        Some(Ok(mask)) => mask & CAP_FOWNER != 0,
         _ => nix::unistd::geteuid().is_root(),
     }
 }

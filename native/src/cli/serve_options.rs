@@ -24,18 +24,18 @@ pub(crate) struct ServeOptions {
     /// Serve this folder instead of the checkout's page, without building it
     #[arg(long, value_name = "DIR")]
     www: Option<PathBuf>,
-    /// Also accept requests for this host name; may be repeated. On a loopback address,
-    /// only localhost and loopback addresses are accepted by default, which prevents DNS
-    /// rebinding. On other addresses, every host name is accepted
+    /// Also accept requests for this host name; may be repeated. When listening on a
+    /// loopback address, only localhost and loopback addresses are accepted by default,
+    /// which prevents DNS rebinding. Otherwise, every host name is accepted
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     allow_host: Vec<String>,
     /// Number of workers, 1 to 1,024
-    #[arg(long, value_name = "N", default_value = "1", value_parser = workers,
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_worker_count,
           allow_hyphen_values = true)]
     workers: u16,
-    /// Exit when no worker has been ready for this many seconds, 1 to 86,400. Until
-    /// then, workers that exit are restarted
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = give_up_after,
+    /// Exit after this many seconds without a ready worker, 1 to 86,400. Until then,
+    /// workers that exit are restarted
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_give_up_after,
           allow_hyphen_values = true)]
     give_up_after: u32,
     /// Serve POST /api/faults/bug, which triggers a bug. Anyone who can reach the server
@@ -44,8 +44,9 @@ pub(crate) struct ServeOptions {
     pub(crate) faults: bool,
     /// Log failed requests at this level and above: error (bugs), warn (other server
     /// errors), info (client errors) or debug (also clients that disconnect). Repeated
-    /// entries are sampled, one per second, with the number left out; debug logs all
-    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log_level(),
+    /// entries are sampled, one per second, with a count of the omitted ones; debug logs
+    /// all
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log_level_parser(),
           hide_possible_values = true)]
     pub(crate) log_level: LevelFilter,
 }
@@ -57,11 +58,11 @@ pub(crate) struct ClusterOptions {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     addr: String,
     /// Number of workers, 1 to 1,024 [default: one per core]
-    #[arg(long, value_name = "N", value_parser = workers, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = parse_worker_count, allow_hyphen_values = true)]
     workers: Option<u16>,
-    /// Exit when no worker has been ready for this many seconds, 1 to 86,400. Until
-    /// then, workers that exit are restarted
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = give_up_after,
+    /// Exit after this many seconds without a ready worker, 1 to 86,400. Until then,
+    /// workers that exit are restarted
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_give_up_after,
           allow_hyphen_values = true)]
     give_up_after: u32,
     /// Print events as JSON, one object per line
@@ -74,30 +75,31 @@ pub(crate) struct ClusterOptions {
     pub(crate) faults: bool,
     /// Log failed requests at this level and above: error (bugs), warn (other server
     /// errors), info (client errors) or debug (also clients that disconnect). Repeated
-    /// entries are sampled, one per second, with the number left out; debug logs all
-    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log_level(),
+    /// entries are sampled, one per second, with a count of the omitted ones; debug logs
+    /// all
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log_level_parser(),
           hide_possible_values = true)]
     pub(crate) log_level: LevelFilter,
 }
 
-/// The largest number of workers.
+/// The maximum number of workers.
 pub(crate) const MAX_WORKERS: u16 = 1024;
 
-/// The longest `--give-up-after`, a day.
+/// The maximum of `--give-up-after`, one day.
 const MAX_GIVE_UP_SECONDS: u32 = 86_400;
 
-fn log_level() -> impl TypedValueParser<Value = LevelFilter> {
+fn log_level_parser() -> impl TypedValueParser<Value = LevelFilter> {
     PossibleValuesParser::new(["error", "warn", "info", "debug"])
         .map(|level| level.parse().unwrap_or(DEFAULT_LEVEL))
 }
 
-fn workers(text: &str) -> Result<u16, String> {
+fn parse_worker_count(text: &str) -> Result<u16, String> {
     let count = text.trim().parse().ok();
     let count = count.filter(|count| (1..=MAX_WORKERS).contains(count));
     count.ok_or_else(|| "expected 1 to 1,024 workers".to_owned())
 }
 
-fn give_up_after(text: &str) -> Result<u32, String> {
+fn parse_give_up_after(text: &str) -> Result<u32, String> {
     let seconds = text.trim().parse().ok();
     let seconds = seconds.filter(|seconds| (1..=MAX_GIVE_UP_SECONDS).contains(seconds));
     seconds.ok_or_else(|| "expected 1 to 86,400 seconds".to_owned())
@@ -107,26 +109,26 @@ fn give_up_after(text: &str) -> Result<u32, String> {
 #[cfg(unix)]
 #[derive(Args, Debug)]
 pub(crate) struct WorkerOptions {
-    /// Folder with the page; without it, the worker serves the cluster's service
+    /// Folder of the page; without it, the worker runs the cluster service
     #[arg(long)]
     pub(crate) www: Option<PathBuf>,
     /// Serve the routes that inject faults
     #[arg(long)]
     pub(crate) faults: bool,
-    /// Accept only loopback hosts and those of --allow-host
+    /// Accept only loopback hosts and the --allow-host names
     #[arg(long)]
     loopback_hosts: bool,
     /// Also accept requests for this host name
     #[arg(long, value_parser = parse_name)]
     allow_host: Vec<String>,
     /// Log level
-    #[arg(long, default_value = "info", value_parser = log_level())]
+    #[arg(long, default_value = "info", value_parser = log_level_parser())]
     pub(crate) log_level: LevelFilter,
 }
 
 #[cfg(unix)]
 impl WorkerOptions {
-    /// Returns the hosts that requests may name.
+    /// Returns the host names to accept.
     pub(crate) fn hosts(&self) -> Hosts {
         if self.loopback_hosts {
             Hosts::LoopbackAnd(self.allow_host.clone())
@@ -143,10 +145,10 @@ impl ServeOptions {
     ///
     /// [`Error::InvalidAddress`].
     pub(crate) fn addr(&self) -> Result<SocketAddr, Error> {
-        addr(&self.addr)
+        parse_addr(&self.addr)
     }
 
-    /// Returns the hosts that requests may name if the server listens on `addr`.
+    /// Returns the host names to accept when listening on `addr`.
     pub(crate) fn hosts(&self, addr: SocketAddr) -> Hosts {
         if addr.ip().to_canonical().is_loopback() {
             Hosts::LoopbackAnd(self.allow_host.clone())
@@ -166,7 +168,7 @@ impl ServeOptions {
         Duration::from_secs(self.give_up_after.into())
     }
 
-    /// Returns the folder of the page, and whether to build the page first.
+    /// Returns the page folder, and whether to build the page first.
     pub(crate) fn www(&self) -> (PathBuf, bool) {
         match &self.www {
             Some(folder) => (folder.clone(), false),
@@ -182,14 +184,14 @@ impl ClusterOptions {
     ///
     /// [`Error::InvalidAddress`].
     pub(crate) fn addr(&self) -> Result<SocketAddr, Error> {
-        addr(&self.addr)
+        parse_addr(&self.addr)
     }
 
     /// Returns the number of workers.
     pub(crate) fn workers(&self) -> usize {
-        let cores = || thread::available_parallelism().map_or(1, usize::from);
-        let cores = || cores().min(MAX_WORKERS.into());
-        self.workers.map_or_else(cores, usize::from)
+        let core_count = || thread::available_parallelism().map_or(1, usize::from);
+        let default_count = || core_count().min(MAX_WORKERS.into());
+        self.workers.map_or_else(default_count, usize::from)
     }
 
     /// Returns how long the supervisor runs without a ready worker before it exits.
@@ -199,9 +201,9 @@ impl ClusterOptions {
     }
 }
 
-fn addr(text: &str) -> Result<SocketAddr, Error> {
+fn parse_addr(text: &str) -> Result<SocketAddr, Error> {
     let text = text.trim();
-    // Other names would need a resolver, and may have several addresses.
+    // Other names would need a DNS lookup and can have several addresses.
     let numeric = match text.strip_prefix("localhost:") {
         Some(port) => format!("127.0.0.1:{port}"),
         None => text.to_owned(),
@@ -217,31 +219,31 @@ mod tests {
     use clap::Parser;
 
     #[test]
-    fn workers_are_1_to_1024() {
-        for wrong in ["0", "-1", "1025", "10000", "100000", "two", ""] {
+    fn worker_count_out_of_range_is_rejected() {
+        for invalid in ["0", "-1", "1025", "10000", "100000", "two", ""] {
             for command in ["cluster", "serve"] {
-                let arguments = ["highwater", command, "--workers", wrong];
+                let arguments = ["highwater", command, "--workers", invalid];
                 let error = Cli::try_parse_from(arguments).unwrap_err();
                 let line = one_line(&error.to_string());
                 assert!(line.contains("expected 1 to 1,024 workers"), "{line}");
             }
         }
-        for right in ["1", "1024"] {
-            assert!(Cli::try_parse_from(["highwater", "cluster", "--workers", right]).is_ok());
+        for valid in ["1", "1024"] {
+            assert!(Cli::try_parse_from(["highwater", "cluster", "--workers", valid]).is_ok());
         }
     }
 
     #[test]
-    fn give_up_after_is_a_second_to_a_day() {
+    fn give_up_after_out_of_range_is_rejected() {
         for command in ["cluster", "serve"] {
-            for wrong in ["0", "-1", "86401", "1.5", "2s", ""] {
-                let arguments = ["highwater", command, "--give-up-after", wrong];
+            for invalid in ["0", "-1", "86401", "1.5", "2s", ""] {
+                let arguments = ["highwater", command, "--give-up-after", invalid];
                 let error = Cli::try_parse_from(arguments).unwrap_err();
                 let line = one_line(&error.to_string());
                 assert!(line.contains("expected 1 to 86,400 seconds"), "{line}");
             }
-            for right in ["1", "86400"] {
-                let arguments = ["highwater", command, "--give-up-after", right];
+            for valid in ["1", "86400"] {
+                let arguments = ["highwater", command, "--give-up-after", valid];
                 assert!(Cli::try_parse_from(arguments).is_ok());
             }
         }

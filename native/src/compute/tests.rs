@@ -1,4 +1,4 @@
-//! Checks of the compute port with real threads.
+//! Tests of the compute port with real threads.
 
 #[path = "../../../core/tests/computing/mod.rs"]
 mod computing;
@@ -30,7 +30,7 @@ async fn shared_compute_checks_pass() {
 }
 
 #[tokio::test]
-async fn threads_of_two_pools_have_distinct_numbers() {
+async fn threads_of_different_pools_have_distinct_numbers() {
     let (platform, trace) = platform();
     for _ in 0..2 {
         let threads = platform.threads(1, 0);
@@ -47,21 +47,21 @@ async fn threads_of_two_pools_have_distinct_numbers() {
 async fn loop_runs_jobs_if_no_thread_starts() {
     for (_, check) in computing::CHECKS {
         let (platform, trace) = platform();
-        let platform = platform.with_compute(Rc::new(TheLoop));
+        let platform = platform.with_compute(Rc::new(LoopCompute));
         LocalSet::new().run_until(check(platform, trace)).await;
     }
 }
 
 /// A port whose pools have no threads.
-struct TheLoop;
+struct LoopCompute;
 
-impl Compute for TheLoop {
+impl Compute for LoopCompute {
     fn cores(&self) -> usize {
         1
     }
 
     fn start(&self, _: usize) -> Arc<dyn Executor> {
-        Arc::new(NoThreads)
+        Arc::new(LoopExecutor)
     }
 
     fn run_on_loop(&self, job: Job) -> u64 {

@@ -11,11 +11,11 @@ use std::{
 /// The sampling period.
 pub(super) const PERIOD: Duration = Duration::from_secs(1);
 
-/// The maximum number of kinds that are counted separately. Further kinds share one entry,
-/// except for panics, which have a finite number of locations.
+/// The maximum number of kinds that are counted separately. Further kinds share one
+/// entry, except for panics, whose number of locations is finite.
 const MAX_KINDS: usize = 256;
 
-/// The identity of a line, without parts that depend on clients or time.
+/// The kind of a line: its content without client-dependent or time-dependent parts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum LineKind {
     /// A failed request.
@@ -26,7 +26,7 @@ pub(super) enum LineKind {
         at: &'static Location<'static>,
         panicked_at: Option<String>,
     },
-    /// A panic, by its location.
+    /// A panic, identified by its location.
     Panic(String),
     /// Any other line, with its numbers replaced.
     Text(String),
@@ -48,8 +48,8 @@ impl LineKind {
         LineKind::Text(text)
     }
 
-    /// Returns the maximum number of lines of this kind per period. It is high for worker
-    /// events, so that only a flood is sampled.
+    /// Returns the maximum number of lines of this kind per period. The limit for worker
+    /// events is high, so that only floods are sampled.
     fn max_per_period(&self) -> u32 {
         match self {
             LineKind::Text(_) => 100,
@@ -75,7 +75,7 @@ impl fmt::Display for LineKind {
                 }
             }
             LineKind::Panic(place) => write!(f, "panicked_at={place}"),
-            LineKind::Text(text) => write!(f, "like=\"{text}\""),
+            LineKind::Text(text) => write!(f, "pattern=\"{text}\""),
             LineKind::Other => f.write_str("of several kinds"),
         }
     }
@@ -85,20 +85,20 @@ impl fmt::Display for LineKind {
 #[derive(Debug, Default)]
 pub(super) struct Sampler {
     kinds: HashMap<LineKind, KindCounts>,
-    left_out: u64,
+    suppressed: u64,
 }
 
 #[derive(Debug)]
 struct KindCounts {
-    began: Instant,
-    seen: Instant,
-    written: u32,
-    left_out: u64,
+    period_start: Instant,
+    last_seen: Instant,
+    admitted_count: u32,
+    suppressed: u64,
 }
 
 impl Sampler {
-    /// Admits a line or leaves it out. For an admitted line, returns the number of lines of
-    /// its kind left out since the last one.
+    /// Admits or suppresses a line. For an admitted line, returns the number of lines of
+    /// its kind suppressed since the previous one.
     pub(super) fn admit(&mut self, kind: LineKind, now: Instant) -> Option<u64> {
         let is_known = self.kinds.contains_key(&kind);
         let has_room = self.kinds.len() < MAX_KINDS || matches!(kind, LineKind::Panic(_));
@@ -107,46 +107,46 @@ impl Sampler {
         } else {
             LineKind::Other
         };
-        let most = kind.max_per_period();
+        let limit = kind.max_per_period();
         let entry = self.kinds.entry(kind).or_insert(KindCounts {
-            began: now,
-            seen: now,
-            written: 0,
-            left_out: 0,
+            period_start: now,
+            last_seen: now,
+            admitted_count: 0,
+            suppressed: 0,
         });
-        entry.seen = now;
-        if now.saturating_duration_since(entry.began) >= PERIOD {
-            entry.began = now;
-            entry.written = 0;
+        entry.last_seen = now;
+        if now.saturating_duration_since(entry.period_start) >= PERIOD {
+            entry.period_start = now;
+            entry.admitted_count = 0;
         }
-        if entry.written >= most {
-            entry.left_out += 1;
-            self.left_out += 1;
+        if entry.admitted_count >= limit {
+            entry.suppressed += 1;
+            self.suppressed += 1;
             return None;
         }
-        entry.written += 1;
-        Some(std::mem::take(&mut entry.left_out))
+        entry.admitted_count += 1;
+        Some(std::mem::take(&mut entry.suppressed))
     }
 
-    /// Removes the kinds without a line for a period, or all kinds. Returns the kinds with
-    /// lines left out, and their numbers.
-    pub(super) fn take_silent(&mut self, now: Instant, all: bool) -> Vec<(LineKind, u64)> {
-        let silent = self
+    /// Removes the kinds that had no line for a period, or all kinds. Returns the removed
+    /// kinds with suppressed lines, and their counts.
+    pub(super) fn take_inactive(&mut self, now: Instant, all: bool) -> Vec<(LineKind, u64)> {
+        let inactive = self
             .kinds
-            .extract_if(|_, entry| all || now.saturating_duration_since(entry.seen) >= PERIOD);
-        let silent = silent.map(|(kind, entry)| (kind, entry.left_out));
-        silent.filter(|(_, left_out)| *left_out > 0).collect()
+            .extract_if(|_, entry| all || now.saturating_duration_since(entry.last_seen) >= PERIOD);
+        let inactive = inactive.map(|(kind, entry)| (kind, entry.suppressed));
+        inactive.filter(|(_, suppressed)| *suppressed > 0).collect()
     }
 
-    /// Returns the earliest time at which a kind may be silent for a period.
+    /// Returns the earliest time at which a kind can become inactive.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let seen = self.kinds.values().map(|entry| entry.seen);
-        seen.min().map(|seen| seen + PERIOD)
+        let last_seen = self.kinds.values().map(|entry| entry.last_seen);
+        last_seen.min().map(|last_seen| last_seen + PERIOD)
     }
 
-    /// Returns the number of lines left out so far.
-    pub(super) fn left_out(&self) -> u64 {
-        self.left_out
+    /// Returns the number of lines suppressed so far.
+    pub(super) fn suppressed(&self) -> u64 {
+        self.suppressed
     }
 }
 
@@ -157,23 +157,25 @@ mod tests {
     #[test]
     fn one_line_per_second_is_admitted() {
         let mut sampler = Sampler::default();
-        let begin = Instant::now();
-        let (mut written, mut left_out) = (0, 0);
+        let start = Instant::now();
+        let (mut admitted_count, mut suppressed) = (0, 0);
         for step in 0..2_500 {
-            let now = begin + Duration::from_millis(step);
-            if let Some(before) = sampler.admit(LineKind::Panic("a.rs:1:1".to_owned()), now) {
+            let now = start + Duration::from_millis(step);
+            if let Some(suppressed_before) =
+                sampler.admit(LineKind::Panic("a.rs:1:1".to_owned()), now)
+            {
                 assert_eq!(step % 1_000, 0);
-                written += 1;
-                left_out += before;
+                admitted_count += 1;
+                suppressed += suppressed_before;
             }
         }
-        assert_eq!((written, left_out), (3, 1_998));
-        let end = begin + Duration::from_millis(2_499);
-        assert_eq!(sampler.take_silent(end, false), []);
-        let silent = sampler.take_silent(end + PERIOD, false);
-        assert_eq!(silent, [(LineKind::Panic("a.rs:1:1".to_owned()), 499)]);
+        assert_eq!((admitted_count, suppressed), (3, 1_998));
+        let end = start + Duration::from_millis(2_499);
+        assert_eq!(sampler.take_inactive(end, false), []);
+        let inactive = sampler.take_inactive(end + PERIOD, false);
+        assert_eq!(inactive, [(LineKind::Panic("a.rs:1:1".to_owned()), 499)]);
         assert_eq!(sampler.next_due(), None);
-        assert_eq!(sampler.left_out(), 2_497);
+        assert_eq!(sampler.suppressed(), 2_497);
     }
 
     #[test]
@@ -188,23 +190,23 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_bounded() {
+    fn number_of_kinds_is_bounded() {
         let mut sampler = Sampler::default();
         let now = Instant::now();
         for text in 0..10 * MAX_KINDS {
             sampler.admit(LineKind::Text(text.to_string()), now);
         }
         assert!(sampler.kinds.len() <= MAX_KINDS + 1);
-        let left_out: u64 = sampler.take_silent(now, true).iter().map(|it| it.1).sum();
+        let suppressed: u64 = sampler.take_inactive(now, true).iter().map(|it| it.1).sum();
         assert_eq!(
-            left_out,
+            suppressed,
             9 * MAX_KINDS as u64 - 1,
-            "one of the further kinds is admitted"
+            "one line beyond MAX_KINDS is admitted"
         );
     }
 
     #[test]
-    fn numbers_do_not_distinguish_kinds() {
+    fn lines_differing_only_in_numbers_share_a_kind() {
         let kind = |line| LineKind::of_text(line);
         assert_eq!(kind("worker 1 (pid 17)"), kind("worker 23 (pid 4)"));
         assert_ne!(kind("worker 1 serves"), kind("worker 1 drains"));

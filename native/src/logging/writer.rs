@@ -15,32 +15,32 @@ pub(super) const CAPACITY: usize = 512;
 /// pipe atomically, so lines of several processes do not interleave.
 pub(super) const MAX_LINE_BYTES: usize = 4096;
 
-/// The mark at the end of a truncated line.
+/// The end of a truncated line.
 const ELLIPSIS: &str = "…";
 
-/// A destination of lines.
+/// A destination for lines.
 pub(super) trait LineOutput: Send + 'static {
     /// Writes a line. Blocks while the reader stalls.
     ///
     /// # Errors
     ///
-    /// If the line cannot be written, as when the reader is gone.
+    /// If the line cannot be written, for example because the reader is gone.
     fn write_line(&mut self, line: &str) -> io::Result<()>;
 }
 
-/// The lines that a queue adds itself.
+/// Lines that the queue itself adds.
 pub(super) trait Notices: Send + 'static {
     /// Returns the line that reports dropped lines.
-    fn dropped(&self, count: u64) -> String;
+    fn dropped_line(&self, count: u64) -> String;
 
     /// Returns the lines that are due, and the time of the next call. With `is_last`,
-    /// returns all lines, due or not.
-    fn due(&self, now: Instant, is_last: bool) -> (Vec<String>, Option<Instant>);
+    /// returns all pending lines.
+    fn due_lines(&self, now: Instant, is_last: bool) -> (Vec<String>, Option<Instant>);
 }
 
 /// A bounded queue that never blocks its senders.
 ///
-/// A line is dropped and counted if the queue is full or the write fails. After the older
+/// A line is dropped and counted if the queue is full or the write fails. Once the older
 /// lines are written, one line reports the number of dropped lines.
 #[derive(Debug)]
 pub(super) struct LineQueue {
@@ -53,21 +53,21 @@ struct State {
     lines: VecDeque<String>,
     writer: Activity,
     /// The process exits without waiting for the writer.
-    is_given_up: bool,
+    is_abandoned: bool,
     /// A flush was requested.
     is_closing: bool,
     is_flushed: bool,
     dropped: u64,
-    /// The number of dropped lines that no line has reported.
+    /// The number of dropped lines that have not been reported.
     unreported: u64,
-    /// The number of queued lines that are older than the dropped ones.
+    /// The number of queued lines to write before the report of dropped lines.
     report_after: usize,
 }
 
 /// The writer's activity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Activity {
-    /// Between two lines.
+    /// Neither waiting nor writing.
     #[default]
     Busy,
     /// Waiting for a line.
@@ -116,7 +116,7 @@ impl LineQueue {
     /// Waits until all lines and notices are written, or until the deadline.
     pub(super) fn flush(&self, deadline: Instant) {
         let mut state = self.lock();
-        if state.is_given_up {
+        if state.is_abandoned {
             return;
         }
         state.is_closing = true;
@@ -130,13 +130,13 @@ impl LineQueue {
     }
 
     /// Drops and counts the queued lines, before the process exits.
-    pub(super) fn give_up(&self) {
+    pub(super) fn drop_queued(&self) {
         let mut state = self.lock();
-        let rest = state.lines.len() + usize::from(state.writer == Activity::Writing);
-        if rest > 0 {
+        let unwritten = state.lines.len() + usize::from(state.writer == Activity::Writing);
+        if unwritten > 0 {
             state.lines.clear();
-            state.is_given_up = true;
-            state.drop_lines(rest as u64);
+            state.is_abandoned = true;
+            state.drop_lines(unwritten as u64);
         }
     }
 
@@ -178,19 +178,19 @@ enum Step {
 impl<O: LineOutput, N: Notices> LineWriter<O, N> {
     fn run(mut self) {
         loop {
-            let (due, next) = self.notices.due(Instant::now(), false);
+            let (due, next_call) = self.notices.due_lines(Instant::now(), false);
             for line in due {
                 self.write(&line);
             }
-            match self.next(next) {
+            match self.next_step(next_call) {
                 Step::Write(line) => self.write(&line),
                 Step::Idle { is_closing: false } => {}
                 Step::Idle { is_closing: true } => {
-                    let (due, _) = self.notices.due(Instant::now(), true);
+                    let (due, _) = self.notices.due_lines(Instant::now(), true);
                     for line in due {
                         self.write(&line);
                     }
-                    self.report(true);
+                    self.report_dropped(true);
                     let mut state = self.queue.lock();
                     if state.lines.is_empty() {
                         state.is_closing = false;
@@ -203,7 +203,7 @@ impl<O: LineOutput, N: Notices> LineWriter<O, N> {
     }
 
     /// Waits for a line, a flush, or the given instant.
-    fn next(&self, until: Option<Instant>) -> Step {
+    fn next_step(&self, until: Option<Instant>) -> Step {
         let mut state = self.queue.lock();
         loop {
             if let Some(line) = state.lines.pop_front() {
@@ -237,11 +237,11 @@ impl<O: LineOutput, N: Notices> LineWriter<O, N> {
             return state.drop_lines(1);
         }
         drop(state);
-        self.report(false);
+        self.report_dropped(false);
     }
 
     /// Reports dropped lines once the older lines are written.
-    fn report(&mut self, is_last: bool) {
+    fn report_dropped(&mut self, is_last: bool) {
         let unreported = {
             let mut state = self.queue.lock();
             if state.unreported == 0 || (state.report_after > 0 && !is_last) {
@@ -249,14 +249,14 @@ impl<O: LineOutput, N: Notices> LineWriter<O, N> {
             }
             std::mem::take(&mut state.unreported)
         };
-        let report = self.notices.dropped(unreported);
+        let report = self.notices.dropped_line(unreported);
         if self.output.write_line(&report).is_err() {
             self.queue.lock().unreported += unreported;
         }
     }
 }
 
-/// Fits a text into one line: escapes control characters and truncates long text.
+/// Converts a text to one line: escapes control characters and truncates long text.
 pub(super) fn one_line(text: &str) -> String {
     let mut line = if text.contains(char::is_control) {
         text.chars().fold(String::new(), |mut line, char| {
@@ -270,14 +270,14 @@ pub(super) fn one_line(text: &str) -> String {
     } else {
         text.to_owned()
     };
-    cut(&mut line, MAX_LINE_BYTES - 1);
+    truncate(&mut line, MAX_LINE_BYTES - 1);
     line
 }
 
-/// Truncates a text to a length in bytes, and marks the end.
-pub(super) fn cut(text: &mut String, longest: usize) {
-    if text.len() > longest {
-        text.truncate(text.floor_char_boundary(longest - ELLIPSIS.len()));
+/// Truncates a text to `max_len` bytes, including an ellipsis.
+pub(super) fn truncate(text: &mut String, max_len: usize) {
+    if text.len() > max_len {
+        text.truncate(text.floor_char_boundary(max_len - ELLIPSIS.len()));
         text.push_str(ELLIPSIS);
     }
 }
@@ -336,8 +336,8 @@ impl StandardStream {
         use std::os::fd::AsFd;
         // Avoids a busy loop if the stream is ready but rejects the line.
         thread::sleep(Duration::from_millis(1));
-        let mut files = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
-        let _ = poll(&mut files, PollTimeout::NONE);
+        let mut poll_fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
+        let _ = poll(&mut poll_fds, PollTimeout::NONE);
     }
 }
 
@@ -372,54 +372,54 @@ mod tests {
     use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
     /// An output whose lines the test receives one at a time.
-    struct Gated {
-        taken: SyncSender<String>,
-        fails: Receiver<bool>,
+    struct GatedOutput {
+        written: SyncSender<String>,
+        failures: Receiver<bool>,
     }
 
-    impl LineOutput for Gated {
+    impl LineOutput for GatedOutput {
         fn write_line(&mut self, line: &str) -> io::Result<()> {
-            if self.fails.try_recv() == Ok(true) {
+            if self.failures.try_recv() == Ok(true) {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
-            self.taken.send(line.to_owned()).map_err(io::Error::other)
+            self.written.send(line.to_owned()).map_err(io::Error::other)
         }
     }
 
-    struct Counted;
+    struct TestNotices;
 
-    impl Notices for Counted {
-        fn dropped(&self, count: u64) -> String {
+    impl Notices for TestNotices {
+        fn dropped_line(&self, count: u64) -> String {
             format!("{count} dropped")
         }
 
-        fn due(&self, _: Instant, is_last: bool) -> (Vec<String>, Option<Instant>) {
+        fn due_lines(&self, _: Instant, is_last: bool) -> (Vec<String>, Option<Instant>) {
             let last = is_last.then(|| "last".to_owned());
             (last.into_iter().collect(), None)
         }
     }
 
-    fn stalled() -> (Arc<LineQueue>, Receiver<String>, Sender<bool>) {
-        let (taken, reader) = sync_channel(0);
-        let (fail, fails) = channel();
-        let output = Gated { taken, fails };
-        let queue = LineQueue::start("test", output, Counted).unwrap();
+    fn stalled_queue() -> (Arc<LineQueue>, Receiver<String>, Sender<bool>) {
+        let (written, reader) = sync_channel(0);
+        let (fail, failures) = channel();
+        let output = GatedOutput { written, failures };
+        let queue = LineQueue::start("test", output, TestNotices).unwrap();
         (queue, reader, fail)
     }
 
-    fn soon() -> Instant {
+    fn generous_deadline() -> Instant {
         Instant::now() + Duration::from_mins(1)
     }
 
     #[test]
-    fn stalled_reader_drops_lines_and_one_line_reports_them() {
-        let (queue, reader, _) = stalled();
+    fn lines_dropped_during_a_stall_are_reported_once() {
+        let (queue, reader, _) = stalled_queue();
         let total = CAPACITY + 100;
         for number in 0..total {
             queue.push(number.to_string());
         }
         let dropped = queue.dropped();
-        // The writer may hold one line.
+        // The writer may have taken one line from the queue.
         assert!((99..=100).contains(&dropped), "{dropped}");
         let written = total - usize::try_from(dropped).unwrap();
         for number in 0..written {
@@ -432,8 +432,8 @@ mod tests {
     }
 
     #[test]
-    fn closed_reader_counts_dropped_lines() {
-        let (queue, reader, fail) = stalled();
+    fn failed_writes_count_as_dropped_lines() {
+        let (queue, reader, fail) = stalled_queue();
         for _ in 0..3 {
             fail.send(true).unwrap();
             queue.push("lost".to_owned());
@@ -448,7 +448,7 @@ mod tests {
 
     #[test]
     fn flush_writes_all_lines_or_times_out() {
-        let (queue, reader, _) = stalled();
+        let (queue, reader, _) = stalled_queue();
         for line in ["one", "two"] {
             queue.push(line.to_owned());
         }
@@ -456,11 +456,11 @@ mod tests {
         queue.flush(Instant::now() + Duration::from_millis(20));
         let flushing = thread::spawn({
             let queue = Arc::clone(&queue);
-            move || queue.flush(soon())
+            move || queue.flush(generous_deadline())
         });
         let lines: Vec<String> = (0..3).map(|_| reader.recv().unwrap()).collect();
         assert_eq!(lines, ["one", "two", "last"]);
-        // Two flushes may write the last line twice.
+        // Two flushes can write the last line twice.
         while !flushing.is_finished() {
             let _ = reader.recv_timeout(Duration::from_millis(1));
         }
@@ -468,19 +468,19 @@ mod tests {
     }
 
     #[test]
-    fn give_up_counts_queued_lines_as_dropped() {
-        let (queue, _reader, _) = stalled();
+    fn drop_queued_counts_the_queued_lines() {
+        let (queue, _reader, _) = stalled_queue();
         for line in ["one", "two", "three"] {
             queue.push(line.to_owned());
         }
         queue.flush(Instant::now());
-        queue.give_up();
+        queue.drop_queued();
         assert_eq!(queue.dropped(), 3);
-        queue.flush(soon());
+        queue.flush(generous_deadline());
     }
 
     #[test]
-    fn long_lines_are_cut_and_control_characters_escaped() {
+    fn long_lines_are_truncated_and_control_characters_escaped() {
         assert_eq!(one_line("a\nb\u{1b}[0m"), "a\\nb\\u{1b}[0m");
         let long = one_line(&"é".repeat(MAX_LINE_BYTES));
         assert!(

@@ -10,45 +10,45 @@ use std::{
 };
 
 /// A pool of buffers of one size. Reuse avoids page faults, which would take as long as
-/// filling the buffer.
+/// filling a buffer.
 #[derive(Debug)]
-pub(crate) struct Buffers {
+pub(crate) struct BufferPool {
     size: usize,
-    spare: Mutex<Vec<Box<[u8]>>>,
+    free: Mutex<Vec<Box<[u8]>>>,
     in_flight: AtomicUsize,
     peak: AtomicUsize,
 }
 
 /// Bytes in a buffer that returns to its pool on drop.
 ///
-/// Its weight is the size of the buffer, even if it is partly filled. So an input that
-/// arrives in small pieces does not use more memory.
+/// Its weight is the size of the buffer, even if the buffer is only partly filled. An
+/// input that arrives in small pieces therefore does not use more memory.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     buffer: Box<[u8]>,
     len: usize,
-    pool: Arc<Buffers>,
+    pool: Arc<BufferPool>,
 }
 
-impl Buffers {
+impl BufferPool {
     /// Creates a pool of buffers of `size` bytes, allocated on demand.
     pub(crate) fn new(size: usize) -> Arc<Self> {
-        Arc::new(Buffers {
+        Arc::new(BufferPool {
             size,
-            spare: Mutex::default(),
+            free: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
         })
     }
 
-    /// Takes an empty chunk. Does not limit the number of chunks: the bounds of channels
-    /// and windows do.
+    /// Takes an empty chunk. The bounds of channels and windows limit the number of
+    /// chunks.
     pub(crate) fn take(self: &Arc<Self>) -> Chunk {
-        let spare = self.lock().pop();
+        let free = self.lock().pop();
         let in_flight = self.in_flight.fetch_add(self.size, Ordering::Relaxed) + self.size;
         self.peak.fetch_max(in_flight, Ordering::Relaxed);
         Chunk {
-            buffer: spare.unwrap_or_else(|| vec![0; self.size].into()),
+            buffer: free.unwrap_or_else(|| vec![0; self.size].into()),
             len: 0,
             pool: Arc::clone(self),
         }
@@ -59,19 +59,19 @@ impl Buffers {
         self.size
     }
 
-    /// Returns the peak of memory in flight, in bytes.
+    /// Returns the peak number of bytes in flight.
     pub(crate) fn peak(&self) -> usize {
         self.peak.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> impl DerefMut<Target = Vec<Box<[u8]>>> + '_ {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Chunk {
     /// Returns the unfilled part of the buffer.
-    pub(crate) fn room(&mut self) -> &mut [u8] {
+    pub(crate) fn unfilled(&mut self) -> &mut [u8] {
         &mut self.buffer[self.len..]
     }
 
@@ -87,7 +87,7 @@ impl Chunk {
     ///
     /// If they do not fit.
     pub(crate) fn extend(&mut self, bytes: &[u8]) {
-        self.room()[..bytes.len()].copy_from_slice(bytes);
+        self.unfilled()[..bytes.len()].copy_from_slice(bytes);
         self.advance(bytes.len());
     }
 }
@@ -127,18 +127,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buffers_are_reused_and_the_peak_is_counted() {
-        let buffers = Buffers::new(8);
+    fn buffers_are_reused_and_the_peak_is_tracked() {
+        let buffers = BufferPool::new(8);
         let mut first = buffers.take();
-        first.room()[..3].copy_from_slice(b"one");
+        first.unfilled()[..3].copy_from_slice(b"one");
         first.advance(3);
         let second = buffers.take();
         assert_eq!((&*first, first.weight()), (&b"one"[..], 8));
         assert_eq!(buffers.peak(), 16);
         drop((first, second));
-        let again = [buffers.take(), buffers.take()];
-        assert!(again.iter().all(|chunk| chunk.is_empty()));
+        let reused = [buffers.take(), buffers.take()];
+        assert!(reused.iter().all(|chunk| chunk.is_empty()));
         assert_eq!(buffers.peak(), 16);
-        assert_eq!(buffers.lock().len(), 0, "no third buffer was allocated");
+        assert_eq!(buffers.lock().len(), 0, "a third buffer was allocated");
     }
 }

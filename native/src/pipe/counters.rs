@@ -40,7 +40,8 @@ impl Counters {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// Returns the total time that the read thread was stalled, zero until it exits.
+    /// Returns the total time that the read thread was stalled, or zero until the thread
+    /// exits.
     pub(crate) fn stalled(&self) -> Duration {
         Duration::from_nanos(self.stalled_nanos.load(Ordering::Relaxed))
     }

@@ -1,7 +1,7 @@
 //! The output of a run: a stream, a file to replace or a file to overwrite.
 
 use crate::{
-    atomic_file::{AtomicFile, Draft, Refusal, sync},
+    atomic_file::{AtomicFile, CreateError, Draft, sync},
     blocking::Blocking,
     error::Error,
     output::{folder_of, is_special},
@@ -27,7 +27,7 @@ pub(crate) enum Destination {
     InPlace(InPlaceFile),
 }
 
-/// Opens the writer, on the write thread.
+/// A function that opens the writer. The write thread calls it.
 pub(crate) type OpenWriter = Box<dyn FnOnce() -> io::Result<Writer> + Send>;
 
 /// An open output, owned by the write thread.
@@ -40,17 +40,17 @@ pub(crate) enum Writer {
     InPlace {
         /// The file.
         file: File,
-        /// Set when the file is truncated.
-        is_cleared: Arc<AtomicBool>,
+        /// Set once the file is truncated.
+        is_truncated: Arc<AtomicBool>,
     },
 }
 
-/// An existing file that is being overwritten. Prints a warning if dropped while it is
-/// incomplete.
+/// An existing file that is being overwritten. Prints a warning if dropped while the file
+/// is incomplete.
 #[derive(Debug)]
 pub(crate) struct InPlaceFile {
     path: PathBuf,
-    is_cleared: Arc<AtomicBool>,
+    is_truncated: Arc<AtomicBool>,
 }
 
 impl Destination {
@@ -63,7 +63,7 @@ impl Destination {
     /// # Errors
     ///
     /// [`Error::UnwritableOutput`] if it cannot be written.
-    pub(crate) fn find(
+    pub(crate) fn prepare(
         path: &Path,
         in_place: bool,
         model: Option<&File>,
@@ -72,13 +72,13 @@ impl Destination {
             let open = || Blocking::stdout().map(Writer::Stream);
             return Ok((Destination::Stream, Box::new(open)));
         }
-        let bad = |reason: String| Error::UnwritableOutput {
+        let unwritable = |reason: String| Error::UnwritableOutput {
             path: path.to_owned(),
             reason,
         };
         if is_special(path) {
             if is_socket(path) {
-                return Err(bad("it is a socket, expected a file".to_owned()));
+                return Err(unwritable("it is a socket, expected a file".to_owned()));
             }
             let path = path.to_owned();
             let open = move || {
@@ -88,37 +88,37 @@ impl Destination {
             return Ok((Destination::Stream, Box::new(open)));
         }
         if path.is_dir() {
-            return Err(bad("it is a folder, expected a file".to_owned()));
+            return Err(unwritable("it is a folder, expected a file".to_owned()));
         }
         if path.as_os_str().to_string_lossy().ends_with(is_separator) {
-            return Err(bad(
-                "it ends with a separator, expected a file name".to_owned()
+            return Err(unwritable(
+                "it ends with a separator, expected a file name".to_owned(),
             ));
         }
         let folder = folder_of(path);
         if !folder.is_dir() {
-            return Err(bad(format!(
+            return Err(unwritable(format!(
                 "the folder {} does not exist",
                 folder.display()
             )));
         }
         if in_place && path.is_file() {
             let file = OpenOptions::new().write(true).open(path);
-            let file = file.map_err(|cause| bad(cause.to_string()))?;
-            let is_cleared = Arc::new(AtomicBool::new(false));
+            let file = file.map_err(|cause| unwritable(cause.to_string()))?;
+            let is_truncated = Arc::new(AtomicBool::new(false));
             let in_place_file = InPlaceFile {
                 path: path.to_owned(),
-                is_cleared: Arc::clone(&is_cleared),
+                is_truncated: Arc::clone(&is_truncated),
             };
-            let open = || Ok(Writer::InPlace { file, is_cleared });
+            let open = || Ok(Writer::InPlace { file, is_truncated });
             return Ok((Destination::InPlace(in_place_file), Box::new(open)));
         }
-        let (atomic, draft) = AtomicFile::create(path, model).map_err(|refusal| {
-            let hint = match refusal {
-                Refusal::Replace(_) => IN_PLACE,
-                Refusal::Write(_) => "",
+        let (atomic, draft) = AtomicFile::create(path, model).map_err(|error| {
+            let hint = match error {
+                CreateError::Replace(_) => IN_PLACE_HINT,
+                CreateError::Write(_) => "",
             };
-            bad(format!("{refusal}{hint}"))
+            unwritable(format!("{error}{hint}"))
         })?;
         let open = || Ok(Writer::Draft(draft));
         Ok((Destination::Atomic(atomic), Box::new(open)))
@@ -133,27 +133,27 @@ impl Destination {
     ///
     /// # Errors
     ///
-    /// The error of the operating system.
+    /// I/O errors.
     pub(crate) async fn complete(&mut self) -> io::Result<()> {
         match std::mem::replace(self, Destination::Stream) {
             Destination::Atomic(file) => {
-                // A commit waits for the disk.
+                // A commit blocks until the disk has synced.
                 let committed = tokio::task::spawn_blocking(|| file.commit()).await;
                 committed.map_err(io::Error::other)?.map_err(with_hint)
             }
             Destination::InPlace(in_place_file) => {
-                in_place_file.is_cleared.store(false, Ordering::Relaxed);
+                in_place_file.is_truncated.store(false, Ordering::Relaxed);
                 Ok(())
             }
             Destination::Stream => Ok(()),
         }
     }
 
-    /// Adds to an error that the overwritten file is incomplete, if it is.
-    pub(crate) fn explain(&mut self, error: Error) -> Error {
+    /// Wraps an error in [`Error::Incomplete`] if the overwritten file is incomplete.
+    pub(crate) fn annotate(&mut self, error: Error) -> Error {
         match self {
             Destination::InPlace(in_place_file)
-                if in_place_file.is_cleared.swap(false, Ordering::Relaxed) =>
+                if in_place_file.is_truncated.swap(false, Ordering::Relaxed) =>
             {
                 Error::Incomplete {
                     path: in_place_file.path.clone(),
@@ -166,10 +166,10 @@ impl Destination {
 }
 
 /// The hint for a file that cannot be replaced.
-const IN_PLACE: &str =
+const IN_PLACE_HINT: &str =
     "; use --in-place to overwrite it, which leaves it incomplete if the run fails";
 
-/// Adds the hint to errors of the final rename that `--in-place` avoids.
+/// Adds the hint to rename errors that `--in-place` avoids.
 fn with_hint(error: io::Error) -> io::Error {
     let rename_errors = [
         io::ErrorKind::ResourceBusy,
@@ -177,7 +177,7 @@ fn with_hint(error: io::Error) -> io::Error {
         io::ErrorKind::PermissionDenied,
     ];
     if rename_errors.contains(&error.kind()) {
-        io::Error::new(error.kind(), format!("{error}{IN_PLACE}"))
+        io::Error::new(error.kind(), format!("{error}{IN_PLACE_HINT}"))
     } else {
         error
     }
@@ -185,7 +185,7 @@ fn with_hint(error: io::Error) -> io::Error {
 
 impl Drop for InPlaceFile {
     fn drop(&mut self) {
-        if self.is_cleared.load(Ordering::Relaxed) {
+        if self.is_truncated.load(Ordering::Relaxed) {
             crate::report::warn(&format!(
                 "{} is incomplete: it was being overwritten",
                 self.path.display()
@@ -199,13 +199,13 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// The error of the operating system.
+    /// I/O errors.
     pub(crate) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Writer::Stream(file) => file.write_all(bytes),
             Writer::Draft(draft) => draft.file.write_all(bytes),
-            Writer::InPlace { file, is_cleared } => {
-                clear(file, is_cleared)?;
+            Writer::InPlace { file, is_truncated } => {
+                truncate_once(file, is_truncated)?;
                 file.write_all(bytes)
             }
         }
@@ -215,7 +215,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// The error of the operating system, which may concern an earlier write.
+    /// I/O errors, including delayed errors of earlier writes.
     pub(crate) fn finish(self) -> io::Result<()> {
         match self {
             Writer::Stream(file) => file.close(),
@@ -223,8 +223,8 @@ impl Writer {
                 draft.finish()?;
                 Blocking::new(draft.file).close()
             }
-            Writer::InPlace { file, is_cleared } => {
-                clear(&file, &is_cleared)?;
+            Writer::InPlace { file, is_truncated } => {
+                truncate_once(&file, &is_truncated)?;
                 sync(&file)?;
                 Blocking::new(file).close()
             }
@@ -233,8 +233,8 @@ impl Writer {
 }
 
 /// Truncates the file, once.
-fn clear(file: &File, is_cleared: &AtomicBool) -> io::Result<()> {
-    if is_cleared.swap(true, Ordering::Relaxed) {
+fn truncate_once(file: &File, is_truncated: &AtomicBool) -> io::Result<()> {
+    if is_truncated.swap(true, Ordering::Relaxed) {
         return Ok(());
     }
     file.set_len(0)

@@ -1,67 +1,68 @@
 //! Parallel gzip compression in blocks.
 //!
-//! All blocks form one gzip member, or with `--members` one member each. Inside a shared
-//! member, a block may refer to the 32 KiB before it and ends on a byte boundary (a sync
-//! flush). The checksum of the trailer is combined from those of the blocks.
+//! All blocks form one gzip member, or with `--members` one member each. In a shared
+//! member, a block can refer to the 32 KiB before it and ends on a byte boundary (a sync
+//! flush). The checksum in the trailer combines the checksums of the blocks.
 
-use super::buffers::{Buffers, Chunk};
+use super::buffers::{BufferPool, Chunk};
 use flate2::{Compress, CompressError, Compression, Crc, FlushCompress, Status};
 use highwater::stream::{Stage, Weigh};
 use libdeflater::{CompressionError, CompressionLvl, Compressor};
 use std::{cell::RefCell, convert::Infallible, future::Future, io, sync::Arc, thread};
 use tokio::sync::oneshot;
 
-/// The size of a block, in bytes. With half of it, loading the window before each block
-/// would take a quarter of the work.
-pub(crate) const BLOCK: usize = 512 * 1024;
+/// The size of a block, in bytes. With blocks of half this size, a quarter of the work
+/// would be loading the window before each block.
+pub(crate) const BLOCK_BYTES: usize = 512 * 1024;
 
 /// The number of bytes before a block that deflate can refer to.
-pub(crate) const WINDOW: usize = 32 * 1024;
+pub(crate) const WINDOW_BYTES: usize = 32 * 1024;
 
-/// The level of [`Effort::Quick`]. On most text its output is as small as that of GNU
-/// gzip by default.
-const QUICK: u32 = 6;
+/// The level of [`Effort::Quick`]. On most text, its output is as small as GNU gzip's
+/// default output.
+const QUICK_LEVEL: u32 = 6;
 
-/// The level of [`Effort::Thorough`]. It is the library's only level that finds
-/// repetitions of three bytes, which matter in binary data and tables of numbers. At the
+/// The level of [`Effort::Thorough`]. This is the library's only level that finds
+/// three-byte repetitions, which matter in binary data and tables of numbers. At the
 /// quick level, little-endian integers become 70 % larger than with GNU gzip.
-const THOROUGH: u32 = 9;
+const THOROUGH_LEVEL: u32 = 9;
 
-/// The largest input that is compressed at both levels, in bytes.
-const SMALL: usize = 64 * 1024;
+/// The maximum size of an input that is compressed at both levels, in bytes.
+const SMALL_INPUT_BYTES: usize = 64 * 1024;
 
-/// The size of the sample of a block that is compressed at both levels, in bytes.
-const SAMPLE: usize = 8 * 1024;
+/// The size of the sample that is compressed at both levels to choose one, in bytes.
+const SAMPLE_BYTES: usize = 8 * 1024;
 
 /// The compression ratio above which a block is compressed at both levels, because the
 /// quick level truncates long repetitions.
-const REPETITIVE: usize = 16;
+const REPETITIVE_RATIO: usize = 16;
 
-/// The thorough level is used if it saves more than one part in this many.
-const WORTHWHILE: usize = 512;
+/// The thorough level is used if it saves more than the quick size divided by this.
+const MIN_SAVING_DIVISOR: usize = 512;
 
-/// Deflate, no name, no time, unknown system: the output depends only on the input.
+/// The gzip header: deflate, no name, no time, unknown system. It is constant, so the
+/// output depends only on the input.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
-/// The length of the trailer, a checksum and a length, in bytes.
-const TRAILER: usize = 8;
+/// The length of the trailer (checksum and length), in bytes.
+const TRAILER_BYTES: usize = 8;
 
-/// The longest stored (uncompressed) piece of deflate, in bytes.
-const STORED: usize = 0xffff;
+/// The maximum length of a stored (uncompressed) deflate block, in bytes.
+const MAX_STORED_BYTES: usize = 0xffff;
 
-/// The header of a stored piece, in bytes.
-const STORED_HEADER: usize = 5;
+/// The length of the header of a stored block, in bytes.
+const STORED_HEADER_BYTES: usize = 5;
 
 /// Compresses blocks on a thread pool.
 pub(crate) struct Gzip {
     pool: rayon::ThreadPool,
-    outputs: Arc<Buffers>,
+    outputs: Arc<BufferPool>,
 }
 
-/// A block of a shared member, with everything that its compression depends on.
+/// A block of a shared member, with all inputs of its compression.
 pub(crate) struct Block {
     bytes: Chunk,
-    /// The bytes before the block that it may refer to.
+    /// The bytes before the block that it can refer to.
     window: Chunk,
     is_first: bool,
     is_last: bool,
@@ -75,16 +76,17 @@ pub(crate) struct CompressedBlock {
     is_last: bool,
 }
 
-/// A stage that turns chunks into [`Block`]s. It holds one chunk back to mark the last.
-pub(crate) struct Blocks {
-    windows: Arc<Buffers>,
+/// A stage that turns chunks into [`Block`]s. It holds back one chunk so that it can mark
+/// the last block.
+pub(crate) struct BlockStage {
+    windows: Arc<BufferPool>,
     window: Chunk,
-    kept: Option<Chunk>,
+    pending: Option<Chunk>,
     block: Option<Block>,
     is_first: bool,
 }
 
-/// The reason why a block was not compressed.
+/// An error of a compression job.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GzipError {
     /// The library failed to compress a member.
@@ -98,27 +100,27 @@ pub(crate) enum GzipError {
     Panicked,
 }
 
-/// Returns the default high-water mark: three blocks per core, one in progress and two
-/// queued, up to 8 MiB.
+/// Returns the default high-water mark: three blocks per core (one in progress, two
+/// queued), up to 8 MiB.
 pub(crate) fn default_high_water() -> usize {
     let cores = thread::available_parallelism().map_or(1, Into::into);
-    (3 * cores * BLOCK).min(8 * 1024 * 1024)
+    (3 * cores * BLOCK_BYTES).min(8 * 1024 * 1024)
 }
 
-/// Returns the longest output for a block, with header and trailer, in bytes.
+/// Returns the maximum output length for a block, including header and trailer, in bytes.
 pub(crate) fn max_output_len(block: usize) -> usize {
-    let block_len = HEADER.len() + stored_len(block) + TRAILER;
+    let block_len = HEADER.len() + stored_len(block) + TRAILER_BYTES;
     block_len.max(Compressor::new(member_level()).gzip_compress_bound(block))
 }
 
 impl Gzip {
-    /// Starts one thread per core. The buffers of `outputs` must hold the
-    /// [longest output](max_output_len).
+    /// Starts one thread per core. The buffers of `outputs` must fit the [longest
+    /// output](max_output_len).
     ///
     /// # Errors
     ///
     /// If the threads cannot be started.
-    pub(crate) fn start(outputs: Arc<Buffers>) -> io::Result<Self> {
+    pub(crate) fn start(outputs: Arc<BufferPool>) -> io::Result<Self> {
         let pool = rayon::ThreadPoolBuilder::new()
             .thread_name(|index| format!("gzip {index}"))
             // Without a handler, a panic would abort the process and leave the temporary
@@ -139,7 +141,7 @@ impl Gzip {
         self.compress(move |output| Ok(deflate_block(&block, output)?))
     }
 
-    /// Compresses a block to its own member. Dropping the future does not stop the job.
+    /// Compresses a block as its own member. Dropping the future does not stop the job.
     pub(crate) fn compress_member(
         &self,
         block: Chunk,
@@ -164,7 +166,7 @@ impl Gzip {
 
 /// Returns a function that takes the compressed blocks of a member in order, and appends
 /// the trailer to the last one.
-pub(crate) fn concatenate() -> impl FnMut(CompressedBlock) -> Chunk {
+pub(crate) fn append_trailer() -> impl FnMut(CompressedBlock) -> Chunk {
     let mut total = Crc::new();
     move |mut block| {
         total.combine(&block.crc);
@@ -176,14 +178,13 @@ pub(crate) fn concatenate() -> impl FnMut(CompressedBlock) -> Chunk {
     }
 }
 
-impl Blocks {
-    /// Creates the stage. Copies of the last bytes of blocks, [`WINDOW`] each, come from
-    /// `windows`.
-    pub(crate) fn new(windows: Arc<Buffers>) -> Self {
-        Blocks {
+impl BlockStage {
+    /// Creates the stage. The buffers for windows come from `windows`.
+    pub(crate) fn new(windows: Arc<BufferPool>) -> Self {
+        BlockStage {
             window: windows.take(),
             windows,
-            kept: None,
+            pending: None,
             block: None,
             is_first: true,
         }
@@ -191,8 +192,8 @@ impl Blocks {
 
     fn block(&mut self, bytes: Chunk, is_last: bool) -> Block {
         let mut next = self.windows.take();
-        let from_bytes = bytes.len().min(WINDOW);
-        let from_window = self.window.len().min(WINDOW - from_bytes);
+        let from_bytes = bytes.len().min(WINDOW_BYTES);
+        let from_window = self.window.len().min(WINDOW_BYTES - from_bytes);
         next.extend(&self.window[self.window.len() - from_window..]);
         next.extend(&bytes[bytes.len() - from_bytes..]);
         Block {
@@ -204,13 +205,13 @@ impl Blocks {
     }
 }
 
-impl Stage<Chunk> for Blocks {
+impl Stage<Chunk> for BlockStage {
     type Output = Block;
     type Error = Infallible;
 
     fn push(&mut self, chunk: Chunk) -> Result<(), Infallible> {
-        if let Some(kept) = self.kept.replace(chunk) {
-            self.block = Some(self.block(kept, false));
+        if let Some(pending) = self.pending.replace(chunk) {
+            self.block = Some(self.block(pending, false));
         }
         Ok(())
     }
@@ -220,14 +221,14 @@ impl Stage<Chunk> for Blocks {
     }
 
     fn finish(&mut self) -> Result<(), Infallible> {
-        if let Some(kept) = self.kept.take() {
-            self.block = Some(self.block(kept, true));
+        if let Some(pending) = self.pending.take() {
+            self.block = Some(self.block(pending, true));
         }
         Ok(())
     }
 
     fn held_weight(&self) -> usize {
-        self.kept.as_ref().map_or(0, Weigh::weight)
+        self.pending.as_ref().map_or(0, Weigh::weight)
     }
 }
 
@@ -243,46 +244,46 @@ impl Weigh for CompressedBlock {
     }
 }
 
-/// The effort to find repetitions.
+/// The effort spent on finding repetitions.
 #[derive(Clone, Copy)]
 enum Effort {
     Quick,
     Thorough,
 }
 
-/// A compressor for each level, and a buffer for a compressed sample.
+/// A compressor for each level, and an output buffer for samples.
 struct Encoders {
     quick: Compress,
     thorough: Compress,
-    sample: Box<[u8]>,
+    sample_output: Box<[u8]>,
 }
 
 impl Encoders {
     fn new() -> Self {
         let encoder = |level| Compress::new(Compression::new(level), false);
         Encoders {
-            quick: encoder(QUICK),
-            thorough: encoder(THOROUGH),
-            sample: vec![0; stored_len(SMALL)].into(),
+            quick: encoder(QUICK_LEVEL),
+            thorough: encoder(THOROUGH_LEVEL),
+            sample_output: vec![0; stored_len(SMALL_INPUT_BYTES)].into(),
         }
     }
 
-    /// Chooses the level by the content of the block and by compressing a sample.
-    fn choose(&mut self, block: &Block) -> Result<Effort, CompressError> {
+    /// Chooses the level based on the content of the block and a compressed sample.
+    fn choose_effort(&mut self, block: &Block) -> Result<Effort, CompressError> {
         let bytes = &*block.bytes;
-        let is_small = block.is_first && block.is_last && bytes.len() <= SMALL;
-        let is_better = if is_small {
-            let (quick, thorough) = self.try_both(bytes, 0, bytes.len())?;
+        let is_small = block.is_first && block.is_last && bytes.len() <= SMALL_INPUT_BYTES;
+        let is_thorough_better = if is_small {
+            let (quick, thorough) = self.compressed_lengths(bytes, 0, bytes.len())?;
             thorough < quick
         } else if has_short_repetitions(bytes) {
-            let start = bytes.len().saturating_sub(SAMPLE) / 2;
-            let end = bytes.len().min(start + SAMPLE);
-            let (quick, thorough) = self.try_both(bytes, start, end)?;
-            thorough < quick - quick / WORTHWHILE
+            let start = bytes.len().saturating_sub(SAMPLE_BYTES) / 2;
+            let end = bytes.len().min(start + SAMPLE_BYTES);
+            let (quick, thorough) = self.compressed_lengths(bytes, start, end)?;
+            thorough < quick - quick / MIN_SAVING_DIVISOR
         } else {
             false
         };
-        Ok(if is_better {
+        Ok(if is_thorough_better {
             Effort::Thorough
         } else {
             Effort::Quick
@@ -290,25 +291,31 @@ impl Encoders {
     }
 
     /// Returns the compressed length of a range of the bytes at each level.
-    fn try_both(
+    fn compressed_lengths(
         &mut self,
         bytes: &[u8],
         start: usize,
         end: usize,
     ) -> Result<(usize, usize), CompressError> {
-        let window = &bytes[start.saturating_sub(WINDOW)..start];
+        let window = &bytes[start.saturating_sub(WINDOW_BYTES)..start];
         let mut len = |encoder| -> Result<usize, CompressError> {
-            let len = deflate(encoder, window, &bytes[start..end], true, &mut self.sample)?;
-            Ok(len.unwrap_or(self.sample.len()))
+            let len = deflate(
+                encoder,
+                window,
+                &bytes[start..end],
+                true,
+                &mut self.sample_output,
+            )?;
+            Ok(len.unwrap_or(self.sample_output.len()))
         };
         Ok((len(&mut self.quick)?, len(&mut self.thorough)?))
     }
 }
 
-/// Returns whether bytes are binary or mostly digits, so that many repetitions may be too
+/// Returns whether the data is binary or mostly digits, where many repetitions can be too
 /// short for the quick level.
 fn has_short_repetitions(bytes: &[u8]) -> bool {
-    // The escape character does not count: coloured logs contain it.
+    // The escape character is not counted, because coloured logs contain it.
     let is_control = |byte: &&u8| matches!(byte, 0..=8 | 14..=26 | 28..=31);
     let controls = bytes.iter().filter(is_control).count();
     let digits = bytes.iter().filter(|byte| byte.is_ascii_digit()).count();
@@ -323,21 +330,27 @@ fn deflate_block(block: &Block, mut output: Chunk) -> Result<CompressedBlock, Co
     if block.is_first {
         output.extend(&HEADER);
     }
-    let longest = stored_len(block.bytes.len());
+    let max_len = stored_len(block.bytes.len());
     let len = ENCODERS.with_borrow_mut(|encoders| {
-        let room = &mut output.room()[..longest];
+        let output_space = &mut output.unfilled()[..max_len];
         let mut deflate = |encoder: &mut Compress| {
-            deflate(encoder, &block.window, &block.bytes, block.is_last, room)
+            deflate(
+                encoder,
+                &block.window,
+                &block.bytes,
+                block.is_last,
+                output_space,
+            )
         };
-        if let Effort::Thorough = encoders.choose(block)? {
+        if let Effort::Thorough = encoders.choose_effort(block)? {
             return deflate(&mut encoders.thorough);
         }
         let quick = deflate(&mut encoders.quick)?;
-        let is_repetitive = quick.is_some_and(|len| len < block.bytes.len() / REPETITIVE);
+        let is_repetitive = quick.is_some_and(|len| len < block.bytes.len() / REPETITIVE_RATIO);
         if !is_repetitive {
             return Ok(quick);
         }
-        // Both levels are fast on such a block.
+        // Both levels are fast on repetitive data.
         let thorough = deflate(&mut encoders.thorough)?;
         if thorough.is_some() && thorough <= quick {
             return Ok(thorough);
@@ -357,14 +370,14 @@ fn deflate_block(block: &Block, mut output: Chunk) -> Result<CompressedBlock, Co
     })
 }
 
-/// Compresses into `room` and returns the compressed length, or `None` if `room` is too
-/// small.
+/// Compresses into `output_space`. Returns the compressed length, or `None` if the space
+/// is too small.
 fn deflate(
     encoder: &mut Compress,
     window: &[u8],
     bytes: &[u8],
     is_last: bool,
-    room: &mut [u8],
+    output_space: &mut [u8],
 ) -> Result<Option<usize>, CompressError> {
     encoder.reset();
     if !window.is_empty() {
@@ -375,31 +388,33 @@ fn deflate(
     } else {
         FlushCompress::Sync
     };
-    let status = encoder.compress(bytes, room, flush)?;
+    let status = encoder.compress(bytes, output_space, flush)?;
     let len = usize::try_from(encoder.total_out()).unwrap_or(usize::MAX);
-    // A sync flush is complete only if it leaves room.
+    // A sync flush is complete only if output space is left.
     let is_complete = match flush {
         FlushCompress::Finish => status == Status::StreamEnd,
-        _ => len < room.len() && encoder.total_in() == bytes.len() as u64,
+        _ => len < output_space.len() && encoder.total_in() == bytes.len() as u64,
     };
     Ok(is_complete.then_some(len))
 }
 
-/// Returns the length of the output of [`store`], in bytes.
+/// Returns the output length of [`store`], in bytes.
 fn stored_len(bytes: usize) -> usize {
-    bytes + STORED_HEADER * bytes.div_ceil(STORED).max(1)
+    bytes + STORED_HEADER_BYTES * bytes.div_ceil(MAX_STORED_BYTES).max(1)
 }
 
-/// Writes bytes uncompressed.
+/// Writes the bytes as stored (uncompressed) deflate blocks.
 fn store(bytes: &[u8], is_last: bool, output: &mut Chunk) {
     let mut rest = bytes;
     loop {
-        let (piece, later) = rest.split_at(rest.len().min(STORED));
-        let is_final = is_last && later.is_empty();
-        let [low, high] = u16::try_from(piece.len()).unwrap_or(u16::MAX).to_le_bytes();
+        let (stored, remaining) = rest.split_at(rest.len().min(MAX_STORED_BYTES));
+        let is_final = is_last && remaining.is_empty();
+        let [low, high] = u16::try_from(stored.len())
+            .unwrap_or(u16::MAX)
+            .to_le_bytes();
         output.extend(&[u8::from(is_final), low, high, !low, !high]);
-        output.extend(piece);
-        rest = later;
+        output.extend(stored);
+        rest = remaining;
         if rest.is_empty() {
             return;
         }
@@ -411,8 +426,8 @@ fn gzip_member(block: &[u8], mut output: Chunk) -> Result<Chunk, CompressionErro
         // Reused, because its tables are as large as a block.
         static COMPRESSOR: RefCell<Compressor> = RefCell::new(Compressor::new(member_level()));
     }
-    let len =
-        COMPRESSOR.with_borrow_mut(|compressor| compressor.gzip_compress(block, output.room()))?;
+    let len = COMPRESSOR
+        .with_borrow_mut(|compressor| compressor.gzip_compress(block, output.unfilled()))?;
     output.advance(len);
     Ok(output)
 }

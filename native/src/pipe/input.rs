@@ -11,7 +11,7 @@ use std::{
 /// The input of a run.
 #[derive(Debug)]
 pub(crate) enum Input {
-    /// `-`.
+    /// Standard input (`-`).
     Standard,
     /// An open file and its length, in bytes.
     File(File, u64),
@@ -21,31 +21,31 @@ pub(crate) enum Input {
 }
 
 impl Input {
-    /// Finds the input, and opens it if that does not block.
+    /// Checks the input, and opens it if opening does not block.
     ///
     /// # Errors
     ///
     /// [`Error::UnreadableInput`] if it cannot be read.
-    pub(crate) fn find(path: &Path) -> Result<Self, Error> {
-        let bad = |reason: String| Error::UnreadableInput {
+    pub(crate) fn prepare(path: &Path) -> Result<Self, Error> {
+        let unreadable = |reason: String| Error::UnreadableInput {
             path: path.to_owned(),
             reason,
         };
         if path.as_os_str() == "-" {
             return Ok(Input::Standard);
         }
-        let found = fs::metadata(path).map_err(|cause| bad(cause.to_string()))?;
+        let found = fs::metadata(path).map_err(|cause| unreadable(cause.to_string()))?;
         if found.is_dir() {
-            return Err(bad("it is a folder, expected a file".to_owned()));
+            return Err(unreadable("it is a folder, expected a file".to_owned()));
         }
         if !found.is_file() {
             return Ok(Input::Special(path.to_owned()));
         }
-        let file = File::open(path).map_err(|cause| bad(cause.to_string()))?;
+        let file = File::open(path).map_err(|cause| unreadable(cause.to_string()))?;
         Ok(Input::File(file, found.len()))
     }
 
-    /// Returns the file, if the input is a regular one.
+    /// Returns the file if the input is a regular file.
     pub(crate) fn file(&self) -> Option<&File> {
         match self {
             Input::File(file, _) => Some(file),
@@ -57,7 +57,7 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// The error of the operating system.
+    /// I/O errors.
     pub(crate) fn open(self) -> io::Result<Blocking> {
         match self {
             Input::Standard => Blocking::stdin(),
@@ -80,8 +80,9 @@ impl Input {
     }
 }
 
-/// Returns whether both paths lead to the same regular file, directly, by a link or by a
-/// redirected standard stream. A device or terminal may be both input and output.
+/// Returns whether both paths refer to the same regular file, directly, through a link or
+/// through a redirected standard stream. A device or terminal can be both input and
+/// output.
 pub(crate) fn is_same_file(input: &Path, output: &Path) -> bool {
     let handle = |path: &Path, standard: fn() -> io::Result<Handle>| {
         if path.as_os_str() == "-" {

@@ -10,12 +10,12 @@ use std::{
     time::Duration,
 };
 
-/// The period of redraws.
-const PERIOD: Duration = Duration::from_millis(100);
+/// The redraw interval.
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Runs a pipeline with a progress bar on the terminal. `len` is the number of bytes to
 /// read, if known. Shows no bar if the output itself goes to a terminal.
-pub(crate) async fn watch<T>(
+pub(crate) async fn run_with_bar<T>(
     len: Option<u64>,
     is_stdout: bool,
     counters: &Counters,
@@ -39,14 +39,14 @@ pub(crate) async fn watch<T>(
     let bar = bar.with_finish(ProgressFinish::AndClear).with_style(
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let paint = async || -> Infallible {
+    let redraw = async || -> Infallible {
         loop {
-            tokio::time::sleep(PERIOD).await;
+            tokio::time::sleep(REDRAW_INTERVAL).await;
             bar.set_position(counters.read());
             bar.tick();
         }
     };
-    match future::select(pin!(run), pin!(paint())).await {
+    match future::select(pin!(run), pin!(redraw())).await {
         Either::Left((outcome, _)) => outcome,
         Either::Right((never, _)) => match never {},
     }

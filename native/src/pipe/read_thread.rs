@@ -1,7 +1,7 @@
 //! The read thread, the source of the pipeline.
 
 use super::{
-    buffers::{Buffers, Chunk},
+    buffers::{BufferPool, Chunk},
     counters::Counters,
     input::Input,
 };
@@ -19,13 +19,13 @@ use std::{
 
 /// Configuration of the read thread.
 pub(crate) struct ReadThread {
-    /// The pool of chunks; their size is that of a read.
-    pub(crate) buffers: Arc<Buffers>,
+    /// The pool of chunks. Each read fills at most one chunk.
+    pub(crate) buffers: Arc<BufferPool>,
     /// The high-water mark of the channel.
     pub(crate) bound: Bound<Chunk>,
-    /// Sends full chunks except for the last one, and at least one chunk even if
+    /// Sends only full chunks, except for the last one, and at least one chunk even if
     /// the input is empty. If false, each read is sent at once.
-    pub(crate) in_blocks: bool,
+    pub(crate) sends_full_chunks: bool,
     /// Measures how long the thread is stalled.
     pub(crate) clock: Arc<dyn Clock>,
     /// Counts the bytes read.
@@ -36,8 +36,8 @@ impl ReadThread {
     /// Starts the thread, which reads ahead up to the high-water mark. Reads of files and
     /// pipes block, so they need their own thread.
     ///
-    /// The thread exits at the end of the input or when the receiver is dropped. If a read
-    /// never returns, the thread ends with the process.
+    /// The thread exits at the end of the input or when the receiver is dropped. If a
+    /// read never returns, the thread exits with the process.
     ///
     /// # Errors
     ///
@@ -60,8 +60,9 @@ impl ReadThread {
             return Ok(());
         };
         let mut reader = input.open()?;
-        let mut needs_send = self.in_blocks;
-        // Wait for room before reading, so that no chunk is held outside the channel.
+        let mut needs_send = self.sends_full_chunks;
+        // Wait for channel capacity before reading, so that no chunk is held outside the
+        // channel.
         while block_on(sender.ready()).is_ok() {
             let mut chunk = self.buffers.take();
             let is_last = self.fill(&mut reader, &mut chunk)?;
@@ -77,24 +78,24 @@ impl ReadThread {
         Ok(())
     }
 
-    /// Fills a chunk. Returns whether the input has ended.
+    /// Fills a chunk. Returns true at the end of the input.
     fn fill(&self, reader: &mut Blocking, chunk: &mut Chunk) -> io::Result<bool> {
         loop {
-            match reader.read(chunk.room()) {
+            match reader.read(chunk.unfilled()) {
                 Ok(0) => return Ok(true),
                 Ok(len) => chunk.advance(len),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
-            if !self.in_blocks || chunk.room().is_empty() {
+            if !self.sends_full_chunks || chunk.unfilled().is_empty() {
                 return Ok(false);
             }
         }
     }
 }
 
-/// A sender that aborts the channel if the thread panics. A sender that is just dropped
-/// would close the channel, and partial input would look complete.
+/// A sender that aborts the channel if the thread panics. Just dropping the sender would
+/// close the channel, and partial input would look complete.
 struct SenderGuard(Option<Sender<Chunk>>);
 
 impl SenderGuard {

@@ -2,11 +2,11 @@
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
-/// A high-water mark, a number of bytes within [`Size::RANGE`].
+/// A high-water mark in bytes, within [`Size::RANGE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size(usize);
 
-/// The error for text that is not a size within [`Size::RANGE`].
+/// The error for an invalid or out-of-range size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected 4KiB to 1GiB, for example 64KiB, 1MiB or 100000 (bytes)")]
 pub(crate) struct InvalidSize;
@@ -25,8 +25,8 @@ impl Size {
 impl FromStr for Size {
     type Err = InvalidSize;
 
-    /// Parses a size with the units of the GNU tools: `K` and `KiB` are 1024 bytes, `KB` is
-    /// 1000. Case does not matter.
+    /// Parses a size with the units of the GNU tools: `K` and `KiB` are 1024 bytes, `KB`
+    /// is 1000. Units are case-insensitive.
     fn from_str(text: &str) -> Result<Self, InvalidSize> {
         let text = text.trim();
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -51,7 +51,7 @@ impl FromStr for Size {
     }
 }
 
-/// Formats bytes with three digits and a unit.
+/// Formats a number of bytes with three significant digits and a unit.
 pub(crate) fn human_bytes(bytes: u64) -> HumanBytes {
     HumanBytes(bytes)
 }
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_show_three_digits() {
+    fn sizes_have_three_significant_digits() {
         let shown = |bytes| human_bytes(bytes).to_string();
         assert_eq!(shown(0), "0 B");
         assert_eq!(shown(1023), "1023 B");

@@ -1,10 +1,10 @@
-//! The pipeline between the read and the write thread.
+//! The pipeline between the read and write threads.
 
 use super::{
     RunResources,
     buffers::Chunk,
     gunzip::Gunzip,
-    gzip::{self, Blocks, Gzip},
+    gzip::{self, BlockStage, Gzip},
     write_thread::WriteThread,
 };
 use crate::cli::PipeOptions;
@@ -15,10 +15,10 @@ use highwater::{
 };
 use std::{future::Future, io, pin::Pin, sync::Arc};
 
-/// A boxed pipeline with any stages.
+/// A boxed pipeline.
 pub(super) type PipelineRun = Pin<Box<dyn Future<Output = Result<PipelineReport, PipelineError>>>>;
 
-/// Connects both threads by the stages that the options select.
+/// Connects the read and write threads with the selected stages.
 ///
 /// # Errors
 ///
@@ -27,23 +27,28 @@ pub(super) fn connect(
     options: &PipeOptions,
     resources: &RunResources,
     chunks: Receiver<Chunk>,
-    writing: WriteThread,
+    write_thread: WriteThread,
 ) -> io::Result<PipelineRun> {
-    let input = Pipeline::from_try_stream("input", chunks.map_err(cause))
+    let input = Pipeline::from_try_stream("input", chunks.map_err(input_error))
         .with_clock(Arc::clone(&resources.clock));
     if options.gunzip {
-        let gunzip = Gunzip::new(Arc::clone(&resources.outputs));
-        upper(options, resources, input.stage("gunzip", gunzip), writing)
+        let gunzip = Gunzip::new(Arc::clone(&resources.output_buffers));
+        add_upper(
+            options,
+            resources,
+            input.stage("gunzip", gunzip),
+            write_thread,
+        )
     } else {
-        upper(options, resources, input, writing)
+        add_upper(options, resources, input, write_thread)
     }
 }
 
-fn upper<S, P>(
+fn add_upper<S, P>(
     options: &PipeOptions,
     resources: &RunResources,
     pipeline: Pipeline<S, P>,
-    writing: WriteThread,
+    write_thread: WriteThread,
 ) -> io::Result<PipelineRun>
 where
     S: Stream<Item = Result<Chunk, PipelineError>> + Unpin + 'static,
@@ -54,45 +59,48 @@ where
             chunk.make_ascii_uppercase();
             chunk
         });
-        compress(options, resources, pipeline, writing)
+        add_gzip(options, resources, pipeline, write_thread)
     } else {
-        compress(options, resources, pipeline, writing)
+        add_gzip(options, resources, pipeline, write_thread)
     }
 }
 
-fn compress<S, P>(
+fn add_gzip<S, P>(
     options: &PipeOptions,
     resources: &RunResources,
     pipeline: Pipeline<S, P>,
-    writing: WriteThread,
+    write_thread: WriteThread,
 ) -> io::Result<PipelineRun>
 where
     S: Stream<Item = Result<Chunk, PipelineError>> + Unpin + 'static,
     P: Future<Output = Result<(), PipelineError>> + 'static,
 {
     if !options.gzip {
-        return Ok(Box::pin(pipeline.into_sink("output", writing)));
+        return Ok(Box::pin(pipeline.into_sink("output", write_thread)));
     }
-    let gzip = Gzip::start(Arc::clone(&resources.outputs))?;
-    // As many blocks as the mark allows: blocks in progress, and finished ones that wait
-    // for an earlier block.
-    let window = (resources.high_water / resources.inputs.size()).max(1);
+    let gzip = Gzip::start(Arc::clone(&resources.output_buffers))?;
+    // The number of blocks within the high-water mark: blocks in progress, and finished
+    // blocks that wait for an earlier one.
+    let window = (resources.high_water / resources.input_buffers.size()).max(1);
     if options.members {
         let run = pipeline
             .parallel_map("gzip", window, move |block| gzip.compress_member(block))
-            .into_sink("output", writing);
+            .into_sink("output", write_thread);
         return Ok(Box::pin(run));
     }
     let run = pipeline
-        .stage("blocks", Blocks::new(Arc::clone(&resources.windows)))
+        .stage(
+            "blocks",
+            BlockStage::new(Arc::clone(&resources.window_buffers)),
+        )
         .parallel_map("gzip", window, move |block| gzip.compress_block(block))
-        .map("member", gzip::concatenate())
-        .into_sink("output", writing);
+        .map("member", gzip::append_trailer())
+        .into_sink("output", write_thread);
     Ok(Box::pin(run))
 }
 
-/// Returns the error of the input, without the channel's wrapper.
-fn cause(error: StreamError) -> BoxError {
+/// Unwraps the input error from the channel error.
+fn input_error(error: StreamError) -> BoxError {
     match error {
         StreamError::Failed(cause) => cause,
         StreamError::Aborted => "the read thread panicked".into(),

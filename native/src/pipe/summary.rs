@@ -6,7 +6,7 @@ use highwater::stream::PipelineReport;
 use serde_json::{Value, json};
 use std::{fmt::Write, time::Duration};
 
-/// Figures of a complete run.
+/// Statistics of a completed run.
 #[derive(Debug)]
 pub(crate) struct Summary {
     /// The names of the input and the output.
@@ -17,23 +17,23 @@ pub(crate) struct Summary {
     pub(crate) bytes_out: u64,
     /// The time from the first read to the complete output.
     pub(crate) duration: Duration,
-    /// The peak memory of the data in flight, in bytes.
+    /// The peak number of bytes in flight.
     pub(crate) peak_in_flight: usize,
     /// The total time that the read thread was stalled.
     pub(crate) input_stalled: Duration,
-    /// The figures of each stage.
+    /// The statistics of each stage.
     pub(crate) report: PipelineReport,
 }
 
 impl Summary {
     /// Returns the throughput in MiB/s of the larger of input and output, so that
-    /// compression and decompression of a file compare.
-    fn rate(&self) -> f64 {
+    /// compression and decompression are comparable.
+    fn mib_per_second(&self) -> f64 {
         let bytes = self.bytes_in.max(self.bytes_out);
         bytes as f64 / (1024.0 * 1024.0) / self.duration.as_secs_f64().max(1e-9)
     }
 
-    /// Returns the stages, each with the time it was stalled by the next stage, if that is
+    /// Returns the stages, each with the time that the next stage stalled it, if
     /// measured.
     fn stages(&self) -> impl Iterator<Item = (&highwater::stream::StageReport, Option<Duration>)> {
         self.report.stages.iter().enumerate().map(|(index, stage)| {
@@ -57,10 +57,10 @@ impl Summary {
             human_bytes(self.bytes_in),
             human_bytes(self.bytes_out),
             human_duration(self.duration),
-            self.rate()
+            self.mib_per_second()
         );
         let resident = peak_rss().map_or_else(String::new, |bytes| {
-            format!(", {} peak memory of the process", human_bytes(bytes))
+            format!("; peak process memory {}", human_bytes(bytes))
         });
         let _ = writeln!(
             text,
@@ -103,7 +103,7 @@ impl Summary {
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,
             "duration_ns": nanos(self.duration),
-            "mib_per_second": (self.rate() * 10.0).round() / 10.0,
+            "mib_per_second": (self.mib_per_second() * 10.0).round() / 10.0,
             "peak_in_flight_bytes": self.peak_in_flight,
             "peak_rss_bytes": peak_rss(),
             "stages": stages,
@@ -130,7 +130,7 @@ fn peak_rss() -> Option<u64> {
     use nix::sys::resource::{UsageWho, getrusage};
     let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
     let peak = u64::try_from(usage.max_rss()).ok()?;
-    // Apple counts in bytes, others in kibibytes.
+    // Apple systems report bytes, others report kibibytes.
     let unit = if cfg!(target_vendor = "apple") {
         1
     } else {

@@ -21,19 +21,19 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// A sink that sends chunks to a thread that writes them. Closing it completes when all
-/// chunks are written.
+/// A sink that sends chunks to the write thread. Closing it waits until all chunks are
+/// written.
 ///
 /// If the thread fails, the sink fails at once, even while no chunk arrives. Clones share
-/// the thread: a pipeline drops its clone when it fails, and [`drain`](Self::drain) can
-/// still write the queued chunks. When the last clone is dropped, the thread exits without
+/// the thread. A failing pipeline drops its clone, and [`drain`](Self::drain) can still
+/// write the queued chunks. When the last clone is dropped, the thread exits without
 /// completing the output.
 #[derive(Clone)]
 pub(crate) struct WriteThread(Rc<RefCell<Inner>>);
 
 struct Inner {
     chunks: ChannelSink<Chunk>,
-    done: oneshot::Receiver<io::Result<()>>,
+    result: oneshot::Receiver<io::Result<()>>,
 }
 
 impl WriteThread {
@@ -49,17 +49,17 @@ impl WriteThread {
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
         let (sender, mut receiver) = channel(bound, Overflow::Wait);
-        let (send_done, done) = oneshot::channel();
+        let (result_sender, result) = oneshot::channel();
         thread::Builder::new()
             .name("write".to_owned())
             .spawn(move || {
                 let result = open().and_then(|writer| write_all(writer, &mut receiver, &counters));
-                // Sent before the channel closes, so that this is the reported error.
-                let _ = send_done.send(result);
+                // Sent before the channel closes, so that the sink reports this error.
+                let _ = result_sender.send(result);
             })?;
         Ok(WriteThread(Rc::new(RefCell::new(Inner {
             chunks: sender.into_sink(),
-            done,
+            result,
         }))))
     }
 }
@@ -68,29 +68,29 @@ impl WriteThread {
     /// Writes the queued chunks, without completing the output. The pipeline must have
     /// dropped its clone.
     pub(crate) async fn drain(mut self) {
-        // The run has already failed: a second error adds nothing.
+        // The run has already failed, so a second error is ignored.
         let _ = self.flush().await;
         if let Some(inner) = Rc::into_inner(self.0) {
             let inner = inner.into_inner();
             drop(inner.chunks);
-            let _ = inner.done.await;
+            let _ = inner.result.await;
         }
     }
 }
 
 impl Inner {
     /// Polls for the result of the thread.
-    fn poll_done(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let lost = || io::Error::other("the write thread panicked");
-        self.done
+    fn poll_result(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let panicked = || io::Error::other("the write thread panicked");
+        self.result
             .poll_unpin(context)
-            .map(|done| done.unwrap_or_else(|_| Err(lost())))
+            .map(|result| result.unwrap_or_else(|_| Err(panicked())))
     }
 
-    /// Polls for the error of the thread, after its channel has closed early.
-    fn poll_cause(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let cause = ready!(self.poll_done(context));
-        Poll::Ready(cause.and_then(|()| Err(io::ErrorKind::BrokenPipe.into())))
+    /// Polls for the thread's error after the channel closed early.
+    fn poll_error(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = ready!(self.poll_result(context));
+        Poll::Ready(result.and_then(|()| Err(io::ErrorKind::BrokenPipe.into())))
     }
 }
 
@@ -113,12 +113,12 @@ impl Sink<Chunk> for WriteThread {
     fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut inner = self.0.borrow_mut();
         // This also wakes the task if the thread fails while no chunk arrives.
-        if inner.poll_done(context)?.is_ready() {
+        if inner.poll_result(context)?.is_ready() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         match ready!(inner.chunks.poll_ready_unpin(context)) {
             Ok(()) => Poll::Ready(Ok(())),
-            Err(_closed) => inner.poll_cause(context),
+            Err(_closed) => inner.poll_error(context),
         }
     }
 
@@ -132,7 +132,7 @@ impl Sink<Chunk> for WriteThread {
         let mut inner = self.0.borrow_mut();
         match ready!(inner.chunks.poll_flush_unpin(context)) {
             Ok(()) => Poll::Ready(Ok(())),
-            Err(_closed) => inner.poll_cause(context),
+            Err(_closed) => inner.poll_error(context),
         }
     }
 
@@ -140,8 +140,8 @@ impl Sink<Chunk> for WriteThread {
         let mut inner = self.0.borrow_mut();
         match ready!(inner.chunks.poll_close_unpin(context)) {
             // All chunks are queued: wait until they are written.
-            Ok(()) => inner.poll_done(context),
-            Err(_closed) => inner.poll_cause(context),
+            Ok(()) => inner.poll_result(context),
+            Err(_closed) => inner.poll_error(context),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The child's side: runs one program of a scenario and reports to the parent.
+//! The child side: runs one program of a scenario and reports to the parent.
 
 use super::{command, lost};
 use crate::{
@@ -24,8 +24,8 @@ use std::{
 };
 use tokio::task::LocalSet;
 
-/// Runs the child's program to its end if this process was started as a child, or returns
-/// `None`. Must be called before any thread is started.
+/// Runs the child's program to completion if this process was started as a child.
+/// Otherwise, returns `None`. Must be called before any thread is started.
 pub(crate) fn run_as_child() -> Option<ExitCode> {
     let name = command::program()?;
     let Some(program) = find(&name) else {
@@ -45,14 +45,14 @@ fn find(name: &str) -> Option<&'static Program> {
     scenario::program(name)
 }
 
-/// Runs the event loop on its own thread, and reads standard input on this one. So the
-/// child notices the end of its parent even if its loop blocks.
+/// Runs the event loop on its own thread, and reads standard input on this one. The child
+/// thus detects that its parent has exited even if its loop is blocked.
 fn run(program: &'static Program) -> ExitCode {
-    let (inbox, received) = mpsc::unbounded();
+    let (inbox, messages) = mpsc::unbounded();
     let started = thread::Builder::new()
         .name(LOOP_THREAD.to_owned())
         .spawn(move || {
-            let exit = match complete(program, received) {
+            let exit = match complete(program, messages) {
                 Ok(Ok(())) => Exit::Finished,
                 Ok(Err(bug)) => bug.into(),
                 Err(cause) => lost(&format!("cannot start the runtime: {cause}")),
@@ -69,19 +69,19 @@ fn run(program: &'static Program) -> ExitCode {
     }
     for line in io::stdin().lock().lines() {
         match line.ok().as_deref().and_then(ProcessInput::from_line) {
-            // The program does not receive after the inbox is closed.
+            // Fails if the inbox is closed.
             Some(ProcessInput::Message(text)) => drop(inbox.unbounded_send(text)),
             Some(ProcessInput::Close) => inbox.close_channel(),
             None => break,
         }
     }
-    // The parent is gone: there is no work left, and no one to report to.
+    // The parent is gone, so there is nothing left to do.
     process::exit(1);
 }
 
 fn complete(
     program: &'static Program,
-    received: UnboundedReceiver<String>,
+    messages: UnboundedReceiver<String>,
 ) -> io::Result<Result<(), RunFailure>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -93,10 +93,11 @@ fn complete(
         let timer = Arc::new(NativeTimer::start(Arc::clone(&stop)));
         let platform =
             Platform::new(timer, Rc::new(spawn)).with_compute(Rc::new(NativeCompute::new(stop)));
-        let context = ProcessContext::new(platform, received, Rc::new(Parent));
+        let context = ProcessContext::new(platform, messages, Rc::new(StdoutLink));
         let program = async move { (program.run)(context).await };
         tokio::select! {
-            // As in a run, the first panic is the cause.
+            // A task that waited for the panicked one may panic in turn. The first panic
+            // is the cause.
             biased;
             Some(bug) = bugs.recv() => Err(bug),
             ended = AssertUnwindSafe(program).catch_unwind() => {
@@ -106,10 +107,10 @@ fn complete(
     }))
 }
 
-/// The parent, which reads this process's standard output.
-struct Parent;
+/// The link to the parent, over standard output.
+struct StdoutLink;
 
-impl ParentLink for Parent {
+impl ParentLink for StdoutLink {
     fn send(&self, event: ProcessEvent) {
         send(&event);
     }

@@ -1,15 +1,15 @@
-//! The command that starts a child, and the argument by which it recognises itself.
+//! The command that starts a child process, and the argument that identifies it.
 
 use std::{env, io, path::PathBuf, process::Command};
 
 /// The internal argument that precedes the name of the child's program.
 #[cfg(not(test))]
-const ARGUMENT: &str = "--process";
+const PROGRAM_ARGUMENT: &str = "--process";
 
 /// The environment variable that replaces the argument in tests, because the test harness
-/// owns the arguments.
+/// parses the arguments.
 #[cfg(test)]
-pub(super) const VARIABLE: &str = "HIGHWATER_PROCESS";
+pub(super) const PROGRAM_VARIABLE: &str = "HIGHWATER_PROCESS";
 
 /// Returns the command that starts this program as a child.
 pub(super) fn command(program: &str) -> io::Result<Command> {
@@ -18,17 +18,16 @@ pub(super) fn command(program: &str) -> io::Result<Command> {
     {
         use std::os::unix::process::CommandExt;
 
-        // In its own process group: Ctrl-C must reach only the parent, which reports how
-        // the child ended.
+        // A separate process group, so that Ctrl-C reaches only the parent.
         command.process_group(0);
         command.arg0(env::args_os().next().unwrap_or_default());
     }
     #[cfg(not(test))]
-    command.args([ARGUMENT, program]);
+    command.args([PROGRAM_ARGUMENT, program]);
     #[cfg(test)]
     command
         .args(["--exact", "--nocapture", "-q", "processes::tests::child"])
-        .env(VARIABLE, program);
+        .env(PROGRAM_VARIABLE, program);
     Ok(command)
 }
 
@@ -37,22 +36,23 @@ pub(super) fn program() -> Option<String> {
     #[cfg(not(test))]
     {
         let mut arguments = env::args_os().skip(1);
-        arguments.next().filter(|first| first == ARGUMENT)?;
+        arguments.next().filter(|first| first == PROGRAM_ARGUMENT)?;
         let name = arguments.next().unwrap_or_default();
         Some(name.to_string_lossy().into_owned())
     }
     #[cfg(test)]
-    env::var(VARIABLE).ok()
+    env::var(PROGRAM_VARIABLE).ok()
 }
 
-/// Returns the path of this program's file. On Linux, a file that a new build has replaced
-/// is found by `/proc/self/exe`, since the new build may speak another protocol. The usual
-/// path comes first, because a process started by `/proc/self/exe` has another name.
+/// Returns the path of this program's executable. On Linux, returns `/proc/self/exe` if a
+/// new build has replaced the file, because the new build may use another protocol. The
+/// regular path is preferred, because a process started through `/proc/self/exe` has a
+/// different name.
 fn this_program() -> io::Result<PathBuf> {
     let path = env::current_exe()?;
-    let running = PathBuf::from("/proc/self/exe");
-    Ok(if !path.exists() && running.exists() {
-        running
+    let proc_self_exe = PathBuf::from("/proc/self/exe");
+    Ok(if !path.exists() && proc_self_exe.exists() {
+        proc_self_exe
     } else {
         path
     })

@@ -1,8 +1,7 @@
-//! Tests with real children: the checks shared by all worlds, and that no child is left
-//! behind.
+//! Tests with real child processes: the checks shared by all worlds, and child cleanup.
 //!
-//! A child runs this test program with the single test `child`. A test that kills a parent
-//! starts one in the same way, with the test `parent`.
+//! A child process runs this test binary with the single test `child`. A test that kills
+//! a parent process starts it the same way, with the test `parent`.
 
 #[path = "../../../core/tests/worlds/mod.rs"]
 mod worlds;
@@ -32,33 +31,33 @@ use tokio::task::LocalSet;
 use worlds::ECHO;
 
 /// The time limit of a test, long enough for any machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(super) fn program(name: &str) -> Option<&'static Program> {
     let mut programs = worlds::PROGRAMS.iter();
     programs.find(|program| program.name == name).copied()
 }
 
-/// Not a test: the entry point of the other tests' children.
+/// Not a test, but the entry point of child processes in other tests.
 #[test]
 fn child() {
-    if env::var_os(command::VARIABLE).is_some() {
+    if env::var_os(command::PROGRAM_VARIABLE).is_some() {
         panic_report::install_panic_hook();
         let _ = run_as_child();
     }
 }
 
-/// Not a test: a parent with three children, to be killed by a test.
+/// Not a test, but the entry point of a parent process with three children.
 #[test]
 fn parent() {
     if env::var_os("HIGHWATER_PARENT").is_none() {
         return;
     }
-    on_a_loop(|platform| {
+    run_on_loop(|platform| {
         async move {
             let (processes, ids) = three_children(&platform).await;
             println!("children {} {} {}", ids[0], ids[1], ids[2]);
-            platform.sleep(PATIENCE).await;
+            platform.sleep(TEST_TIMEOUT).await;
             drop(processes);
         }
         .boxed_local()
@@ -72,8 +71,8 @@ async fn three_children(platform: &Platform) -> ([Process; 3], [u32; 3]) {
         assert_eq!(process.next().await, ProcessEvent::Ready);
     }
     processes[1].send("block");
-    let blocks = ProcessEvent::Message("blocks".to_owned());
-    assert_eq!(processes[1].next().await, blocks);
+    let blocked = ProcessEvent::Message("blocks".to_owned());
+    assert_eq!(processes[1].next().await, blocked);
     let ids = [0, 1, 2].map(|index: usize| processes[index].id());
     signal(ids[2], Signal::SIGSTOP);
     wait_until("the child to stop", || state(ids[2]) == Some('T'));
@@ -84,13 +83,13 @@ async fn three_children(platform: &Platform) -> ([Process; 3], [u32; 3]) {
 fn shared_process_checks_pass() {
     for (name, check) in worlds::CHECKS {
         println!("{name}");
-        on_a_loop(*check);
+        run_on_loop(*check);
     }
 }
 
 #[test]
 fn panic_in_a_child_is_reported_as_a_bug() {
-    on_a_loop(|platform| {
+    run_on_loop(|platform| {
         async move {
             for (message_sent, expected) in
                 [("panic", "unplanned"), ("panic in a task", "in a task")]
@@ -104,7 +103,7 @@ fn panic_in_a_child_is_reported_as_a_bug() {
                 assert_eq!(message, expected);
                 let location = location.as_deref().unwrap_or_default();
                 assert!(location.contains("worlds/mod.rs:"), "{location}");
-                assert_eq!(state(process.id()), None, "not reaped");
+                assert_eq!(state(process.id()), None, "the child was not reaped");
             }
         }
         .boxed_local()
@@ -112,17 +111,17 @@ fn panic_in_a_child_is_reported_as_a_bug() {
 }
 
 #[test]
-fn signal_that_ends_a_child_is_reported() {
-    on_a_loop(|platform| {
+fn signal_that_kills_a_child_is_reported() {
+    run_on_loop(|platform| {
         async move {
-            for (signalled, is_killed) in [
+            for (signal_sent, is_killed) in [
                 (Signal::SIGKILL, true),
                 (Signal::SIGTERM, true),
                 (Signal::SIGABRT, false),
             ] {
                 let process = platform.start(&ECHO);
                 assert_eq!(process.next().await, ProcessEvent::Ready);
-                signal(process.id(), signalled);
+                signal(process.id(), signal_sent);
                 let exit = process.exited().await;
                 match exit {
                     Exit::Killed => assert!(is_killed),
@@ -131,7 +130,7 @@ fn signal_that_ends_a_child_is_reported() {
                     }
                     other => panic!("{other:?}"),
                 }
-                assert_eq!(state(process.id()), None, "not reaped");
+                assert_eq!(state(process.id()), None, "the child was not reaped");
             }
         }
         .boxed_local()
@@ -139,12 +138,12 @@ fn signal_that_ends_a_child_is_reported() {
 }
 
 #[test]
-fn unknown_program_is_lost() {
+fn unknown_program_exits_as_lost() {
     static UNKNOWN: Program = Program {
         name: "unknown",
         run: ECHO.run,
     };
-    on_a_loop(|platform| {
+    run_on_loop(|platform| {
         async move {
             let exit = platform.start(&UNKNOWN).exited().await;
             assert_eq!(exit.to_string(), "lost: unknown program \"unknown\"");
@@ -155,11 +154,11 @@ fn unknown_program_is_lost() {
 
 #[test]
 fn dropped_handle_kills_and_reaps_its_child() {
-    on_a_loop(|platform| {
+    run_on_loop(|platform| {
         async move {
             let (processes, ids) = three_children(&platform).await;
             drop(processes);
-            wait_until("all children to be reaped", || none_is_left(&ids));
+            wait_until("all children to be reaped", || all_are_reaped(&ids));
         }
         .boxed_local()
     });
@@ -167,29 +166,29 @@ fn dropped_handle_kills_and_reaps_its_child() {
 
 #[tokio::test]
 async fn stopped_run_leaves_no_children() {
-    // Once while it waits, and once while it blocks its loop.
-    for block in [Duration::ZERO, PATIENCE * 60] {
+    // Once while the run waits, and once while it blocks its loop.
+    for block in [Duration::ZERO, TEST_TIMEOUT * 60] {
         let (send, ids) = mpsc::channel();
         let run = move |platform: Platform, _| {
             let run = async move {
                 let (processes, ids) = three_children(&platform).await;
                 send.send(ids).unwrap();
                 platform.timer().block(block);
-                platform.sleep(PATIENCE).await;
+                platform.sleep(TEST_TIMEOUT).await;
                 drop(processes);
             };
             run.boxed_local()
         };
         let running = RunThread::start_with(run, ()).unwrap();
-        let ids = ids.recv_timeout(PATIENCE).unwrap();
+        let ids = ids.recv_timeout(TEST_TIMEOUT).unwrap();
         drop(running);
-        wait_until("all children to be reaped", || none_is_left(&ids));
+        wait_until("all children to be reaped", || all_are_reaped(&ids));
     }
 }
 
 #[test]
 fn children_do_not_outlive_a_killed_parent() {
-    for ended_by in [Signal::SIGKILL, Signal::SIGINT] {
+    for signal_sent in [Signal::SIGKILL, Signal::SIGINT] {
         let mut parent = Command::new(env::current_exe().unwrap())
             .args(["--exact", "--nocapture", "-q", "processes::tests::parent"])
             .env("HIGHWATER_PARENT", "1")
@@ -202,18 +201,18 @@ fn children_do_not_outlive_a_killed_parent() {
             let ids = line.strip_prefix("children ")?.split(' ');
             Some(ids.map(|id| id.parse().unwrap()).collect::<Vec<u32>>())
         });
-        let ids = ids.expect("no line with the ids");
+        let ids = ids.expect("the parent printed no child ids");
         assert_eq!(ids.len(), 3);
-        signal(parent.id(), ended_by);
+        signal(parent.id(), signal_sent);
         assert!(!parent.wait().unwrap().success());
-        // The process that adopts orphans may not reap them.
-        let has_ended = |id: &u32| matches!(state(*id), None | Some('Z'));
-        wait_until("all children to exit", || ids.iter().all(has_ended));
+        // The process that adopts the orphans may not reap them.
+        let has_exited = |id: &u32| matches!(state(*id), None | Some('Z'));
+        wait_until("all children to exit", || ids.iter().all(has_exited));
     }
 }
 
 /// Runs a test on a loop like that of a scenario.
-fn on_a_loop(main: impl FnOnce(Platform) -> LocalBoxFuture<'static, ()>) {
+fn run_on_loop(main: impl FnOnce(Platform) -> LocalBoxFuture<'static, ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -224,9 +223,9 @@ fn on_a_loop(main: impl FnOnce(Platform) -> LocalBoxFuture<'static, ()>) {
         let timer = Arc::new(NativeTimer::start(Arc::default()));
         let platform =
             Platform::new(timer, Rc::new(spawn)).with_processes(Rc::new(NativeProcesses));
-        tokio::time::timeout(PATIENCE, main(platform))
+        tokio::time::timeout(TEST_TIMEOUT, main(platform))
             .await
-            .expect("the test never ends");
+            .expect("the test timed out");
     });
 }
 
@@ -234,22 +233,25 @@ fn signal(id: u32, signal: Signal) {
     kill(Pid::from_raw(id.try_into().unwrap()), signal).unwrap();
 }
 
-fn none_is_left(ids: &[u32]) -> bool {
+fn all_are_reaped(ids: &[u32]) -> bool {
     ids.iter().all(|id| state(*id).is_none())
 }
 
-/// Returns the state of a process as the system reports it, such as `Z` for one that is
-/// not reaped, or `None` if there is no such process.
+/// Returns the system's state of a process, such as `Z` for a zombie, or `None` if the
+/// process does not exist.
 fn state(id: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // The state follows the name, which may contain anything.
+    // The state follows the name, which can contain any character.
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-fn wait_until(what: &str, mut has_happened: impl FnMut() -> bool) {
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let since = Instant::now();
-    while !has_happened() {
-        assert!(since.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+    while !condition() {
+        assert!(
+            since.elapsed() < TEST_TIMEOUT,
+            "timed out waiting for {what}"
+        );
         thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,5 +1,4 @@
-//! Figures of a run of the errors chapter: its requests, and the processes that served
-//! them.
+//! Figures for runs of the errors chapter: requests, and the processes that served them.
 
 use super::{processes, table::render};
 use highwater::{
@@ -12,14 +11,14 @@ use std::time::Duration;
 /// The number of figures per row.
 const COLUMNS: usize = 6;
 
-/// Returns the figures of a run, or `None` for another chapter.
+/// Returns the figures of a run, or `None` for other chapters.
 fn tally(trace: &Trace) -> Option<Tally> {
     let scenario = scenario::find(&trace.scenario).ok()?;
     (scenario.chapter == "errors").then(|| Tally::of(trace))
 }
 
-/// Returns the figures in columns, and one row per worker slot with its process ids. Empty
-/// for another chapter.
+/// Returns the figures in columns, and one row per worker slot with its process ids.
+/// Empty for other chapters.
 pub(super) fn table(trace: &Trace) -> String {
     let Some(tally) = tally(trace) else {
         return String::new();
@@ -41,7 +40,7 @@ pub(super) fn table(trace: &Trace) -> String {
     text
 }
 
-/// Returns the figures as JSON, or null for another chapter.
+/// Returns the figures as JSON, or null for other chapters.
 pub(super) fn json(trace: &Trace) -> Value {
     let Some(tally) = tally(trace) else {
         return Value::Null;
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn no_process_table_without_processes() {
+    fn process_table_is_omitted_without_processes() {
         let text = table(&simulated("taxonomy", &[]));
         assert!(text.contains("ATTEMPTS PER REQUEST"), "{text}");
         assert!(!text.contains("GENERATION"), "{text}");

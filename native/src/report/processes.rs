@@ -32,12 +32,12 @@ pub(super) fn json(worker_slots: &[WorkerSlot], trace: &Trace) -> Value {
         });
         Value::Array(generations.collect())
     };
-    let places = worker_slots.iter().map(|worker_slot| {
+    let slots = worker_slots.iter().map(|worker_slot| {
         json!({
             "name": trace.name(worker_slot.worker),
             "state": worker_slot.state.as_str(),
             "generations": generations(worker_slot),
         })
     });
-    Value::Array(places.collect())
+    Value::Array(slots.collect())
 }

@@ -1,4 +1,4 @@
-//! Figures of a run of the scaling chapter: loop lag, speed-up by threads, and processes.
+//! Figures for runs of the scaling chapter: loop lag, thread speed-up and processes.
 
 use super::{processes, table::render};
 use highwater::{
@@ -8,7 +8,7 @@ use highwater::{
 use serde_json::{Map, Value};
 
 /// Returns one row per figure, and one per worker slot with its process ids. Empty for
-/// another chapter.
+/// other chapters.
 pub(super) fn table(trace: &Trace) -> String {
     let figures = scaling_figures(trace);
     if figures.is_empty() {
@@ -18,11 +18,11 @@ pub(super) fn table(trace: &Trace) -> String {
     let rows = figures.into_iter().map(|(name, value)| [name, value]);
     let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
     let worker_slots = WorkerSlots::of(trace);
-    let places = processes::table(worker_slots.as_slice(), trace);
-    format!("\n{}{places}", render(&rows))
+    let process_table = processes::table(worker_slots.as_slice(), trace);
+    format!("\n{}{process_table}", render(&rows))
 }
 
-/// Returns the figures as JSON, or null for another chapter.
+/// Returns the figures as JSON, or null for other chapters.
 pub(super) fn json(trace: &Trace) -> Value {
     let figures = scaling_figures(trace);
     if figures.is_empty() {
@@ -33,8 +33,8 @@ pub(super) fn json(trace: &Trace) -> Value {
         .map(|(name, value)| (name, Value::String(value)))
         .collect();
     let worker_slots = WorkerSlots::of(trace);
-    let places = processes::json(worker_slots.as_slice(), trace);
-    entries.insert("places".to_owned(), places);
+    let slots = processes::json(worker_slots.as_slice(), trace);
+    entries.insert("places".to_owned(), slots);
     Value::Object(entries)
 }
 

@@ -5,7 +5,7 @@ use highwater::trace::Trace;
 use std::{fmt::Write, time::Duration};
 
 /// Returns one row per service: calls handled, their times, and the services it calls.
-/// `note` is appended to the headers of times.
+/// `note` is appended to the time headers.
 pub(super) fn services(trace: &Trace, note: &str) -> String {
     let note = note.to_uppercase();
     let summary = trace.summary();
@@ -28,8 +28,8 @@ pub(super) fn services(trace: &Trace, note: &str) -> String {
             _ => number.to_string(),
         };
         let percentile = |percent| {
-            let known = summary.percentile(source, percent);
-            known.map_or_else(|| "–".to_owned(), human_duration)
+            let duration = summary.percentile(source, percent);
+            duration.map_or_else(|| "–".to_owned(), human_duration)
         };
         let targets: Vec<String> = summary
             .edges()
@@ -55,8 +55,8 @@ pub(super) fn services(trace: &Trace, note: &str) -> String {
     render(&rows)
 }
 
-/// Returns one row per byte queue: its mark, levels, stalls and drops. Empty if there are no
-/// queues.
+/// Returns one row per byte queue: its high-water mark, levels, stalls and drops. Empty
+/// if there are no queues.
 pub(super) fn queues(trace: &Trace, run_duration: Duration) -> String {
     let summary = trace.summary();
     let header = [
@@ -85,8 +85,8 @@ pub(super) fn queues(trace: &Trace, run_duration: Duration) -> String {
     format!("\n{}", render(&rows))
 }
 
-/// Formats rows as a table. The first and last column are left-aligned text, the others
-/// right-aligned figures.
+/// Formats rows as a table. The first and last columns are left-aligned text, the others
+/// are right-aligned numbers.
 pub(crate) fn render<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
@@ -140,8 +140,8 @@ mod tests {
         );
         assert!(bus.contains('–') && !bus.contains(" 0 "), "{bus}");
         // Subscriptions and dependencies are not calls.
-        let front = table.lines().find(|line| line.starts_with("  UserService"));
-        assert!(front.unwrap().ends_with("  EventBus 12×"), "{table}");
+        let user_service = table.lines().find(|line| line.starts_with("  UserService"));
+        assert!(user_service.unwrap().ends_with("  EventBus 12×"), "{table}");
         let email = table
             .lines()
             .find(|line| line.starts_with("  EmailService"))

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Formats a duration with three digits and a unit: `81.6 ms`, `3.21 s`, `2 min 5 s`.
+/// Formats a duration with three significant digits and a unit: `81.6 ms`, `3.21 s`,
+/// `2 min 5 s`.
 pub(crate) fn human_duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     let millis = seconds * 1000.0;
@@ -29,13 +30,13 @@ pub(crate) fn bytes(bytes: u64) -> String {
     let kibibytes = bytes as f64 / 1024.0;
     match bytes {
         0..1024 => format!("{bytes} B"),
-        1024..1_048_576 => format!("{} KiB", tenths(kibibytes)),
-        _ => format!("{} MiB", tenths(kibibytes / 1024.0)),
+        1024..1_048_576 => format!("{} KiB", round_to_tenths(kibibytes)),
+        _ => format!("{} MiB", round_to_tenths(kibibytes / 1024.0)),
     }
 }
 
 /// Rounds to one decimal place, without a trailing `.0`.
-fn tenths(number: f64) -> String {
+fn round_to_tenths(number: f64) -> String {
     let rounded = (number * 10.0).round() / 10.0;
     format!("{rounded}")
 }
@@ -45,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_show_three_digits() {
+    fn durations_have_three_significant_digits() {
         let shown = |micros| human_duration(Duration::from_micros(micros));
         assert_eq!(shown(0), "0 ms");
         assert_eq!(shown(57), "0.06 ms");

@@ -32,7 +32,7 @@ pub(super) const PROBLEM_TYPES_PATH: &str = "/problems/";
 pub(super) fn handler() -> Arc<Handler> {
     let handler = Handler::new()
         .problem_types(PROBLEM_TYPES_PATH)
-        .log_with(logging::request);
+        .log_with(logging::failed_request);
     Arc::new(handler)
 }
 

@@ -11,7 +11,7 @@ mod text;
 pub(super) use durations::Durations;
 pub(super) use meter::Meter;
 
-use crate::logging::Counts;
+use crate::logging::LogCounts;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -186,11 +186,11 @@ impl Metrics {
     }
 
     /// Returns metrics that contain only the log counters of this process.
-    pub(super) fn from_log(counts: Counts) -> Self {
+    pub(super) fn from_log(counts: LogCounts) -> Self {
         Metrics {
             log_dropped: counts.log_dropped,
             journal_dropped: counts.journal_dropped,
-            log_suppressed: counts.left_out,
+            log_suppressed: counts.suppressed,
             ..Metrics::default()
         }
     }

@@ -92,7 +92,7 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     });
     let code = worker.serve(listener, turns).await;
     let code = code.map_err(Error::NoSupervisor)?;
-    logging::give_up();
+    logging::flush_or_drop();
     channel.close(WorkerMessage::Metrics(meter.metrics().to_line()));
     Ok(code)
 }

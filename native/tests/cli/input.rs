@@ -81,7 +81,7 @@ fn bad_input_prints_one_line_and_exits_with_2() {
         ),
         (
             &["run", "decoupling", "--trace", "-"],
-            &["cannot write -: standard output is for the report"],
+            &["cannot write -: standard output is reserved for the report"],
         ),
         (
             &["run", "decoupling", "--trace", &both, "--plot", &both],

@@ -114,7 +114,7 @@ fn stalled_log_blocks_nothing_and_is_reported_once() {
     let mut seen = Vec::new();
     let report = loop {
         let line = lines.recv_timeout(PATIENCE).unwrap();
-        if line.contains("dropped while the log's reader stalled") {
+        if line.contains("dropped while the log reader was stalled") {
             break line;
         }
         seen.push(line);

@@ -39,7 +39,7 @@ fn hard_links_stay_one_file() {
         let mut command = command(&["pipe", text(&input), text(&output)]);
         command.args(options).output().unwrap()
     };
-    assert_rejected(&pipe(&[]), "1 other name (hard links)");
+    assert_rejected(&pipe(&[]), "1 other hard link that");
     assert_eq!(fs::read_to_string(&output).unwrap(), "old and longer");
     assert_eq!(names(folder.path()), ["in", "other", "out"]);
 
@@ -106,7 +106,7 @@ fn file_of_another_user_is_rejected() {
         let reason = if is_sticky {
             "its folder is sticky"
         } else {
-            "its owner 0 and group 0 cannot be kept"
+            "its owner 0 and group 0 cannot be preserved"
         };
         assert_rejected(&pipe(&[]), reason);
         assert_eq!(fs::read_to_string(&output).unwrap(), "old");
