@@ -30,9 +30,10 @@ fn problem(server: &Server, response: &Response, status: u16, code: &str) -> Val
 
     let id = problem["id"].as_str().unwrap();
     assert_eq!(response.header("x-request-id"), Some(id));
-    // The entry is written before the response, but read a little later.
+    // The server writes the entry before the response, but the test reads it
+    // asynchronously.
     wait_until(id, || !server.logged(id).is_empty());
-    // A second entry would precede that of the next request.
+    // A second entry would precede the entry of the next request.
     let next = server.request("GET", "/api/next", &[("x-request-id", "next")], "");
     assert_eq!(next.header("x-request-id"), Some("next"));
     server.wait_for_log("id=next ");
@@ -44,7 +45,7 @@ fn problem(server: &Server, response: &Response, status: u16, code: &str) -> Val
 }
 
 #[test]
-fn bad_run_requests_explain_the_problem() {
+fn invalid_run_request_returns_problem_details() {
     let server = server();
     let deep = format!(r#"{{"params": {{"users": {}"#, "[".repeat(2_000));
     let long = "x".repeat(17 * 1024);
@@ -92,13 +93,13 @@ fn bad_run_requests_explain_the_problem() {
         let response = server.run(body);
         let problem = problem(&server, &response, status, code);
         let line = problem["detail"].as_str().unwrap();
-        let has = line.to_lowercase().contains(&detail.to_lowercase());
-        assert!(has && !line.contains('\n'), "{line}");
+        let is_found = line.to_lowercase().contains(&detail.to_lowercase());
+        assert!(is_found && !line.contains('\n'), "{line}");
     }
 }
 
 #[test]
-fn every_invalid_field_is_named() {
+fn every_invalid_field_is_reported() {
     let server = server();
     let body = r#"{"scenario": "decoupling", "params": {"users": 0, "usrs": 3}, "seed": "x"}"#;
     let problem = problem(&server, &server.run(body), 400, "invalid_input");
@@ -109,7 +110,7 @@ fn every_invalid_field_is_named() {
 }
 
 #[test]
-fn bad_paths_methods_and_types_are_problems() {
+fn invalid_path_method_or_type_returns_problem_details() {
     let server = server();
     let form = ("Content-Type", "text/plain");
     for (method, path, headers, status, code) in [
@@ -118,9 +119,9 @@ fn bad_paths_methods_and_types_are_problems() {
         ("GET", "/api/runs", &[], 405, "method_not_allowed"),
         ("DELETE", "/api/scenarios", &[], 405, "method_not_allowed"),
         ("POST", "/", &[], 405, "method_not_allowed"),
-        // A form of another site could send this without a preflight request.
+        // A form on another site could send this without a CORS preflight request.
         ("POST", "/api/runs", &[form], 415, "unsupported_media_type"),
-        // The route needs --faults.
+        // The route requires --faults.
         ("POST", "/api/faults/bug", &[JSON], 404, "not_found"),
     ] {
         let response = server.request(method, path, headers, "{}");
@@ -130,24 +131,24 @@ fn bad_paths_methods_and_types_are_problems() {
 }
 
 #[test]
-fn browsers_get_text_and_programs_get_json() {
+fn browsers_get_text_and_other_clients_get_json() {
     let server = server();
     let browser = ("Accept", "text/html,application/xhtml+xml,*/*;q=0.8");
-    let words = server.request("GET", "/none", &[browser], "");
-    assert_eq!(words.status, 404);
+    let text = server.request("GET", "/none", &[browser], "");
+    assert_eq!(text.status, 404);
     assert_eq!(
-        words.header("content-type"),
+        text.header("content-type"),
         Some("text/plain; charset=utf-8")
     );
-    assert_eq!(words.header("vary"), Some("accept"));
+    assert_eq!(text.header("vary"), Some("accept"));
     assert!(
-        words
+        text
             .body
             .starts_with("/none does not exist. The page is at /.\n")
     );
-    let id = words.header("x-request-id").unwrap();
-    assert!(words.body.contains(id), "{words:?}");
-    wait_until("its log entry", || server.logged(id).len() == 1);
+    let id = text.header("x-request-id").unwrap();
+    assert!(text.body.contains(id), "{text:?}");
+    wait_until("the log entry", || server.logged(id).len() == 1);
 
     let json = server.request("GET", "/none", &[("Accept", "*/*")], "");
     problem(&server, &json, 404, "not_found");
@@ -156,7 +157,7 @@ fn browsers_get_text_and_programs_get_json() {
 }
 
 #[test]
-fn valid_client_request_id_is_kept() {
+fn valid_client_request_id_is_preserved() {
     let server = server();
     let id_for = |id| {
         let response = server.request("GET", "/api/none", &[("X-Request-Id", id)], "");
@@ -164,8 +165,8 @@ fn valid_client_request_id_is_kept() {
     };
     assert_eq!(id_for("order-42"), "order-42");
     assert_ne!(id_for("order 42"), "order 42");
-    let well = server.request("GET", "/healthz", &[("X-Request-Id", "well")], "");
-    assert_eq!(well.header("x-request-id"), Some("well"));
+    let healthy = server.request("GET", "/healthz", &[("X-Request-Id", "well-formed")], "");
+    assert_eq!(healthy.header("x-request-id"), Some("well-formed"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     server::{Response, Server},
-    support::{PATIENCE, command, highwater},
+    support::{TEST_TIMEOUT, command, highwater},
 };
 use std::{
     fs,
@@ -11,11 +11,11 @@ use std::{
     process::{Child, Stdio},
 };
 
-/// Sends bytes and reads until the server closes. Fails if the server resets the
-/// connection.
+/// Sends bytes and reads until the server closes the connection. Fails if the server
+/// resets the connection.
 fn exchange(addr: &str, bytes: &[u8]) -> Response {
     let mut stream = TcpStream::connect(addr).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     stream.write_all(bytes).unwrap();
     let mut response = String::new();
     stream.read_to_string(&mut response).unwrap();
@@ -77,7 +77,7 @@ impl Drop for Cluster {
 
 #[cfg(unix)]
 #[test]
-fn http_1_1_needs_one_valid_host() {
+fn http_1_1_requires_one_valid_host_header() {
     let server = Server::start();
     let cluster = Cluster::start();
     for addr in [&server.addr, &cluster.addr] {
@@ -92,20 +92,26 @@ fn http_1_1_needs_one_valid_host() {
             assert_problem(&response, 400);
             assert_eq!(response.header("connection"), Some("close"), "{host}");
         }
-        let own = format!("Host: {addr}");
-        for twice in [[&*own, &own], [&own, "host: b"]] {
-            assert_problem(&send_head(addr, &[get, twice[0], twice[1]]), 400);
+        let host_header = format!("Host: {addr}");
+        for hosts in [[&*host_header, &host_header], [&host_header, "host: b"]] {
+            assert_problem(&send_head(addr, &[get, hosts[0], hosts[1]]), 400);
         }
-        // These rules hold for every version.
-        assert_problem(&send_head(addr, &["GET / HTTP/1.0", &own, &own]), 400);
+        // These rules apply to every HTTP version.
+        assert_problem(
+            &send_head(addr, &["GET / HTTP/1.0", &host_header, &host_header]),
+            400,
+        );
         assert_problem(&send_head(addr, &["GET / HTTP/1.0", "Host: a b"]), 400);
         assert_eq!(send_head(addr, &["GET / HTTP/1.0"]).status, 200);
-        assert_eq!(send_head(addr, &[get, &own]).status, 200);
-        // The target's host overrides the header, which is required nevertheless.
+        assert_eq!(send_head(addr, &[get, &host_header]).status, 200);
+        // The host in the target overrides the Host header, which is still required.
         let absolute = format!("GET http://{addr}/healthz HTTP/1.1");
         assert_problem(&send_head(addr, &[&absolute]), 400);
         assert_eq!(send_head(addr, &[&absolute, "Host: other"]).status, 200);
-        assert_problem(&send_head(addr, &["GET http://u@a/ HTTP/1.1", &own]), 400);
+        assert_problem(
+            &send_head(addr, &["GET http://u@a/ HTTP/1.1", &host_header]),
+            400,
+        );
     }
     // A cluster accepts any host name.
     let other = send_head(&cluster.addr, &["GET / HTTP/1.1", "Host: example.com"]);
@@ -113,7 +119,7 @@ fn http_1_1_needs_one_valid_host() {
 }
 
 #[test]
-fn hosts_that_are_not_loopback_need_allow_host() {
+fn non_loopback_hosts_require_allow_host() {
     let server = Server::start_with(&["--allow-host", "Page.Test", "--allow-host", "192.0.2.7"]);
     let status = |host: &str| {
         let host = format!("Host: {host}");
@@ -150,7 +156,7 @@ fn hosts_that_are_not_loopback_need_allow_host() {
     ] {
         assert_eq!(status(host), 421, "{host}");
     }
-    // The rule holds for every route and method.
+    // The rule applies to every route and method.
     for line in [
         "GET /",
         "POST /api/runs",
@@ -169,16 +175,16 @@ fn hosts_that_are_not_loopback_need_allow_host() {
 }
 
 #[test]
-fn allow_host_takes_host_names_only() {
-    for wrong in ["", "a:80", "http://a", "a/b", "*.a"] {
-        let done = highwater(&["serve", "--allow-host", wrong]);
-        assert_eq!(done.code, Some(2), "{wrong}: {done:?}");
-        assert!(done.stderr.contains("host name"), "{wrong}: {done:?}");
+fn allow_host_accepts_only_host_names() {
+    for invalid in ["", "a:80", "http://a", "a/b", "*.a"] {
+        let result = highwater(&["serve", "--allow-host", invalid]);
+        assert_eq!(result.code, Some(2), "{invalid}: {result:?}");
+        assert!(result.stderr.contains("host name"), "{invalid}: {result:?}");
     }
 }
 
 #[test]
-fn malformed_requests_are_answered_logged_and_counted() {
+fn malformed_requests_are_rejected_logged_and_counted() {
     let server = Server::start();
     let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(70_000));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(200));
@@ -208,7 +214,7 @@ fn malformed_requests_are_answered_logged_and_counted() {
         assert!(response.header("date").is_some(), "{response:?}");
         ids.push(response.header("x-request-id").unwrap().to_owned());
     }
-    // Repeated lines are sampled, so only the first is sure to be logged.
+    // Repeated lines are sampled, so only the first is guaranteed to be logged.
     server.wait_for_log(&ids[0]);
     let metrics = server.request("GET", "/metrics", &[], "").body;
     let count = requests.len();
@@ -223,9 +229,9 @@ fn malformed_requests_are_answered_logged_and_counted() {
 #[test]
 fn response_reaches_a_client_that_is_still_sending() {
     let server = Server::start();
-    let own = format!("Host: {}\r\n", server.addr);
+    let host_header = format!("Host: {}\r\n", server.addr);
     let header = format!("x: {}\r\n", "y".repeat(1000));
-    for (begin, rest, status) in [
+    for (first_part, rest, status) in [
         (
             "GET / HTTP/1.1\r\n".to_owned() + &header.repeat(80),
             &*header,
@@ -243,27 +249,28 @@ fn response_reaches_a_client_that_is_still_sending() {
             400,
         ),
         (
-            format!("POST / HTTP/1.1\r\n{own}Content-Length: 1000000\r\n\r\n"),
+            format!("POST / HTTP/1.1\r\n{host_header}Content-Length: 1000000\r\n\r\n"),
             "xxxxxxxx",
             405,
         ),
         (
-            format!("POST /api/runs HTTP/1.1\r\n{own}Content-Type: application/json\r\n")
+            format!("POST /api/runs HTTP/1.1\r\n{host_header}Content-Type: application/json\r\n")
                 + "Content-Length: 1000000\r\n\r\n"
                 + &"x".repeat(20_000),
             "xxxxxxxx",
             413,
         ),
         (
-            format!("GET / HTTP/1.1\r\n{own}Connection: close\r\n\r\n") + &"x".repeat(80_000),
+            format!("GET / HTTP/1.1\r\n{host_header}Connection: close\r\n\r\n")
+                + &"x".repeat(80_000),
             "xxxxxxxx",
             200,
         ),
     ] {
         let mut stream = TcpStream::connect(&server.addr).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(begin.as_bytes()).unwrap();
-        // The response has arrived: send more after it.
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
+        stream.write_all(first_part.as_bytes()).unwrap();
+        // The response has arrived. Keep sending.
         assert_eq!(stream.peek(&mut [0]).unwrap(), 1, "{status}");
         for _ in 0..10 {
             stream.write_all(rest.as_bytes()).unwrap();
@@ -276,7 +283,7 @@ fn response_reaches_a_client_that_is_still_sending() {
 }
 
 #[test]
-fn impossible_file_paths_return_404() {
+fn invalid_file_paths_return_404() {
     let server = Server::start();
     let www = server.www.path();
     #[cfg(unix)]
@@ -316,7 +323,7 @@ fn impossible_file_paths_return_404() {
 
 #[cfg(unix)]
 #[test]
-fn disallowed_methods_get_405_with_allow() {
+fn disallowed_methods_return_405_with_allow_header() {
     let server = Server::start();
     let cluster = Cluster::start();
     for (addr, path) in [
@@ -333,9 +340,9 @@ fn disallowed_methods_get_405_with_allow() {
         (&cluster.addr, "/healthz"),
         (&cluster.addr, "/metrics"),
     ] {
-        let own = format!("Host: {addr}");
+        let host_header = format!("Host: {addr}");
         for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "FOO"] {
-            let response = send_head(addr, &[&format!("{method} {path} HTTP/1.1"), &own]);
+            let response = send_head(addr, &[&format!("{method} {path} HTTP/1.1"), &host_header]);
             assert_problem(&response, 405);
             assert_eq!(
                 response.header("allow"),
@@ -343,20 +350,20 @@ fn disallowed_methods_get_405_with_allow() {
                 "{method} {path}"
             );
         }
-        let head = send_head(addr, &[&format!("HEAD {path} HTTP/1.1"), &own]);
-        let get = send_head(addr, &[&format!("GET {path} HTTP/1.1"), &own]);
+        let head = send_head(addr, &[&format!("HEAD {path} HTTP/1.1"), &host_header]);
+        let get = send_head(addr, &[&format!("GET {path} HTTP/1.1"), &host_header]);
         assert_eq!((head.status, &*head.body), (get.status, ""), "{path}");
     }
-    let own = format!("Host: {}", server.addr);
-    let response = send_head(&server.addr, &["GET /api/runs HTTP/1.1", &own]);
+    let host_header = format!("Host: {}", server.addr);
+    let response = send_head(&server.addr, &["GET /api/runs HTTP/1.1", &host_header]);
     assert_problem(&response, 405);
     assert_eq!(response.header("allow"), Some("POST"));
 }
 
 #[test]
-fn accept_chooses_between_text_and_json() {
+fn accept_header_selects_text_or_json() {
     let server = Server::start();
-    for (accept, is_person) in [
+    for (accept, expects_text) in [
         ("text/html,application/xhtml+xml,*/*;q=0.8", true),
         ("TEXT/HTML;charset=utf-8", true),
         ("text/html;q=0", false),
@@ -370,7 +377,7 @@ fn accept_chooses_between_text_and_json() {
         let content_type = response.header("content-type").unwrap();
         assert_eq!(
             content_type.starts_with("text/plain"),
-            is_person,
+            expects_text,
             "{accept}"
         );
         assert_eq!(response.header("vary"), Some("accept"));

@@ -3,10 +3,10 @@
 use crate::support::highwater;
 
 #[test]
-fn bad_input_prints_one_line_and_exits_with_2() {
+fn invalid_input_prints_one_line_and_exits_with_2() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().to_str().unwrap();
-    let both = format!("{folder}/both");
+    let shared_path = format!("{folder}/both");
     let missing = format!("{folder}/none/trace.json");
     let cases: &[(&[&str], &[&str])] = &[
         (
@@ -84,7 +84,14 @@ fn bad_input_prints_one_line_and_exits_with_2() {
             &["cannot write -: standard output is reserved for the report"],
         ),
         (
-            &["run", "decoupling", "--trace", &both, "--plot", &both],
+            &[
+                "run",
+                "decoupling",
+                "--trace",
+                &shared_path,
+                "--plot",
+                &shared_path,
+            ],
             &["--trace and --plot name the same file"],
         ),
         (
@@ -101,44 +108,48 @@ fn bad_input_prints_one_line_and_exits_with_2() {
         ),
     ];
     for (arguments, parts) in cases {
-        expect_one_line(arguments, parts);
+        assert_usage_error(arguments, parts);
     }
 }
 
 #[test]
-fn bad_files_and_metrics_are_named() {
-    expect_one_line(
+fn invalid_files_and_metrics_are_reported() {
+    assert_usage_error(
         &["run", "decoupling", "--csv", "x", "--plot", "x"],
         &["--csv and --plot name the same file"],
     );
-    expect_one_line(
+    assert_usage_error(
         &["run", "decoupling", "--plot", "x", "--metric", "speed"],
         &["'speed'", "latency, throughput, in_flight"],
     );
-    expect_one_line(
+    assert_usage_error(
         &["run", "decoupling", "--metric", "latency"],
         &["--plot <FILE.svg>"],
     );
 }
 
-fn expect_one_line(arguments: &[&str], parts: &[&str]) {
-    let done = highwater(arguments);
-    assert_eq!(done.code, Some(2), "{arguments:?}: {done:?}");
-    assert_eq!(done.stdout, "", "{arguments:?}");
-    assert_eq!(done.stderr.lines().count(), 1, "{arguments:?}: {done:?}");
-    assert!(done.stderr.starts_with("error: "), "{done:?}");
+fn assert_usage_error(arguments: &[&str], parts: &[&str]) {
+    let result = highwater(arguments);
+    assert_eq!(result.code, Some(2), "{arguments:?}: {result:?}");
+    assert_eq!(result.stdout, "", "{arguments:?}");
+    assert_eq!(
+        result.stderr.lines().count(),
+        1,
+        "{arguments:?}: {result:?}"
+    );
+    assert!(result.stderr.starts_with("error: "), "{result:?}");
     for part in parts {
-        assert!(done.stderr.contains(part), "no {part:?} in {done:?}");
+        assert!(result.stderr.contains(part), "no {part:?} in {result:?}");
     }
 }
 
 #[test]
-fn bad_output_leaves_no_other_output() {
+fn invalid_output_path_prevents_all_outputs() {
     let folder = tempfile::tempdir().unwrap();
     let good = folder.path().join("trace.json");
     let bad = folder.path().join("none/plot.svg");
     let outputs = [good.to_str().unwrap(), bad.to_str().unwrap()];
-    let done = highwater(&[
+    let result = highwater(&[
         "run",
         "decoupling",
         "--world",
@@ -148,7 +159,7 @@ fn bad_output_leaves_no_other_output() {
         "--plot",
         outputs[1],
     ]);
-    assert_eq!(done.code, Some(2), "{done:?}");
+    assert_eq!(result.code, Some(2), "{result:?}");
     assert_eq!(folder.path().read_dir().unwrap().count(), 0);
 }
 
@@ -162,15 +173,15 @@ fn every_command_has_help_with_examples() {
         &["cluster", "--help"],
         &["pipe", "--help"],
     ] {
-        let done = highwater(arguments);
-        assert_eq!(done.code, Some(0), "{done:?}");
-        assert!(done.stdout.contains("Examples:"), "{done:?}");
-        assert_eq!(done.stderr, "", "{arguments:?}");
+        let result = highwater(arguments);
+        assert_eq!(result.code, Some(0), "{result:?}");
+        assert!(result.stdout.contains("Examples:"), "{result:?}");
+        assert_eq!(result.stderr, "", "{arguments:?}");
     }
 }
 
 #[test]
-fn list_has_scenarios_with_their_schemas() {
+fn list_shows_scenarios_with_their_schemas() {
     let list = highwater(&["list", "--json"]).json();
     let mut scenarios = list["scenarios"].as_array().unwrap().iter();
     let scenario = scenarios.find(|it| it["name"] == "decoupling").unwrap();
@@ -191,12 +202,12 @@ fn list_has_scenarios_with_their_schemas() {
         assert!(text.contains(&format!("    {key}=")), "no {key} in {text}");
     }
     assert!(text.contains("0 to 10000 ms, live\n"), "{text}");
-    assert!(!text.contains('\u{1b}'), "no colours without a terminal");
+    assert!(!text.contains('\u{1b}'), "colours without a terminal");
 }
 
 #[test]
 fn internal_argument_rejects_unknown_programs() {
-    let done = highwater(&["--process", "nonsense"]);
-    assert_eq!(done.code, Some(2), "{done:?}");
-    assert_eq!(done.stdout, "lost unknown program \"nonsense\"\n");
+    let result = highwater(&["--process", "nonsense"]);
+    assert_eq!(result.code, Some(2), "{result:?}");
+    assert_eq!(result.stdout, "lost unknown program \"nonsense\"\n");
 }

@@ -1,10 +1,10 @@
-//! The log of a server: a stalled reader blocks nothing, repeated lines are sampled, and
-//! clients that disconnect are not errors.
+//! Server logs: a stalled reader does not block the server, repeated lines are sampled,
+//! and client disconnects are not errors.
 #![cfg(unix)]
 
 use crate::{
     server::{JSON, Server},
-    support::{PATIENCE, command, signal, wait_until},
+    support::{TEST_TIMEOUT, command, signal, wait_until},
 };
 use std::{
     fs::{self, File},
@@ -14,15 +14,15 @@ use std::{
     thread,
 };
 
-/// A server whose standard error is a pipe without a reader.
-struct Stalled {
+/// A server whose standard error is a pipe that is not read.
+struct StalledServer {
     process: Child,
     addr: String,
     log: File,
     _www: tempfile::TempDir,
 }
 
-impl Stalled {
+impl StalledServer {
     fn start(options: &[&str]) -> Self {
         let www = tempfile::tempdir().unwrap();
         fs::create_dir_all(www.path().join("pkg/events")).unwrap();
@@ -40,7 +40,7 @@ impl Stalled {
         BufReader::new(stdout).read_line(&mut line).unwrap();
         let addr = line.split("http://").nth(1).unwrap();
         let (addr, _) = addr.split_once('/').unwrap();
-        Stalled {
+        StalledServer {
             addr: addr.to_owned(),
             process,
             log: File::from(std::os::fd::OwnedFd::from(log)),
@@ -50,7 +50,7 @@ impl Stalled {
 
     fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.addr).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.addr).unwrap();
         let mut response = String::new();
         stream.read_to_string(&mut response).unwrap();
@@ -62,7 +62,7 @@ impl Stalled {
     }
 }
 
-impl Drop for Stalled {
+impl Drop for StalledServer {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -78,7 +78,7 @@ fn metric(text: &str, name: &str) -> u64 {
     value.unwrap_or_else(|| panic!("{name}: {text}"))
 }
 
-/// Returns the number after a text in a line, or 0.
+/// Returns the number that follows a text in a line, or 0.
 fn number(line: &str, before: &str) -> u64 {
     let after = line.split(before).nth(1);
     let digits = after.map_or("", |after| {
@@ -89,9 +89,9 @@ fn number(line: &str, before: &str) -> u64 {
 }
 
 #[test]
-fn stalled_log_blocks_nothing_and_is_reported_once() {
-    // At debug, every request is logged.
-    let mut service = Stalled::start(&["--log-level", "debug"]);
+fn stalled_log_reader_does_not_block_requests() {
+    // At the debug level, every request is logged.
+    let mut service = StalledServer::start(&["--log-level", "debug"]);
     let long = "x".repeat(4_000);
     let mut requests = 0;
     while requests < 20 || service.metric("highwater_log_lines_dropped_total") == 0 {
@@ -99,11 +99,11 @@ fn stalled_log_blocks_nothing_and_is_reported_once() {
             assert!(service.get(&format!("/api/{long}")).contains(" 404 "));
             requests += 1;
         }
-        assert!(requests < 20_000, "no line is dropped");
+        assert!(requests < 20_000, "no line was dropped");
     }
     assert!(service.get("/readyz").contains(" 200 "));
 
-    // The reader continues.
+    // The reader resumes.
     let reader = BufReader::new(service.log.try_clone().unwrap());
     let (send, lines) = std::sync::mpsc::channel();
     let reading = thread::spawn(move || {
@@ -111,25 +111,27 @@ fn stalled_log_blocks_nothing_and_is_reported_once() {
             let _ = send.send(line);
         }
     });
-    let mut seen = Vec::new();
+    let mut lines_before_report = Vec::new();
     let report = loop {
-        let line = lines.recv_timeout(PATIENCE).unwrap();
+        let line = lines.recv_timeout(TEST_TIMEOUT).unwrap();
         if line.contains("dropped while the log reader was stalled") {
             break line;
         }
-        seen.push(line);
+        lines_before_report.push(line);
     };
     let dropped = service.metric("highwater_log_lines_dropped_total");
     assert!(
         report.contains(&format!(": {dropped} log lines were")),
         "{report}"
     );
-    let written = seen.iter().filter(|line| line.contains("status=404"));
+    let written = lines_before_report
+        .iter()
+        .filter(|line| line.contains("status=404"));
     assert_eq!(written.count() as u64 + dropped, requests);
-    for line in &seen {
+    for line in &lines_before_report {
         assert!(line.len() < 4096, "{} bytes", line.len());
-        let is_whole = line.starts_with("INFO id=") && line.ends_with('"');
-        assert!(is_whole || line.contains("is ready"), "{line}");
+        let is_complete = line.starts_with("INFO id=") && line.ends_with('"');
+        assert!(is_complete || line.contains("is ready"), "{line}");
         assert!(!line.contains(&long[..1_025]), "{line}");
     }
 
@@ -143,7 +145,7 @@ fn stalled_log_blocks_nothing_and_is_reported_once() {
 
 #[test]
 fn stalled_log_does_not_delay_shutdown() {
-    let mut service = Stalled::start(&["--log-level", "debug", "--faults"]);
+    let mut service = StalledServer::start(&["--log-level", "debug", "--faults"]);
     for _ in 0..200 {
         service.get(&format!("/api/{}", "x".repeat(4_000)));
     }
@@ -152,16 +154,19 @@ fn stalled_log_does_not_delay_shutdown() {
         ready.trim().rsplit(' ').next().unwrap().parse().unwrap()
     };
     signal("-KILL", worker);
-    assert!(service.get("/readyz").contains(" 200 "), "not replaced");
+    assert!(
+        service.get("/readyz").contains(" 200 "),
+        "the killed worker was not replaced"
+    );
     signal("-TERM", service.process.id());
     assert_eq!(service.process.wait().unwrap().code(), Some(0));
 }
 
 #[test]
 fn closed_log_counts_dropped_lines() {
-    let mut service = Stalled::start(&["--log-level", "debug"]);
-    let nowhere = File::open("/dev/null").unwrap();
-    drop(std::mem::replace(&mut service.log, nowhere));
+    let mut service = StalledServer::start(&["--log-level", "debug"]);
+    let dev_null = File::open("/dev/null").unwrap();
+    drop(std::mem::replace(&mut service.log, dev_null));
     for _ in 0..10 {
         assert!(service.get("/nothing").contains(" 404 "));
     }
@@ -183,32 +188,32 @@ fn repeated_lines_are_sampled_and_counts_add_up() {
         }
     }
     assert_eq!(server.logged("code=malformed_json").len(), 1);
-    let accounted = || {
+    let count_lines = || {
         let lines = server.logged("code=not_found");
         let written = lines.iter().filter(|line| line.contains(" id=")).count();
-        let left_out: u64 = lines.iter().map(|line| number(line, "left_out=")).sum();
-        (written as u64, left_out)
+        let suppressed: u64 = lines.iter().map(|line| number(line, "left_out=")).sum();
+        (written as u64, suppressed)
     };
-    // The remaining count is reported even if no line of the kind follows.
+    // The remaining count is reported even if no more lines of this kind follow.
     wait_until("all lines to be accounted for", || {
-        let (written, left_out) = accounted();
-        written + left_out >= REQUESTS
+        let (written, suppressed) = count_lines();
+        written + suppressed >= REQUESTS
     });
-    let (written, left_out) = accounted();
-    assert_eq!(written + left_out, REQUESTS);
+    let (written, suppressed) = count_lines();
+    assert_eq!(written + suppressed, REQUESTS);
     assert!(written < REQUESTS / 4, "{written}");
     let metrics = server.request("GET", "/metrics", &[], "").body;
     let name = "highwater_http_requests_total{status=\"4xx\"}";
     assert_eq!(metric(&metrics, name), REQUESTS + 1);
-    let left_out_in_all = metric(&metrics, "highwater_log_lines_left_out_total");
-    assert_eq!(left_out_in_all, left_out);
+    let suppressed_total = metric(&metrics, "highwater_log_lines_left_out_total");
+    assert_eq!(suppressed_total, suppressed);
 }
 
 /// Starts a server and disconnects clients in every phase of a request.
-fn after_disconnects(options: &[&str]) -> Server {
+fn server_after_disconnects(options: &[&str]) -> Server {
     let server = Server::start_with(options);
     let run = r#"{"scenario": "decoupling", "params": {"email_latency": 5000, "users": 10000}}"#;
-    // Two clients disconnect while they send the request.
+    // Two clients disconnect while sending the request.
     for is_closed in [false, true] {
         let head = "POST /api/runs HTTP/1.1\r\nHost: 127.0.0.1\r\n";
         let head = format!("{head}Content-Type: application/json\r\nContent-Length: 99\r\n\r\n{{");
@@ -220,13 +225,13 @@ fn after_disconnects(options: &[&str]) -> Server {
         }
         drop(stream);
     }
-    // Two clients disconnect while they read the response.
+    // Two clients disconnect while reading the response.
     for _ in 0..2 {
         let mut stream = server.send("POST", "/api/runs", &[JSON], run);
         stream.read_exact(&mut [0; 12]).unwrap();
         drop(stream);
     }
-    // An incomplete head is neither a request nor malformed.
+    // An incomplete head counts neither as a request nor as malformed.
     let mut stream = TcpStream::connect(&server.addr).unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nHos").unwrap();
     drop(stream);
@@ -239,13 +244,13 @@ fn after_disconnects(options: &[&str]) -> Server {
 
 #[test]
 fn disconnects_are_counted_separately_and_not_logged() {
-    let server = after_disconnects(&[]);
+    let server = server_after_disconnects(&[]);
     let metrics = server.request("GET", "/metrics", &[], "").body;
     for class in ["4xx", "5xx"] {
         let name = format!("highwater_http_requests_total{{status=\"{class}\"}}");
         assert_eq!(metric(&metrics, &name), 0, "{class}");
     }
-    // A client that has the complete response has not disconnected.
+    // Clients that received the complete response do not count as disconnected.
     for (method, path) in [
         ("HEAD", "/"),
         ("GET", "/"),
@@ -254,7 +259,7 @@ fn disconnects_are_counted_separately_and_not_logged() {
     ] {
         server.request(method, path, &[], "");
     }
-    // Its entry follows any others in the log.
+    // The entry of this request is the last one in the log.
     server.request("GET", "/none", &[], "");
     server.wait_for_log("code=not_found");
     for level in ["WARN", "DEBUG", "ERROR", "client_gone", "invalid_input"] {
@@ -266,8 +271,8 @@ fn disconnects_are_counted_separately_and_not_logged() {
 
 #[test]
 fn disconnects_are_logged_at_debug() {
-    let server = after_disconnects(&["--log-level", "debug"]);
-    wait_until("two entries of each phase", || {
+    let server = server_after_disconnects(&["--log-level", "debug"]);
+    wait_until("two entries for each phase", || {
         server
             .logged("client disconnected while sending the request")
             .len()
@@ -281,7 +286,7 @@ fn disconnects_are_logged_at_debug() {
 }
 
 #[test]
-fn panics_are_log_entries() {
+fn panics_are_logged_as_errors() {
     let server = Server::start_with(&["--faults"]);
     for _ in 0..3 {
         assert_eq!(
@@ -292,7 +297,7 @@ fn panics_are_log_entries() {
         );
     }
     server.wait_for_log("panicked at native/src/serve/faults.rs");
-    // Each bug replaces its process, and each process samples separately.
+    // Each bug replaces the worker process, and each process samples separately.
     let lines = server.logged("a deliberate bug");
     assert!(!lines.is_empty());
     for line in lines {
@@ -303,13 +308,13 @@ fn panics_are_log_entries() {
 #[test]
 fn dropped_lines_of_replaced_workers_are_counted() {
     const REQUESTS: u64 = 200;
-    let service = Stalled::start(&["--log-level", "debug"]);
+    let service = StalledServer::start(&["--log-level", "debug"]);
     for _ in 0..REQUESTS {
         service.get(&format!("/api/{}", "x".repeat(4_000)));
     }
     signal("-HUP", service.process.id());
-    // A pipe holds 64 KiB, and each line has more than 1 KiB.
-    wait_until("the count of the old worker", || {
+    // A pipe holds 64 KiB, and each line is longer than 1 KiB.
+    wait_until("the lines of the old worker to be counted", || {
         service.metric("highwater_log_lines_dropped_total") >= REQUESTS - 64
     });
 }

@@ -23,10 +23,10 @@ use std::{
     thread,
 };
 
-/// The block size of gzip, in bytes.
+/// The gzip block size, in bytes.
 const BLOCK: usize = 512 * 1024;
 
-/// Input sizes: empty, one byte, and around the size of a block and a chunk.
+/// Input sizes: empty, one byte, and around the block and chunk sizes.
 const SIZES: [usize; 8] = [
     0,
     1,
@@ -45,9 +45,15 @@ fn copy_matches_for_every_size() {
     for size in SIZES {
         let data = data(size);
         fs::write(&input, &data).unwrap();
-        let done = highwater(&["pipe", text(&input), text(&output), "--high-water", "70000"]);
-        assert_eq!(done.code, Some(0), "{done:?}");
-        assert_eq!(done.stdout, "", "no result on standard output");
+        let result = highwater(&[
+            "pipe",
+            path_str(&input),
+            path_str(&output),
+            "--high-water",
+            "70000",
+        ]);
+        assert_eq!(result.code, Some(0), "{result:?}");
+        assert_eq!(result.stdout, "", "standard output is not empty");
         assert!(fs::read(&output).unwrap() == data, "{size} bytes");
         assert_eq!(names(folder.path()), ["in", "out"]);
     }
@@ -57,25 +63,31 @@ fn copy_matches_for_every_size() {
 fn upper_changes_only_ascii_letters() {
     for size in SIZES {
         let mut data = data(size);
-        let done = filter(&["--upper"], data.clone());
+        let result = filter(&["--upper"], data.clone());
         data.make_ascii_uppercase();
-        assert!(done.stdout == data, "{size} bytes");
+        assert!(result.stdout == data, "{size} bytes");
     }
-    let done = filter(&["--upper"], "a ß é z\0\n".into());
-    assert_eq!(done.stdout, "A ß é Z\0\n".as_bytes());
+    let result = filter(&["--upper"], "a ß é z\0\n".into());
+    assert_eq!(result.stdout, "A ß é Z\0\n".as_bytes());
 }
 
 #[test]
-fn summary_avoids_the_output_stream() {
+fn summary_is_not_mixed_into_the_output() {
     let folder = tempfile::tempdir().unwrap();
     let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
     fs::write(&input, data(300_000)).unwrap();
 
-    let done = highwater(&["pipe", text(&input), text(&output), "--upper", "--json"]);
-    assert_eq!(done.stderr, "", "no progress without a terminal");
-    let json = done.json();
-    assert_eq!(json["input"], text(&input));
-    assert_eq!(json["output"], text(&output));
+    let result = highwater(&[
+        "pipe",
+        path_str(&input),
+        path_str(&output),
+        "--upper",
+        "--json",
+    ]);
+    assert_eq!(result.stderr, "", "progress without a terminal");
+    let json = result.json();
+    assert_eq!(json["input"], path_str(&input));
+    assert_eq!(json["output"], path_str(&output));
     assert_eq!(json["bytes_in"], 300_000);
     assert_eq!(json["bytes_out"], 300_000);
     assert!(json["duration_ns"].as_u64().unwrap() > 0);
@@ -88,22 +100,28 @@ fn summary_avoids_the_output_stream() {
         .collect();
     assert_eq!(names, ["input", "upper", "output"]);
     assert!(stages[0]["stalled_ns"].is_u64());
-    assert!(stages[1]["stalled_ns"].is_null(), "never stalled");
+    assert!(stages[1]["stalled_ns"].is_null(), "upper reports no stall");
     assert!(stages[2]["stalled_ns"].is_u64());
 
-    let done = filter(&["--json"], data(300_000));
-    assert!(done.stdout == data(300_000));
-    let json: serde_json::Value = serde_json::from_slice(&done.stderr).unwrap();
+    let result = filter(&["--json"], data(300_000));
+    assert!(result.stdout == data(300_000));
+    let json: serde_json::Value = serde_json::from_slice(&result.stderr).unwrap();
     assert_eq!(json["bytes_out"], 300_000);
 
-    let done = highwater(&["pipe", text(&input), text(&output)]);
-    assert!(done.stderr.contains("293 KiB in, 293 KiB out"), "{done:?}");
-    assert!(!done.stderr.contains('\u{1b}'), "no colours: {done:?}");
+    let result = highwater(&["pipe", path_str(&input), path_str(&output)]);
+    assert!(
+        result.stderr.contains("293 KiB in, 293 KiB out"),
+        "{result:?}"
+    );
+    assert!(
+        !result.stderr.contains('\u{1b}'),
+        "colours without a terminal: {result:?}"
+    );
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn memory_does_not_depend_on_the_data() {
+fn memory_use_does_not_depend_on_input_size() {
     let run = |mebibytes: usize, high_water: &str| {
         let mut child = command(&["pipe", "-", "/dev/null", "--upper", "--json"])
             .args(["--high-water", high_water])
@@ -112,9 +130,9 @@ fn memory_does_not_depend_on_the_data() {
             .spawn()
             .unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        let some = data(1 << 20);
+        let mebibyte = data(1 << 20);
         for _ in 0..mebibytes {
-            stdin.write_all(&some).unwrap();
+            stdin.write_all(&mebibyte).unwrap();
         }
         drop(stdin);
         let output = child.wait_with_output().unwrap();
@@ -126,16 +144,19 @@ fn memory_does_not_depend_on_the_data() {
     let (small, _) = run(8, "1MiB");
     let (large, in_flight) = run(256, "1MiB");
     assert!(large <= 16 << 20, "{large}");
-    assert!(large <= small + (2 << 20), "{small} and {large}");
-    // Two channels at their marks, a chunk above the mark for each, and one chunk for each
-    // of the three stages.
+    assert!(
+        large <= small + (2 << 20),
+        "8 MiB: {small} bytes, 256 MiB: {large} bytes"
+    );
+    // Two full channels, one extra chunk for each, and one chunk in each of the three
+    // stages.
     assert!(in_flight <= (2 << 20) + 5 * (256 << 10), "{in_flight}");
-    // Chunks are not larger than the mark.
+    // Chunks are no larger than the high-water mark.
     let (_, in_flight) = run(16, "64KiB");
     assert!(in_flight <= 7 * (64 << 10), "{in_flight}");
 }
 
-/// Runs `pipe - -` with `input`. Fails if it fails.
+/// Runs `pipe - -` with `input`, and asserts success.
 fn filter(options: &[&str], input: Vec<u8>) -> Output {
     let output = try_filter(options, input);
     assert!(output.status.success(), "{output:?}");
@@ -143,11 +164,11 @@ fn filter(options: &[&str], input: Vec<u8>) -> Output {
 }
 
 fn try_filter(options: &[&str], input: Vec<u8>) -> Output {
-    through(command(&["pipe", "-", "-"]).args(options), input)
+    run_with_input(command(&["pipe", "-", "-"]).args(options), input)
 }
 
 /// Runs a command with `input` on standard input, and returns its output.
-fn through(command: &mut Command, input: Vec<u8>) -> Output {
+fn run_with_input(command: &mut Command, input: Vec<u8>) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -162,7 +183,7 @@ fn through(command: &mut Command, input: Vec<u8>) -> Output {
     output
 }
 
-/// Returns deterministic bytes, partly compressible.
+/// Returns deterministic, partly compressible bytes.
 fn data(size: usize) -> Vec<u8> {
     let mut state = 7_u64;
     let mut data = Vec::with_capacity(size);
@@ -178,11 +199,11 @@ fn data(size: usize) -> Vec<u8> {
     data
 }
 
-fn text(path: &Path) -> &str {
+fn path_str(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Returns the names in a folder, sorted.
+/// Returns the sorted file names in a folder.
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = folder
         .read_dir()
@@ -193,10 +214,10 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Copies the binary to where other users can run it. They may not have access to the
-/// build folder.
+/// Copies the binary to a folder where other users can run it. They may not have access
+/// to the build folder.
 #[cfg(unix)]
-fn program_for_all_users(folder: &Path) -> std::path::PathBuf {
+fn binary_for_all_users(folder: &Path) -> std::path::PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let for_all_users = || fs::Permissions::from_mode(0o755);
     let program = folder.join("highwater");

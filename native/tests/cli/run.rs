@@ -19,8 +19,8 @@ fn every_preset_passes_in_both_worlds() {
     };
     let scenarios = list["scenarios"].as_array().unwrap();
     // Runs take seconds but mostly wait, so several run at once.
-    let left = Mutex::new(scenarios.iter().flat_map(presets));
-    let next = || left.lock().unwrap().next();
+    let remaining = Mutex::new(scenarios.iter().flat_map(presets));
+    let next = || remaining.lock().unwrap().next();
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -40,25 +40,25 @@ fn preset_passes_in_both_worlds(scenario: &Value, preset: &Value) {
         .iter()
         .map(|(key, value)| format!("{key}={}", value.as_str().unwrap()))
         .collect();
-    let of_worlds = ["native", "virtual"].map(|world| {
+    let outcomes = ["native", "virtual"].map(|world| {
         let mut arguments = vec!["run", name, "--json", "--world", world];
         arguments.extend(match name {
             "decoupling" => &QUICK[..],
             "observer" => &["--set", "work=2", "--set", "interval=20"],
             "pipeline" => &["--set", "lines=400"],
             "backpressure" => &["--set", "chunks=24", "--set", "read=5"],
-            // The duration depends on the jobs only.
+            // The duration depends only on the jobs.
             _ if scenario["chapter"] == "scaling" => &[],
             _ => &["--set", "interval=15", "--set", "latency=20"],
         });
         arguments.extend(sets.iter().flat_map(|set| ["--set", set]));
         if name == "cluster" && sets.iter().any(|set| set.starts_with("users=")) {
-            // The preset's million needs an idle machine.
+            // A million users need an idle machine.
             arguments.extend(["--set", "users=3000", "--set", "think=2000"]);
         }
-        let done = highwater(&arguments);
-        assert_eq!(done.code, Some(0), "{done:?}");
-        let report = done.json();
+        let result = highwater(&arguments);
+        assert_eq!(result.code, Some(0), "{result:?}");
+        let report = result.json();
         assert_eq!(report["world"], world);
         let verdicts = report["verdicts"].as_array().unwrap();
         assert!(!verdicts.is_empty());
@@ -68,15 +68,16 @@ fn preset_passes_in_both_worlds(scenario: &Value, preset: &Value) {
         let outcome = |verdict: &Value| [verdict["check"].clone(), verdict["outcome"].clone()];
         verdicts.iter().map(outcome).collect::<Vec<_>>()
     });
-    // Queues that fill up and breakers that open depend on the speed of the machine.
+    // In the other scenarios, full queues and open breakers depend on the machine's
+    // speed.
     if scenario["chapter"] == "events" || name == "handler" {
-        assert_eq!(of_worlds[0], of_worlds[1], "{name}: {preset}");
+        assert_eq!(outcomes[0], outcomes[1], "{name}: {preset}");
     }
 }
 
 #[test]
 fn direct_calls_propagate_the_email_failure() {
-    let with = |design: &str| {
+    let report_for = |design: &str| {
         let design = format!("design={design}");
         let mut arguments = vec!["run", "decoupling", "--json", "--set", "fail=email"];
         arguments.extend(["--set", "fail_rate=100", "--set", &design]);
@@ -90,7 +91,7 @@ fn direct_calls_propagate_the_email_failure() {
             .find(|v| v["check"] == "failure-and-registration");
         found.unwrap().clone()
     };
-    let direct = verdict(&with("direct"));
+    let direct = verdict(&report_for("direct"));
     assert_eq!(direct["outcome"], "passed");
     assert_eq!(
         direct["claim"],
@@ -100,7 +101,7 @@ fn direct_calls_propagate_the_email_failure() {
         direct["evidence"],
         "4 of 4 sign-ups saw a failure, 4 registrations failed"
     );
-    let events = verdict(&with("events"));
+    let events = verdict(&report_for("events"));
     assert_eq!(events["outcome"], "passed");
     assert_eq!(
         events["evidence"],
@@ -114,7 +115,7 @@ fn simulated_trace_is_reproducible() {
     let trace = |file: &str, seed: &str| {
         let path = folder.path().join(file);
         let path = path.to_str().unwrap();
-        let done = highwater(&[
+        let result = highwater(&[
             "run",
             "decoupling",
             "--world",
@@ -124,14 +125,17 @@ fn simulated_trace_is_reproducible() {
             "--trace",
             path,
         ]);
-        assert_eq!(done.code, Some(0), "{done:?}");
+        assert_eq!(result.code, Some(0), "{result:?}");
         fs::read(path).unwrap()
     };
     let first = trace("first.json", "7");
-    assert!(first == trace("again.json", "7"), "same seed, same bytes");
+    assert!(
+        first == trace("again.json", "7"),
+        "traces of the same seed differ"
+    );
     assert!(
         first != trace("other.json", "8"),
-        "another seed, another trace"
+        "traces of different seeds are equal"
     );
 
     let chrome: Value = serde_json::from_slice(&first).unwrap();
@@ -148,7 +152,10 @@ fn simulated_trace_is_reproducible() {
         "AuditLog",
         "Metrics",
     ] {
-        assert!(tracks.contains(&service), "{service} in {tracks:?}");
+        assert!(
+            tracks.contains(&service),
+            "{service} is missing in {tracks:?}"
+        );
     }
 }
 
@@ -160,9 +167,9 @@ fn live_change_is_recorded_in_both_worlds() {
         let mut arguments = vec!["run", "backpressure", "--world", world, "--json"];
         arguments.extend(["--set", "chunks=20", "--set", "read=2", "--set", "write=4"]);
         arguments.extend(["--set", "write@30=10", "--trace", path.to_str().unwrap()]);
-        let done = highwater(&arguments);
-        assert_eq!(done.code, Some(0), "{done:?}");
-        let report = done.json();
+        let result = highwater(&arguments);
+        assert_eq!(result.code, Some(0), "{result:?}");
+        let report = result.json();
         assert_eq!(report["params"]["write"], "4");
         assert_eq!(report["params"]["write@30"], "10");
         let trace = fs::read_to_string(&path).unwrap();
@@ -193,13 +200,13 @@ fn panic_ends_the_run_in_both_worlds() {
             arguments.extend(["--set", "fault=panic", "--set", "fail_rate=100"]);
             arguments.extend(["--trace", path.to_str().unwrap()]);
             arguments.extend(QUICK);
-            let done = highwater(&arguments);
+            let result = highwater(&arguments);
             let bug = "the run died: EmailService has a bug: it cannot handle user 1 (";
-            assert_eq!(done.code, Some(1), "{done:?}");
-            assert!(done.stderr.starts_with(bug), "{done:?}");
-            assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
-            assert!(done.stdout.contains("✗ the run died"), "{done:?}");
-            assert!(done.stdout.contains("✗ not shown: "), "{done:?}");
+            assert_eq!(result.code, Some(1), "{result:?}");
+            assert!(result.stderr.starts_with(bug), "{result:?}");
+            assert_eq!(result.stderr.lines().count(), 1, "{result:?}");
+            assert!(result.stdout.contains("✗ the run died"), "{result:?}");
+            assert!(result.stdout.contains("✗ not shown: "), "{result:?}");
             // The records before the panic are kept.
             let trace = fs::read_to_string(&path).unwrap();
             let chrome: Value = serde_json::from_str(&trace).unwrap();
@@ -213,7 +220,7 @@ fn panic_ends_the_run_in_both_worlds() {
 }
 
 #[test]
-fn report_is_plain_and_names_its_world() {
+fn report_has_no_colours_and_names_its_world() {
     let simulated = highwater(&["run", "decoupling", "--world", "virtual"]);
     assert_eq!(simulated.stderr, "");
     assert!(simulated.stdout.contains("s simulated, "), "{simulated:?}");
@@ -227,7 +234,7 @@ fn report_is_plain_and_names_its_world() {
         !native.stdout.to_lowercase().contains("simulated"),
         "{native:?}"
     );
-    assert_eq!(native.stderr, "", "no progress without a terminal");
+    assert_eq!(native.stderr, "", "progress without a terminal");
 }
 
 #[test]
@@ -244,12 +251,12 @@ fn plot_is_svg() {
             "--set",
             "users=5",
         ];
-        let done = highwater(&[&run, &["--plot", plot] as &[_], more].concat());
-        assert_eq!(done.code, Some(0), "{done:?}");
+        let result = highwater(&[&run, &["--plot", plot] as &[_], more].concat());
+        assert_eq!(result.code, Some(0), "{result:?}");
         let text = fs::read_to_string(&path).unwrap();
-        let picture = roxmltree::Document::parse(&text).unwrap();
-        assert_eq!(picture.root_element().tag_name().name(), "svg");
-        let texts = picture.descendants().filter_map(|node| node.text());
+        let svg = roxmltree::Document::parse(&text).unwrap();
+        assert_eq!(svg.root_element().tag_name().name(), "svg");
+        let texts = svg.descendants().filter_map(|node| node.text());
         texts.map(str::to_owned).collect::<Vec<_>>().join("|")
     };
     let all = texts(&[]);
@@ -268,10 +275,10 @@ fn csv_has_one_line_per_record() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.csv");
     let csv = path.to_str().unwrap();
-    let done = highwater(&[
+    let result = highwater(&[
         "run", "observer", "--world", "virtual", "--json", "--csv", csv,
     ]);
-    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    let report: Value = serde_json::from_str(&result.stdout).unwrap();
     let lines = fs::read_to_string(&path).unwrap().lines().count() as u64;
     assert_eq!(report["records"].as_u64(), Some(lines - 1));
     assert_eq!(report["digest"].as_str().unwrap().len(), 64);
@@ -279,7 +286,7 @@ fn csv_has_one_line_per_record() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn ctrl_c_ends_a_run_without_output_files() {
+fn ctrl_c_leaves_no_output_files() {
     use crate::support::{command, signal, wait_until};
 
     let folder = tempfile::tempdir().unwrap();
@@ -299,7 +306,7 @@ fn ctrl_c_ends_a_run_without_output_files() {
         })
     };
     wait_until("the loop thread", || {
-        assert_eq!(child.try_wait().unwrap(), None, "the run ended");
+        assert_eq!(child.try_wait().unwrap(), None, "the run ended early");
         has_started()
     });
     signal("-INT", child.id());

@@ -1,8 +1,8 @@
-//! `POST /api/runs` of `highwater serve`, as the page uses it.
+//! The streaming route `POST /api/runs` of `highwater serve`.
 
 use crate::{
     server::{JSON, Server},
-    support::PATIENCE,
+    support::TEST_TIMEOUT,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use highwater::{
@@ -50,7 +50,7 @@ fn packed_records_match_the_judged_trace() {
         assert_eq!(batch.first_name, trace.names.len());
         assert!(batch.events.len() <= 1024, "{}", batch.events.len());
         trace.append(batch);
-        // Only the last part of a batch has the time.
+        // Only the last part of a batch contains the time.
         let now = packed["now_ms"].as_u64().unwrap();
         assert!(now == 0 || now >= last_now, "{now} after {last_now}");
         last_now = last_now.max(now);
@@ -65,31 +65,31 @@ fn packed_records_match_the_judged_trace() {
 
 #[test]
 fn time_is_sent_while_no_records_arrive() {
-    // The first user's mail takes an hour.
+    // Each email takes seconds, so the stream is often idle.
     let body = json!({
         "scenario": "decoupling", "records": "packed",
         "params": {"email_latency": 5000, "listeners": "async"},
     });
     let server = Server::start();
     let client = server.send("POST", "/api/runs", &[JSON], &body.to_string());
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     let lines = BufReader::new(client).lines().map(Result::unwrap);
     let data = lines.filter_map(|line| {
         let data = line.strip_prefix("data: ")?;
         serde_json::from_str::<Value>(data).ok()
     });
     let mut batches = data.map(|event| (unpack(&event), event));
-    let (_, quiet) = batches
+    let (_, idle) = batches
         .find(|(batch, _)| batch.events.is_empty() && batch.names.is_empty())
         .unwrap();
     let (_, next) = batches.next().unwrap();
     let now = |event: &Value| event["now_ms"].as_u64().unwrap();
-    assert!(now(&next) > now(&quiet), "{next} after {quiet}");
+    assert!(now(&next) > now(&idle), "{next} after {idle}");
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn run_processes_are_real_and_end_with_the_client() {
+fn run_processes_exit_when_the_client_disconnects() {
     use crate::support::wait_until;
     use std::{collections::BTreeSet, fs, path::Path};
 
@@ -106,7 +106,7 @@ fn run_processes_are_real_and_end_with_the_client() {
     for scenario in ["handler", "cluster"] {
         let body = json!({"scenario": scenario, "params": {"requests": 1000, "interval": 100}});
         let client = server.send("POST", "/api/runs", &[JSON], &body.to_string());
-        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         let mut lines = BufReader::new(client).lines().map(Result::unwrap);
         let mut pids = BTreeSet::new();
         while pids.len() < 2 {
@@ -120,7 +120,10 @@ fn run_processes_are_real_and_end_with_the_client() {
             pids.extend(starts.map(|event| event["subject"].as_u64().unwrap()));
         }
         let children = children_of(serving);
-        assert!(pids.is_subset(&children), "{pids:?} of {children:?}");
+        assert!(
+            pids.is_subset(&children),
+            "reported {pids:?}, children {children:?}"
+        );
         drop(lines);
         let is_gone = |id: &u64| !Path::new(&format!("/proc/{id}")).exists();
         wait_until("the run's processes to exit", || pids.iter().all(is_gone));

@@ -2,7 +2,7 @@
 
 use crate::{
     server::{JSON, Server},
-    support::{PATIENCE, command, highwater},
+    support::{TEST_TIMEOUT, command, highwater},
 };
 use serde_json::Value;
 use std::{
@@ -64,19 +64,19 @@ fn unchanged_files_return_304() {
 }
 
 #[test]
-fn api_and_command_line_list_the_same() {
+fn api_and_command_line_list_the_same_scenarios() {
     let response = Server::start().request("GET", "/api/scenarios", &[], "");
     assert_eq!(response.json(), highwater(&["list", "--json"]).json());
 }
 
 #[test]
-fn run_is_streamed_while_it_happens() {
+fn run_is_streamed_while_in_progress() {
     // The run takes hours, so any event arrives before its end.
     let endless =
         r#"{"scenario": "decoupling", "params": {"email_latency": 5000, "users": 10000}}"#;
     let server = Server::start();
     let client = server.send("POST", "/api/runs", &[JSON], endless);
-    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
     let mut lines = BufReader::new(client).lines().map(Result::unwrap);
     let first = lines.find(|line| line.starts_with("event: "));
     assert_eq!(first.as_deref(), Some("event: trace"));
@@ -95,7 +95,7 @@ fn streamed_run_is_complete() {
     let mut names = Vec::new();
     for (event, batch) in batches {
         assert_eq!(event, "trace");
-        // Each batch continues the table of names where the last one ended.
+        // Each batch appends to the name table of the previous batches.
         assert_eq!(batch["first_name"], names.len());
         names.extend(batch["names"].as_array().unwrap().clone());
         assert_eq!(batch["dropped"], 0);
@@ -137,9 +137,9 @@ fn failed_run_is_reported_and_the_server_survives() {
 }
 
 #[test]
-fn fifth_run_is_busy_until_a_client_leaves() {
+fn fifth_run_is_rejected_until_a_client_disconnects() {
     let server = Server::start();
-    // Each run blocks its loop for five seconds at a time, for hours.
+    // Each run takes hours and blocks its loop for five seconds at a time.
     let slow = r#"{"scenario": "decoupling", "params": {"email_latency": 5000, "users": 10000}}"#;
     let mut clients: Vec<TcpStream> = (0..4)
         .map(|_| {
@@ -149,13 +149,13 @@ fn fifth_run_is_busy_until_a_client_leaves() {
             client
         })
         .collect();
-    let refused = server.run(slow);
-    assert_eq!(refused.status, 503, "{refused:?}");
-    assert_eq!(refused.header("retry-after"), Some("1"));
-    assert_eq!(refused.json()["code"], "busy");
+    let rejected = server.run(slow);
+    assert_eq!(rejected.status, 503, "{rejected:?}");
+    assert_eq!(rejected.header("retry-after"), Some("1"));
+    assert_eq!(rejected.json()["code"], "busy");
 
     clients.pop();
-    // The server notices a little later.
+    // The server detects the disconnect with a delay.
     let quick = r#"{"scenario": "decoupling", "params": {"users": 1, "interval": 0}}"#;
     let status = (0..500).find_map(|_| {
         thread::sleep(Duration::from_millis(10));
@@ -166,11 +166,11 @@ fn fifth_run_is_busy_until_a_client_leaves() {
 
 #[cfg(unix)]
 #[test]
-fn signal_ends_the_build_and_its_children() {
+fn signal_stops_the_build_and_its_children() {
     use crate::support::{signal, wait_until};
     use std::{env, os::unix::fs::PermissionsExt, sync::mpsc};
 
-    // The build has a child of its own, as cargo has compilers.
+    // The build starts a child process, as cargo starts compilers.
     let folder = tempfile::tempdir().unwrap();
     let cargo = folder.path().join("cargo");
     fs::write(&cargo, "#!/bin/sh\nsleep 600 &\necho started\nwait\n").unwrap();
@@ -184,7 +184,7 @@ fn signal_ends_the_build_and_its_children() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // All processes inherit it, so it ends when the last one exits.
+        // All processes inherit standard error, so it is closed when the last one exits.
         let stderr = BufReader::new(server.stderr.take().unwrap());
         let (send, lines) = mpsc::channel();
         let reader = thread::spawn(move || {
@@ -192,7 +192,7 @@ fn signal_ends_the_build_and_its_children() {
                 let _ = send.send(line.unwrap());
             }
         });
-        while lines.recv_timeout(PATIENCE).unwrap() != "started" {}
+        while lines.recv_timeout(TEST_TIMEOUT).unwrap() != "started" {}
         signal(name, server.id());
         assert_eq!(server.wait().unwrap().code(), Some(code), "{name}");
         wait_until("all processes of the build to exit", || {
@@ -203,7 +203,7 @@ fn signal_ends_the_build_and_its_children() {
 
 #[cfg(unix)]
 #[test]
-fn signal_ends_the_server_and_its_runs() {
+fn signal_stops_the_server_and_its_runs() {
     use crate::support::signal;
     for name in ["-INT", "-TERM"] {
         let mut server = Server::start();
@@ -223,14 +223,16 @@ fn port_in_use_suggests_another() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap().to_string();
     // Without --no-build, the port is still checked before the build.
-    let done = highwater(&["serve", "--addr", &addr]);
-    assert_eq!(done.code, Some(1), "{done:?}");
-    assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
+    let result = highwater(&["serve", "--addr", &addr]);
+    assert_eq!(result.code, Some(1), "{result:?}");
+    assert_eq!(result.stderr.lines().count(), 1, "{result:?}");
     let line = format!("error: {addr} is already in use: try --addr 127.0.0.1:");
-    assert!(done.stderr.starts_with(&line), "{done:?}");
+    assert!(result.stderr.starts_with(&line), "{result:?}");
     assert!(
-        done.stderr.contains("--addr 127.0.0.1:0 for any free port"),
-        "{done:?}"
+        result
+            .stderr
+            .contains("--addr 127.0.0.1:0 for any free port"),
+        "{result:?}"
     );
 }
 
@@ -238,13 +240,14 @@ fn port_in_use_suggests_another() {
 fn missing_page_names_the_build_command() {
     let folder = tempfile::tempdir().unwrap();
     let www = folder.path().to_str().unwrap();
-    let done = highwater(&["serve", "--no-build", "--addr", "127.0.0.1:0", "--www", www]);
-    assert_eq!(done.code, Some(1), "{done:?}");
-    assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
+    let result = highwater(&["serve", "--no-build", "--addr", "127.0.0.1:0", "--www", www]);
+    assert_eq!(result.code, Some(1), "{result:?}");
+    assert_eq!(result.stderr.lines().count(), 1, "{result:?}");
     assert!(
-        done.stderr
+        result
+            .stderr
             .contains("pkg/events/highwater_web.js is missing"),
-        "{done:?}"
+        "{result:?}"
     );
-    assert!(done.stderr.contains("cargo run -p bundle"), "{done:?}");
+    assert!(result.stderr.contains("cargo run -p bundle"), "{result:?}");
 }

@@ -1,6 +1,6 @@
 //! A running `highwater serve`, and its HTTP responses.
 
-use crate::support::{PATIENCE, command, wait_until};
+use crate::support::{TEST_TIMEOUT, command, wait_until};
 use serde_json::Value;
 use std::{
     fs,
@@ -12,12 +12,12 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A server with a page of three files, killed on drop.
+/// A server with a minimal page, killed on drop.
 pub(crate) struct Server {
     pub(crate) process: Child,
     pub(crate) addr: String,
     log: Arc<Mutex<Vec<String>>>,
-    /// Ends when no process holds the log's pipe open.
+    /// Exits when no process holds the log pipe open.
     reader: JoinHandle<()>,
     pub(crate) www: TempDir,
 }
@@ -36,7 +36,7 @@ impl Server {
             ("index.html", "<!doctype html><title>Highwater</title>"),
             ("pkg/events/highwater_web.js", "export {};"),
             ("pkg/events/highwater_web_bg.wasm", "\0asm"),
-            ("pkg/events/.stamp", "for programs"),
+            ("pkg/events/.stamp", "build stamp"),
         ] {
             fs::write(www.path().join(file), content).unwrap();
         }
@@ -72,29 +72,30 @@ impl Server {
         }
     }
 
-    /// Returns the log lines so far that contain a text.
-    pub(crate) fn logged(&self, what: &str) -> Vec<String> {
+    /// Returns the log lines written so far that contain `text`.
+    pub(crate) fn logged(&self, text: &str) -> Vec<String> {
         let log = self.log.lock().unwrap();
-        log.iter().filter(|it| it.contains(what)).cloned().collect()
+        log.iter().filter(|it| it.contains(text)).cloned().collect()
     }
 
-    pub(crate) fn wait_for_log(&self, what: &str) {
-        wait_until(what, || !self.logged(what).is_empty());
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        wait_until(text, || !self.logged(text).is_empty());
     }
 
     /// Waits until the server and all its processes have exited.
-    pub(crate) fn wait_for_the_last_process(&self) {
+    pub(crate) fn wait_for_all_processes(&self) {
         wait_until("all processes to exit", || self.reader.is_finished());
     }
 
-    /// Returns the pid of the process that responds.
+    /// Returns the pid of the process that handles a request.
     pub(crate) fn serving_process(&self) -> u32 {
         let response = self.request("GET", "/readyz", &[], "");
         let number = response.body.trim().rsplit(' ').next().unwrap();
         number.parse().unwrap_or_else(|_| panic!("{response:?}"))
     }
 
-    /// Returns the pid of the process that responds, or `None` without a response.
+    /// Returns the pid of the process that handles a request, or `None` without a
+    /// response.
     #[cfg(unix)]
     pub(crate) fn try_serving_process(&self) -> Option<u32> {
         let mut stream = TcpStream::connect(&self.addr).ok()?;
@@ -116,15 +117,16 @@ impl Server {
         body: &str,
     ) -> Response {
         let mut stream = self.send(method, path, headers, body);
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         let mut response = Vec::new();
-        // A server that rejects a long request may reset the connection after its
+        // A server that rejects a long request may reset the connection after the
         // response.
         let _ = stream.read_to_end(&mut response);
         Response::read(&String::from_utf8(response).unwrap())
     }
 
-    /// Sends a request with HTTP/1.0, so that the response ends with the connection.
+    /// Sends an HTTP/1.0 request, so that the server closes the connection after the
+    /// response.
     pub(crate) fn send(
         &self,
         method: &str,

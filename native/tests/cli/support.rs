@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The time limit of a test, long enough for any machine.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The exit code and output of a command that has exited.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Finished {
     }
 }
 
-/// Runs the binary to its end.
+/// Runs the binary to completion.
 pub(crate) fn highwater(arguments: &[&str]) -> Finished {
     Finished::of(command(arguments).output().unwrap())
 }
@@ -46,11 +46,14 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// Waits for a condition. Fails after [`PATIENCE`].
-pub(crate) fn wait_until(what: &str, mut has_happened: impl FnMut() -> bool) {
+/// Waits for a condition. Fails after [`TEST_TIMEOUT`].
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let since = Instant::now();
-    while !has_happened() {
-        assert!(since.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+    while !condition() {
+        assert!(
+            since.elapsed() < TEST_TIMEOUT,
+            "timed out waiting for {what}"
+        );
         thread::sleep(Duration::from_millis(10));
     }
 }

@@ -18,8 +18,8 @@ fn trigger_bug(server: &Server) -> Response {
     server.request("POST", "/api/faults/bug", &[JSON], "{}")
 }
 
-/// Waits until a process other than `old` serves, and returns its pid.
-fn other_than(server: &Server, old: u32) -> u32 {
+/// Waits until a process other than `old` handles requests, and returns its pid.
+fn wait_for_new_worker(server: &Server, old: u32) -> u32 {
     let mut serving = old;
     wait_until("another serving process", || {
         // A draining process reports that it is not ready.
@@ -35,8 +35,8 @@ fn bug_returns_500_and_replaces_only_its_worker() {
     let old = server.serving_process();
     let mut run = server.send("POST", "/api/runs", &[JSON], RUN);
     // The run is in progress once its response has started.
-    let mut begin = [0; 12];
-    run.read_exact(&mut begin).unwrap();
+    let mut start = [0; 12];
+    run.read_exact(&mut start).unwrap();
 
     let response = trigger_bug(&server);
     assert_eq!(response.status, 500, "{response:?}");
@@ -47,10 +47,10 @@ fn bug_returns_500_and_replaces_only_its_worker() {
     let id = problem["id"].as_str().unwrap();
     assert_eq!(response.header("x-request-id"), Some(id));
 
-    let new = other_than(&server, old);
+    let new = wait_for_new_worker(&server, old);
     let mut rest = String::new();
     run.read_to_string(&mut rest).unwrap();
-    assert!(rest.contains("event: end"), "the run was cut off: {rest}");
+    assert!(rest.contains("event: end"), "the run is incomplete: {rest}");
     let status = server.request("GET", "/healthz", &[], "").status;
     assert_eq!(status, 200);
     assert_eq!(server.serving_process(), new);
@@ -74,7 +74,7 @@ fn replaced_worker_closes_its_connections() {
     )
     .unwrap();
     let mut response = String::new();
-    // Reads to the end: the worker with the bug drains.
+    // The read completes because the draining worker closes the connection.
     open.read_to_string(&mut response).unwrap();
     assert_eq!(Response::read(&response).status, 500);
 }
@@ -84,7 +84,7 @@ fn killed_worker_is_replaced() {
     let server = Server::start();
     let old = server.serving_process();
     signal("-KILL", old);
-    // The connection waits in the queue for the replacement.
+    // The connection waits in the accept queue until the replacement is ready.
     let new = server.serving_process();
     assert_ne!(new, old);
     server.wait_for_log(&format!("worker 1 (pid {old}) crashed: signal 9 (SIGKILL)"));
@@ -99,10 +99,10 @@ fn shutdown_leaves_no_processes() {
         run.read_exact(&mut [0; 12]).unwrap();
         // One worker drains, and one serves.
         assert_eq!(trigger_bug(&server).status, 500);
-        other_than(&server, old);
+        wait_for_new_worker(&server, old);
         signal(name, server.process.id());
         assert_eq!(server.process.wait().unwrap().code(), Some(0), "{name}");
-        server.wait_for_the_last_process();
+        server.wait_for_all_processes();
     }
 }
 
@@ -113,15 +113,15 @@ fn killed_supervisor_leaves_no_processes() {
     let mut run = server.send("POST", "/api/runs", &[JSON], RUN);
     run.read_exact(&mut [0; 12]).unwrap();
     assert_eq!(trigger_bug(&server).status, 500);
-    other_than(&server, old);
+    wait_for_new_worker(&server, old);
     server.process.kill().unwrap();
     server.process.wait().unwrap();
-    server.wait_for_the_last_process();
+    server.wait_for_all_processes();
     assert!(TcpStream::connect(&server.addr).is_err());
 }
 
 #[test]
-fn repeated_bugs_do_not_end_the_service() {
+fn repeated_bugs_do_not_stop_the_service() {
     let server = Server::start_with(&["--faults"]);
     for _ in 0..8 {
         assert_eq!(trigger_bug(&server).status, 500);
@@ -152,8 +152,7 @@ fn stopped_worker_is_replaced() {
     let server = Server::start();
     let old = server.serving_process();
     signal("-STOP", old);
-    // The connection waits for the replacement, which starts after seconds without a
-    // heartbeat.
+    // The connection waits for the replacement, which starts once heartbeats are missing.
     assert_ne!(server.serving_process(), old);
     server.wait_for_log("no heartbeat");
 }
@@ -165,10 +164,10 @@ fn terminated_worker_finishes_its_requests() {
     let mut run = server.send("POST", "/api/runs", &[JSON], RUN);
     run.read_exact(&mut [0; 12]).unwrap();
     signal("-TERM", old);
-    other_than(&server, old);
+    wait_for_new_worker(&server, old);
     let mut rest = String::new();
     run.read_to_string(&mut rest).unwrap();
-    assert!(rest.contains("event: end"), "the run was cut off: {rest}");
+    assert!(rest.contains("event: end"), "the run is incomplete: {rest}");
     server.wait_for_log(&format!("worker 1 (pid {old}) received a signal"));
 }
 
@@ -183,7 +182,7 @@ fn reload_replaces_all_workers_and_drops_no_request() {
     server.wait_for_log("reload complete");
     let mut rest = String::new();
     run.read_to_string(&mut rest).unwrap();
-    assert!(rest.contains("event: end"), "the run was cut off: {rest}");
+    assert!(rest.contains("event: end"), "the run is incomplete: {rest}");
     assert_eq!(server.logged(") is ready").len(), 4);
     assert!(server.logged("crashed").is_empty());
 }
@@ -212,11 +211,11 @@ fn metrics_cover_all_workers() {
             response.body.contains("highwater_workers 2\n"),
             "{response:?}"
         );
-        let what = "highwater_http_requests_total{status=\"2xx\"} ";
+        let metric_prefix = "highwater_http_requests_total{status=\"2xx\"} ";
         let line = response
             .body
             .lines()
-            .find_map(|line| line.strip_prefix(what));
+            .find_map(|line| line.strip_prefix(metric_prefix));
         line.unwrap().parse::<u64>().unwrap()
     };
     let before = requests();
@@ -236,13 +235,16 @@ fn second_signal_exits_at_once() {
     server.wait_for_log("shutting down");
     signal("-TERM", server.process.id());
     assert_eq!(server.process.wait().unwrap().code(), Some(143));
-    server.wait_for_the_last_process();
+    server.wait_for_all_processes();
 }
 
 #[test]
-fn worker_without_supervisor_explains_its_start() {
-    let done = crate::support::highwater(&["serve-worker", "--www", "."]);
-    assert_eq!(done.code, Some(2), "{done:?}");
-    assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
-    assert!(done.stderr.contains("use highwater serve or"), "{done:?}");
+fn worker_without_supervisor_reports_a_usage_error() {
+    let result = crate::support::highwater(&["serve-worker", "--www", "."]);
+    assert_eq!(result.code, Some(2), "{result:?}");
+    assert_eq!(result.stderr.lines().count(), 1, "{result:?}");
+    assert!(
+        result.stderr.contains("use highwater serve or"),
+        "{result:?}"
+    );
 }

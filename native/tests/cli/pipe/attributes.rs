@@ -1,6 +1,6 @@
 //! Metadata of output files: permissions, owner, access list and extended attributes.
 
-use super::{data, text};
+use super::{data, path_str};
 use crate::support::{command, highwater, wait_until};
 use std::{
     fs,
@@ -26,8 +26,8 @@ fn new_file_has_the_permissions_of_the_input() {
     for option in ["--upper", "--gzip"] {
         for permissions in [0o600, 0o640, 0o644, 0o666, 0o755, 0o400, 0o4755, 0o2711] {
             set_mode(&input, permissions);
-            let done = highwater(&["pipe", text(&input), text(&output), option]);
-            assert_eq!(done.code, Some(0), "{done:?}");
+            let result = highwater(&["pipe", path_str(&input), path_str(&output), option]);
+            assert_eq!(result.code, Some(0), "{result:?}");
             // Set-user-id and set-group-id bits are not copied.
             assert_eq!(mode(&output), permissions & 0o777, "{permissions:o}");
             fs::remove_file(&output).unwrap();
@@ -44,8 +44,8 @@ fn replaced_file_keeps_its_permissions() {
     for permissions in [0o600, 0o640, 0o664, 0o755, 0o4711] {
         fs::write(&output, "old").unwrap();
         set_mode(&output, permissions);
-        let done = highwater(&["pipe", text(&input), text(&output)]);
-        assert_eq!(done.code, Some(0), "{done:?}");
+        let result = highwater(&["pipe", path_str(&input), path_str(&output)]);
+        assert_eq!(result.code, Some(0), "{result:?}");
         assert_eq!(fs::read_to_string(&output).unwrap(), "new");
         assert_eq!(mode(&output), permissions);
     }
@@ -58,7 +58,7 @@ fn temporary_file_is_private() {
     let output = folder.path().join("out");
     fs::write(&output, "old").unwrap();
     set_mode(&output, 0o666);
-    let mut child = command(&["pipe", "-", text(&output)])
+    let mut child = command(&["pipe", "-", path_str(&output)])
         .stdin(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -78,7 +78,7 @@ fn temporary_file_is_private() {
 }
 
 #[test]
-fn root_gives_new_files_the_owner_of_the_input() {
+fn root_copies_the_owner_to_new_files() {
     if !nix::unistd::geteuid().is_root() {
         return;
     }
@@ -88,7 +88,7 @@ fn root_gives_new_files_the_owner_of_the_input() {
     chown(&input, Some(4321), Some(1234)).unwrap();
     set_mode(&input, 0o640);
     assert_eq!(
-        highwater(&["pipe", text(&input), text(&output)]).code,
+        highwater(&["pipe", path_str(&input), path_str(&output)]).code,
         Some(0)
     );
     let found = fs::metadata(&output).unwrap();
@@ -96,23 +96,24 @@ fn root_gives_new_files_the_owner_of_the_input() {
     assert_eq!(mode(&output), 0o640);
 }
 
-/// A file that keeps its own group does not grant it the rights of the input's group.
+/// If a file keeps its own group, that group does not get the rights of the input's
+/// group.
 #[test]
-fn other_group_gets_no_more_than_others() {
+fn different_group_gets_no_extra_permissions() {
     use std::os::unix::process::CommandExt;
     if !nix::unistd::geteuid().is_root() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
-    let program = super::program_for_all_users(folder.path());
+    let program = super::binary_for_all_users(folder.path());
     set_mode(folder.path(), 0o777);
     fs::write(&input, "new").unwrap();
     chown(&input, Some(65534), Some(1234)).unwrap();
     for (permissions, expected) in [(0o640, 0o600), (0o664, 0o644), (0o604, 0o600)] {
         set_mode(&input, permissions);
         let status = std::process::Command::new(&program)
-            .args(["pipe", text(&input), text(&output)])
+            .args(["pipe", path_str(&input), path_str(&output)])
             .uid(65534)
             .gid(65534)
             .status();
@@ -124,7 +125,7 @@ fn other_group_gets_no_more_than_others() {
 
 #[cfg(target_os = "linux")]
 mod extended {
-    use super::{fs, highwater, mode, set_mode, text};
+    use super::{fs, highwater, mode, path_str, set_mode};
     use rustix::fs::{XattrFlags, getxattr, setxattr};
     use std::path::Path;
 
@@ -167,11 +168,11 @@ mod extended {
         fs::write(&output, "old").unwrap();
         set_mode(&output, 0o600);
         if !set(&output, "user.origin", b"here") || !set(&output, ACCESS_LIST, &access_list()) {
-            // The file system has no extended attributes.
+            // The file system does not support extended attributes.
             return;
         }
-        let done = highwater(&["pipe", text(&input), text(&output)]);
-        assert_eq!(done.code, Some(0), "{done:?}");
+        let result = highwater(&["pipe", path_str(&input), path_str(&output)]);
+        assert_eq!(result.code, Some(0), "{result:?}");
         assert_eq!(fs::read_to_string(&output).unwrap(), "new");
         assert_eq!(get(&output, "user.origin"), Some(b"here".to_vec()));
         assert_eq!(get(&output, ACCESS_LIST), Some(access_list()));
@@ -186,7 +187,7 @@ mod extended {
             return;
         }
         assert_eq!(
-            highwater(&["pipe", text(&input), text(&output)]).code,
+            highwater(&["pipe", path_str(&input), path_str(&output)]).code,
             Some(0)
         );
         assert_eq!(get(&output, ACCESS_LIST), Some(access_list()));
@@ -195,7 +196,7 @@ mod extended {
 
     /// A folder's default access list must not widen access to a private file.
     #[test]
-    fn inherited_access_list_does_not_widen_a_file() {
+    fn inherited_access_list_does_not_widen_permissions() {
         let folder = tempfile::tempdir().unwrap();
         let [input, old, new] = ["in", "old", "new"].map(|name| folder.path().join(name));
         for path in [&input, &old] {
@@ -206,8 +207,8 @@ mod extended {
             return;
         }
         for output in [&old, &new] {
-            let done = highwater(&["pipe", text(&input), text(output)]);
-            assert_eq!(done.code, Some(0), "{done:?}");
+            let result = highwater(&["pipe", path_str(&input), path_str(output)]);
+            assert_eq!(result.code, Some(0), "{result:?}");
             assert_eq!(get(output, ACCESS_LIST), None);
             assert_eq!(mode(output), 0o640);
         }

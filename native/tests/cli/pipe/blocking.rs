@@ -13,8 +13,7 @@ fn make_non_blocking(stream: &impl AsFd) {
     rustix::io::ioctl_fionbio(stream, true).unwrap();
 }
 
-/// Waits until all threads of a process sleep. A thread that polls in a busy loop never
-/// does.
+/// Waits until all threads of a process sleep. A thread in a busy loop never sleeps.
 fn wait_until_idle(child: &mut Child) {
     let tasks = format!("/proc/{}/task", child.id());
     if !fs::exists("/proc/self/task").unwrap() {
@@ -25,7 +24,7 @@ fn wait_until_idle(child: &mut Child) {
         status.contains("State:\tS")
     };
     wait_until("an idle process", || {
-        assert_eq!(child.try_wait().unwrap(), None, "the process exited");
+        assert_eq!(child.try_wait().unwrap(), None, "the process exited early");
         let threads: Vec<_> = fs::read_dir(&tasks).unwrap().flatten().collect();
         // The main thread, the read thread and the write thread.
         threads.len() >= 3 && threads.iter().all(|thread| sleeps(&thread.path()))
@@ -33,7 +32,7 @@ fn wait_until_idle(child: &mut Child) {
 }
 
 #[test]
-fn non_blocking_input_is_waited_for() {
+fn non_blocking_input_is_read_completely() {
     for option in ["--upper", "--gzip"] {
         let (stdin, mut feed) = io::pipe().unwrap();
         make_non_blocking(&stdin);
@@ -67,7 +66,7 @@ fn non_blocking_input_is_waited_for() {
 }
 
 #[test]
-fn non_blocking_output_is_waited_for() {
+fn non_blocking_output_is_written_completely() {
     let (mut output, stdout) = io::pipe().unwrap();
     make_non_blocking(&stdout);
     let mut child = command(&["pipe", "-", "-"])
@@ -77,7 +76,7 @@ fn non_blocking_output_is_waited_for() {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // More than a pipe holds.
+    // More than fits in a pipe.
     let bytes = data(1 << 20);
     let sent = bytes.clone();
     let feed = std::thread::spawn(move || stdin.write_all(&sent).is_ok());
@@ -90,7 +89,7 @@ fn non_blocking_output_is_waited_for() {
 }
 
 #[test]
-fn non_blocking_error_stream_gets_the_message() {
+fn error_is_written_to_non_blocking_stderr() {
     let (mut messages, mut stderr) = io::pipe().unwrap();
     make_non_blocking(&stderr);
     while stderr.write(&[b'-'; 4096]).is_ok() {}

@@ -1,6 +1,6 @@
 //! Outputs: links, owners, devices, named pipes and standard output.
 
-use super::{data, filter, names, text};
+use super::{data, filter, names, path_str};
 use crate::support::{command, highwater};
 use std::{fs, process::Stdio};
 
@@ -9,13 +9,16 @@ use std::{fs, process::Stdio};
 fn umask_applies_without_an_input_file() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
-    let [output, usual] = ["out", "usual"].map(|name| folder.path().join(name));
-    fs::write(&usual, "a file with the umask's permissions").unwrap();
+    let [output, reference] = ["out", "reference"].map(|name| folder.path().join(name));
+    fs::write(&reference, "a file with the umask's permissions").unwrap();
     let mode = |path| fs::metadata(path).unwrap().permissions().mode();
 
     for source in ["-", "/dev/null"] {
-        assert_eq!(highwater(&["pipe", source, text(&output)]).code, Some(0));
-        assert_eq!(mode(&output), mode(&usual), "{source}");
+        assert_eq!(
+            highwater(&["pipe", source, path_str(&output)]).code,
+            Some(0)
+        );
+        assert_eq!(mode(&output), mode(&reference), "{source}");
         fs::remove_file(&output).unwrap();
     }
 }
@@ -29,7 +32,7 @@ fn output_through_a_link_keeps_the_link() {
     fs::write(&real, "old").unwrap();
     std::os::unix::fs::symlink("real", &link).unwrap();
     assert_eq!(
-        highwater(&["pipe", text(&input), text(&link)]).code,
+        highwater(&["pipe", path_str(&input), path_str(&link)]).code,
         Some(0)
     );
     assert_eq!(fs::read_link(&link).unwrap().to_str(), Some("real"));
@@ -44,20 +47,21 @@ fn output_through_a_dangling_link_creates_its_target() {
     fs::write(&input, "new").unwrap();
     std::os::unix::fs::symlink("between", &link).unwrap();
     std::os::unix::fs::symlink("real", folder.path().join("between")).unwrap();
-    let done = highwater(&["pipe", text(&input), text(&link)]);
-    assert_eq!(done.code, Some(0), "{done:?}");
+    let result = highwater(&["pipe", path_str(&input), path_str(&link)]);
+    assert_eq!(result.code, Some(0), "{result:?}");
     assert_eq!(fs::read_to_string(&real).unwrap(), "new");
     assert_eq!(names(folder.path()), ["between", "in", "link", "real"]);
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
 
-    let circle = folder.path().join("circle");
-    std::os::unix::fs::symlink("circle", &circle).unwrap();
-    let done = highwater(&["pipe", text(&input), text(&circle)]);
-    assert_eq!(done.code, Some(2), "{done:?}");
+    let cycle = folder.path().join("cycle");
+    std::os::unix::fs::symlink("cycle", &cycle).unwrap();
+    let result = highwater(&["pipe", path_str(&input), path_str(&cycle)]);
+    assert_eq!(result.code, Some(2), "{result:?}");
     assert!(
-        done.stderr
-            .contains("circle: too many levels of symbolic links"),
-        "{done:?}"
+        result
+            .stderr
+            .contains("cycle: too many levels of symbolic links"),
+        "{result:?}"
     );
 }
 
@@ -76,7 +80,7 @@ fn replaced_file_keeps_its_owner() {
     chown(&output, Some(4321), Some(1234)).unwrap();
     fs::set_permissions(&output, fs::Permissions::from_mode(0o640)).unwrap();
     assert_eq!(
-        highwater(&["pipe", text(&input), text(&output)]).code,
+        highwater(&["pipe", path_str(&input), path_str(&output)]).code,
         Some(0)
     );
     let now = fs::metadata(&output).unwrap();
@@ -89,24 +93,24 @@ fn replaced_file_keeps_its_owner() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn devices_and_named_pipes_are_used_directly() {
+fn devices_and_named_pipes_are_written_directly() {
     let folder = tempfile::tempdir().unwrap();
     let [input, pipe, output] = ["in", "pipe", "out"].map(|name| folder.path().join(name));
     let bytes = data(300_000);
     fs::write(&input, &bytes).unwrap();
     assert_eq!(
-        highwater(&["pipe", text(&input), "/dev/null"]).code,
+        highwater(&["pipe", path_str(&input), "/dev/null"]).code,
         Some(0)
     );
     assert_eq!(highwater(&["pipe", "/dev/null", "/dev/null"]).code, Some(0));
 
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-    assert!(made.unwrap().success());
-    let mut writer = command(&["pipe", text(&input), text(&pipe)])
+    let mkfifo = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(mkfifo.unwrap().success());
+    let mut writer = command(&["pipe", path_str(&input), path_str(&pipe)])
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let reader = highwater(&["pipe", text(&pipe), text(&output)]);
+    let reader = highwater(&["pipe", path_str(&pipe), path_str(&output)]);
     assert_eq!(reader.code, Some(0), "{reader:?}");
     assert!(writer.wait().unwrap().success());
     assert!(fs::read(&output).unwrap() == bytes);
@@ -114,14 +118,14 @@ fn devices_and_named_pipes_are_used_directly() {
 }
 
 #[test]
-fn standard_output_may_append_to_a_file() {
+fn standard_output_can_append_to_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out");
     fs::write(&output, "before ").unwrap();
     let file = fs::OpenOptions::new().append(true).open(&output).unwrap();
     let input = folder.path().join("in");
     fs::write(&input, "after").unwrap();
-    let status = command(&["pipe", text(&input), "-"])
+    let status = command(&["pipe", path_str(&input), "-"])
         .stdout(file)
         .stderr(Stdio::null())
         .status();

@@ -1,6 +1,6 @@
 //! Errors that the operating system reports only on sync.
 
-use super::{data, names, text};
+use super::{data, names, path_str};
 use crate::support::{Finished, command};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -13,9 +13,9 @@ const FSYNC: i64 = 74;
 #[cfg(not(target_arch = "x86_64"))]
 const FSYNC: i64 = 82;
 
-/// Runs the binary while `fsync` fails as on a broken disk: always, or for descriptors that
+/// Runs the binary with a failing `fsync`, either for all descriptors or for those that
 /// meet the conditions.
-fn run_without_fsync(arguments: &[&str], conditions: Vec<SeccompCondition>) -> Finished {
+fn run_with_failing_fsync(arguments: &[&str], conditions: Vec<SeccompCondition>) -> Finished {
     let rules = if conditions.is_empty() {
         vec![]
     } else {
@@ -46,10 +46,13 @@ fn failed_sync_keeps_the_old_file() {
     fs::write(&input, data(300_000)).unwrap();
     fs::write(&output, "old").unwrap();
     for option in ["--upper", "--gzip"] {
-        let done = run_without_fsync(&["pipe", text(&input), text(&output), option], vec![]);
-        assert_eq!(done.code, Some(1), "{done:?}");
+        let result = run_with_failing_fsync(
+            &["pipe", path_str(&input), path_str(&output), option],
+            vec![],
+        );
+        assert_eq!(result.code, Some(1), "{result:?}");
         let message = format!("error: output failed: {}: Input/output", output.display());
-        assert!(done.stderr.starts_with(&message), "{done:?}");
+        assert!(result.stderr.starts_with(&message), "{result:?}");
         assert_eq!(fs::read_to_string(&output).unwrap(), "old");
         assert_eq!(names(folder.path()), ["in", "out"]);
     }
@@ -61,15 +64,14 @@ fn failed_sync_of_overwritten_file_is_reported() {
     let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
     fs::write(&input, "new").unwrap();
     fs::write(&output, "old").unwrap();
-    let arguments = ["pipe", text(&input), text(&output), "--in-place"];
-    let done = run_without_fsync(&arguments, vec![]);
-    assert_eq!(done.code, Some(1), "{done:?}");
-    assert!(done.stderr.contains("Input/output error"), "{done:?}");
-    assert!(done.stderr.contains("out is incomplete"), "{done:?}");
+    let arguments = ["pipe", path_str(&input), path_str(&output), "--in-place"];
+    let result = run_with_failing_fsync(&arguments, vec![]);
+    assert_eq!(result.code, Some(1), "{result:?}");
+    assert!(result.stderr.contains("Input/output error"), "{result:?}");
+    assert!(result.stderr.contains("out is incomplete"), "{result:?}");
 }
 
-/// The output file is synced first, then its folder. One of the descriptors below 40 is
-/// the folder's.
+/// The output file is synced first, then its folder. The folder's descriptor is below 40.
 #[test]
 fn failed_sync_of_folder_is_reported() {
     let folder = tempfile::tempdir().unwrap();
@@ -78,23 +80,23 @@ fn failed_sync_of_folder_is_reported() {
     let failed = (0..40).find_map(|descriptor| {
         let condition =
             SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, descriptor);
-        let arguments = ["pipe", text(&input), text(&output)];
-        let done = run_without_fsync(&arguments, vec![condition.unwrap()]);
-        (done.code == Some(1) && done.stderr.contains("may be lost")).then_some(done)
+        let arguments = ["pipe", path_str(&input), path_str(&output)];
+        let result = run_with_failing_fsync(&arguments, vec![condition.unwrap()]);
+        (result.code == Some(1) && result.stderr.contains("may be lost")).then_some(result)
     });
-    let done = failed.expect("the folder was not synced");
-    assert!(done.stderr.contains("it is complete, but"), "{done:?}");
+    let result = failed.expect("the folder was not synced");
+    assert!(result.stderr.contains("it is complete, but"), "{result:?}");
     assert_eq!(fs::read_to_string(&output).unwrap(), "new");
 }
 
-/// Durability of a stream is up to its reader.
+/// The reader of a stream is responsible for durability.
 #[test]
 fn streams_are_not_synced() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("in");
     fs::write(&input, "text").unwrap();
     for output in ["-", "/dev/null"] {
-        let done = run_without_fsync(&["pipe", text(&input), output], vec![]);
-        assert_eq!(done.code, Some(0), "{done:?}");
+        let result = run_with_failing_fsync(&["pipe", path_str(&input), output], vec![]);
+        assert_eq!(result.code, Some(0), "{result:?}");
     }
 }

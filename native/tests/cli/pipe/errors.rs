@@ -1,7 +1,7 @@
-//! Errors: one line that names the stage and the file, the exit code, and an unchanged
+//! Errors: the exit code, one line that names the stage and the file, and an unchanged
 //! output.
 
-use super::{data, filter, names, text};
+use super::{data, filter, names, path_str};
 use crate::support::{command, highwater};
 use std::{
     fs,
@@ -11,16 +11,16 @@ use std::{
 };
 
 #[test]
-fn bad_input_prints_one_line_and_exits_with_2() {
+fn invalid_input_prints_one_line_and_exits_with_2() {
     let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| text(&folder.path().join(name)).to_owned();
+    let at = |name: &str| path_str(&folder.path().join(name)).to_owned();
     let [here, input, output] = ["", "in", "out"].map(at);
     let [missing, nowhere, no_file] = ["none", "none/out", "none/"].map(at);
     let too_long = at(&"long".repeat(100));
     fs::write(&input, "text").unwrap();
     let [read_folder, write_folder] =
         ["read", "write"].map(|verb| format!("cannot {verb} {here}: it is a folder"));
-    let marks = [
+    let invalid_marks = [
         "0",
         "1",
         "2GiB",
@@ -42,17 +42,20 @@ fn bad_input_prints_one_line_and_exits_with_2() {
         ),
         (vec![&input], "<OUTPUT>"),
     ];
-    for mark in marks {
+    for mark in invalid_marks {
         let arguments = vec![&*input, &*output, "--high-water", mark];
         cases.push((arguments, "expected 4KiB to 1GiB, for example 64KiB"));
     }
     for (arguments, message) in cases {
-        let done = highwater(&[vec!["pipe"], arguments.clone()].concat());
-        assert_eq!(done.code, Some(2), "{arguments:?}: {done:?}");
-        assert_eq!(done.stdout, "", "{arguments:?}");
-        assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
-        assert!(done.stderr.starts_with("error: "), "{done:?}");
-        assert!(done.stderr.contains(message), "no {message:?} in {done:?}");
+        let result = highwater(&[vec!["pipe"], arguments.clone()].concat());
+        assert_eq!(result.code, Some(2), "{arguments:?}: {result:?}");
+        assert_eq!(result.stdout, "", "{arguments:?}");
+        assert_eq!(result.stderr.lines().count(), 1, "{result:?}");
+        assert!(result.stderr.starts_with("error: "), "{result:?}");
+        assert!(
+            result.stderr.contains(message),
+            "no {message:?} in {result:?}"
+        );
         assert_eq!(names(folder.path()), ["in"], "{arguments:?}");
     }
 }
@@ -68,21 +71,26 @@ fn input_is_rejected_as_output_under_any_name() {
     let other_spelling = format!("{}/./file", folder.path().display());
     let open = || fs::OpenOptions::new().append(true).open(&file).unwrap();
     let mut runs = vec![
-        command(&["pipe", "-", text(&file)]),
-        command(&["pipe", text(&file), "-"]),
+        command(&["pipe", "-", path_str(&file)]),
+        command(&["pipe", path_str(&file), "-"]),
         command(&["pipe", "-", "-"]),
     ];
     for run in &mut runs {
         run.stdin(fs::File::open(&file).unwrap()).stdout(open());
     }
-    for output in [text(&file), text(&hard), text(&soft), &other_spelling] {
-        runs.push(command(&["pipe", text(&file), output]));
+    for output in [
+        path_str(&file),
+        path_str(&hard),
+        path_str(&soft),
+        &other_spelling,
+    ] {
+        runs.push(command(&["pipe", path_str(&file), output]));
     }
     for mut run in runs {
-        let done = run.stderr(Stdio::piped()).spawn().unwrap();
-        let done = done.wait_with_output().unwrap();
-        let stderr = String::from_utf8(done.stderr).unwrap();
-        assert_eq!(done.status.code(), Some(2), "{run:?}: {stderr}");
+        let result = run.stderr(Stdio::piped()).spawn().unwrap();
+        let result = result.wait_with_output().unwrap();
+        let stderr = String::from_utf8(result.stderr).unwrap();
+        assert_eq!(result.status.code(), Some(2), "{run:?}: {stderr}");
         assert!(stderr.contains("are the same file: choose another output"));
         assert_eq!(fs::read_to_string(&file).unwrap(), "text");
     }
@@ -106,10 +114,10 @@ fn missing_permission_is_reported() {
         if file == &output {
             fs::set_permissions(file, fs::Permissions::from_mode(0o400)).unwrap();
         }
-        let done = highwater(&["pipe", text(&input), text(&output)]);
-        assert_eq!(done.code, Some(2), "{done:?}");
+        let result = highwater(&["pipe", path_str(&input), path_str(&output)]);
+        assert_eq!(result.code, Some(2), "{result:?}");
         let message = format!("cannot {verb} {}: Permission denied", file.display());
-        assert!(done.stderr.contains(&message), "{done:?}");
+        assert!(result.stderr.contains(&message), "{result:?}");
         fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(fs::read_to_string(&output).unwrap(), "old");
     }
@@ -123,23 +131,23 @@ fn full_disk_leaves_no_partial_output() {
     fs::write(&input, data(3 << 20)).unwrap();
     fs::write(&output, "old").unwrap();
 
-    let done = highwater(&["pipe", text(&input), "/dev/full"]);
-    assert_eq!(done.code, Some(1), "{done:?}");
+    let result = highwater(&["pipe", path_str(&input), "/dev/full"]);
+    assert_eq!(result.code, Some(1), "{result:?}");
     let message = "error: output failed: /dev/full: No space left on device";
-    assert!(done.stderr.starts_with(message), "{done:?}");
+    assert!(result.stderr.starts_with(message), "{result:?}");
 
-    // A file size limit fails in the middle of the file, as a full disk does.
+    // A file size limit fails in the middle of the file, like a full disk.
     for option in ["--upper", "--gzip"] {
         let program = env!("CARGO_BIN_EXE_highwater");
         let script = r#"ulimit -f 200; exec "$0" "$@""#;
-        let arguments = ["pipe", text(&input), text(&output), option];
-        let done = Command::new("sh")
+        let arguments = ["pipe", path_str(&input), path_str(&output), option];
+        let result = Command::new("sh")
             .args(["-c", script, program])
             .args(arguments)
             .output()
             .unwrap();
-        let stderr = String::from_utf8(done.stderr).unwrap();
-        assert_eq!(done.status.code(), Some(1), "{stderr}");
+        let stderr = String::from_utf8(result.stderr).unwrap();
+        assert_eq!(result.status.code(), Some(1), "{stderr}");
         let message = format!("error: output failed: {}: File too large", output.display());
         assert!(stderr.starts_with(&message), "{stderr}");
         assert_unchanged(folder.path());
@@ -154,16 +162,16 @@ fn failed_stage_keeps_the_old_output() {
     packed.pop();
     fs::write(&input, packed).unwrap();
     fs::write(&output, "old").unwrap();
-    let done = highwater(&["pipe", text(&input), text(&output), "--gunzip"]);
-    assert_eq!(done.code, Some(1), "{done:?}");
+    let result = highwater(&["pipe", path_str(&input), path_str(&output), "--gunzip"]);
+    assert_eq!(result.code, Some(1), "{result:?}");
     let message = format!("error: gunzip failed: {}: it is truncated", input.display());
-    assert!(done.stderr.starts_with(&message), "{done:?}");
+    assert!(result.stderr.starts_with(&message), "{result:?}");
     assert_unchanged(folder.path());
 }
 
 #[cfg(unix)]
 #[test]
-fn closed_output_ends_the_run_quietly() {
+fn closed_output_stops_the_run_silently() {
     for options in [&[][..], &["--upper"], &["--gzip"]] {
         let mut child = command(&["pipe", "-", "-"])
             .args(options)
@@ -173,22 +181,22 @@ fn closed_output_ends_the_run_quietly() {
             .spawn()
             .unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        let some = data(1 << 20);
-        // Writes more than any pipe holds, until the program exits.
-        let feed = std::thread::spawn(move || while stdin.write_all(&some).is_ok() {});
+        let mebibyte = data(1 << 20);
+        // Writes until the program exits, more than fits in a pipe.
+        let feed = std::thread::spawn(move || while stdin.write_all(&mebibyte).is_ok() {});
         let mut stdout = child.stdout.take().unwrap();
         stdout.read_exact(&mut [0]).unwrap();
         drop(stdout);
-        let done = child.wait_with_output().unwrap();
+        let result = child.wait_with_output().unwrap();
         feed.join().unwrap();
-        assert_eq!(done.status.code(), Some(141), "{done:?}");
-        assert_eq!(done.stderr, b"", "no message");
+        assert_eq!(result.status.code(), Some(141), "{result:?}");
+        assert_eq!(result.stderr, b"", "standard error is not empty");
     }
 }
 
 #[cfg(unix)]
 #[test]
-fn failed_output_ends_the_run_without_further_input() {
+fn failed_output_stops_the_run_without_further_input() {
     let mut child = command(&["pipe", "-", "/dev/full"])
         .stdin(Stdio::piped())
         .stderr(Stdio::null())
@@ -196,7 +204,7 @@ fn failed_output_ends_the_run_without_further_input() {
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"a few bytes").unwrap();
-    // The input stays open until the run has ended.
+    // The input stays open until the program exits.
     assert_eq!(child.wait().unwrap().code(), Some(1));
     drop(stdin);
 }

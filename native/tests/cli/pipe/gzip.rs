@@ -1,6 +1,6 @@
 //! Compression and decompression, checked against the system's gzip.
 
-use super::{BLOCK, SIZES, data, filter, through, try_filter};
+use super::{BLOCK, SIZES, data, filter, run_with_input, try_filter};
 use std::process::Command;
 
 #[test]
@@ -11,10 +11,13 @@ fn compressed_data_round_trips() {
         if let Some(unpacked) = system_gzip(&["-dc"], packed.clone()) {
             assert!(unpacked == plain, "gzip -dc: {size} bytes");
         }
-        // Also with small reads and a small output buffer.
+        // Decompress with large and small buffers.
         for high_water in ["1MiB", "4KiB"] {
             let unpacked = filter(&["--gunzip", "--high-water", high_water], packed.clone());
-            assert!(unpacked.stdout == plain, "{size} bytes by {high_water}");
+            assert!(
+                unpacked.stdout == plain,
+                "{size} bytes, high-water mark {high_water}"
+            );
         }
     }
 }
@@ -35,7 +38,7 @@ fn output_of_system_gzip_is_read() {
 }
 
 #[test]
-fn any_mark_works_for_incompressible_data() {
+fn any_high_water_mark_works_for_incompressible_data() {
     for plain in [random(3 * BLOCK + 5), vec![0; 40 * BLOCK]] {
         for high_water in ["4KiB", "100000", "64MiB"] {
             let packed = filter(&["--gzip", "--high-water", high_water], plain.clone()).stdout;
@@ -79,19 +82,19 @@ fn header_with_all_fields_is_read() {
 }
 
 #[test]
-fn large_expansion_takes_little_memory() {
+fn decompression_bomb_uses_little_memory() {
     let zeros = vec![0; 64 << 20];
     let packed = filter(&["--gzip"], zeros).stdout;
     assert!(packed.len() < 100_000);
-    let done = filter(&["--gunzip", "--json"], packed);
-    assert_eq!(done.stdout.len(), 64 << 20);
-    let json: serde_json::Value = serde_json::from_slice(&done.stderr).unwrap();
+    let result = filter(&["--gunzip", "--json"], packed);
+    assert_eq!(result.stdout.len(), 64 << 20);
+    let json: serde_json::Value = serde_json::from_slice(&result.stderr).unwrap();
     let peak = json["peak_in_flight_bytes"].as_u64().unwrap();
     assert!(peak <= 4 << 20, "{peak}");
 }
 
 #[test]
-fn invalid_gzip_files_are_reported() {
+fn invalid_gzip_files_are_rejected() {
     let whole = filter(&["--gzip"], data(BLOCK)).stdout;
     let flip = |at: usize| {
         let mut corrupt = whole.clone();
@@ -122,11 +125,11 @@ fn invalid_gzip_files_are_reported() {
         ([whole.clone(), cut(12)].concat(), "it is truncated"),
     ];
     for (packed, message) in cases {
-        let done = try_filter(&["--gunzip"], packed);
-        let stderr = String::from_utf8(done.stderr).unwrap();
-        assert_eq!(done.status.code(), Some(1), "{message}: {stderr}");
-        let begins = format!("error: gunzip failed: standard input: {message}");
-        assert!(stderr.starts_with(&begins), "{message}: {stderr}");
+        let result = try_filter(&["--gunzip"], packed);
+        let stderr = String::from_utf8(result.stderr).unwrap();
+        assert_eq!(result.status.code(), Some(1), "{message}: {stderr}");
+        let prefix = format!("error: gunzip failed: standard input: {message}");
+        assert!(stderr.starts_with(&prefix), "{message}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
 }
@@ -139,8 +142,11 @@ fn output_is_one_member() {
         for high_water in ["4KiB", "100000", "8MiB"] {
             let packed = filter(&["--gzip", "--high-water", high_water], plain.clone()).stdout;
             let (unpacked, rest) = first_member(&packed);
-            assert!(unpacked == plain, "{size} bytes by {high_water}");
-            assert_eq!(rest, 0, "{size} bytes by {high_water}");
+            assert!(
+                unpacked == plain,
+                "{size} bytes, high-water mark {high_water}"
+            );
+            assert_eq!(rest, 0, "{size} bytes, high-water mark {high_water}");
         }
     }
 }
@@ -154,12 +160,12 @@ fn members_option_writes_separate_members() {
     assert!(rest > 0);
     assert!(filter(&["--gunzip"], packed).stdout == plain);
 
-    let done = try_filter(&["--members"], Vec::new());
-    assert_eq!(done.status.code(), Some(2), "--members needs --gzip");
+    let result = try_filter(&["--members"], Vec::new());
+    assert_eq!(result.status.code(), Some(2), "--members requires --gzip");
 }
 
 #[test]
-fn output_is_no_larger_than_that_of_gzip() {
+fn output_is_about_as_small_as_gzip_output() {
     let random = random(3 * BLOCK + 5);
     let program = std::fs::read(env!("CARGO_BIN_EXE_highwater")).unwrap();
     let numbers: Vec<u8> = (0..300_000_u32)
@@ -184,11 +190,11 @@ fn output_is_no_larger_than_that_of_gzip() {
             return;
         };
         let ours = filter(&["--gzip"], plain).stdout;
-        // The programs search for repetitions differently.
-        let most = theirs.len() + theirs.len() / 200;
+        // The two programs search for repetitions differently.
+        let max_len = theirs.len() + theirs.len() / 200;
         assert!(
-            ours.len() <= most,
-            "{name}: {} and {}",
+            ours.len() <= max_len,
+            "{name}: {} bytes, gzip {} bytes",
             ours.len(),
             theirs.len()
         );
@@ -221,21 +227,24 @@ fn output_before_an_error_is_written() {
         let expected = [plain.clone(), data(more)].concat();
         let packed = [whole.clone(), trailing.to_vec()].concat();
         for high_water in ["4KiB", "70000", "1MiB"] {
-            let done = try_filter(&["--gunzip", "--high-water", high_water], packed.clone());
-            let stderr = String::from_utf8_lossy(&done.stderr);
-            assert_eq!(done.status.code(), Some(1), "{stderr}");
+            let result = try_filter(&["--gunzip", "--high-water", high_water], packed.clone());
+            let stderr = String::from_utf8_lossy(&result.stderr);
+            assert_eq!(result.status.code(), Some(1), "{stderr}");
             assert!(stderr.contains(message), "{message}: {stderr}");
             assert_eq!(
-                done.stdout.len(),
+                result.stdout.len(),
                 expected.len(),
-                "{message} by {high_water}"
+                "{message}, high-water mark {high_water}"
             );
-            assert!(done.stdout == expected, "{message} by {high_water}");
+            assert!(
+                result.stdout == expected,
+                "{message}, high-water mark {high_water}"
+            );
         }
     }
 }
 
-/// Decompresses the first member. Returns its content and the number of bytes after it.
+/// Decompresses the first member. Returns its content and the number of remaining bytes.
 fn first_member(packed: &[u8]) -> (Vec<u8>, usize) {
     use std::io::Read;
     let mut decoder = flate2::bufread::GzDecoder::new(packed);
@@ -256,11 +265,11 @@ fn random(size: usize) -> Vec<u8> {
     random.take(size).collect()
 }
 
-/// Runs the system's gzip, if there is one.
+/// Runs the system's gzip, if installed.
 fn system_gzip(options: &[&str], input: Vec<u8>) -> Option<Vec<u8>> {
     let has_gzip = Command::new("gzip").arg("--version").output().is_ok();
     has_gzip.then(|| {
-        let output = through(Command::new("gzip").args(options), input);
+        let output = run_with_input(Command::new("gzip").args(options), input);
         assert!(output.status.success(), "{output:?}");
         output.stdout
     })

@@ -1,6 +1,7 @@
-//! Files that cannot be replaced: rejected before the run, or overwritten.
+//! Files that cannot be replaced: rejected before the run, or overwritten with
+//! `--in-place`.
 
-use super::{data, filter, names, program_for_all_users, text};
+use super::{binary_for_all_users, data, filter, names, path_str};
 use crate::support::{command, highwater, signal, wait_until};
 use std::{
     fs,
@@ -17,9 +18,9 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-fn assert_rejected(done: &Output, reason: &str) {
-    let stderr = String::from_utf8_lossy(&done.stderr);
-    assert_eq!(done.status.code(), Some(2), "{stderr}");
+fn assert_rejected(result: &Output, reason: &str) {
+    let stderr = String::from_utf8_lossy(&result.stderr);
+    assert_eq!(result.status.code(), Some(2), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     assert!(stderr.contains(reason), "no {reason:?} in {stderr}");
     assert!(
@@ -29,14 +30,14 @@ fn assert_rejected(done: &Output, reason: &str) {
 }
 
 #[test]
-fn hard_links_stay_one_file() {
+fn hard_linked_file_is_only_overwritten_in_place() {
     let folder = tempfile::tempdir().unwrap();
     let [input, output, other] = ["in", "out", "other"].map(|name| folder.path().join(name));
     fs::write(&input, "new").unwrap();
     fs::write(&output, "old and longer").unwrap();
     fs::hard_link(&output, &other).unwrap();
     let pipe = |options: &[&str]| {
-        let mut command = command(&["pipe", text(&input), text(&output)]);
+        let mut command = command(&["pipe", path_str(&input), path_str(&output)]);
         command.args(options).output().unwrap()
     };
     assert_rejected(&pipe(&[]), "1 other hard link that");
@@ -55,7 +56,7 @@ fn read_only_folder_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let locked = folder.path().join("locked");
     let [input, output] = [folder.path().join("in"), locked.join("out")];
-    let program = program_for_all_users(folder.path());
+    let program = binary_for_all_users(folder.path());
     fs::create_dir(&locked).unwrap();
     fs::write(&input, "new").unwrap();
     fs::write(&output, "old").unwrap();
@@ -67,7 +68,7 @@ fn read_only_folder_is_rejected() {
     set_mode(&locked, 0o555);
     let pipe = |options: &[&str]| {
         let mut command = Command::new(&program);
-        command.args(["pipe", text(&input), text(&output)]);
+        command.args(["pipe", path_str(&input), path_str(&output)]);
         if is_root {
             command.uid(65534).gid(65534);
         }
@@ -88,14 +89,14 @@ fn file_of_another_user_is_rejected() {
     for is_sticky in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
-        let program = program_for_all_users(folder.path());
+        let program = binary_for_all_users(folder.path());
         set_mode(folder.path(), if is_sticky { 0o1777 } else { 0o777 });
         fs::write(&input, "new").unwrap();
         fs::write(&output, "old").unwrap();
         set_mode(&output, 0o666);
         let pipe = |options: &[&str]| {
             let mut command = Command::new(&program);
-            command.args(["pipe", text(&input), text(&output)]);
+            command.args(["pipe", path_str(&input), path_str(&output)]);
             command
                 .uid(65534)
                 .gid(65534)
@@ -142,13 +143,13 @@ fn mount_point_is_rejected() {
     assert_rejected(&pipe("").unwrap(), "it is a mount point");
     assert_eq!(fs::read_to_string(&other).unwrap(), "old");
     assert_eq!(names(folder.path()), ["in", "other", "out"]);
-    let done = pipe("--in-place").unwrap();
-    assert!(done.status.success(), "{done:?}");
+    let result = pipe("--in-place").unwrap();
+    assert!(result.status.success(), "{result:?}");
     assert_eq!(fs::read_to_string(&other).unwrap(), "new");
     assert_eq!(
         fs::read_to_string(&output).unwrap(),
         "old",
-        "hidden by the mount"
+        "the file under the mount changed"
     );
 }
 
@@ -159,42 +160,42 @@ fn file_is_not_overwritten_with_itself() {
     fs::write(&file, "text").unwrap();
     fs::hard_link(&file, &hard).unwrap();
     for output in [&file, &hard] {
-        let done = highwater(&["pipe", text(&file), text(output), "--in-place"]);
-        assert_eq!(done.code, Some(2), "{done:?}");
-        assert!(done.stderr.contains("are the same file"), "{done:?}");
+        let result = highwater(&["pipe", path_str(&file), path_str(output), "--in-place"]);
+        assert_eq!(result.code, Some(2), "{result:?}");
+        assert!(result.stderr.contains("are the same file"), "{result:?}");
         assert_eq!(fs::read_to_string(&file).unwrap(), "text");
     }
 }
 
 #[test]
-fn overwriting_starts_with_the_first_write() {
+fn file_is_truncated_at_the_first_write() {
     let folder = tempfile::tempdir().unwrap();
     let [input, output] = ["in", "out"].map(|name| folder.path().join(name));
     fs::write(&output, "old").unwrap();
     let pipe = || {
         highwater(&[
             "pipe",
-            text(&input),
-            text(&output),
+            path_str(&input),
+            path_str(&output),
             "--gunzip",
             "--in-place",
         ])
     };
 
     fs::write(&input, "no gzip file").unwrap();
-    let done = pipe();
-    assert_eq!(done.code, Some(1), "{done:?}");
-    assert!(!done.stderr.contains("incomplete"), "{done:?}");
+    let result = pipe();
+    assert_eq!(result.code, Some(1), "{result:?}");
+    assert!(!result.stderr.contains("incomplete"), "{result:?}");
     assert_eq!(fs::read_to_string(&output).unwrap(), "old");
 
     let mut packed = filter(&["--gzip"], data(3 << 20)).stdout;
     packed.truncate(packed.len() / 2);
     fs::write(&input, packed).unwrap();
-    let done = pipe();
-    assert_eq!(done.code, Some(1), "{done:?}");
-    assert!(done.stderr.contains("it is truncated"), "{done:?}");
-    assert!(done.stderr.contains("out is incomplete"), "{done:?}");
-    assert_eq!(done.stderr.lines().count(), 1, "{done:?}");
+    let result = pipe();
+    assert_eq!(result.code, Some(1), "{result:?}");
+    assert!(result.stderr.contains("it is truncated"), "{result:?}");
+    assert!(result.stderr.contains("out is incomplete"), "{result:?}");
+    assert_eq!(result.stderr.lines().count(), 1, "{result:?}");
 
     fs::write(&input, filter(&["--gzip"], Vec::new()).stdout).unwrap();
     assert_eq!(pipe().code, Some(0));
@@ -202,11 +203,11 @@ fn overwriting_starts_with_the_first_write() {
 }
 
 #[test]
-fn interrupted_overwriting_is_reported() {
+fn interrupted_overwrite_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("out");
     fs::write(&output, "old").unwrap();
-    let mut child = command(&["pipe", "-", text(&output), "--in-place"])
+    let mut child = command(&["pipe", "-", path_str(&output), "--in-place"])
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -217,9 +218,9 @@ fn interrupted_overwriting_is_reported() {
         fs::metadata(&output).unwrap().len() > 3
     });
     signal("-TERM", child.id());
-    let done = child.wait_with_output().unwrap();
+    let result = child.wait_with_output().unwrap();
     drop(stdin);
-    assert_eq!(done.status.code(), Some(143));
-    let stderr = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(result.status.code(), Some(143));
+    let stderr = String::from_utf8(result.stderr).unwrap();
     assert!(stderr.contains("out is incomplete"), "{stderr}");
 }
