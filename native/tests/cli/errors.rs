@@ -142,8 +142,7 @@ fn browsers_get_text_and_other_clients_get_json() {
     );
     assert_eq!(text.header("vary"), Some("accept"));
     assert!(
-        text
-            .body
+        text.body
             .starts_with("/none does not exist. The page is at /.\n")
     );
     let id = text.header("x-request-id").unwrap();
