@@ -69,7 +69,7 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
     logging::start(options.log_level, false).map_err(Error::Runtime)?;
     let addr = options.addr()?;
     let (www, build) = options.www();
-    // Signals are caught from here on, including during the build.
+    // Signals are handled from here on, including during the build.
     let mut signals = Signals::new()?;
     // Bound before the build, so that a port in use is reported immediately.
     let listener = listen(addr)?;

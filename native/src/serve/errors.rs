@@ -101,9 +101,9 @@ fn prefers_text(headers: &HeaderMap) -> bool {
     // with the same parameters. Therefore each requested range is offered as well.
     let ranges = accept.media_types().map(MediaTypeBuf::to_ref);
     let ranges = ranges.filter(|range| types.iter().any(|it| it.essence() == range.essence()));
-    let mut offered = types.to_vec();
-    offered.extend(ranges);
-    let preferred = accept.negotiate(&offered);
+    let mut offered_types = types.to_vec();
+    offered_types.extend(ranges);
+    let preferred = accept.negotiate(&offered_types);
     preferred.is_some_and(|preferred| preferred.ty == TEXT)
 }
 

@@ -15,7 +15,7 @@ use axum::{
 use highwater::error::{AppError, Classification, ErrorKind};
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The hosts that requests are allowed to name.
+/// The hosts that are allowed in requests.
 #[derive(Clone, Debug)]
 pub(crate) enum Hosts {
     /// Any valid host.
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn allowed_names_have_no_scheme_port_or_path() {
+    fn allowed_host_rejects_scheme_port_and_path() {
         for (text, name) in [
             ("Highwater.Test.", "highwater.test"),
             ("10.0.0.1", "10.0.0.1"),

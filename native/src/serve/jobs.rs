@@ -68,7 +68,7 @@ pub(super) async fn work(
     })?;
     let job: Job = query.job.parse()?;
     let work = move |cancellation: &Cancellation| job.run_until(|| cancellation.is_cancelled());
-    // A cancelled job has no result, but its client has disconnected.
+    // A cancelled job has no result, but its client has already disconnected.
     let result = jobs.run(work).await?.unwrap_or_default();
     Ok(format!("{job} = {result}\n"))
 }

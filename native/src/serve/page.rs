@@ -10,7 +10,7 @@ use std::{
 };
 use tokio::process::{Child, Command};
 
-// Shared with the bundle as a file, to avoid the bundle's dependencies.
+// Included as a file, because depending on the `bundle` crate would add its dependencies.
 #[path = "../../../web/bundle/src/environment.rs"]
 mod environment;
 

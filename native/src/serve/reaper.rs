@@ -27,7 +27,7 @@ pub(super) struct ChildGuard {
 
 /// Spawns a process that the caller waits for.
 pub(super) fn spawn(command: &mut Command) -> io::Result<(Child, ChildGuard)> {
-    // Locked during the spawn, so that a child that exits at once is not reaped as an
+    // Locked during the spawn, so that a child that exits immediately is not reaped as an
     // orphan.
     let mut own_children = own_children();
     let child = command.spawn()?;

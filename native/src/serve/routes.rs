@@ -30,7 +30,7 @@ pub(super) struct PageConfig<'a> {
     pub(super) www: &'a Path,
     /// True if `POST /api/faults/bug` is served.
     pub(super) faults: bool,
-    /// The hosts that requests are allowed to name.
+    /// The hosts that are allowed in requests.
     pub(super) hosts: &'a Hosts,
 }
 

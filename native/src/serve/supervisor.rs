@@ -348,8 +348,9 @@ impl SupervisorDriver {
         self.kill_process(id, reason);
     }
 
-    /// Kills draining workers that have stopped sending heartbeats. The supervisor would
-    /// wait for the drain timeout, but a hung worker never finishes.
+    /// Kills draining workers that have stopped sending heartbeats. Otherwise the
+    /// supervisor would wait for the drain timeout, although a hung worker never
+    /// finishes.
     fn kill_hung_workers(&mut self) {
         let now = Instant::now();
         let is_hung = |process: &WorkerProcess| process.hang_deadline().is_some_and(|at| at <= now);

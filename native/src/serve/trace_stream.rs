@@ -38,7 +38,7 @@ pub(super) fn respond(trace_stream: TraceStream) -> Response {
     response
 }
 
-/// A run and the stream of its trace.
+/// A run and its trace stream.
 ///
 /// The stream advances as fast as the client reads, and the run's recorder buffers new
 /// records. When the buffer is full, the recorder drops the oldest records, and the

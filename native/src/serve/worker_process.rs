@@ -97,9 +97,9 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     Ok(code)
 }
 
-/// Requests that the kernel kill this process when the supervisor exits, even if this
-/// process is stopped or hangs. If the supervisor has already exited, the closed control
-/// channel makes this process exit.
+/// Makes the kernel kill this process when the supervisor exits, even if this process is
+/// stopped or hangs. If the supervisor has already exited, the closed control channel
+/// makes this process exit.
 fn die_with_parent() {
     #[cfg(target_os = "linux")]
     {

@@ -150,7 +150,7 @@ fn inherited_socket_is_shared_evenly() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     fcntl(&socket, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
     let mut command = native::command();
-    // Imitates systemd, which uses file descriptor 3.
+    // Passes the socket as systemd does, but not as file descriptor 3.
     command
         .env("LISTEN_FDS", "1")
         .env("LISTEN_FDS_FIRST_FD", socket.as_raw_fd().to_string());
@@ -259,7 +259,7 @@ fn killed_worker_loses_only_its_connections() {
 }
 
 #[test]
-fn reloads_and_scaling_lose_no_connection() {
+fn reloads_and_scaling_lose_no_connections() {
     let cluster = start(2);
     run(async {
         for signal in [

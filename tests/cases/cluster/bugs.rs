@@ -60,8 +60,8 @@ fn terminated_workers_serve_until_replaced() {
     }
     wait_for_event(&cluster, "retiring", 2);
     wait_until("both workers are replaced", || {
-        let present = cluster.workers();
-        present.len() == 2 && first.iter().all(|worker| !present.contains(worker))
+        let current_workers = cluster.workers();
+        current_workers.len() == 2 && first.iter().all(|worker| !current_workers.contains(worker))
     });
     assert_nothing_failed(&running.stop());
     assert_workers_always_accept(&cluster, 2);

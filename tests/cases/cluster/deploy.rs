@@ -109,7 +109,7 @@ fn reload_follows_a_changed_link() {
     let running = start_mixed_load(&cluster);
     releases.link("current", "rel/2");
     assert_reload_starts(&cluster, &releases.path("rel/2/highwater"), 1, 2);
-    // The old release can be removed.
+    // The old release is no longer needed.
     fs::remove_dir_all(releases.path("rel/1")).unwrap();
     assert_reload_starts(&cluster, &releases.path("rel/2/highwater"), 2, 2);
     assert_nothing_failed(&running.stop());
@@ -168,7 +168,7 @@ fn start_folder_can_be_replaced() {
 }
 
 #[test]
-fn reload_starts_the_file_that_replaced_the_program() {
+fn reload_starts_the_replaced_program_file() {
     let releases = Releases::new();
     let path = releases.path("rel/1/highwater");
     // A launcher can pass any `argv[0]`.
@@ -219,7 +219,7 @@ fn program_that_cannot_be_started_aborts_the_reload() {
 }
 
 #[test]
-fn crash_without_a_program_restarts_the_running_one() {
+fn crash_with_a_missing_program_starts_the_running_one() {
     let releases = Releases::new();
     let arg0 = releases.path("current/highwater");
     let arg0 = arg0.to_str().unwrap();

@@ -161,7 +161,7 @@ fn kill_storm_loses_only_requests_in_flight() {
     let mut kills = Vec::new();
     while kills.len() < KILLS {
         random_state = next_random(random_state);
-        // 0.3 to 0.6 s.
+        // The pause is 0.3 to 0.6 s.
         thread::sleep(Duration::from_millis(
             300 + u64::from(random_state >> 16) % 300,
         ));
@@ -252,8 +252,10 @@ fn bug_replaces_its_worker_and_fails_no_other_request() {
     wait_until("the worker is replaced", || {
         all_workers(&cluster).len() == 3
     });
-    let present = wait_for_workers(&cluster, 2);
-    let remaining = first.iter().filter(|worker| present.contains(worker));
-    assert_eq!(remaining.count(), 1, "{first:?} {present:?}");
+    let current_workers = wait_for_workers(&cluster, 2);
+    let remaining = first
+        .iter()
+        .filter(|worker| current_workers.contains(worker));
+    assert_eq!(remaining.count(), 1, "{first:?} {current_workers:?}");
     assert_explained(&running.stop(), &[], 0);
 }

@@ -1,4 +1,4 @@
-//! Reloads and scaling fail no request.
+//! Reloads and scaling without failed requests.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 #[test]
-fn reloads_fail_no_request() {
+fn reloads_fail_no_requests() {
     const RELOADS: usize = 4;
     let cluster = start(2);
     let first = cluster.workers();
@@ -30,10 +30,10 @@ fn reloads_fail_no_request() {
     for worker in &all[..all.len() - 2] {
         assert!(total.workers.contains_key(worker), "{worker}: {ledger}");
     }
-    let present = wait_for_workers(&cluster, 2);
-    assert!(first.iter().all(|worker| !present.contains(worker)));
+    let current_workers = wait_for_workers(&cluster, 2);
+    assert!(first.iter().all(|worker| !current_workers.contains(worker)));
     assert!(have_exited(&first, Duration::from_secs(5)));
-    assert!(present.iter().all(|worker| is_running(*worker)));
+    assert!(current_workers.iter().all(|worker| is_running(*worker)));
 }
 
 #[test]

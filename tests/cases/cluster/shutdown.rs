@@ -87,7 +87,8 @@ fn second_signal_stops_immediately() {
     let status = cluster.wait(Duration::from_secs(3)).unwrap();
     let status =
         status.unwrap_or_else(|| panic!("the cluster is still running: {}", transcript(&cluster)));
-    // Without the slow request, it exits before the second signal.
+    // If no worker has received the slow request, the cluster exits before the second
+    // signal.
     assert!(["code 143", "code 0"].contains(&&*describe_exit(status)));
     assert!(have_exited(&workers, Duration::from_secs(1)));
 }
@@ -95,11 +96,11 @@ fn second_signal_stops_immediately() {
 #[test]
 fn repeatedly_exiting_worker_is_replaced() {
     let cluster = start_with(native::command(), 1, &["--faults"]);
-    for exits in 1..=12 {
+    for exit_count in 1..=12 {
         let mut connection = connect(cluster.addr());
         let head = "POST /faults/exit HTTP/1.1\r\nHost: it\r\nContent-Length: 0\r\n\r\n";
         connection.write_all(head.as_bytes()).unwrap();
-        wait_for_event(&cluster, "exited", exits);
+        wait_for_event(&cluster, "exited", exit_count);
     }
     wait_for_workers(&cluster, 1);
     assert_eq!(request(cluster.addr(), "GET", "/").status, 200);

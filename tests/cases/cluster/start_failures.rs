@@ -121,7 +121,7 @@ fn failing_worker_recovers_while_others_serve() {
 }
 
 #[test]
-fn bug_keeps_its_worker_when_starts_fail() {
+fn worker_with_a_bug_keeps_serving_when_starts_fail() {
     let installed = InstalledProgram::new();
     let cluster = installed.start(&["--faults"]);
     let first = cluster.workers();
@@ -175,7 +175,7 @@ fn crashing_release_aborts_the_reload_then_gives_up() {
 }
 
 #[test]
-fn giving_up_reports_the_crash_not_the_kills() {
+fn give_up_error_names_the_crash_not_the_kills() {
     let installed = InstalledProgram::new();
     let mut cluster = installed.start(&["--give-up-after", "1"]);
     installed.install_hanging();

@@ -36,8 +36,8 @@ fn assert_rejected(output: &Output, code: i32, words: &[&str]) {
 
 #[test]
 fn port_in_use_is_reported() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = taken.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
     let output = run_cluster(native::command(), &["--addr", &addr]).unwrap();
     let code = output.status.code();
     assert_rejected(&output, code.unwrap_or(0), &[&addr, "already in use"]);

@@ -20,7 +20,7 @@ fn signal_workers(cluster: &Cluster, signal: Signal) {
 }
 
 #[test]
-fn suspended_cluster_kills_no_worker() {
+fn suspension_does_not_kill_workers() {
     let supervisor_first = start(2);
     let workers_first = start(2);
     let clusters = [&supervisor_first, &workers_first];

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_histograms_are_errors() {
+    fn invalid_histograms_are_rejected() {
         for histogram in ["?", "AAAA", ""] {
             let line = format!(r#"{{"sum_us":1,"histogram":"{histogram}"}}"#);
             assert!(serde_json::from_str::<Durations>(&line).is_err(), "{line}");

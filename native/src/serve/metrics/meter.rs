@@ -93,7 +93,7 @@ impl Meter {
         self.accepted_connections.add(1);
     }
 
-    /// Counts the closing of an accepted connection.
+    /// Counts an accepted connection as closed.
     pub(in crate::serve) fn connection_closed(&self) {
         self.closed_connections.add(1);
     }

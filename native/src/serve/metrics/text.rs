@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_valid_for_a_prometheus_parser() {
+    fn text_is_accepted_by_a_prometheus_parser() {
         let scrape = parse(&sample().to_text());
         let find_value = |name: &str, label: Option<(&str, &str)>| {
             let sample = scrape.samples.iter().find(|sample| {

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn scrape_completes_when_all_have_reported() {
+    fn scrape_completes_when_all_workers_have_reported() {
         let mut scrapes = Scrapes::default();
         scrapes.begin(REQUESTER, all(), Duration::ZERO);
         scrapes.record(REQUESTER, accepted(3));
@@ -138,8 +138,8 @@ mod tests {
         let mut scrapes = Scrapes::default();
         scrapes.begin(REQUESTER, all(), Duration::ZERO);
         scrapes.record(REQUESTER, accepted(3));
-        let late = scrapes.deadline().unwrap();
-        assert_eq!(scrapes.take_complete(late)[0].1.workers, 1);
+        let deadline = scrapes.deadline().unwrap();
+        assert_eq!(scrapes.take_complete(deadline)[0].1.workers, 1);
     }
 
     #[test]
@@ -148,8 +148,8 @@ mod tests {
         scrapes.record(OTHER, accepted(4));
         scrapes.begin(REQUESTER, all(), Duration::ZERO);
         scrapes.record(REQUESTER, accepted(3));
-        let late = scrapes.deadline().unwrap();
-        let sum = &scrapes.take_complete(late)[0].1;
+        let deadline = scrapes.deadline().unwrap();
+        let sum = &scrapes.take_complete(deadline)[0].1;
         assert_eq!((sum.accepted_connections, sum.workers), (7, 1));
     }
 

@@ -27,8 +27,8 @@ pub(super) struct ConnectionActivity {
     /// The time at which the pending write blocked, in microseconds since `opened`, or
     /// [`NEVER`].
     blocked_since: AtomicU64,
-    /// True if the client may still be sending: the last request has a body, or its
-    /// response closes the connection and the client does not expect that.
+    /// True if the client may still be sending: either the last request has a body, or
+    /// the client does not expect its response to close the connection.
     is_input_possible: AtomicBool,
     /// True if the service has returned a response that has not been written yet.
     is_response_due: AtomicBool,
@@ -173,7 +173,7 @@ impl ConnectionActivity {
     }
 
     fn now(&self) -> u64 {
-        // 64 bits of microseconds last for half a million years.
+        // A `u64` of microseconds covers half a million years.
         u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(0)
     }
 }

@@ -201,7 +201,7 @@ impl Drop for ConnectionPermit {
 /// After this time without an event, the next event is logged again.
 const QUIET_PERIOD: Duration = Duration::from_secs(10);
 
-/// Limits a frequent event to one log line until it has not occurred for
+/// Suppresses repeated log lines about an event until it has not occurred for
 /// [`QUIET_PERIOD`].
 #[derive(Debug, Default)]
 struct LogThrottle {

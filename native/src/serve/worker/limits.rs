@@ -76,8 +76,8 @@ fn connections_for(files: usize) -> usize {
     available.clamp(1, MAX_CONNECTIONS)
 }
 
-/// Returns the number of files reserved for the page's files, the pipes of the processes
-/// that runs start, and the runtime.
+/// Returns the number of files reserved for the page's files, the pipes to child
+/// processes, and the runtime.
 fn reserved_files(files: usize) -> usize {
     (files / 8).clamp(32, 256)
 }

@@ -200,7 +200,7 @@ impl Drop for RequestTracker {
     fn drop(&mut self) {
         let is_closed_by_server =
             self.activity.has_timed_out() || self.connection_limit.is_stopping();
-        let when = match self.state {
+        let disconnect_stage = match self.state {
             RequestState::ClientGone => Some("while sending the request"),
             RequestState::Received if !is_closed_by_server => Some("before the response started"),
             RequestState::Responding if !is_closed_by_server => {
@@ -208,10 +208,12 @@ impl Drop for RequestTracker {
             }
             _ => None,
         };
-        self.connection_limit.meter.request_finished(when.is_some());
-        if let (Some(when), Some(operation)) = (when, &self.operation) {
+        self.connection_limit
+            .meter
+            .request_finished(disconnect_stage.is_some());
+        if let (Some(disconnect_stage), Some(operation)) = (disconnect_stage, &self.operation) {
             logging::debug(format_args!(
-                "client disconnected {when}: operation=\"{}\"",
+                "client disconnected {disconnect_stage}: operation=\"{}\"",
                 operation.escape_debug()
             ));
         }

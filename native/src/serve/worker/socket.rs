@@ -22,7 +22,7 @@ pub(super) struct Socket<I> {
     has_withheld_response: bool,
     /// True if the client may still be sending although no request was parsed.
     is_input_possible: bool,
-    /// The timer that ends the discarding of input after the write side was closed.
+    /// After the write side is closed, input is discarded until this timer fires.
     discard_timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -50,7 +50,7 @@ impl<I> Socket<I> {
     }
 
     /// Returns true if the bytes are withheld because they are hyper's response to a
-    /// malformed request. That response is the last one that hyper writes.
+    /// malformed request. hyper writes nothing after that response.
     fn should_withhold(&mut self, bytes: &[u8]) -> bool {
         self.has_withheld_response |=
             !self.activity.is_response_due() && is_hyper_error_response(bytes);

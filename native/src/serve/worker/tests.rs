@@ -77,18 +77,18 @@ impl Server {
     fn start(limits: Limits) -> Self {
         let (queue, connections) = mpsc::unbounded_channel();
         let listener = Incoming::new(connections);
-        Self::start_on(listener, queue, limits)
+        Self::start_with_listener(listener, queue, limits)
     }
 
-    fn start_on(
+    fn start_with_listener(
         listener: impl AcceptQueue<Stream = DuplexStream> + 'static,
         queue: mpsc::UnboundedSender<io::Result<DuplexStream>>,
         limits: Limits,
     ) -> Self {
-        Self::start_with(listener, queue, limits, Turns::unshared())
+        Self::start_with_turns(listener, queue, limits, Turns::unshared())
     }
 
-    fn start_with(
+    fn start_with_turns(
         listener: impl AcceptQueue<Stream = DuplexStream> + 'static,
         queue: mpsc::UnboundedSender<io::Result<DuplexStream>>,
         limits: Limits,

@@ -186,18 +186,18 @@ mod tests {
 
     impl TestSupervisor {
         fn new() -> Self {
-            let (ours, theirs) = UnixStream::pair().unwrap();
+            let (supervisor_end, worker_end) = UnixStream::pair().unwrap();
             let phase = Arc::new(watch::Sender::new(Phase::Serving));
             let meter = Arc::new(Meter::default());
             let failing = FailingWorkers::default();
             let channel =
-                ControlChannel::open(&theirs, Arc::clone(&phase), meter, failing).unwrap();
+                ControlChannel::open(&worker_end, Arc::clone(&phase), meter, failing).unwrap();
             // If the channel closed, this process would exit.
-            mem::forget(ours.try_clone().unwrap());
+            mem::forget(supervisor_end.try_clone().unwrap());
             TestSupervisor {
                 channel,
                 phase,
-                stream: BufReader::new(ours),
+                stream: BufReader::new(supervisor_end),
             }
         }
 

@@ -75,7 +75,7 @@ async fn connections_stay_open_below_the_limit() {
 struct OutOfDescriptors {
     queue: Incoming,
     attempts: Arc<AtomicUsize>,
-    until: Instant,
+    fails_until: Instant,
 }
 
 impl AcceptQueue for OutOfDescriptors {
@@ -91,7 +91,7 @@ impl AcceptQueue for OutOfDescriptors {
 
     fn try_accept(&mut self) -> io::Result<DuplexStream> {
         self.attempts.fetch_add(1, Relaxed);
-        if Instant::now() < self.until {
+        if Instant::now() < self.fails_until {
             return Err(io::Error::from_raw_os_error(24));
         }
         self.queue.try_accept()
@@ -102,12 +102,12 @@ impl AcceptQueue for OutOfDescriptors {
 async fn accept_errors_are_retried_with_backoff() {
     let (queue, connections) = mpsc::unbounded_channel();
     let attempts = Arc::new(AtomicUsize::new(0));
-    let queue_without_descriptors = OutOfDescriptors {
+    let failing_queue = OutOfDescriptors {
         queue: Incoming::new(connections),
         attempts: Arc::clone(&attempts),
-        until: Instant::now() + 60 * SECOND,
+        fails_until: Instant::now() + 60 * SECOND,
     };
-    let server = Server::start_on(queue_without_descriptors, queue, Limits::default());
+    let server = Server::start_with_listener(failing_queue, queue, Limits::default());
     let begin = Instant::now();
     server.connect(GET).await.response().await;
     let elapsed = begin.elapsed();
@@ -123,12 +123,12 @@ async fn accept_errors_are_retried_with_backoff() {
 #[tokio::test(start_paused = true)]
 async fn worker_drains_despite_accept_errors() {
     let (queue, connections) = mpsc::unbounded_channel();
-    let queue_without_descriptors = OutOfDescriptors {
+    let failing_queue = OutOfDescriptors {
         queue: Incoming::new(connections),
         attempts: Arc::default(),
-        until: Instant::now() + 60 * SECOND,
+        fails_until: Instant::now() + 60 * SECOND,
     };
-    let server = Server::start_on(queue_without_descriptors, queue, Limits::default());
+    let server = Server::start_with_listener(failing_queue, queue, Limits::default());
     sleep(30 * SECOND).await;
     advance(&server.phase, Phase::Draining);
     assert_duration(server.finish().await, Duration::ZERO);
@@ -166,7 +166,7 @@ async fn worker_at_the_maximum_lead_stops_accepting() {
     other.join();
     let (queue, connections) = mpsc::unbounded_channel();
     let listener = Incoming::new(connections);
-    let server = Server::start_with(listener, queue, Limits::default(), turns);
+    let server = Server::start_with_turns(listener, queue, Limits::default(), turns);
     let mut clients = Vec::new();
     for _ in 0..8 {
         clients.push(server.connect(GET).await);
@@ -194,7 +194,7 @@ async fn full_and_draining_workers_are_skipped() {
     other.join();
     let (queue, connections) = mpsc::unbounded_channel();
     let listener = Incoming::new(connections);
-    let server = Server::start_with(listener, queue, limits_with_connections(1), turns);
+    let server = Server::start_with_turns(listener, queue, limits_with_connections(1), turns);
     yield_now().await;
     // While this worker has room, the other one waits for it.
     assert!(accept_as(&other, 100) < 100);

@@ -70,7 +70,7 @@ async fn worker_with_a_bug_accepts_no_queued_connections() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_connections_close_after_the_linger() {
+async fn idle_connections_close_after_the_linger_time() {
     let server = Server::start(Limits::default());
     let mut silent = server.connect("").await;
     let mut served = server.connect(GET).await;
@@ -94,7 +94,7 @@ async fn requests_in_flight_are_finished() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn partial_request_outlasts_the_linger() {
+async fn partial_request_outlasts_the_linger_time() {
     let server = Server::start(Limits::default());
     let (first, second) = GET.split_at(10);
     let mut client = server.connect("").await;
@@ -128,7 +128,7 @@ async fn unfinished_requests_are_aborted_at_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stopping_skips_the_linger() {
+async fn stopping_skips_the_linger_time() {
     let server = Server::start(Limits::default());
     let mut idle = server.connect(GET).await;
     idle.response().await;
@@ -138,7 +138,7 @@ async fn stopping_skips_the_linger() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stopping_grants_requests_a_grace_period() {
+async fn stopping_allows_requests_a_grace_period() {
     let server = Server::start(Limits::default());
     let _client = server.connect(SLOW_GET).await;
     sleep(SECOND).await;
