@@ -12,7 +12,7 @@ export class Home {
     name: card.querySelector("a").hash.slice(2),
     canvas: card.querySelector("canvas"),
   }));
-  #turn = Promise.resolve(); // the last run requested
+  #queue = Promise.resolve(); // of runs to record
   #abandon = null;
   #isShown = false;
   #isPlaying = !matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -69,7 +69,7 @@ export class Home {
     if (!loaded) return void (card.isWanted = false);
     const { wasm } = loaded;
     byId("missing").hidden = true;
-    this.#turn = this.#turn.then(async () => {
+    this.#queue = this.#queue.then(async () => {
       card.isWanted = this.#isShown && card.isSeen && (await this.#record(card, name, wasm));
       this.#wake();
     });

@@ -59,8 +59,8 @@ export class Player {
     this.#guard(() => this.#clear());
   }
 
-  // Reports an error of the page. Only a reload helps, which keeps the address and so
-  // the experiment.
+  // Reports a page error. Only a reload helps, which keeps the address and so the
+  // experiment.
   fail(error) {
     if (this.#isBroken) return;
     this.#isBroken = true;

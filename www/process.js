@@ -1,5 +1,5 @@
 // A scenario's process: one program in a Worker with its own WebAssembly instance. A
-// trap ends only this Worker. It always uses the single-threaded build.
+// trap stops only this Worker. It always uses the single-threaded build.
 //
 // In:  {load: {chapter, program}}, then lines
 // Out: lines; the last one is the exit

@@ -40,7 +40,7 @@ async fn contents_match_the_scenario_list() -> Result<()> {
 }
 
 /// Returns the chapters whose WebAssembly the page has loaded, in order. Excludes the
-/// analysis, which belongs to no chapter.
+/// analysis, which is not part of a chapter.
 async fn loaded_chapters(page: &Page) -> Result<Value> {
     let script = "return performance.getEntriesByType('resource').map(it => it.name)\
                   .filter(it => it.endsWith('.wasm')).map(it => it.split('/').at(-2))\

@@ -220,7 +220,7 @@ async fn keyboard_focus_moves_to_the_enabled_button() -> Result<()> {
         type_into(page, "skip", ENTER).await?;
         ensure!(focused(page).await? == "experiment");
         ensure!(page.text("#command").await?.contains("--set users=4"));
-        // A preset keeps the focus.
+        // Pressing a preset does not move the focus.
         evaluate(
             page,
             "document.querySelector('#presets button').id = 'preset'",

@@ -41,7 +41,7 @@ impl Driver {
     async fn start_once(kind: BrowserKind) -> Result<Self> {
         let (program, options): (_, &[&str]) = match kind {
             BrowserKind::Chrome => ("chromedriver", &[]),
-            // Allows scripts with system access, which `firefox` uses.
+            // The `firefox` module runs scripts with system access.
             BrowserKind::Firefox => ("geckodriver", &["--allow-system-access"]),
         };
         let mut child = Command::new(program)

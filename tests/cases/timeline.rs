@@ -134,7 +134,7 @@ async fn link_reopens_the_paused_moment() -> Result<()> {
                 "the link to a finished run contains a moment"
             );
             seek_to_the_middle(page).await?;
-            // Step to the next record, which may share its time with others.
+            // Step to the next record. Its timestamp may not be unique.
             press(page, "step").await?;
             let (before, clock) = (numbers_and_status(page).await?, page.text("#clock").await?);
             press(page, "copy-link").await?;

@@ -1,4 +1,4 @@
-//! The library as a binary for the bundle, which exports its functions to JavaScript.
+//! The library as a binary. The bundle exports its functions to JavaScript.
 
 use highwater_web as _;
 

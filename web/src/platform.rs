@@ -91,7 +91,7 @@ fn timeout(delay_ms: f64) -> BoxFuture<'static, ()> {
     receiver.map(|_| ()).boxed()
 }
 
-/// Completes after the tasks that are already due.
+/// Completes after all tasks that are already due.
 #[cfg(feature = "compute")]
 pub(crate) fn next_turn() -> BoxFuture<'static, ()> {
     timeout(0.0)

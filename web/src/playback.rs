@@ -71,14 +71,14 @@ impl Playback {
             checkpoints: vec![PlaybackState::default()],
             spacing: INITIAL_SPACING,
         };
-        playback.known_until = playback.last_record();
+        playback.known_until = playback.last_record_time();
         playback
     }
 
     /// Adds the records up to `now` on the run's clock.
     pub(crate) fn push(&mut self, batch: RecordBatch, now: Duration) {
         self.trace.append(batch);
-        self.known_until = self.known_until.max(now).max(self.last_record());
+        self.known_until = self.known_until.max(now).max(self.last_record_time());
     }
 
     /// Marks the trace as complete; `died` is the cause if the run ended early.
@@ -101,7 +101,7 @@ impl Playback {
         }
         self.time = target.min(end).max(self.time);
         while self
-            .upcoming()
+            .next_record()
             .is_some_and(|event| event.recorded_at() <= self.time)
         {
             self.apply_next();
@@ -110,7 +110,7 @@ impl Playback {
 
     /// Plays the next record. Returns `false` if there is none yet.
     pub(crate) fn step(&mut self) -> bool {
-        let Some(next) = self.upcoming() else {
+        let Some(next) = self.next_record() else {
             return false;
         };
         self.time = self.time.max(next.recorded_at());
@@ -173,18 +173,18 @@ impl Playback {
         &self.trace
     }
 
-    /// Returns the totals at this moment.
+    /// Returns the current totals.
     pub(crate) fn summary(&self) -> &Summary {
         &self.now.summary
     }
 
-    /// Returns the outcomes of requests up to this moment.
+    /// Returns the request outcomes so far.
     #[cfg(feature = "errors")]
     pub(crate) fn tally(&self) -> &Tally {
         &self.now.tally
     }
 
-    /// Returns the worker slots with their processes up to this moment.
+    /// Returns the worker slots with their processes so far.
     #[cfg(any(feature = "errors", feature = "scaling"))]
     pub(crate) fn worker_slots(&self) -> &[WorkerSlot] {
         #[cfg(feature = "errors")]
@@ -254,7 +254,7 @@ impl Playback {
         self.now.open.iter()
     }
 
-    fn upcoming(&self) -> Option<&Event> {
+    fn next_record(&self) -> Option<&Event> {
         self.trace.events.get(self.now.position)
     }
 
@@ -280,7 +280,7 @@ impl Playback {
         self.checkpoints.push(self.now.clone());
     }
 
-    fn last_record(&self) -> Duration {
+    fn last_record_time(&self) -> Duration {
         self.trace
             .events
             .last()
@@ -290,7 +290,7 @@ impl Playback {
     /// Returns the latest moment that can be shown.
     pub(crate) fn length(&self) -> Duration {
         if self.is_complete {
-            self.last_record()
+            self.last_record_time()
         } else {
             self.known_until
         }

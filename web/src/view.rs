@@ -117,7 +117,7 @@ impl View {
         self.playback.is_finished()
     }
 
-    /// Paints this moment. Sizes are in CSS pixels, scaled by `ratio`.
+    /// Paints the current moment. Sizes are in CSS pixels, scaled by `ratio`.
     ///
     /// # Errors
     ///
@@ -136,8 +136,8 @@ impl View {
         Ok(())
     }
 
-    /// Paints this moment as a thumbnail. Lanes are painted only if the picture has
-    /// nothing else.
+    /// Paints the current moment as a thumbnail. Lanes are painted only if the picture
+    /// has nothing else.
     ///
     /// # Errors
     ///
@@ -156,7 +156,7 @@ impl View {
         Ok(())
     }
 
-    /// Describes this moment in one sentence.
+    /// Describes the current moment in one sentence.
     pub fn status(&self) -> String {
         let trace = self.playback.trace();
         if self.playback.is_at_end() {
@@ -168,7 +168,7 @@ impl View {
         }
     }
 
-    /// Returns the numbers of this moment as JSON.
+    /// Returns the current numbers as JSON.
     pub fn numbers(&self) -> String {
         let trace = self.playback.trace();
         let summary = self.playback.summary();
@@ -235,8 +235,8 @@ impl View {
         })
     }
 
-    /// Returns the figures of a scaling run at this moment as JSON pairs of label and
-    /// value. The cost grows with the number of records.
+    /// Returns the current figures of a scaling run as JSON pairs of label and value.
+    /// The cost grows with the number of records.
     #[cfg(feature = "scaling")]
     pub fn figures(&self) -> String {
         json(&highwater::scenario::scaling_figures(

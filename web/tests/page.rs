@@ -166,7 +166,7 @@ fn seeking_and_stepping_show_the_same_numbers() {
     for index in order {
         let (expected, status) = &seen[index];
         seeking.seek(expected["time_us"].as_f64().unwrap() / 1000.0);
-        // Several records may have the same time.
+        // Several records may have the same timestamp.
         while numbers(&seeking)["event"].as_u64() > expected["event"].as_u64() {
             assert!(seeking.back());
         }

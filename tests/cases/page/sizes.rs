@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 /// Name, size and limit, in bytes after brotli.
 pub(crate) type Size = (String, f64, f64);
 
-/// Reads the budgets at the end of the output of `bundle --sizes`.
+/// Reads the budgets from the output of `bundle --sizes`.
 pub(crate) fn read(file: &Path) -> Result<Vec<Size>> {
     let text = fs::read_to_string(file).context("cannot read the sizes")?;
     let budgets = text.lines().skip_while(|line| !line.starts_with("budget "));

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use wasm_bindgen_cli_support::Bindgen;
 
-/// Writes the module `name`, which the page imports, its transformed `.wasm` and its
-/// snippets into `out`.
+/// Writes the JavaScript module `name`, the transformed `.wasm` and the snippets to
+/// `out`.
 pub(crate) fn generate(wasm: &Path, name: &str, out: &Path) -> Result<()> {
     Bindgen::new()
         .input_path(wasm)

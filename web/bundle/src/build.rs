@@ -13,7 +13,7 @@ use crate::layout::{Flavor, Layout, Part, chapters};
 use crate::toolchain::Toolchain;
 use crate::{bindgen, compile, reading, stage, stamp::Stamp};
 
-/// The builds to make and the output directory.
+/// The selected builds and the output directory.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Skips the threaded builds. An existing threaded build is kept if the

@@ -45,7 +45,7 @@ impl Stamp {
     }
 }
 
-/// Returns the size and modification time of this program. Another build of it may
+/// Returns the size and modification time of this program. A different build may
 /// generate different output, for example with a newer wasm-bindgen.
 fn program_identity() -> Result<String> {
     let metadata = fs::metadata(env::current_exe()?)?;

@@ -70,11 +70,11 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
         }
         *leftmost = from;
         let y = top + lane_height * index as f64;
-        bar(surface, &scale, event, end, y, lane_height);
+        paint_bar(surface, &scale, event, end, y, lane_height);
     }
 }
 
-fn bar(surface: &Surface, scale: &Scale, event: &Event, end: Duration, y: f64, height: f64) {
+fn paint_bar(surface: &Surface, scale: &Scale, event: &Event, end: Duration, y: f64, height: f64) {
     let theme = surface.theme;
     let color = match (event.failure, event.kind) {
         (Some(_), _) => theme.bad,

@@ -50,7 +50,7 @@ impl Node {
 
 impl Layout {
     pub(crate) fn new(surface: &Surface, playback: &Playback) -> Self {
-        let started = started(playback);
+        let started = started_services(playback);
         if playback.is_in_chapter("streams") {
             return Layout::of_stages(surface, &started);
         }
@@ -85,7 +85,7 @@ impl Layout {
         let from = margin + front_width;
         let to = surface.width - margin - service_width;
         let bus_width = clamp((to - from) * 0.22, 10.0, 30.0);
-        let bus = bus(playback, &started).map(|id| Node {
+        let bus = find_bus(playback, &started).map(|id| Node {
             id,
             x: f64::midpoint(from, to) - bus_width / 2.0,
             // Leave space for the name above the bus.
@@ -173,7 +173,7 @@ impl Layout {
 }
 
 /// Returns the sources that have started, in order.
-fn started(playback: &Playback) -> Vec<NameId> {
+fn started_services(playback: &Playback) -> Vec<NameId> {
     let mut started: Vec<NameId> = Vec::new();
     for event in playback.played() {
         if event.kind == RecordKind::Start {
@@ -184,7 +184,7 @@ fn started(playback: &Playback) -> Vec<NameId> {
 }
 
 /// Returns the bus: a dependency that is not a started service.
-fn bus(playback: &Playback, started: &[NameId]) -> Option<NameId> {
+fn find_bus(playback: &Playback, started: &[NameId]) -> Option<NameId> {
     let mut targets = playback.summary().dependencies().map(|(_, target)| target);
     targets.find(|id| !started.contains(id))
 }

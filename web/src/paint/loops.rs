@@ -24,20 +24,20 @@ pub(super) fn paint(surface: &Surface, playback: &Playback) {
     for (index, row) in rows.all.iter().enumerate() {
         // Lanes too low for a line of text share a label.
         if index.is_multiple_of(rows::rows_per_label(row.height)) {
-            label(surface, &rows, row, playback);
+            paint_label(surface, &rows, row, playback);
         }
         let y = row.top + row.height;
         surface.line((rows.left, y), (scale.right(), y), surface.theme.panel, 1.0);
         match row.role {
             Role::Requests => queue::paint(surface, row, &scale, playback),
             Role::Heartbeat => heartbeat::paint_loop(surface, row, &scale, playback),
-            Role::Supervisor => lifecycle::supervisor_flags(surface, row, &scale, playback),
+            Role::Supervisor => lifecycle::paint_supervisor_flags(surface, row, &scale, playback),
             Role::Worker => {
                 lifecycle::paint(surface, row, &scale, playback);
                 heartbeat::paint_worker(surface, row, &scale, playback);
-                bars(surface, row, &scale, playback);
+                paint_bars(surface, row, &scale, playback);
             }
-            Role::Cpu | Role::Rounds => bars(surface, row, &scale, playback),
+            Role::Cpu | Role::Rounds => paint_bars(surface, row, &scale, playback),
         }
     }
 }
@@ -48,7 +48,7 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 /// Paints the label at the left of a lane.
-fn label(surface: &Surface, rows: &Rows, row: &Row, playback: &Playback) {
+fn paint_label(surface: &Surface, rows: &Rows, row: &Row, playback: &Playback) {
     let theme = surface.theme;
     let middle = row.top + row.height / 2.0;
     let max_width = rows.left - 14.0;
@@ -81,7 +81,7 @@ fn label(surface: &Surface, rows: &Rows, row: &Row, playback: &Playback) {
 }
 
 /// Paints the jobs that occupied the loop, thread or worker.
-fn bars(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
+fn paint_bars(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
     let belongs_to_row = |event: &&Event| match row.role {
         Role::Rounds => event.kind == RecordKind::Handle,
         _ => {
@@ -105,11 +105,11 @@ fn bars(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
             continue;
         }
         *leftmost = from;
-        bar(surface, row, scale, (event, end, is_open), playback);
+        paint_bar(surface, row, scale, (event, end, is_open), playback);
     }
 }
 
-fn bar(
+fn paint_bar(
     surface: &Surface,
     row: &Row,
     scale: &Scale,

@@ -17,19 +17,19 @@ const HEADROOM: f64 = 1.25;
 pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
     for pair in layout.services.windows(2) {
         if let [from, to] = pair {
-            pipe(surface, playback, from, to);
+            paint_pipe(surface, playback, from, to);
         }
     }
     for node in &layout.services {
         match queue(playback, node.id) {
-            Some(queue) => tank(surface, playback, node, queue),
-            None => stage(surface, playback, node),
+            Some(queue) => paint_tank(surface, playback, node, queue),
+            None => paint_stage(surface, playback, node),
         }
     }
-    services::messages(surface, layout, playback);
-    credits(surface, layout, playback);
+    services::paint_messages(surface, layout, playback);
+    paint_space_signals(surface, layout, playback);
     if let Some((id, queue)) = playback.summary().queues().next() {
-        history(surface, layout, playback, id, queue);
+        paint_history(surface, layout, playback, id, queue);
     }
 }
 
@@ -41,7 +41,7 @@ fn queue(playback: &Playback, id: NameId) -> Option<QueueTotals> {
 }
 
 /// Paints the pipe into a queue. It is closed while the writer waits.
-fn pipe(surface: &Surface, playback: &Playback, from: &Node, to: &Node) {
+fn paint_pipe(surface: &Surface, playback: &Playback, from: &Node, to: &Node) {
     let theme = surface.theme;
     let (start, end) = (from.right(), to.left());
     let is_stall = |event: &Event| event.kind == RecordKind::Stall && event.source == to.id;
@@ -56,18 +56,18 @@ fn pipe(surface: &Surface, playback: &Playback, from: &Node, to: &Node) {
 }
 
 /// Paints a stage and its counters.
-fn stage(surface: &Surface, playback: &Playback, node: &Node) {
+fn paint_stage(surface: &Surface, playback: &Playback, node: &Node) {
     let counters = playback.summary().counters(node.id);
     let detail = match (counters.started, counters.failed) {
         (0, _) => format!("{} passed", counters.sent),
         (_, 0) => format!("{} done", counters.succeeded),
         (_, failed) => format!("{} done, {failed} failed", counters.succeeded),
     };
-    services::panel(surface, node, playback, &[detail]);
+    services::paint_panel(surface, node, playback, &[detail]);
 }
 
 /// Paints a queue as a tank filled to its level.
-fn tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueTotals) {
+fn paint_tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueTotals) {
     let theme = surface.theme;
     let full = full_scale(queue);
     let height = |bytes: u64| (node.height - 3.0) * bytes as f64 / full;
@@ -132,10 +132,10 @@ fn tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueTotals)
 }
 
 /// Paints rings that move back from a queue to the writer that waited for space.
-fn credits(surface: &Surface, layout: &Layout, playback: &Playback) {
+fn paint_space_signals(surface: &Surface, layout: &Layout, playback: &Playback) {
     let is_stall_end =
         |event: &&Event| (event.kind, event.phase) == (RecordKind::Stall, Phase::End);
-    for event in services::recent(surface, playback).filter(is_stall_end) {
+    for event in services::recent_records(surface, playback).filter(is_stall_end) {
         let index = layout
             .services
             .iter()
@@ -155,7 +155,7 @@ fn credits(surface: &Surface, layout: &Layout, playback: &Playback) {
 }
 
 /// Paints the queue level on the same time axis as the lanes below.
-fn history(
+fn paint_history(
     surface: &Surface,
     layout: &Layout,
     playback: &Playback,

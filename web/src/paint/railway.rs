@@ -19,8 +19,8 @@ const LINE_HEIGHT: f64 = 14.0;
 
 pub(super) fn paint(surface: &Surface, plan: &Plan, playback: &Playback) {
     let tally = playback.tally();
-    tracks(surface, plan);
-    traffic::latest(surface, plan, playback);
+    paint_tracks(surface, plan);
+    traffic::paint_latest(surface, plan, playback);
     if let Some(front) = &plan.layout.front {
         let lines = [
             format!("{} arrived", tally.requests),
@@ -28,26 +28,26 @@ pub(super) fn paint(surface: &Surface, plan: &Plan, playback: &Playback) {
             tally.available(),
             "available".to_owned(),
         ];
-        services::panel(surface, front, playback, &lines);
+        services::paint_panel(surface, front, playback, &lines);
     }
     for node in &plan.servers {
-        server(surface, node, playback);
+        paint_server(surface, node, playback);
     }
-    responses(surface, plan, tally);
-    handler(surface, plan, playback);
-    restart_track(surface, plan, playback);
-    traffic::moving(surface, plan, playback);
+    paint_responses(surface, plan, tally);
+    paint_handler(surface, plan, playback);
+    paint_restart_track(surface, plan, playback);
+    traffic::paint_moving(surface, plan, playback);
 }
 
 /// Paints every path.
-fn tracks(surface: &Surface, plan: &Plan) {
+fn paint_tracks(surface: &Surface, plan: &Plan) {
     for node in &plan.layout.services {
         for path in [
             plan.server_path(node),
             plan.success_path(node),
             plan.handler_path(node),
         ] {
-            track(surface, &path, surface.theme.line, 1.5);
+            paint_track(surface, &path, surface.theme.line, 1.5);
         }
     }
     for path in [
@@ -56,11 +56,11 @@ fn tracks(surface: &Surface, plan: &Plan) {
         plan.response_path(1),
         plan.response_path(2),
     ] {
-        track(surface, &path, surface.theme.line, 1.5);
+        paint_track(surface, &path, surface.theme.line, 1.5);
     }
 }
 
-fn track(surface: &Surface, path: &[Point], color: &str, weight: f64) {
+fn paint_track(surface: &Surface, path: &[Point], color: &str, weight: f64) {
     for pair in path.windows(2) {
         surface.line(pair[0], pair[1], color, weight);
     }
@@ -77,7 +77,7 @@ fn style<'a>(color: &'a str, bold: bool, align: &'static str) -> Text<'a> {
 
 /// Paints a worker process with its id and generation, or a service with its
 /// counters.
-fn server(surface: &Surface, node: &super::layout::Node, playback: &Playback) {
+fn paint_server(surface: &Surface, node: &super::layout::Node, playback: &Playback) {
     let theme = surface.theme;
     let counters = playback.summary().counters(node.id);
     let mut slots = playback.tally().worker_slots().iter();
@@ -149,7 +149,7 @@ fn breaker_state(playback: &Playback, id: NameId) -> String {
 
 fn calls(playback: &Playback, id: NameId) -> String {
     let refused = playback.tally().refused;
-    match services::received(playback, id) {
+    match services::received_count(playback, id) {
         0 if refused > 0 => format!("{refused} refused"),
         0 => String::new(),
         calls => format!("{calls} calls"),
@@ -157,7 +157,7 @@ fn calls(playback: &Playback, id: NameId) -> String {
 }
 
 /// Paints the response counters by status class.
-fn responses(surface: &Surface, plan: &Plan, tally: &Tally) {
+fn paint_responses(surface: &Surface, plan: &Plan, tally: &Tally) {
     let theme = surface.theme;
     let counts = [
         ("2xx", tally.succeeded, theme.good),
@@ -197,7 +197,7 @@ fn responses(surface: &Surface, plan: &Plan, tally: &Tally) {
 }
 
 /// Paints the error handler and the latest lines of its log.
-fn handler(surface: &Surface, plan: &Plan, playback: &Playback) {
+fn paint_handler(surface: &Surface, plan: &Plan, playback: &Playback) {
     let theme = surface.theme;
     let node = &plan.handler;
     surface.panel(node.x, node.y, node.width, node.height, theme.accent, 2.0);
@@ -243,7 +243,7 @@ fn handler(surface: &Surface, plan: &Plan, playback: &Playback) {
 }
 
 /// Paints the restart track: a worker with a bug drains, crashes and is restarted.
-fn restart_track(surface: &Surface, plan: &Plan, playback: &Playback) {
+fn paint_restart_track(surface: &Surface, plan: &Plan, playback: &Playback) {
     let tally = playback.tally();
     let theme = surface.theme;
     let Some(RestartTrack {
@@ -254,7 +254,7 @@ fn restart_track(surface: &Surface, plan: &Plan, playback: &Playback) {
     else {
         return;
     };
-    track(surface, &plan.crash_path(), theme.line, 1.5);
+    paint_track(surface, &plan.crash_path(), theme.line, 1.5);
     surface.line((stops[0], y), (stops[2], y), theme.line, 1.5);
     let has_slot = |state, least| {
         let mut slots = tally.worker_slots().iter();

@@ -18,25 +18,25 @@ const AFTERGLOW: Duration = Duration::from_millis(700);
 const MAX_SEARCHED: usize = 500;
 
 pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
-    wires(surface, layout, playback);
+    paint_wires(surface, layout, playback);
     if let Some(bus) = &layout.bus {
         paint_bus(surface, bus, playback.trace().name(bus.id));
     }
     if let Some(front) = &layout.front {
-        panel(surface, front, playback, &details(front, playback, true));
+        paint_panel(surface, front, playback, &details(front, playback, true));
     }
     for service in &layout.services {
-        panel(
+        paint_panel(
             surface,
             service,
             playback,
             &details(service, playback, false),
         );
     }
-    messages(surface, layout, playback);
+    paint_messages(surface, layout, playback);
 }
 
-fn wires(surface: &Surface, layout: &Layout, playback: &Playback) {
+fn paint_wires(surface: &Surface, layout: &Layout, playback: &Playback) {
     let theme = surface.theme;
     let latest = playback.latest();
     // Dependencies between services. Only direct calls create them.
@@ -78,7 +78,7 @@ fn paint_bus(surface: &Surface, bus: &Node, name: &str) {
 }
 
 /// Paints a box with a name, lines of details and the outcome of its last span.
-pub(super) fn panel(surface: &Surface, node: &Node, playback: &Playback, lines: &[String]) {
+pub(super) fn paint_panel(surface: &Surface, node: &Node, playback: &Playback, lines: &[String]) {
     let theme = surface.theme;
     let summary = playback.summary();
     let counters = summary.counters(node.id);
@@ -153,7 +153,7 @@ fn details(node: &Node, playback: &Playback, is_front: bool) -> Vec<String> {
     let trace = playback.trace();
     let can_wait = trace.param("listeners") == "async" && trace.param("reentry") != "email";
     let waiting =
-        received(playback, node.id).saturating_sub(counters.started + summary.lost(node.id));
+        received_count(playback, node.id).saturating_sub(counters.started + summary.lost(node.id));
     match waiting * u64::from(can_wait) {
         0 => vec![done],
         _ => vec![done, format!("{waiting} waiting")],
@@ -161,8 +161,8 @@ fn details(node: &Node, playback: &Playback, is_front: bool) -> Vec<String> {
 }
 
 /// Paints recent messages as dots on the wires.
-pub(super) fn messages(surface: &Surface, layout: &Layout, playback: &Playback) {
-    for event in recent(surface, playback).filter(|event| event.kind.is_message()) {
+pub(super) fn paint_messages(surface: &Surface, layout: &Layout, playback: &Playback) {
+    for event in recent_records(surface, playback).filter(|event| event.kind.is_message()) {
         let wire = event
             .target
             .and_then(|target| layout.wire(event.source, target));
@@ -177,7 +177,7 @@ pub(super) fn messages(surface: &Surface, layout: &Layout, playback: &Playback) 
 }
 
 /// Returns the recent records that are still traveling.
-pub(super) fn recent<'a>(
+pub(super) fn recent_records<'a>(
     surface: &Surface,
     playback: &'a Playback,
 ) -> impl Iterator<Item = &'a Event> {
@@ -198,7 +198,8 @@ pub(super) fn progress(playback: &Playback, event: &Event) -> f64 {
     1.0 - (1.0 - clamp(progress, 0.0, 1.0)).powi(2)
 }
 
-/// Returns `true` if the source's last span failed, or `None` if none ended recently.
+/// Returns `true` if the source's last span failed, or `None` if none finished
+/// recently.
 fn recent_outcome(playback: &Playback, source: NameId) -> Option<bool> {
     let now = playback.screen_time();
     let is_end = |event: &&Event| event.source == source && event.phase == Phase::End;
@@ -212,7 +213,7 @@ fn recent_outcome(playback: &Playback, source: NameId) -> Option<bool> {
         .map(|event| event.failure.is_some())
 }
 
-pub(super) fn received(playback: &Playback, target: NameId) -> u64 {
+pub(super) fn received_count(playback: &Playback, target: NameId) -> u64 {
     let edges = playback.summary().edges();
     edges
         .filter(|(_, to, _)| *to == target)

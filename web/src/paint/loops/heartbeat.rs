@@ -36,7 +36,7 @@ pub(super) fn paint_loop(surface: &Surface, row: &Row, scale: &Scale, playback: 
     let mut played = playback.played().iter();
     let began = played.find(|event| event.source == row.id);
     let began = began.map(|event| (event.at, Activity::Start));
-    line(
+    paint_line(
         surface,
         scale,
         &heartbeat,
@@ -73,7 +73,7 @@ pub(super) fn paint_worker(surface: &Surface, row: &Row, scale: &Scale, playback
     let mut earlier = earlier.skip_while(|event| event.recorded_at() >= scale.since());
     let before = earlier.find_map(|event| Some((event.recorded_at(), activity(event)?)));
     let now = is_alive.then_some(scale.now);
-    line(surface, scale, &heartbeat, activities.chain(before), now);
+    paint_line(surface, scale, &heartbeat, activities.chain(before), now);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,7 @@ enum Activity {
 }
 
 /// Paints the line from the latest activity back to the first.
-fn line(
+fn paint_line(
     surface: &Surface,
     scale: &Scale,
     heartbeat: &HeartbeatLine,
@@ -120,12 +120,12 @@ fn line(
         // Overlapping spikes are painted only once.
         if activity == Activity::Beat && x > left && last_spike - x >= 3.0 {
             last_spike = x;
-            spike(surface, (x, heartbeat.y), heartbeat.spike_height);
+            paint_spike(surface, (x, heartbeat.y), heartbeat.spike_height);
         }
     }
 }
 
-fn spike(surface: &Surface, (x, y): (f64, f64), height: f64) {
+fn paint_spike(surface: &Surface, (x, y): (f64, f64), height: f64) {
     let color = surface.theme.good;
     surface.line((x - 1.5, y), (x, y - height), color, 1.5);
     surface.line((x, y - height), (x + 1.5, y + height * 0.4), color, 1.5);

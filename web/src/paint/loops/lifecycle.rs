@@ -42,14 +42,14 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
             _ => continue,
         };
         if let Some((state, began)) = current {
-            band(surface, row, scale, state, (began, event.at));
+            paint_band(surface, row, scale, state, (began, event.at));
         }
         current = state.map(|state| (state, event));
         if event.at < scale.since() {
             continue;
         }
         if event.kind == RecordKind::Exit {
-            exit_mark(surface, row, scale, event, playback, &mut text_end);
+            paint_exit(surface, row, scale, event, playback, &mut text_end);
         } else if event.kind == RecordKind::Start {
             let at = (scale.x(event.at) + 2.0, row.top + row.height * 0.1);
             let id = event.subject.to_string();
@@ -60,11 +60,11 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
         }
     }
     if let Some((state, began)) = current {
-        band(surface, row, scale, state, (began, scale.now));
+        paint_band(surface, row, scale, state, (began, scale.now));
     }
 }
 
-fn band(
+fn paint_band(
     surface: &Surface,
     row: &Row,
     scale: &Scale,
@@ -100,7 +100,7 @@ fn band(
 }
 
 /// Marks the exit of a process, with the cause if it fits.
-fn exit_mark(
+fn paint_exit(
     surface: &Surface,
     row: &Row,
     scale: &Scale,
@@ -127,7 +127,12 @@ fn exit_mark(
 }
 
 /// Paints a flag for each state change of a supervisor.
-pub(super) fn supervisor_flags(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
+pub(super) fn paint_supervisor_flags(
+    surface: &Surface,
+    row: &Row,
+    scale: &Scale,
+    playback: &Playback,
+) {
     let theme = surface.theme;
     let mut right = f64::INFINITY;
     let is_supervisor = |event: &&Event| event.source == row.id;

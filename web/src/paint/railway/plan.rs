@@ -28,7 +28,7 @@ pub(crate) struct Plan {
     pub(super) responses: [Node; 4],
     /// Present if workers are processes.
     pub(super) restart_track: Option<RestartTrack>,
-    /// Horizontal position at which errors turn down to the handler.
+    /// Horizontal position at which error paths turn down to the handler.
     switch_x: f64,
 }
 

@@ -2,8 +2,8 @@
 
 use super::{
     super::{Surface, services},
+    paint_track,
     plan::{Plan, Point},
-    track,
 };
 use crate::playback::Playback;
 use highwater::trace::{Event, Phase, RecordKind};
@@ -22,18 +22,18 @@ enum Marker {
 }
 
 /// Highlights the path of the last record, so that a step shows its effect.
-pub(super) fn latest(surface: &Surface, plan: &Plan, playback: &Playback) {
+pub(super) fn paint_latest(surface: &Surface, plan: &Plan, playback: &Playback) {
     let latest = playback.latest();
     if let Some((path, marker)) = latest.and_then(|event| path_of(plan, playback, event)) {
-        track(surface, &path, color(surface, marker), 3.0);
+        paint_track(surface, &path, color(surface, marker), 3.0);
     }
 }
 
 /// Paints moving requests, with bad ones on top, because a wrong answer is also
 /// recorded as a success.
-pub(super) fn moving(surface: &Surface, plan: &Plan, playback: &Playback) {
+pub(super) fn paint_moving(surface: &Surface, plan: &Plan, playback: &Playback) {
     for is_bad in [false, true] {
-        for event in services::recent(surface, playback) {
+        for event in services::recent_records(surface, playback) {
             let path = path_of(plan, playback, event);
             let Some((path, marker)) = path.filter(|(_, it)| (*it == Marker::Bad) == is_bad) else {
                 continue;
