@@ -1,5 +1,5 @@
-//! The cost of an error from its creation to the response and the log: `cargo bench
-//! -p highwater --bench errors`.
+//! Measures the cost of an error, from its creation to the response and the log
+//! entry: `cargo bench -p highwater --bench errors`.
 //!
 //! The baselines are a boxed error with `format!`, and `anyhow` with JSON. If
 //! `RUST_BACKTRACE` is set, `anyhow` also captures a backtrace, which takes
@@ -58,7 +58,7 @@ fn load_anyhow(order: u64) -> anyhow::Result<u64> {
     Ok(found + 1)
 }
 
-/// From the error to the response body.
+/// Measures the creation of an error and the rendering of the response body.
 fn render(criterion: &mut Criterion) {
     let ids = IdGenerator::new(7);
     let id = ids.generate();
@@ -69,7 +69,7 @@ fn render(criterion: &mut Criterion) {
             Problem::new(&error, &id).to_json()
         });
     });
-    group.bench_function("highwater: two fields and a context", |bencher| {
+    group.bench_function("highwater: two fields and a context value", |bencher| {
         bencher.iter(|| {
             let error = AppError::invalid_input("The order is not valid.")
                 .with_field("quantity", "must be at least 1")
@@ -78,7 +78,7 @@ fn render(criterion: &mut Criterion) {
             Problem::new(&error, &id).to_json()
         });
     });
-    group.bench_function("box and format!", |bencher| {
+    group.bench_function("boxed error and format!", |bencher| {
         bencher.iter(|| {
             let error = load_boxed(black_box(42)).expect_err("missing");
             format!(r#"{{"error":"{error}","id":"{id}"}}"#)
@@ -93,7 +93,7 @@ fn render(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Through the whole handler: decide, log, count, render.
+/// Measures the whole handler: decide, log, count, render.
 fn handle(criterion: &mut Criterion) {
     let ids = IdGenerator::new(7);
     let mut group = criterion.benchmark_group("handle");
@@ -111,7 +111,7 @@ fn handle(criterion: &mut Criterion) {
             });
         });
     }
-    group.bench_function("a bug, logged", |bencher| {
+    group.bench_function("bug, logged", |bencher| {
         bencher.iter(|| {
             let error = load(black_box(1)).expect_err("no customer");
             let incident = Incident::new(ids.generate(), "GET /orders/1");
@@ -122,22 +122,24 @@ fn handle(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The overhead of successful requests.
+/// Measures the overhead of successful requests.
 fn success(criterion: &mut Criterion) {
     let ids = IdGenerator::new(7);
     let now = Duration::from_secs(1);
     let mut group = criterion.benchmark_group("success");
-    group.bench_function("a fallible call", |bencher| {
+    group.bench_function("fallible call", |bencher| {
         bencher.iter(|| load(black_box(0)));
     });
-    group.bench_function("the same with anyhow", |bencher| {
+    group.bench_function("fallible call with anyhow", |bencher| {
         bencher.iter(|| load_anyhow(black_box(0)));
     });
     group.bench_function("generate an id", |bencher| bencher.iter(|| ids.generate()));
     group.bench_function("breaker: admit and record", |bencher| {
         let breaker = Breaker::new("stock");
         bencher.iter(|| {
-            let permit = breaker.admit(black_box(now)).expect("it is closed");
+            let permit = breaker
+                .admit(black_box(now))
+                .expect("the breaker is closed");
             breaker.record_success(permit, now);
         });
     });

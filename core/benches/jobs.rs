@@ -1,4 +1,4 @@
-//! The duration of jobs compared with the cost model.
+//! Compares the duration of jobs with the cost model.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use highwater::scale::Job;

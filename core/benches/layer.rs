@@ -1,4 +1,4 @@
-//! The overhead of the layer for successful requests: `cargo bench -p highwater
+//! Measures the layer's overhead on successful requests: `cargo bench -p highwater
 //! --features tower --bench layer`.
 //!
 //! Each request runs with and without the layer: against an empty service, which
@@ -17,7 +17,7 @@ fn layer() -> HandlerLayer {
     HandlerLayer::new(Handler::new(), IdGenerator::new(7)).on_drain(|| {})
 }
 
-/// A request with the headers of a browser.
+/// Returns a request with typical browser headers.
 fn request() -> Request<Body> {
     Request::get("/orders/42")
         .header("host", "127.0.0.1:8080")
@@ -45,27 +45,39 @@ where
     black_box(response);
 }
 
-fn bare(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("an empty service");
-    let mut without = service_fn(|request: Request<Body>| {
+fn empty_service(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("empty service");
+    let mut bare_service = service_fn(|request: Request<Body>| {
         black_box(request);
         ready(Ok::<_, Infallible>(Response::new(String::new())))
     });
-    let mut with = layer().layer(without);
-    group.bench_function("without", |bencher| {
-        bencher.iter_batched(request, |it| call(&mut without, it), BatchSize::SmallInput);
+    let mut layered_service = layer().layer(bare_service);
+    group.bench_function("without the layer", |bencher| {
+        bencher.iter_batched(
+            request,
+            |it| call(&mut bare_service, it),
+            BatchSize::SmallInput,
+        );
     });
     group.bench_function("with the layer", |bencher| {
-        bencher.iter_batched(request, |it| call(&mut with, it), BatchSize::SmallInput);
+        bencher.iter_batched(
+            request,
+            |it| call(&mut layered_service, it),
+            BatchSize::SmallInput,
+        );
     });
-    let mut named = layer().set_request_ids().layer(without);
+    let mut service_with_ids = layer().set_request_ids().layer(bare_service);
     group.bench_function("with the layer, set_request_ids", |bencher| {
-        bencher.iter_batched(request, |it| call(&mut named, it), BatchSize::SmallInput);
+        bencher.iter_batched(
+            request,
+            |it| call(&mut service_with_ids, it),
+            BatchSize::SmallInput,
+        );
     });
     group.bench_function("with the layer, client id", |bencher| {
         bencher.iter_batched(
             request_with_id,
-            |it| call(&mut with, it),
+            |it| call(&mut layered_service, it),
             BatchSize::SmallInput,
         );
     });
@@ -73,17 +85,25 @@ fn bare(criterion: &mut Criterion) {
 }
 
 fn application(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("an axum route");
-    let mut without = Router::new().route("/orders/{number}", get(async || "an order"));
-    let mut with = without.clone().layer(layer());
-    group.bench_function("without", |bencher| {
-        bencher.iter_batched(request, |it| call(&mut without, it), BatchSize::SmallInput);
+    let mut group = criterion.benchmark_group("axum route");
+    let mut bare_service = Router::new().route("/orders/{number}", get(async || "an order"));
+    let mut layered_service = bare_service.clone().layer(layer());
+    group.bench_function("without the layer", |bencher| {
+        bencher.iter_batched(
+            request,
+            |it| call(&mut bare_service, it),
+            BatchSize::SmallInput,
+        );
     });
     group.bench_function("with the layer", |bencher| {
-        bencher.iter_batched(request, |it| call(&mut with, it), BatchSize::SmallInput);
+        bencher.iter_batched(
+            request,
+            |it| call(&mut layered_service, it),
+            BatchSize::SmallInput,
+        );
     });
     group.finish();
 }
 
-criterion_group!(benches, bare, application);
+criterion_group!(benches, empty_service, application);
 criterion_main!(benches);

@@ -1,4 +1,4 @@
-//! The handler with errors that are broken themselves.
+//! Tests of the handler with misbehaving errors.
 
 use highwater::error::{
     AppError, Chain, Decision, ErrorKind, Handler, IdGenerator, Incident, Problem,
@@ -19,39 +19,39 @@ fn handle(error: &AppError, operation: &str) -> (String, String) {
     let incident = Incident::new(IdGenerator::new(7).generate(), operation);
     let decision = handler.handle(error, &incident);
     let Decision::Respond(problem) = decision else {
-        panic!("not a bug of the handler: {decision:?}");
+        panic!("expected a response: {decision:?}");
     };
     assert_eq!(handler.stats().bugs, 0);
     let lines = std::mem::take(&mut *lines.lock().unwrap());
     let [line] = &lines[..] else {
-        panic!("{} lines", lines.len());
+        panic!("expected one log line, not {}", lines.len());
     };
     assert!(!line.contains(char::is_control), "{line:?}");
     assert!(line.len() <= 3 * 1024 + 16, "{} bytes", line.len());
     (line.clone(), problem.to_json())
 }
 
-/// An error that is broken in one way.
+/// An error that misbehaves in one way.
 #[derive(Clone, Copy, Debug)]
 enum Broken {
     PanicsInDisplay,
-    PanicsHalfWay,
+    PanicsMidDisplay,
     PanicsInSource,
     PanicsWithBomb,
-    RefusesToPrint,
+    FailsInDisplay,
     IsItsOwnSource,
-    HasNoEnd,
+    NeverReturns,
 }
 
-/// Panics on drop, with another bomb as its payload, this many times.
+/// Panics on drop this many times, each time with another bomb as the payload.
 struct Bomb(u8);
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        if let Some(left) = self.0.checked_sub(1)
+        if let Some(remaining) = self.0.checked_sub(1)
             && !std::thread::panicking()
         {
-            std::panic::panic_any(Bomb(left));
+            std::panic::panic_any(Bomb(remaining));
         }
     }
 }
@@ -59,14 +59,14 @@ impl Drop for Bomb {
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Broken::PanicsInDisplay => panic!("there is no text"),
+            Broken::PanicsInDisplay => panic!("panic in `Display`"),
             Broken::PanicsWithBomb => std::panic::panic_any(Bomb(2)),
-            Broken::PanicsHalfWay => {
+            Broken::PanicsMidDisplay => {
                 f.write_str("the first half")?;
-                panic!("there is no second half")
+                panic!("panic in the middle of `Display`")
             }
-            Broken::RefusesToPrint => Err(fmt::Error),
-            Broken::HasNoEnd => loop {
+            Broken::FailsInDisplay => Err(fmt::Error),
+            Broken::NeverReturns => loop {
                 f.write_str("and so on, ")?;
             },
             Broken::PanicsInSource | Broken::IsItsOwnSource => f.write_str("round"),
@@ -77,7 +77,7 @@ impl fmt::Display for Broken {
 impl Error for Broken {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Broken::PanicsInSource => panic!("there is no source"),
+            Broken::PanicsInSource => panic!("panic in `source`"),
             Broken::IsItsOwnSource => Some(self),
             _ => None,
         }
@@ -85,20 +85,23 @@ impl Error for Broken {
 }
 
 #[test]
-fn panicking_text_is_replaced() {
+fn panicking_display_is_replaced() {
     for (broken, expected) in [
         (Broken::PanicsInDisplay, "(formatting panicked)"),
-        (Broken::PanicsHalfWay, "the first half(formatting panicked)"),
+        (
+            Broken::PanicsMidDisplay,
+            "the first half(formatting panicked)",
+        ),
         (Broken::PanicsWithBomb, "(formatting panicked)"),
         (Broken::PanicsInSource, "round"),
-        (Broken::RefusesToPrint, ""),
+        (Broken::FailsInDisplay, ""),
     ] {
         let error = AppError::unavailable("stripe").with_source(broken);
         let (line, _) = handle(&error, "GET /");
         let chain = format!("error=\"stripe is unavailable: {expected}\"");
         assert!(line.ends_with(&chain), "{broken:?}: {line}");
     }
-    let error = AppError::not_found("it").with_context("broken", Broken::PanicsHalfWay);
+    let error = AppError::not_found("it").with_context("broken", Broken::PanicsMidDisplay);
     let (line, _) = handle(&error, "GET /");
     assert!(line.ends_with("broken=\"the first half(formatting panicked)\""));
 }
@@ -123,7 +126,7 @@ fn panicking_source_does_not_prevent_classification() {
 }
 
 #[test]
-fn cyclic_sources_are_cut() {
+fn cyclic_sources_are_truncated() {
     let error = AppError::unavailable("stripe").with_source(Broken::IsItsOwnSource);
     assert_eq!(error.chain().count(), Chain::MAX_DEPTH);
     let (line, _) = handle(&error, "GET /");
@@ -134,13 +137,13 @@ fn cyclic_sources_are_cut() {
 }
 
 #[test]
-fn endless_text_is_cut() {
-    let error = AppError::unavailable("stripe").with_source(Broken::HasNoEnd);
+fn endless_text_is_truncated() {
+    let error = AppError::unavailable("stripe").with_source(Broken::NeverReturns);
     let (line, _) = handle(&error, "GET /");
     assert!(line.ends_with("…\""), "{}", &line[line.len() - 20..]);
-    let error = AppError::not_found("it").with_context("broken", Broken::HasNoEnd);
-    let (_, kept) = error.context().next().unwrap();
-    assert!(kept.len() <= 1024 + "…".len() && kept.ends_with('…'));
+    let error = AppError::not_found("it").with_context("broken", Broken::NeverReturns);
+    let (_, value) = error.context().next().unwrap();
+    assert!(value.len() <= 1024 + "…".len() && value.ends_with('…'));
 }
 
 #[test]
@@ -156,7 +159,7 @@ fn log_line_escapes_every_text() {
     assert_eq!(
         line.matches(" id=").count(),
         0,
-        "only the own id at the start: {line}"
+        "only the built-in id at the start: {line}"
     );
     assert!(!line.contains(['\u{2028}', '\u{202e}', '\u{1b}']));
     assert!(!json.contains("fake"));
@@ -165,11 +168,11 @@ fn log_line_escapes_every_text() {
     let (line, json) = handle(&error, "GET /");
     assert!(line.ends_with(r#"context="a key\n" value=7"#), "{line}");
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json["detail"], hostile, "unchanged in JSON");
+    assert_eq!(json["detail"], hostile, "JSON contains the text unchanged");
 }
 
 #[test]
-fn context_cannot_imitate_built_in_keys() {
+fn context_cannot_override_built_in_keys() {
     let error = AppError::not_found("it")
         .with_context("id", 42)
         .with_context("decision", "drain");
@@ -178,16 +181,18 @@ fn context_cannot_imitate_built_in_keys() {
         line.ends_with("context=id value=42 context=decision value=drain"),
         "{line}"
     );
-    for own in line.split(' ').filter_map(|pair| pair.split_once('=')) {
-        let (key, _) = own;
+    for (key, _) in line.split(' ').filter_map(|pair| pair.split_once('=')) {
         let is_context = matches!(key, "context" | "value");
         let count = format!(" {line}").matches(&format!(" {key}=")).count();
-        assert!(is_context || count == 1, "{key} in {line}");
+        assert!(
+            is_context || count == 1,
+            "{key} should occur once in {line}"
+        );
     }
 }
 
 #[test]
-fn long_operation_is_cut() {
+fn long_operation_is_truncated() {
     let error = AppError::not_found("it").with_context("order", "4".repeat(1_000));
     let path = "a".repeat(15_900);
     let (line, _) = handle(&error, &path);
@@ -218,7 +223,7 @@ fn non_utf8_path_is_logged_lossily() {
 }
 
 #[test]
-fn long_texts_and_many_fields_are_cut() {
+fn long_texts_and_many_fields_are_truncated() {
     let long = "ü\n".repeat(1 << 16);
     let mut error = AppError::invalid_input(long.clone())
         .with_detail(long.clone())
@@ -236,7 +241,7 @@ fn long_texts_and_many_fields_are_cut() {
 }
 
 #[test]
-fn deep_chain_is_cut_and_dropped() {
+fn deep_chain_is_truncated_and_dropped() {
     let mut error = AppError::failure("the root");
     for depth in 0..200_000 {
         error = AppError::failure(format!("depth {depth}")).with_source(error);

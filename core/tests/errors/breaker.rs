@@ -1,4 +1,4 @@
-//! Breaker scripts, and a property test against a list of admitted calls.
+//! Scripted breaker tests, and a property test against a list of admitted calls.
 
 use crate::cases::cases;
 use highwater::error::{AppError, Breaker, BreakerOpen, BreakerState, ErrorKind, Permit};
@@ -17,7 +17,7 @@ fn breaker() -> Breaker {
 }
 
 /// Returns a breaker that opened at 0 after three failures.
-fn opened() -> Breaker {
+fn open_breaker() -> Breaker {
     let breaker = breaker();
     for _ in 0..3 {
         let permit = breaker.admit(at(0)).unwrap();
@@ -43,7 +43,7 @@ fn only_consecutive_failures_open_the_breaker() {
 
 #[test]
 fn open_breaker_says_when_to_retry() {
-    let breaker = opened();
+    let breaker = open_breaker();
     let error = breaker.admit(at(30)).unwrap_err();
     let expected = BreakerOpen {
         dependency: "stock",
@@ -61,8 +61,8 @@ fn open_breaker_says_when_to_retry() {
 }
 
 #[test]
-fn half_open_breaker_follows_its_trial_calls() {
-    let breaker = opened();
+fn trial_calls_close_or_reopen_the_breaker() {
+    let breaker = open_breaker();
     let (first, second) = (
         breaker.admit(at(100)).unwrap(),
         breaker.admit(at(100)).unwrap(),
@@ -73,12 +73,12 @@ fn half_open_breaker_follows_its_trial_calls() {
     assert_eq!(breaker.state(), BreakerState::HalfOpen);
     assert!(
         breaker.admit(at(110)).is_err(),
-        "both trial calls are admitted"
+        "both trial calls are already admitted"
     );
     breaker.record_success(second, at(120));
     assert_eq!(breaker.state(), BreakerState::Closed);
 
-    let breaker = opened();
+    let breaker = open_breaker();
     let (first, second) = (
         breaker.admit(at(100)).unwrap(),
         breaker.admit(at(100)).unwrap(),
@@ -96,23 +96,29 @@ fn half_open_breaker_follows_its_trial_calls() {
 }
 
 #[test]
-fn unreported_trial_call_is_replaced() {
-    let breaker = opened();
-    let _silent = [100, 150].map(|ms| breaker.admit(at(ms)).unwrap());
+fn overdue_trial_calls_are_replaced() {
+    let breaker = open_breaker();
+    let _overdue = [100, 150].map(|ms| breaker.admit(at(ms)).unwrap());
     assert!(breaker.admit(at(249)).is_err());
     let _replacements = [250, 250].map(|ms| breaker.admit(at(ms)).unwrap());
-    assert!(breaker.admit(at(349)).is_err(), "as many replacements");
+    assert!(
+        breaker.admit(at(349)).is_err(),
+        "both replacements are already admitted"
+    );
 }
 
 #[test]
-fn dropped_half_open_permit_gives_its_place_back() {
-    let breaker = opened();
+fn dropped_half_open_permit_is_released() {
+    let breaker = open_breaker();
     let first = breaker.admit(at(100)).unwrap();
     let second = breaker.admit(at(100)).unwrap();
     assert!(breaker.admit(at(100)).is_err());
     drop(first);
     let third = breaker.admit(at(101)).unwrap();
-    assert!(breaker.admit(at(101)).is_err(), "one place is free again");
+    assert!(
+        breaker.admit(at(101)).is_err(),
+        "only one permit was released"
+    );
     let cancelled: Result<(), AppError> = Err(AppError::new(ErrorKind::Cancelled));
     breaker.record(second, &cancelled, at(102));
     let fourth = breaker.admit(at(102)).unwrap();
@@ -122,19 +128,19 @@ fn dropped_half_open_permit_gives_its_place_back() {
 }
 
 #[test]
-fn dropped_permit_that_was_replaced_gives_nothing_back() {
-    let breaker = opened().half_open_max_calls(1);
-    let silent = breaker.admit(at(100)).unwrap();
+fn dropped_overdue_permit_releases_nothing() {
+    let breaker = open_breaker().half_open_max_calls(1);
+    let overdue = breaker.admit(at(100)).unwrap();
     let replacement = breaker.admit(at(200)).unwrap();
-    drop(silent);
+    drop(overdue);
     assert!(breaker.admit(at(201)).is_err(), "one trial call at a time");
     drop(replacement);
     assert!(breaker.admit(at(202)).is_ok());
 }
 
 #[test]
-fn permit_of_another_breaker_changes_nothing() {
-    let (breaker, other) = (opened(), opened());
+fn permit_of_another_breaker_is_ignored() {
+    let (breaker, other) = (open_breaker(), open_breaker());
     let trial = breaker.admit(at(100)).unwrap();
     drop(other.admit(at(100)).unwrap());
     other.record_failure(trial, at(101));
@@ -143,8 +149,8 @@ fn permit_of_another_breaker_changes_nothing() {
 }
 
 #[test]
-fn rare_successful_trials_close_the_breaker() {
-    let breaker = opened();
+fn infrequent_successful_trials_close_the_breaker() {
+    let breaker = open_breaker();
     let first = breaker.admit(at(1_000)).unwrap();
     breaker.record_success(first, at(1_001));
     let second = breaker.admit(at(2_000)).unwrap();
@@ -154,14 +160,14 @@ fn rare_successful_trials_close_the_breaker() {
 
 #[test]
 fn slow_trial_calls_still_count() {
-    let breaker = opened();
+    let breaker = open_breaker();
     for start in [100, 400] {
         let trial = breaker.admit(at(start)).unwrap();
         breaker.record_success(trial, at(start + 150));
     }
     assert_eq!(breaker.state(), BreakerState::Closed);
 
-    let breaker = opened();
+    let breaker = open_breaker();
     let slow = breaker.admit(at(100)).unwrap();
     breaker.record_failure(slow, at(250));
     assert_eq!(breaker.state(), BreakerState::Open);
@@ -169,28 +175,28 @@ fn slow_trial_calls_still_count() {
 
 #[test]
 fn only_dependency_errors_change_the_state() {
-    let after = |kind: ErrorKind| {
+    let states_after = |kind: ErrorKind| {
         let breaker = Breaker::new("stock")
             .failure_threshold(2)
             .open_duration(at(100));
-        for failed in [ErrorKind::Timeout, kind, ErrorKind::Timeout] {
+        for error_kind in [ErrorKind::Timeout, kind, ErrorKind::Timeout] {
             if let Ok(permit) = breaker.admit(at(0)) {
-                breaker.record::<()>(permit, &Err(AppError::new(failed)), at(0));
+                breaker.record::<()>(permit, &Err(AppError::new(error_kind)), at(0));
             }
         }
-        let in_a_row = breaker.state();
-        let breaker = opened().half_open_max_calls(1);
+        let state_after_timeouts = breaker.state();
+        let breaker = open_breaker().half_open_max_calls(1);
         let trial = breaker.admit(at(100)).unwrap();
         breaker.record::<()>(trial, &Err(AppError::new(kind)), at(100));
-        (in_a_row, breaker.state())
+        (state_after_timeouts, breaker.state())
     };
     for kind in [ErrorKind::Cancelled, ErrorKind::Bug] {
         let expected = (BreakerState::Open, BreakerState::HalfOpen);
-        assert_eq!(after(kind), expected, "{kind:?}: says nothing");
+        assert_eq!(states_after(kind), expected, "{kind:?} is ignored");
     }
     for kind in [ErrorKind::Unavailable, ErrorKind::Failure] {
         let expected = (BreakerState::Open, BreakerState::Open);
-        assert_eq!(after(kind), expected, "{kind:?}: a failure");
+        assert_eq!(states_after(kind), expected, "{kind:?} counts as a failure");
     }
     for kind in [
         ErrorKind::NotFound,
@@ -198,7 +204,7 @@ fn only_dependency_errors_change_the_state() {
         ErrorKind::Conflict,
     ] {
         let expected = (BreakerState::Closed, BreakerState::Closed);
-        assert_eq!(after(kind), expected, "{kind:?}: a success");
+        assert_eq!(states_after(kind), expected, "{kind:?} counts as a success");
     }
 }
 
@@ -237,14 +243,14 @@ fn late_outcomes_are_ignored() {
 }
 
 #[test]
-fn half_open_breaker_without_calls_admits_later() {
+fn idle_half_open_breaker_admits_calls() {
     let breaker = breaker();
     let late = breaker.admit(at(0)).unwrap();
     for _ in 0..3 {
         let permit = breaker.admit(at(0)).unwrap();
         breaker.record_failure(permit, at(0));
     }
-    // This makes it half-open; no call follows for a while.
+    // The breaker becomes half-open, and no call follows for a while.
     breaker.record_success(late, at(100));
     assert!(breaker.admit(at(150)).is_ok());
 }
@@ -264,22 +270,25 @@ fn extreme_settings_and_clocks_are_tolerated() {
     breaker.record_success(trial, at(150));
     assert_eq!(breaker.state(), BreakerState::Closed);
 
-    let eager = Breaker::new("stock")
+    let zero_duration = Breaker::new("stock")
         .failure_threshold(1)
         .open_duration(Duration::ZERO);
-    let permit = eager.admit(at(1)).unwrap();
-    eager.record_failure(permit, at(1));
-    let trial = eager.admit(at(2)).unwrap();
-    assert!(eager.admit(at(2)).is_err(), "one at a time");
-    eager.record_success(trial, at(3));
-    assert_eq!(eager.state(), BreakerState::Closed);
+    let permit = zero_duration.admit(at(1)).unwrap();
+    zero_duration.record_failure(permit, at(1));
+    let trial = zero_duration.admit(at(2)).unwrap();
+    assert!(
+        zero_duration.admit(at(2)).is_err(),
+        "one trial call at a time"
+    );
+    zero_duration.record_success(trial, at(3));
+    assert_eq!(zero_duration.state(), BreakerState::Closed);
 
-    let forever = Breaker::new("stock")
+    let max_duration = Breaker::new("stock")
         .failure_threshold(1)
         .open_duration(Duration::MAX);
-    let permit = forever.admit(at(1)).unwrap();
-    forever.record_failure(permit, at(1));
-    assert!(forever.admit(at(1_000_000)).is_err());
+    let permit = max_duration.admit(at(1)).unwrap();
+    max_duration.record_failure(permit, at(1));
+    assert!(max_duration.admit(at(1_000_000)).is_err());
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -288,7 +297,7 @@ enum Step {
     Succeed(usize),
     Fail(usize),
     Forget(usize),
-    Pass(u64),
+    Advance(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -297,7 +306,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..8_usize).prop_map(Step::Succeed),
         3 => (0..8_usize).prop_map(Step::Fail),
         1 => (0..8_usize).prop_map(Step::Forget),
-        3 => (0..60_u64).prop_map(Step::Pass),
+        3 => (0..60_u64).prop_map(Step::Advance),
     ]
 }
 
@@ -320,20 +329,20 @@ proptest! {
         let (mut opened_at, mut admitted_at, mut succeeded_trials) = (0, Vec::new(), 0);
         for step in steps {
             let before = breaker.state();
-            let mut succeeds = None;
+            let mut recorded_success = None;
             match step {
-                Step::Pass(ms) => now += ms,
+                Step::Advance(ms) => now += ms,
                 Step::Admit => match breaker.admit(at(now)) {
                     Ok(permit) => {
                         let is_trial = breaker.state() != BreakerState::Closed;
                         if is_trial {
-                            prop_assert!(now >= opened_at + open_ms, "it is still open");
+                            prop_assert!(now >= opened_at + open_ms, "the breaker is still open");
                             admitted_at.push(now);
-                            // However often it reopened: no more than this within one
-                            // open duration.
-                            let is_near = |other: &&u64| **other + open_ms > now;
-                            let near = admitted_at.iter().filter(is_near).count();
-                            prop_assert!(near <= trials as usize, "{} within one open duration", near);
+                            // The limit holds even if the breaker reopened in the
+                            // meantime.
+                            let is_recent = |other: &&u64| **other + open_ms > now;
+                            let recent = admitted_at.iter().filter(is_recent).count();
+                            prop_assert!(recent <= trials as usize, "{} trial calls within one open duration", recent);
                         }
                         calls.push((permit, is_trial));
                     }
@@ -342,7 +351,7 @@ proptest! {
                         prop_assert!(rejected.retry_after <= at(open_ms));
                     }
                 },
-                // The call stays admitted and is never reported.
+                // The call stays admitted, and its outcome is never recorded.
                 Step::Forget(index) if index < calls.len() => {
                     std::mem::forget(calls.swap_remove(index));
                 }
@@ -350,7 +359,7 @@ proptest! {
                     let (permit, is_trial) = calls.swap_remove(index);
                     breaker.record_success(permit, at(now));
                     succeeded_trials += u32::from(is_trial);
-                    succeeds = Some(is_trial);
+                    recorded_success = Some(is_trial);
                 }
                 Step::Fail(index) if index < calls.len() => {
                     breaker.record_failure(calls.swap_remove(index).0, at(now));
@@ -365,16 +374,16 @@ proptest! {
                     admitted_at.clear();
                 }
                 (_, BreakerState::Closed) => {
-                    prop_assert_eq!(succeeds, Some(true), "only a trial closes it");
-                    prop_assert!(succeeded_trials >= trials, "too few successes");
+                    prop_assert_eq!(recorded_success, Some(true), "only a successful trial call closes the breaker");
+                    prop_assert!(succeeded_trials >= trials, "the breaker closed after too few successes");
                 }
                 (BreakerState::HalfOpen, BreakerState::Open) => {
-                    prop_assert!(matches!(step, Step::Fail(_)), "only a failure opens it");
+                    prop_assert!(matches!(step, Step::Fail(_)), "only a failure reopens the breaker");
                 }
                 _ => {}
             }
         }
-        // Unreported calls do not keep it open.
+        // Calls without an outcome do not block the breaker.
         prop_assert!(breaker.admit(at(now + open_ms)).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! The handler: logs, counts, observers and decisions.
+//! Tests of the handler: logs, counts, observers and decisions.
 
 use highwater::error::{
     AppError, Decision, ErrorKind, GiveUp, Handler, HandlerPolicy, IdGenerator, Incident,
@@ -10,12 +10,12 @@ use std::{
     time::Duration,
 };
 
-/// The lines that a handler logged.
+/// Collects the lines that a handler logs.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<(Level, String)>>>);
+struct LogLines(Arc<Mutex<Vec<(Level, String)>>>);
 
-impl Lines {
-    fn of(&self, handler: Handler) -> Handler {
+impl LogLines {
+    fn attach(&self, handler: Handler) -> Handler {
         let lines = self.clone();
         handler.log_to(move |level, line| {
             let mut lines = lines.0.lock().unwrap();
@@ -66,9 +66,9 @@ fn only_bugs_are_fatal() {
 }
 
 #[test]
-fn response_has_the_id_of_the_log_line() {
-    let lines = Lines::default();
-    let handler = lines.of(Handler::new());
+fn response_and_log_line_share_the_id() {
+    let lines = LogLines::default();
+    let handler = lines.attach(Handler::new());
     let ids = IdGenerator::new(7);
     for error in [
         AppError::not_found("it"),
@@ -81,7 +81,7 @@ fn response_has_the_id_of_the_log_line() {
         assert_eq!(problem.id(), &incident.id);
         assert!(problem.to_json().contains(incident.id.as_str()));
         let [(_, line)] = &lines.take()[..] else {
-            panic!("one line");
+            panic!("expected one log line");
         };
         assert_eq!(line.matches(incident.id.as_str()).count(), 1, "{line}");
     }
@@ -89,9 +89,9 @@ fn response_has_the_id_of_the_log_line() {
 
 #[test]
 fn error_is_reported_once_across_layers() {
-    let lines = Lines::default();
+    let lines = LogLines::default();
     let seen = Arc::new(Mutex::new(0));
-    let handler = lines.of(Handler::new()).on_error({
+    let handler = lines.attach(Handler::new()).on_error({
         let seen = Arc::clone(&seen);
         move |_| *seen.lock().unwrap() += 1
     });
@@ -104,8 +104,8 @@ fn error_is_reported_once_across_layers() {
 
 #[test]
 fn log_level_depends_on_the_error() {
-    let lines = Lines::default();
-    let handler = lines.of(Handler::new().retry(RetryPolicy::new()));
+    let lines = LogLines::default();
+    let handler = lines.attach(Handler::new().retry(RetryPolicy::new()));
     for (error, level) in [
         (AppError::bug("no cart"), Level::Error),
         (AppError::failure("it"), Level::Warn),
@@ -118,13 +118,17 @@ fn log_level_depends_on_the_error() {
     }
     let retried = handler.handle(&AppError::timeout("it"), &incident().idempotent());
     assert!(retried.is_retry());
-    assert_eq!(lines.take()[0].0, Level::Debug, "a retry follows");
+    assert_eq!(
+        lines.take()[0].0,
+        Level::Debug,
+        "retried errors are logged at debug level"
+    );
 }
 
 #[test]
 fn log_line_contains_everything() {
-    let lines = Lines::default();
-    let handler = lines.of(Handler::new().retry(RetryPolicy::new().attempts(2)));
+    let lines = LogLines::default();
+    let handler = lines.attach(Handler::new().retry(RetryPolicy::new().attempts(2)));
     let error = AppError::unavailable("stripe")
         .with_source(std::io::Error::other("no route"))
         .with_context("order", 42)
@@ -146,12 +150,12 @@ fn log_line_contains_everything() {
 
 #[test]
 fn log_line_contains_the_context_of_causes() {
-    let lines = Lines::default();
-    let handler = lines.of(Handler::new());
+    let lines = LogLines::default();
+    let handler = lines.attach(Handler::new());
     let cause = AppError::unavailable("stripe").with_context("host", "10.0.0.7");
-    let carried = std::io::Error::other(cause);
+    let wrapped = std::io::Error::other(cause);
     let error = AppError::failure("no charge")
-        .with_source(carried)
+        .with_source(wrapped)
         .with_context("order", 42);
     let _decision = handler.handle(&error, &incident());
     let (_, line) = &lines.take()[0];
@@ -160,17 +164,17 @@ fn log_line_contains_the_context_of_causes() {
 }
 
 #[test]
-fn observers_get_error_decision_and_reason() {
+fn observers_receive_error_decision_and_reason() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let handler = Handler::new().retry(RetryPolicy::new()).on_error({
         let seen = Arc::clone(&seen);
         move |report| {
-            let what = (
+            let observed = (
                 report.error.kind(),
                 report.decision.as_str(),
                 report.gave_up,
             );
-            seen.lock().unwrap().push(what);
+            seen.lock().unwrap().push(observed);
         }
     });
     let _decision = handler.handle(&AppError::timeout("it"), &incident().idempotent());
@@ -193,10 +197,10 @@ fn panicking_observer_is_a_bug() {
         (HandlerPolicy::Crash, "crash"),
         (HandlerPolicy::Swallow, "respond"),
     ] {
-        let lines = Lines::default();
+        let lines = LogLines::default();
         let seen = Arc::new(Mutex::new(0));
         let handler = lines
-            .of(Handler::new().policy(policy))
+            .attach(Handler::new().policy(policy))
             .on_error(|_| panic!("row 7"));
         let handler = handler.on_error({
             let seen = Arc::clone(&seen);
@@ -205,7 +209,11 @@ fn panicking_observer_is_a_bug() {
         let decision = handler.handle(&AppError::not_found("it"), &incident());
         assert_eq!(decision.as_str(), expected);
         if let Some(problem) = decision.problem() {
-            assert_eq!(problem.status(), 404, "the response is that of the error");
+            assert_eq!(
+                problem.status(),
+                404,
+                "the response still describes the error"
+            );
         }
         assert_eq!(*seen.lock().unwrap(), 1, "other observers are still called");
         let levels = lines.take().into_iter().map(|(level, _)| level);
@@ -216,7 +224,7 @@ fn panicking_observer_is_a_bug() {
 }
 
 #[test]
-fn panicking_log_still_responds_and_notifies() {
+fn panicking_log_function_drains_and_notifies_observers() {
     let seen = Arc::new(Mutex::new(0));
     let handler = Handler::new().log_to(|_, _| panic!("the disk is full"));
     let handler = handler.retry(RetryPolicy::new()).on_error({
@@ -225,7 +233,7 @@ fn panicking_log_still_responds_and_notifies() {
     });
     let decision = handler.handle(&AppError::timeout("it"), &incident().idempotent());
     let Decision::Drain(problem) = decision else {
-        panic!("a process that cannot log is replaced");
+        panic!("expected a drain after a panic in the log function");
     };
     assert_eq!(problem.status(), 504);
     assert_eq!(*seen.lock().unwrap(), 1);
@@ -237,19 +245,19 @@ fn panicking_log_still_responds_and_notifies() {
 }
 
 #[test]
-fn handler_retries_within_budget_with_repeatable_jitter() {
+fn handler_retries_within_budget_with_reproducible_jitter() {
     let budget = || RetryBudget::new().percent(10).per_second(0).burst(3);
-    let make = || Handler::new().retry(RetryPolicy::new().attempts(9).budget(budget()));
-    let (handler, again) = (make(), make());
+    let new_handler = || Handler::new().retry(RetryPolicy::new().attempts(9).budget(budget()));
+    let (handler, same_handler) = (new_handler(), new_handler());
     let ids = IdGenerator::new(7);
     let mut waits = Vec::new();
     for request in 0..40 {
         let incident = Incident::new(ids.generate(), "GET /stock").idempotent();
         handler.record_request(incident.now);
-        again.record_request(incident.now);
+        same_handler.record_request(incident.now);
         let decision = handler.handle(&AppError::timeout("it"), &incident);
         assert_eq!(
-            again.handle(&AppError::timeout("it"), &incident),
+            same_handler.handle(&AppError::timeout("it"), &incident),
             decision,
             "{request}"
         );
@@ -258,15 +266,11 @@ fn handler_retries_within_budget_with_repeatable_jitter() {
             waits.push(wait);
         }
     }
-    // The budget starts full, so the first deposit is lost.
-    assert_eq!(
-        waits.len(),
-        3 + 3,
-        "the burst of 3 and 10 % of the requests"
-    );
+    // The budget starts full, so the first deposit has no effect.
+    assert_eq!(waits.len(), 3 + 3, "a burst of 3 plus 10 % of the requests");
     assert_eq!(handler.stats().retries, 6);
     let distinct: std::collections::BTreeSet<_> = waits.iter().collect();
-    assert_eq!(distinct.len(), waits.len(), "the waits differ");
+    assert_eq!(distinct.len(), waits.len(), "all waits are different");
 }
 
 #[test]
@@ -278,7 +282,7 @@ fn handled_error_is_not_retried_again() {
     assert!(handler.handle(&error, &incident).is_retry());
     assert!(!handler.handle(&error, &incident).is_retry());
     let next = handler.handle(&AppError::timeout("it"), &incident);
-    assert!(next.is_retry(), "one retry is left");
+    assert!(next.is_retry(), "the budget has one retry left");
     let last = handler.handle(&AppError::timeout("it"), &incident);
     assert!(!last.is_retry());
     assert_eq!(handler.stats().retries, 2);
@@ -289,9 +293,10 @@ fn number_of_counted_codes_is_bounded() {
     let handler = Handler::new();
     for number in 0..100 {
         let code: &'static str = Box::leak(format!("code_{number}").into_boxed_str());
-        let odd = highwater::error::Classification::new(ErrorKind::Conflict).with_code(code);
+        let classification =
+            highwater::error::Classification::new(ErrorKind::Conflict).with_code(code);
         for _ in 0..2 {
-            let _decision = handler.handle(&AppError::new(odd.clone()), &incident());
+            let _decision = handler.handle(&AppError::new(classification.clone()), &incident());
         }
     }
     let stats = handler.stats();
@@ -302,7 +307,7 @@ fn number_of_counted_codes_is_bounded() {
 
 #[test]
 fn handler_and_ids_are_sync() {
-    fn shared<T: Send + Sync>(_: &T) {}
-    shared(&Handler::new());
-    shared(&IdGenerator::new(7));
+    fn assert_sync<T: Send + Sync>(_: &T) {}
+    assert_sync(&Handler::new());
+    assert_sync(&IdGenerator::new(7));
 }

@@ -1,4 +1,4 @@
-//! Error kinds, classifications and conversions.
+//! Tests of error kinds, classifications and conversions.
 
 use highwater::error::{
     AppError, Class, Classification, Classify, CorrelationId, ErrorKind, IdGenerator, Problem,
@@ -11,9 +11,9 @@ fn id() -> CorrelationId {
 }
 
 #[test]
-fn app_error_is_one_pointer_and_send() {
-    fn is_portable<T: Error + Send + Sync + 'static>() {}
-    is_portable::<AppError>();
+fn app_error_is_pointer_sized_and_send() {
+    fn assert_send_sync<T: Error + Send + Sync + 'static>() {}
+    assert_send_sync::<AppError>();
     assert_eq!(size_of::<AppError>(), size_of::<usize>());
     assert_eq!(size_of::<Result<(), AppError>>(), size_of::<usize>());
 }
@@ -32,8 +32,8 @@ fn kinds_have_consistent_defaults() {
             !is_transient || error.status() >= 500,
             "client errors are not transient"
         );
-        let snake = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-        assert!(error.code().bytes().all(snake), "{}", error.code());
+        let is_snake_case = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        assert!(error.code().bytes().all(is_snake_case), "{}", error.code());
         assert_eq!(error.to_string(), error.public_message());
     }
     let mut codes: Vec<_> = ErrorKind::ALL.iter().map(|kind| kind.code()).collect();
@@ -113,7 +113,7 @@ fn custom_enum_converts_with_question_mark() {
     assert_eq!(
         error.location().line(),
         line,
-        "the line of the question mark"
+        "the location is that of the `?`"
     );
     assert_eq!(error.to_string(), ErrorKind::Conflict.public_message());
     assert_eq!(format!("{error:#}"), "row 3 is locked");
@@ -132,8 +132,12 @@ fn bug_exposes_nothing() {
     assert!(error.fields().is_empty());
     assert_eq!(error.public_message(), ErrorKind::Bug.public_message());
     assert_eq!(format!("{error:#}"), "the sum is negative: row 7");
-    let plain = Problem::new(&AppError::bug("any"), &id());
-    assert_eq!(Problem::new(&error, &id()), plain, "all bugs look the same");
+    let generic_bug = Problem::new(&AppError::bug("any"), &id());
+    assert_eq!(
+        Problem::new(&error, &id()),
+        generic_bug,
+        "all bugs produce the same problem"
+    );
 }
 
 #[test]
@@ -156,10 +160,10 @@ fn chain_ends_at_the_root_cause() {
     let middle = AppError::unavailable("stripe").with_source(root);
     let error = AppError::failure("no charge").with_source(middle);
     let chain: Vec<_> = error.chain().map(ToString::to_string).collect();
-    let public = ErrorKind::Unavailable.public_message();
-    assert_eq!(chain, [public, "the cable is out"]);
-    let operator = "no charge: stripe is unavailable: the cable is out";
-    assert_eq!(format!("{error:#}"), operator);
+    let public_text = ErrorKind::Unavailable.public_message();
+    assert_eq!(chain, [public_text, "the cable is out"]);
+    let operator_text = "no charge: stripe is unavailable: the cable is out";
+    assert_eq!(format!("{error:#}"), operator_text);
     let debug = format!("{error:?}");
     assert!(
         debug.contains("the cable is out") && debug.contains(file!()),
@@ -178,6 +182,6 @@ fn result_extension_classifies_and_adds_context() {
     assert_eq!((error.status(), error.location().line()), (500, line));
     assert_eq!(error.location().file(), file!());
     assert_eq!(error.context().collect::<Vec<_>>(), [("path", "a\nb")]);
-    let fine = Ok::<_, io::Error>(7).classified(ErrorKind::Bug);
-    assert_eq!(fine.context("path", "").unwrap(), 7);
+    let ok_result = Ok::<_, io::Error>(7).classified(ErrorKind::Bug);
+    assert_eq!(ok_result.context("path", "").unwrap(), 7);
 }

@@ -1,4 +1,4 @@
-//! Conversions of system errors and of errors from other modules.
+//! Tests of conversions from system errors and from errors of other modules.
 
 use futures::{StreamExt, executor::block_on};
 use highwater::{
@@ -35,9 +35,9 @@ fn io_errors_are_server_errors() {
 
 #[test]
 fn nested_app_error_is_found() {
-    let carried =
+    let wrapped =
         |error: AppError| io::Error::new(io::ErrorKind::TimedOut, io::Error::other(error));
-    let error = AppError::from(carried(AppError::forbidden("Not your order.")));
+    let error = AppError::from(wrapped(AppError::forbidden("Not your order.")));
     assert_eq!(
         (error.kind(), error.public_message()),
         (ErrorKind::Forbidden, "Not your order.")
@@ -46,7 +46,7 @@ fn nested_app_error_is_found() {
     assert_eq!(
         unknown.kind(),
         ErrorKind::Timeout,
-        "the kind of the io::Error"
+        "the io::Error's kind applies"
     );
 
     let retry_after = Duration::from_secs(7);
@@ -61,29 +61,33 @@ fn nested_app_error_is_found() {
     );
 
     let boxed = AppError::from_boxed(Box::new(AppError::bug("out of balance")));
-    assert_eq!(boxed.detail(), Some("out of balance"), "the same error");
-    let boxed = AppError::from_boxed(Box::new(carried(AppError::bug("out of balance"))));
+    assert_eq!(
+        boxed.detail(),
+        Some("out of balance"),
+        "a boxed AppError is unboxed"
+    );
+    let boxed = AppError::from_boxed(Box::new(wrapped(AppError::bug("out of balance"))));
     assert!(boxed.is_bug());
 }
 
 #[test]
 fn panic_becomes_a_bug() {
-    let panic = |run: fn()| AppError::from_panic(&*std::panic::catch_unwind(run).unwrap_err());
-    let error = panic(|| panic!("row {}", 7));
+    let bug_from = |run: fn()| AppError::from_panic(&*std::panic::catch_unwind(run).unwrap_err());
+    let error = bug_from(|| panic!("row {}", 7));
     assert_eq!(
         (error.detail(), error.is_bug()),
         (Some("panicked: row 7"), true)
     );
-    assert_eq!(panic(|| panic!("row")).detail(), Some("panicked: row"));
-    assert!(panic(|| std::panic::panic_any(7)).detail().is_some());
+    assert_eq!(bug_from(|| panic!("row")).detail(), Some("panicked: row"));
+    assert!(bug_from(|| std::panic::panic_any(7)).detail().is_some());
     let boxed = std::panic::catch_unwind(|| panic!("row")).unwrap_err();
-    let without_deref = AppError::from_panic(&boxed);
-    assert_eq!(without_deref.detail(), Some("panicked: row"));
+    let from_box = AppError::from_panic(&boxed);
+    assert_eq!(from_box.detail(), Some("panicked: row"));
 }
 
 #[test]
 fn listener_failures_are_server_errors() {
-    let emit = |errors: Vec<AppError>| {
+    let emit_failures = |errors: Vec<AppError>| {
         let emitter: Emitter<()> = Emitter::new();
         for error in errors {
             let error = std::sync::Mutex::new(Some(error));
@@ -94,22 +98,22 @@ fn listener_failures_are_server_errors() {
     };
     let down = || AppError::unavailable("mail").with_retry_after(Duration::from_secs(2));
     assert_eq!(
-        emit(vec![AppError::not_found("it")]).kind(),
+        emit_failures(vec![AppError::not_found("it")]).kind(),
         ErrorKind::Failure
     );
-    let error = emit(vec![AppError::timeout("it"), down()]);
+    let error = emit_failures(vec![AppError::timeout("it"), down()]);
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
     assert_eq!(
-        emit(vec![down(), AppError::failure("it")]).kind(),
+        emit_failures(vec![down(), AppError::failure("it")]).kind(),
         ErrorKind::Failure
     );
     assert_eq!(
-        emit(vec![down(), AppError::bug("no cart"), down()]).kind(),
+        emit_failures(vec![down(), AppError::bug("no cart"), down()]).kind(),
         ErrorKind::Bug
     );
     assert_eq!(
-        emit(vec![AppError::failure("it"), AppError::bug("no cart")]).kind(),
+        emit_failures(vec![AppError::failure("it"), AppError::bug("no cart")]).kind(),
         ErrorKind::Bug
     );
 }
@@ -161,20 +165,23 @@ fn stream_error_has_the_class_of_its_cause() {
 
 #[test]
 fn pipeline_error_has_the_class_of_its_cause() {
-    let run = |error: fn() -> Box<dyn Error + Send + Sync>| {
+    let pipeline_failure = |error: fn() -> Box<dyn Error + Send + Sync>| {
         let items = futures::stream::once(async move { Err::<Vec<u8>, _>(error()) });
         let pipeline = Pipeline::from_try_stream("source", Box::pin(items));
         let result = block_on(pipeline.into_writer("sink", futures::io::sink()));
         AppError::from(result.unwrap_err())
     };
-    let error = run(|| Box::new(AppError::invalid_input("Line 3 is not a number.")));
+    let error = pipeline_failure(|| Box::new(AppError::invalid_input("Line 3 is not a number.")));
     assert_eq!(
         (error.status(), error.public_message()),
         (400, "Line 3 is not a number.")
     );
     assert_eq!(
-        run(|| Box::new(io::Error::from(io::ErrorKind::TimedOut))).kind(),
+        pipeline_failure(|| Box::new(io::Error::from(io::ErrorKind::TimedOut))).kind(),
         ErrorKind::Timeout
     );
-    assert_eq!(run(|| "unknown".into()).kind(), ErrorKind::Failure);
+    assert_eq!(
+        pipeline_failure(|| "unknown".into()).kind(),
+        ErrorKind::Failure
+    );
 }

@@ -4,7 +4,7 @@ mod bad_input;
 mod breaker;
 #[path = "../cases/mod.rs"]
 mod cases;
-mod each_cause_once;
+mod error_texts;
 mod handler;
 mod kinds;
 mod known;

@@ -1,4 +1,4 @@
-//! Correlation ids and problem details.
+//! Tests of correlation ids and problem details.
 
 use highwater::error::{AppError, Classification, CorrelationId, ErrorKind, IdGenerator, Problem};
 use std::time::Duration;
@@ -8,7 +8,7 @@ fn id() -> CorrelationId {
 }
 
 #[test]
-fn only_harmless_ids_are_parsed() {
+fn only_safe_ids_are_parsed() {
     let longest = "a".repeat(CorrelationId::MAX_LEN);
     for valid in [
         "a",
@@ -39,15 +39,16 @@ fn only_harmless_ids_are_parsed() {
 
 #[test]
 fn ids_are_unique_and_reproducible() {
-    let (ids, again) = (IdGenerator::new(7), IdGenerator::new(7));
-    let made: std::collections::BTreeSet<_> = (0..1_000).map(|_| ids.generate()).collect();
-    assert_eq!(made.len(), 1_000);
-    assert!((0..1_000).all(|_| made.contains(&again.generate())));
-    let other = IdGenerator::new(8);
-    assert!((0..1_000).all(|_| !made.contains(&other.generate())));
+    let (ids, same_seed) = (IdGenerator::new(7), IdGenerator::new(7));
+    let generated: std::collections::BTreeSet<_> = (0..1_000).map(|_| ids.generate()).collect();
+    assert_eq!(generated.len(), 1_000);
+    assert!((0..1_000).all(|_| generated.contains(&same_seed.generate())));
+    let other_seed = IdGenerator::new(8);
+    assert!((0..1_000).all(|_| !generated.contains(&other_seed.generate())));
     let is_hex = |id: &CorrelationId| id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit());
     assert!(
-        made.iter()
+        generated
+            .iter()
             .all(|id| is_hex(id) && CorrelationId::parse(id.as_str()) == Ok(*id))
     );
 }

@@ -1,4 +1,5 @@
-//! Internal data never reaches the response, and the log has everything on one line.
+//! Property tests: internal data never reaches the response, and the log line
+//! contains it.
 
 use crate::cases::cases;
 use highwater::error::{
@@ -12,9 +13,9 @@ use std::{
     time::Duration,
 };
 
-/// Part of each text for the operator, and of none for the client.
+/// Marks every internal text.
 const SECRET: &str = "SECRET";
-/// Part of the public texts, which a bug must not expose.
+/// Marks every public text. The response to a bug must not contain it.
 const PUBLIC: &str = "PUBLIC";
 
 fn kind() -> impl Strategy<Value = ErrorKind> {
@@ -28,10 +29,10 @@ enum Part {
     Field(String),
     Public(String),
     RetryAfter(u64),
-    /// The error becomes the source of another one.
+    /// Makes the error the source of another one.
     Wrapped(ErrorKind),
-    /// The same, inside an [`io::Error`].
-    Carried(ErrorKind),
+    /// Makes the error the source of another one, inside an [`io::Error`].
+    WrappedInIo(ErrorKind),
     Status(u16),
 }
 
@@ -43,7 +44,7 @@ fn part() -> impl Strategy<Value = Part> {
         ".*".prop_map(Part::Public),
         any::<u64>().prop_map(Part::RetryAfter),
         kind().prop_map(Part::Wrapped),
-        kind().prop_map(Part::Carried),
+        kind().prop_map(Part::WrappedInIo),
         any::<u16>().prop_map(Part::Status),
         (400..600_u16).prop_map(Part::Status),
     ]
@@ -61,7 +62,7 @@ fn build(kind: ErrorKind, parts: &[Part]) -> AppError {
             Part::Public(text) => error.with_public_message(format!("{PUBLIC}{text}")),
             Part::RetryAfter(ms) => error.with_retry_after(Duration::from_millis(ms)),
             Part::Wrapped(kind) => AppError::new(kind).with_source(error),
-            Part::Carried(kind) => AppError::new(kind).with_source(io::Error::other(error)),
+            Part::WrappedInIo(kind) => AppError::new(kind).with_source(io::Error::other(error)),
             Part::Status(status) => {
                 let custom = Classification::new(error.kind()).with_status(status);
                 AppError::new(custom).with_source(error)
@@ -89,19 +90,19 @@ proptest! {
             move |_, line| lines.lock().unwrap().push(line.to_owned())
         });
         let decision = handler.handle(&error, &Incident::new(id, "GET /"));
-        let problem = decision.problem().expect("neither a retry nor a crash");
+        let problem = decision.problem().expect("the decision has a problem");
         let json = problem.to_json();
 
         prop_assert!(!json.contains(SECRET), "{}", json);
         prop_assert!(!error.to_string().contains(SECRET));
-        let read: serde_json::Value = serde_json::from_str(&json).unwrap();
-        prop_assert_eq!(&read["status"], error.status());
-        prop_assert_eq!(&read["id"], id.as_str());
+        let parsed_json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        prop_assert_eq!(&parsed_json["status"], error.status());
+        prop_assert_eq!(&parsed_json["id"], id.as_str());
         prop_assert!((400..600).contains(&problem.status()));
         if error.is_bug() {
             prop_assert!(!json.contains(PUBLIC), "{}", json);
-            let plain = Problem::new(&AppError::bug("any"), &id);
-            prop_assert_eq!(problem, &plain);
+            let generic_bug = Problem::new(&AppError::bug("any"), &id);
+            prop_assert_eq!(problem, &generic_bug);
             prop_assert_eq!(decision.is_fatal(), policy == HandlerPolicy::Supervise);
         } else {
             prop_assert!(!decision.is_fatal());
@@ -114,12 +115,12 @@ proptest! {
         prop_assert_eq!(lines.len(), 1);
         let line = &lines[0];
         prop_assert!(!line.contains(char::is_control), "{:?}", line);
-        prop_assert!(line.contains(SECRET), "not in the log: {}", line);
+        prop_assert!(line.contains(SECRET), "the secret is missing from the log: {}", line);
         prop_assert_eq!(line.matches(id.as_str()).count(), 1);
     }
 
     #[test]
-    fn id_parses_to_itself_or_fails(text in "[a-zA-Z0-9_.:-]{0,70}|.*") {
+    fn only_valid_ids_round_trip(text in "[a-zA-Z0-9_.:-]{0,70}|.*") {
         let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
         let is_valid = (1..=64).contains(&text.len()) && text.chars().all(is_allowed);
         let parsed = text.parse::<CorrelationId>().ok();

@@ -1,4 +1,4 @@
-//! Retries and breakers around real futures and around each other.
+//! Tests of retries and breakers around futures and around each other.
 
 use futures::{
     FutureExt,
@@ -26,14 +26,14 @@ use std::{
     time::Duration,
 };
 
-const OPEN: Duration = Duration::from_secs(2);
+const OPEN_DURATION: Duration = Duration::from_secs(2);
 
-fn is_open(error: &AppError) -> bool {
+fn has_breaker_open(error: &AppError) -> bool {
     let mut causes = error.chain();
     causes.any(<dyn Error>::is::<BreakerOpen>)
 }
 
-/// A clock that advances only while sleeping, and a service that fails on request.
+/// A clock that advances only while sleeping, and a service whose first calls fail.
 #[derive(Default)]
 struct World {
     ms: AtomicU64,
@@ -65,11 +65,11 @@ impl World {
         })
     }
 
-    fn calls(&self) -> u32 {
+    fn call_count(&self) -> u32 {
         self.calls.load(Relaxed)
     }
 
-    fn slept(&self) -> usize {
+    fn sleep_count(&self) -> usize {
         self.sleeps.lock().unwrap().len()
     }
 }
@@ -77,7 +77,7 @@ impl World {
 fn open_breaker(world: &World) -> Breaker {
     let breaker = Breaker::new("stock")
         .failure_threshold(1)
-        .open_duration(OPEN);
+        .open_duration(OPEN_DURATION);
     let failing = breaker.call(world, || {
         ready(Err::<(), _>(AppError::unavailable("the stock")))
     });
@@ -87,16 +87,19 @@ fn open_breaker(world: &World) -> Breaker {
 }
 
 #[test]
-fn retry_repeats_until_success() {
+fn operation_is_retried_until_it_succeeds() {
     let world = World::default();
     let retry = RetryPolicy::new().attempts(4);
     let run = retry.run(&world, |time| world.sleep(time), || world.call(3));
     assert_eq!(block_on(run).unwrap(), 4);
-    assert_eq!(world.slept(), 3);
-    let doubled = [100, 200, 400].map(Duration::from_millis);
+    assert_eq!(world.sleep_count(), 3);
+    let max_waits = [100, 200, 400].map(Duration::from_millis);
     let sleeps = world.sleeps.into_inner().unwrap();
     assert!(
-        sleeps.iter().zip(doubled).all(|(wait, most)| *wait < most),
+        sleeps
+            .iter()
+            .zip(max_waits)
+            .all(|(wait, max_wait)| *wait < max_wait),
         "{sleeps:?}"
     );
 }
@@ -107,16 +110,20 @@ fn exhausted_retry_reports_attempts_and_reason() {
     let retry = RetryPolicy::new();
     let error = block_on(retry.run(&world, |time| world.sleep(time), || world.call(9)));
     let error = error.unwrap_err();
-    assert_eq!((error.kind(), world.calls()), (ErrorKind::Timeout, 3));
+    assert_eq!((error.kind(), world.call_count()), (ErrorKind::Timeout, 3));
     let context: Vec<_> = error.context().collect();
     assert_eq!(context[1], ("attempts", "3"));
     assert_eq!(context[0], ("retries_ended", "no attempts left"));
 
     let world = World::default();
-    let none = retry.clone().budget(RetryBudget::new().burst(0));
-    let run = none.run(&world, |time| world.sleep(time), || world.call(9));
+    let without_budget = retry.clone().budget(RetryBudget::new().burst(0));
+    let run = without_budget.run(&world, |time| world.sleep(time), || world.call(9));
     assert!(block_on(run).is_err());
-    assert_eq!((world.calls(), world.slept()), (1, 0), "no budget");
+    assert_eq!(
+        (world.call_count(), world.sleep_count()),
+        (1, 0),
+        "no budget"
+    );
 }
 
 #[test]
@@ -134,11 +141,11 @@ fn permanent_error_is_returned_unchanged() {
         let error = block_on(run).unwrap_err();
         assert_eq!((error.kind(), error.context().len()), (kind, 0));
     }
-    assert_eq!(world.slept(), 0);
+    assert_eq!(world.sleep_count(), 0);
 }
 
 #[test]
-fn retry_around_an_open_breaker_fails_at_once() {
+fn retry_around_an_open_breaker_fails_immediately() {
     let world = World::default();
     let breaker = open_breaker(&world);
     let retry = RetryPolicy::new();
@@ -148,18 +155,18 @@ fn retry_around_an_open_breaker_fails_at_once() {
         || breaker.call(&world, || world.call(0)),
     );
     let error = block_on(run).unwrap_err();
-    assert!(is_open(&error), "{error:?}");
+    assert!(has_breaker_open(&error), "{error:?}");
     assert_eq!(
         error.retry_after(),
-        Some(OPEN),
-        "the client learns when to retry"
+        Some(OPEN_DURATION),
+        "the error carries the breaker's retry time"
     );
-    assert_eq!((world.slept(), world.calls()), (0, 0));
-    assert_eq!(retry.available(), 100, "the budget is untouched");
+    assert_eq!((world.sleep_count(), world.call_count()), (0, 0));
+    assert_eq!(retry.available(), 100, "no retry was withdrawn");
 }
 
 #[test]
-fn breaker_that_opens_during_a_retry_ends_it() {
+fn opening_breaker_ends_the_retries() {
     let world = World::default();
     let breaker = Breaker::new("stock").failure_threshold(2);
     let retry = RetryPolicy::new().attempts(9);
@@ -168,34 +175,38 @@ fn breaker_that_opens_during_a_retry_ends_it() {
         |time| world.sleep(time),
         || breaker.call(&world, || world.call(9)),
     );
-    assert!(is_open(&block_on(run).unwrap_err()));
-    assert_eq!((world.calls(), world.slept()), (2, 2));
+    assert!(has_breaker_open(&block_on(run).unwrap_err()));
+    assert_eq!((world.call_count(), world.sleep_count()), (2, 2));
 }
 
 #[test]
 fn retry_waits_for_a_breaker_if_enabled() {
     let world = World::default();
     let breaker = open_breaker(&world);
-    let patient = RetryPolicy::new().wait_for_breaker(true);
-    let run = patient.run(
+    let waiting_policy = RetryPolicy::new().wait_for_breaker(true);
+    let run = waiting_policy.run(
         &world,
         |time| world.sleep(time),
         || breaker.call(&world, || world.call(0)),
     );
     assert_eq!(block_on(run).unwrap(), 1);
     assert_eq!(breaker.state(), BreakerState::Closed);
-    assert!(world.now() >= OPEN && world.slept() == 1);
+    assert!(world.now() >= OPEN_DURATION && world.sleep_count() == 1);
 
     let world = World::default();
     let breaker = open_breaker(&world);
-    let impatient = patient.max_wait(OPEN / 2);
-    let run = impatient.run(
+    let short_wait_policy = waiting_policy.max_wait(OPEN_DURATION / 2);
+    let run = short_wait_policy.run(
         &world,
         |time| world.sleep(time),
         || breaker.call(&world, || world.call(0)),
     );
     let error = block_on(run).unwrap_err();
-    assert_eq!(world.slept(), 0, "it stays open for too long");
+    assert_eq!(
+        world.sleep_count(),
+        0,
+        "the breaker stays open longer than max_wait"
+    );
     let why = error.context().next().unwrap();
     assert_eq!(why.1, GiveUp::WaitTooLong.to_string());
 }
@@ -211,11 +222,17 @@ fn breaker_around_a_retry_counts_one_failure() {
         })
     };
     assert!(block_on(call()).is_err());
-    assert_eq!((breaker.state(), world.calls()), (BreakerState::Closed, 3));
+    assert_eq!(
+        (breaker.state(), world.call_count()),
+        (BreakerState::Closed, 3)
+    );
     assert!(block_on(call()).is_err());
-    assert_eq!((breaker.state(), world.calls()), (BreakerState::Open, 6));
-    assert!(is_open(&block_on(call()).unwrap_err()));
-    assert_eq!(world.calls(), 6);
+    assert_eq!(
+        (breaker.state(), world.call_count()),
+        (BreakerState::Open, 6)
+    );
+    assert!(has_breaker_open(&block_on(call()).unwrap_err()));
+    assert_eq!(world.call_count(), 6);
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -224,18 +241,18 @@ struct ShopError(#[source] BreakerOpen);
 
 impl Classify for ShopError {
     fn classify(&self) -> Classification {
-        Classification::new(ErrorKind::Unavailable).with_retry_after(OPEN)
+        Classification::new(ErrorKind::Unavailable).with_retry_after(OPEN_DURATION)
     }
 }
 
-/// A `BreakerOpen` inside every error type that may reach a retry.
+/// Covers a `BreakerOpen` inside every error type that can reach a retry.
 #[test]
-fn open_breaker_is_found_in_every_wrapping() {
+fn open_breaker_is_found_in_every_wrapper() {
     let open = BreakerOpen {
         dependency: "stock",
-        retry_after: OPEN,
+        retry_after: OPEN_DURATION,
     };
-    let emitted = |errors: Vec<AppError>| {
+    let emit_error = |errors: Vec<AppError>| {
         let emitter: Emitter<u8> = Emitter::new();
         for error in errors {
             let error = Mutex::new(Some(error));
@@ -254,9 +271,9 @@ fn open_breaker_is_found_in_every_wrapping() {
         AppError::new(ErrorKind::Timeout).with_source(ShopError(open)),
         AppError::from_boxed(Box::new(open)),
         AppError::from(io::Error::other(open)),
-        emitted(vec![open.into()]),
-        emitted(vec![AppError::timeout("the mail server"), open.into()]),
-        AppError::from(open).with_retry_after(OPEN * 2),
+        emit_error(vec![open.into()]),
+        emit_error(vec![AppError::timeout("the mail server"), open.into()]),
+        AppError::from(open).with_retry_after(OPEN_DURATION * 2),
     ];
     for error in &wrapped {
         assert!(error.is_transient(), "{error:?}");
@@ -265,30 +282,34 @@ fn open_breaker_is_found_in_every_wrapping() {
             is_idempotent: true,
             attempt: 1,
         };
-        let decided = RetryPolicy::new().decide(failed, Duration::ZERO, || 0);
-        assert_eq!(decided, Err(GiveUp::BreakerOpen), "{error:?}");
+        let decision = RetryPolicy::new().decide(failed, Duration::ZERO, || 0);
+        assert_eq!(decision, Err(GiveUp::BreakerOpen), "{error:?}");
         let handler = Handler::new().retry(RetryPolicy::new());
         let incident = Incident::new(IdGenerator::new(7).generate(), "GET /stock").idempotent();
         assert_eq!(handler.handle(error, &incident).as_str(), "respond");
     }
-    let elsewhere = AppError::unavailable("stripe").with_retry_after(OPEN);
+    let other_error = AppError::unavailable("stripe").with_retry_after(OPEN_DURATION);
     let failed = FailedAttempt {
-        error: &elsewhere,
+        error: &other_error,
         is_idempotent: true,
         attempt: 1,
     };
-    let decided = RetryPolicy::new().decide(failed, Duration::ZERO, || 0);
-    assert_eq!(decided, Ok(OPEN), "only breakers are not waited for");
+    let decision = RetryPolicy::new().decide(failed, Duration::ZERO, || 0);
+    assert_eq!(
+        decision,
+        Ok(OPEN_DURATION),
+        "errors without an open breaker are retried"
+    );
 }
 
 fn half_open(world: &World) -> Breaker {
     let breaker = open_breaker(world);
-    drop(world.sleep(OPEN));
+    drop(world.sleep(OPEN_DURATION));
     breaker
 }
 
 #[test]
-fn cancelled_trial_call_gives_its_place_back() {
+fn cancelled_trial_call_releases_its_permit() {
     let world = World::default();
     let breaker = half_open(&world);
     {
@@ -296,18 +317,21 @@ fn cancelled_trial_call_gives_its_place_back() {
         let mut hanging = pin!(hanging);
         assert!(hanging.as_mut().now_or_never().is_none());
         let second = block_on(breaker.call(&world, || world.call(0)));
-        assert!(is_open(&second.unwrap_err()), "one trial call at a time");
+        assert!(
+            has_breaker_open(&second.unwrap_err()),
+            "one trial call at a time"
+        );
     }
     assert_eq!(
         block_on(breaker.call(&world, || world.call(0))).unwrap(),
         1,
-        "at once"
+        "the permit is released immediately"
     );
     assert_eq!(breaker.state(), BreakerState::Closed);
 }
 
 #[test]
-fn panicking_trial_call_gives_its_place_back() {
+fn panicking_trial_call_releases_its_permit() {
     let world = World::default();
     let breaker = half_open(&world);
     for polled in [false, true] {
@@ -315,7 +339,7 @@ fn panicking_trial_call_gives_its_place_back() {
             if polled {
                 ready(()).await;
             }
-            panic!("a bug in the call")
+            panic!("panic in the call")
         });
         let call: Result<Result<(), AppError>, _> =
             catch_unwind(AssertUnwindSafe(|| block_on(call)));
@@ -332,18 +356,18 @@ fn cancelled_wait_makes_no_further_attempt() {
     let retry = RetryPolicy::new();
     let run = retry.run(&world, |_| pending::<()>(), || world.call(9));
     assert!(run.now_or_never().is_none());
-    assert_eq!(world.calls(), 1);
+    assert_eq!(world.call_count(), 1);
 }
 
 #[test]
-fn clones_share_a_budget_and_a_state() {
+fn clones_share_budget_and_state() {
     let world = World::default();
     let retry = RetryPolicy::new().budget(RetryBudget::new().per_second(0).burst(1));
     for calls in [2, 3] {
         let request = retry.clone();
         let run = request.run(&world, |time| world.sleep(time), || world.call(9));
         assert!(block_on(run).is_err());
-        assert_eq!(world.calls(), calls, "one retry for both");
+        assert_eq!(world.call_count(), calls, "both runs share one retry");
     }
     let breaker = open_breaker(&world);
     assert!(breaker.clone().admit(world.now()).is_err());
@@ -351,7 +375,7 @@ fn clones_share_a_budget_and_a_state() {
 
 /// Compiles only if both futures are `Send`.
 #[test]
-fn axum_handlers_can_hold_both() {
+fn retry_and_breaker_work_in_axum_handlers() {
     use axum::{Router, body::Body, extract::State, http::Request, routing::get};
     use tower::ServiceExt;
 

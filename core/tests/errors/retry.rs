@@ -1,4 +1,4 @@
-//! Retry policies and budgets.
+//! Tests of retry policies and budgets.
 
 use crate::cases::cases;
 use highwater::error::{AppError, ErrorKind, FailedAttempt, GiveUp, RetryBudget, RetryPolicy};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const START: Duration = Duration::ZERO;
 
-fn generous() -> RetryBudget {
+fn large_budget() -> RetryBudget {
     RetryBudget::new().burst(1_000_000)
 }
 
@@ -46,18 +46,18 @@ fn only_transient_idempotent_failures_are_retried() {
 }
 
 #[test]
-fn rejected_retries_leave_the_budget_untouched() {
+fn rejected_retries_consume_no_budget() {
     let budget = RetryBudget::new().percent(0).per_second(0).burst(1);
     let retry = RetryPolicy::new().attempts(2).budget(budget);
     let (bug, timeout) = (AppError::bug("no cart"), AppError::timeout("it"));
     let late = AppError::timeout("it").with_retry_after(Duration::from_hours(1));
     let draw = || panic!("no random number is needed");
     assert!(retry.decide(failed(&bug, 1), START, draw).is_err());
-    let unsafe_to_repeat = FailedAttempt {
+    let not_idempotent = FailedAttempt {
         is_idempotent: false,
         ..failed(&timeout, 1)
     };
-    assert!(retry.decide(unsafe_to_repeat, START, draw).is_err());
+    assert!(retry.decide(not_idempotent, START, draw).is_err());
     let decision = retry.decide(failed(&timeout, 2), START, draw);
     assert_eq!(decision, Err(GiveUp::AttemptsExhausted));
     let decision = retry.decide(failed(&late, 1), START, draw);
@@ -75,7 +75,7 @@ fn wait_is_spread_over_a_doubling_window() {
         .attempts(u32::MAX)
         .backoff(ms(100))
         .max_wait(ms(1_000))
-        .budget(generous());
+        .budget(large_budget());
     let error = AppError::timeout("it");
     for (attempt, window) in [
         (0, ms(100)),
@@ -98,13 +98,21 @@ fn wait_is_spread_over_a_doubling_window() {
     }
     let later = AppError::timeout("it").with_retry_after(ms(900));
     let wait = retry.decide(failed(&later, 1), START, || 1 << 63);
-    assert_eq!(wait, Ok(ms(950)), "the requested wait plus jitter");
+    assert_eq!(
+        wait,
+        Ok(ms(950)),
+        "the wait is the requested one plus jitter"
+    );
     let draw = |draw| retry.decide(failed(&later, 5), START, || draw).unwrap();
-    assert_eq!(draw(1 << 63), ms(950), "spread over the rest, not clamped");
+    assert_eq!(
+        draw(1 << 63),
+        ms(950),
+        "the wait is spread over the remaining range, not clamped"
+    );
     let last = draw(u64::MAX);
     assert!(
         last < ms(1_000) && last > ms(999),
-        "within the longest wait"
+        "the wait stays within max_wait"
     );
 }
 
@@ -128,21 +136,21 @@ fn extreme_settings_are_tolerated() {
         assert_eq!(wait, Ok(longest));
     }
     for (attempts, attempt) in [(0, 1), (1, 1), (0, 0), (1, 0)] {
-        let never = RetryPolicy::new().attempts(attempts);
-        let decision = never.decide(failed(&error, attempt), START, || 0);
+        let no_retries = RetryPolicy::new().attempts(attempts);
+        let decision = no_retries.decide(failed(&error, attempt), START, || 0);
         assert_eq!(
             decision,
             Err(GiveUp::AttemptsExhausted),
-            "{attempt} of {attempts}"
+            "attempt {attempt} of {attempts}"
         );
     }
-    let mut none = RetryBudget::new().burst(0);
-    none.deposit(Duration::MAX);
-    assert!(!none.withdraw(Duration::MAX));
+    let mut zero_budget = RetryBudget::new().burst(0);
+    zero_budget.deposit(Duration::MAX);
+    assert!(!zero_budget.withdraw(Duration::MAX));
 }
 
 #[test]
-fn failing_dependency_gets_a_fifth_more_load() {
+fn retries_add_at_most_a_fifth_of_the_load() {
     let retry = RetryPolicy::new().attempts(3);
     let error = AppError::unavailable("stock");
     let (requests, seconds) = (10_000, 10);
@@ -157,27 +165,33 @@ fn failing_dependency_gets_a_fifth_more_load() {
             calls += 1;
         }
     }
-    let most = u64::from(requests) * 12 / 10 + 100 + 10 * seconds;
-    assert!(calls <= most, "{calls} of at most {most}");
-    assert!(calls > most - 20, "{calls}: the budget is used up");
+    let max_calls = u64::from(requests) * 12 / 10 + 100 + 10 * seconds;
+    assert!(
+        calls <= max_calls,
+        "{calls} calls, at most {max_calls} expected"
+    );
+    assert!(
+        calls > max_calls - 20,
+        "{calls} calls did not exhaust the budget"
+    );
 }
 
-/// An operation on a budget.
+/// A step of a random history.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Request,
     Withdraw,
-    Pass(Duration),
-    /// Another thread read the clock earlier but reports later.
-    Back(Duration),
+    Advance(Duration),
+    /// A deposit from a thread that read the clock earlier.
+    EarlierDeposit(Duration),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => Just(Step::Request),
         4 => Just(Step::Withdraw),
-        2 => (0..2_000_u64).prop_map(|ms| Step::Pass(Duration::from_millis(ms))),
-        1 => (0..2_000_u64).prop_map(|ms| Step::Back(Duration::from_millis(ms))),
+        2 => (0..2_000_u64).prop_map(|ms| Step::Advance(Duration::from_millis(ms))),
+        1 => (0..2_000_u64).prop_map(|ms| Step::EarlierDeposit(Duration::from_millis(ms))),
     ]
 }
 
@@ -186,7 +200,7 @@ proptest! {
 
     /// Holds for every interval, not only from the start.
     #[test]
-    fn retries_never_exceed_share_minimum_and_burst(
+    fn retries_stay_within_share_rate_and_burst(
         percent in 0..150_u32,
         per_second in 0..20_u32,
         burst in 0..8_u32,
@@ -194,7 +208,7 @@ proptest! {
     ) {
         let mut budget = RetryBudget::new().percent(percent).per_second(per_second).burst(burst);
         let mut now = Duration::ZERO;
-        // The number of requests and the time at each granted retry.
+        // The number of requests so far and the time, for each granted retry.
         let (mut requests, mut granted) = (0_u64, Vec::new());
         for step in steps {
             match step {
@@ -207,8 +221,8 @@ proptest! {
                         granted.push((requests, now));
                     }
                 }
-                Step::Pass(time) => now += time,
-                Step::Back(time) => {
+                Step::Advance(time) => now += time,
+                Step::EarlierDeposit(time) => {
                     budget.deposit(now.saturating_sub(time));
                     requests += 1;
                 }
@@ -217,12 +231,12 @@ proptest! {
         }
         for (first, (requests, since)) in granted.iter().enumerate() {
             for (last, (later, until)) in granted.iter().enumerate().skip(first) {
-                // In units of 1/100,000, which keeps everything integral.
+                // In units of 1/100,000, so that all arithmetic is on integers.
                 let retries = (last - first + 1) as u128 * 100_000;
                 let share = u128::from(later - requests) * u128::from(percent) * 1_000;
                 let minimum = until.saturating_sub(*since).as_millis() * u128::from(per_second) * 100;
-                let most = share + minimum + u128::from(burst) * 100_000;
-                prop_assert!(retries <= most, "{} of {}", retries, most);
+                let max_retries = share + minimum + u128::from(burst) * 100_000;
+                prop_assert!(retries <= max_retries, "{} retries, at most {} expected", retries, max_retries);
             }
         }
     }
@@ -240,15 +254,15 @@ proptest! {
             match step {
                 Step::Request => budget.deposit(now),
                 Step::Withdraw => drop(budget.withdraw(now)),
-                Step::Pass(time) => now += time,
-                Step::Back(time) => budget.deposit(now.saturating_sub(time)),
+                Step::Advance(time) => now += time,
+                Step::EarlierDeposit(time) => budget.deposit(now.saturating_sub(time)),
             }
         }
-        let mut by_requests = budget.clone();
+        let mut after_requests = budget.clone();
         for _ in 0..100_u32.div_ceil(percent) {
-            by_requests.deposit(now);
+            after_requests.deposit(now);
         }
-        prop_assert!(by_requests.withdraw(now));
+        prop_assert!(after_requests.withdraw(now));
         now += Duration::from_secs(1);
         prop_assert!(budget.withdraw(now));
     }
@@ -273,18 +287,18 @@ proptest! {
             if let Some(after) = retry_after {
                 error = error.with_retry_after(after);
             }
-            let mut made = 1;
+            let mut attempt = 1;
             while let Ok(wait) = retry.decide(
-                FailedAttempt { error: &error, is_idempotent, attempt: made },
+                FailedAttempt { error: &error, is_idempotent, attempt },
                 START,
                 || draw,
             ) {
                 prop_assert!(is_transient && is_idempotent);
                 prop_assert!(wait <= longest && wait >= retry_after.unwrap_or_default());
-                made += 1;
+                attempt += 1;
                 retries += 1;
             }
-            prop_assert!(made <= attempts.max(1));
+            prop_assert!(attempt <= attempts.max(1));
         }
         prop_assert!(retries <= burst);
     }

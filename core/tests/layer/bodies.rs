@@ -1,6 +1,6 @@
-//! The layer with bodies that fail after the headers were sent.
+//! Tests of the layer with bodies that fail after the headers have been sent.
 
-use crate::layered::{TestLayer, TextResponse, failing, problem, responding};
+use crate::test_layer::{TestLayer, TextResponse, assert_problem, fail_with, respond_with};
 use axum::{Router, body::Bytes, routing::get};
 use futures::{executor::block_on, stream};
 use highwater::error::{AppError, http::HandlerBody};
@@ -24,7 +24,7 @@ enum Part {
     Fails(AppError),
 }
 
-/// A body that performs the steps in order.
+/// A body that executes steps in order.
 struct Parts {
     parts: Vec<Part>,
     panics_on_drop: bool,
@@ -64,16 +64,16 @@ impl Drop for Parts {
     }
 }
 
-/// Returns a service that sends this response once.
-fn once<B>(
+/// Returns a service that returns this response once.
+fn respond_once<B>(
     response: Response<B>,
 ) -> impl Service<Request<String>, Response = Response<B>, Error = Infallible> {
     let mut response = Some(response);
     service_fn(move |_| ready(Ok(response.take().unwrap())))
 }
 
-fn body_of(test: &TestLayer, parts: Vec<Part>, panics_on_drop: bool) -> HandlerBody<Parts> {
-    let service = once(Response::new(Parts {
+fn layered_body(test: &TestLayer, parts: Vec<Part>, panics_on_drop: bool) -> HandlerBody<Parts> {
+    let service = respond_once(Response::new(Parts {
         parts,
         panics_on_drop,
     }));
@@ -95,7 +95,7 @@ fn data(frame: Option<Result<Frame<Bytes>, Box<dyn std::error::Error + Send + Sy
 fn successful_body_is_unchanged() {
     let test = TestLayer::new();
     let parts = vec![Part::Data("all is "), Part::Data("well")];
-    let mut body = body_of(&test, parts, false);
+    let mut body = layered_body(&test, parts, false);
     assert_eq!(body.size_hint().exact(), Some(2));
     assert_eq!(data(next(&mut body)), "all is ");
     assert!(!body.is_end_stream());
@@ -109,7 +109,7 @@ fn successful_body_is_unchanged() {
 fn problem_body_reports_its_size() {
     let test = TestLayer::new();
     let not_found = || AppError::not_found("There is no such page.");
-    let service = test.layer.layer(failing(not_found));
+    let service = test.layer.layer(fail_with(not_found));
     let Ok(response) = block_on(service.oneshot(Request::new(String::new())));
     let (head, mut body) = response.into_parts();
     assert!(!body.is_end_stream());
@@ -119,14 +119,14 @@ fn problem_body_reports_its_size() {
     assert!(body.is_end_stream() && next(&mut body).is_none());
     assert_eq!(body.size_hint().exact(), Some(0));
     let text = String::from_utf8(text.to_vec()).unwrap();
-    problem(&TextResponse::from_parts(head, text), &test);
+    assert_problem(&TextResponse::from_parts(head, text), &test);
 }
 
 #[test]
 fn panicking_body_is_truncated_and_drains() {
     let test = TestLayer::new();
     let parts = vec![Part::Data("all is "), Part::Panics, Part::Data("more")];
-    let mut body = body_of(&test, parts, false);
+    let mut body = layered_body(&test, parts, false);
     assert_eq!(data(next(&mut body)), "all is ");
     let error = next(&mut body).unwrap().unwrap_err();
     assert!(!error.to_string().contains("SECRET"), "{error}");
@@ -144,8 +144,8 @@ fn panicking_body_is_truncated_and_drains() {
 fn failing_body_is_logged_once_across_layers() {
     let test = TestLayer::new();
     let parts = vec![Part::Fails(AppError::unavailable("the database"))];
-    let body = body_of(&test, parts, false);
-    let outer = test.layer.layer(once(Response::new(body)));
+    let body = layered_body(&test, parts, false);
+    let outer = test.layer.layer(respond_once(Response::new(body)));
     let request = Request::new(String::new());
     let mut body = block_on(outer.oneshot(request)).unwrap().into_body();
     let error = next(&mut body).unwrap().unwrap_err();
@@ -158,34 +158,42 @@ fn failing_body_is_logged_once_across_layers() {
 fn panic_in_a_dropped_body_is_logged() {
     for parts in [vec![], vec![Part::Waits], vec![Part::Data("all is ")]] {
         let test = TestLayer::new();
-        let mut body = body_of(&test, parts, true);
+        let mut body = layered_body(&test, parts, true);
         let mut context = Context::from_waker(std::task::Waker::noop());
-        let _any = Pin::new(&mut body).poll_frame(&mut context);
+        let _polled = Pin::new(&mut body).poll_frame(&mut context);
         drop(body);
         assert!(test.line().contains(r#"error="panicked: dropped""#));
         assert_eq!(test.drains(), 1);
     }
     let test = TestLayer::new();
-    let mut body = body_of(&test, vec![Part::Fails(AppError::timeout("it"))], true);
+    let mut body = layered_body(&test, vec![Part::Fails(AppError::timeout("it"))], true);
     assert!(next(&mut body).unwrap().is_err());
-    assert_eq!(test.lines.lock().unwrap().len(), 2, "the error and the bug");
+    assert_eq!(
+        test.lines.lock().unwrap().len(),
+        2,
+        "one line for the error and one for the bug"
+    );
     drop(body);
     assert_eq!(test.lines.lock().unwrap().len(), 2);
 }
 
 #[test]
-fn replaced_body_that_panics_on_drop_is_answered() {
+fn panicking_drop_of_a_replaced_body_keeps_the_response() {
     let test = TestLayer::new();
     let body = Parts {
         parts: vec![],
         panics_on_drop: true,
     };
-    let usual = test.call(responding(|_| AppError::not_found("it").into()));
-    problem(&usual, &test);
+    let bare_error = test.call(respond_with(|_| AppError::not_found("it").into()));
+    assert_problem(&bare_error, &test);
     let response = Response::builder().status(404).body(body);
-    let response = test.call(once(response.unwrap()));
+    let response = test.call(respond_once(response.unwrap()));
     assert_eq!(response.status(), 404);
-    assert_eq!(test.lines.lock().unwrap().len(), 2, "the error and the bug");
+    assert_eq!(
+        test.lines.lock().unwrap().len(),
+        2,
+        "one line for the error and one for the bug"
+    );
     assert_eq!(test.drains(), 1);
 }
 
@@ -217,9 +225,9 @@ fn axum_stream_error_is_classified() {
     }
 }
 
-/// An error of a layer in between that wraps an inner one.
+/// An error of an intermediate layer that wraps an inner error.
 #[derive(Debug, thiserror::Error)]
-#[error("a layer in between: {0}")]
+#[error("intermediate layer: {0}")]
 struct Wrapped(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 #[test]
@@ -237,9 +245,9 @@ fn wrapped_body_error_is_logged_once() {
             Part::Panics,
         ] {
             let test = TestLayer::new();
-            let body = body_of(&test, vec![Part::Data("row"), part], false);
+            let body = layered_body(&test, vec![Part::Data("row"), part], false);
             let body = axum::body::Body::new(body.map_err(wrap));
-            let outer = test.layer.layer(once(Response::new(body)));
+            let outer = test.layer.layer(respond_once(Response::new(body)));
             let mut body = block_on(outer.oneshot(Request::new(String::new())))
                 .unwrap()
                 .into_body();
@@ -251,7 +259,7 @@ fn wrapped_body_error_is_logged_once() {
 }
 
 #[test]
-fn trailers_are_passed_on() {
+fn trailers_are_forwarded() {
     let test = TestLayer::new();
     let response = test.layer.layer(service_fn(async |_: Request<()>| {
         let mut trailers = http::HeaderMap::new();

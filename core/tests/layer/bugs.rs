@@ -1,6 +1,6 @@
-//! The layer with bugs in the service, in errors and in hooks.
+//! Tests of the layer with bugs in the service, in errors and in hooks.
 
-use crate::layered::{TestLayer, TextResponse, failing, problem, responding};
+use crate::test_layer::{TestLayer, TextResponse, assert_problem, fail_with, respond_with};
 use futures::executor::block_on;
 use highwater::error::{
     AppError, Classification, Classify, Handler, HandlerPolicy, IdGenerator, http::HandlerLayer,
@@ -20,32 +20,32 @@ use std::{
 };
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-async fn broken(_: Request<String>) -> Result<TextResponse, Infallible> {
+async fn panicking_handler(_: Request<String>) -> Result<TextResponse, Infallible> {
     panic!("SECRET in a panic")
 }
 
 #[test]
-fn panic_is_answered_once_and_drains() {
+fn panic_returns_500_and_drains_once() {
     let test = TestLayer::with(Handler::new(), |layer| {
         layer.locate_panics(|| Some("stock.rs:7:1".into()))
     });
-    let response = test.call(service_fn(broken));
+    let response = test.call(service_fn(panicking_handler));
     assert_eq!(response.status(), 500);
     assert!(!response.body().contains("SECRET") && !response.body().contains("stock.rs"));
     assert_eq!(test.drains(), 1);
     let line = test.lines.lock().unwrap()[0].clone();
     assert!(line.contains("SECRET in a panic"), "{line}");
     assert!(line.ends_with(r"panicked_at=stock.rs:7:1"), "{line}");
-    assert_eq!(problem(&response, &test)["code"], "internal_error");
+    assert_eq!(assert_problem(&response, &test)["code"], "internal_error");
 }
 
 #[test]
-fn panic_in_call_is_answered() {
+fn panic_in_call_returns_500() {
     let test = TestLayer::new();
-    let response = test.call(responding(|_| panic!("in call")));
+    let response = test.call(respond_with(|_| panic!("in call")));
     assert_eq!(response.status(), 500);
     assert_eq!(test.drains(), 1);
-    problem(&response, &test);
+    assert_problem(&response, &test);
 }
 
 /// A future that panics when it is polled and again when it is dropped.
@@ -119,10 +119,10 @@ fn panic_in_a_dropped_request_is_logged() {
 #[should_panic = "polled after completion"]
 fn polling_after_completion_panics() {
     let test = TestLayer::new();
-    let mut service = test.layer.layer(responding(|_| TextResponse::default()));
+    let mut service = test.layer.layer(respond_with(|_| TextResponse::default()));
     let mut response = Box::pin(service.call(Request::new(String::new())));
     assert_eq!(block_on(&mut response).unwrap().status(), 200);
-    let _again = block_on(response);
+    let _second_poll = block_on(response);
 }
 
 /// An error whose classification panics.
@@ -137,29 +137,29 @@ impl Classify for PanicsInClassify {
 }
 
 #[test]
-fn panicking_classification_is_answered() {
+fn panicking_classification_returns_500() {
     let test = TestLayer::new();
     let failing_service =
         service_fn(async |_: Request<String>| Err::<TextResponse, _>(PanicsInClassify));
     let response = test.call(failing_service);
     assert_eq!(response.status(), 500);
-    assert_eq!(problem(&response, &test)["code"], "internal_error");
+    assert_eq!(assert_problem(&response, &test)["code"], "internal_error");
     assert_eq!(test.drains(), 1);
 }
 
 #[test]
-fn double_panic_is_answered() {
+fn double_panic_returns_500() {
     let test = TestLayer::new();
     let response = test.call(service_fn(|_| PanicsOnPollAndDrop));
     assert_eq!(response.status(), 500);
-    problem(&response, &test);
+    assert_problem(&response, &test);
 }
 
-/// A service that never becomes ready.
+/// A service whose readiness is the result of a function.
 #[derive(Clone)]
-struct Unready(fn() -> Poll<Result<(), AppError>>);
+struct WithReadiness(fn() -> Poll<Result<(), AppError>>);
 
-impl Service<Request<String>> for Unready {
+impl Service<Request<String>> for WithReadiness {
     type Response = TextResponse;
     type Error = AppError;
     type Future = std::future::Ready<Result<TextResponse, AppError>>;
@@ -174,25 +174,25 @@ impl Service<Request<String>> for Unready {
 }
 
 #[test]
-fn failed_readiness_is_answered() {
+fn readiness_failure_returns_an_error_response() {
     let test = TestLayer::new();
-    let response = test.call(Unready(|| {
+    let response = test.call(WithReadiness(|| {
         Poll::Ready(Err(AppError::unavailable("the pool")))
     }));
     assert_eq!(response.status(), 503);
-    problem(&response, &test);
-    let response = test.call(Unready(|| panic!("not ready")));
+    assert_problem(&response, &test);
+    let response = test.call(WithReadiness(|| panic!("not ready")));
     assert_eq!(response.status(), 500);
-    problem(&response, &test);
+    assert_problem(&response, &test);
 
-    let mut pending_service = test.layer.layer(Unready(|| Poll::Pending));
+    let mut pending_service = test.layer.layer(WithReadiness(|| Poll::Pending));
     let ready = block_on(poll_fn(|context| {
         Poll::Ready(Service::<Request<String>>::poll_ready(
             &mut pending_service,
             context,
         ))
     }));
-    assert!(ready.is_pending(), "who pending_service is not hurried");
+    assert!(ready.is_pending(), "a pending service stays pending");
 }
 
 /// An error that panics in every method.
@@ -218,25 +218,25 @@ impl Drop for PanicsEverywhere {
 }
 
 #[test]
-fn error_that_always_panics_is_answered() {
+fn error_that_always_panics_returns_500() {
     let test = TestLayer::new();
-    let response = test.call(failing(|| {
+    let response = test.call(fail_with(|| {
         AppError::failure("it").with_source(PanicsEverywhere)
     }));
     assert_eq!(response.status(), 500);
-    assert_eq!(test.drains(), 1, "its panics are a bug");
+    assert_eq!(test.drains(), 1, "its panics count as a bug");
     let lines = std::mem::take(&mut *test.lines.lock().unwrap());
     let id = response.headers()["x-request-id"].to_str().unwrap();
-    let with_id = lines
+    let lines_with_id = lines
         .iter()
         .filter(|line| line.starts_with(&format!("id={id} ")));
     assert_eq!(
-        (with_id.count(), lines.len()),
+        (lines_with_id.count(), lines.len()),
         (2, 2),
-        "the error, and its bug: {lines:?}"
+        "one line for the error and one for the bug: {lines:?}"
     );
     let response_with_error =
-        responding(|_| AppError::failure("it").with_source(PanicsEverywhere).into());
+        respond_with(|_| AppError::failure("it").with_source(PanicsEverywhere).into());
     let response = test.call(response_with_error);
     assert_eq!(response.status(), 500);
     assert_eq!(test.drains(), 2);
@@ -247,10 +247,14 @@ fn panicking_observer_drains_and_keeps_the_response() {
     let handler = Handler::new().on_error(|_| panic!("observed"));
     let test = TestLayer::with(handler, |layer| layer);
     for _ in 0..2 {
-        let response = test.call(failing(|| AppError::not_found("There is no such page.")));
+        let response = test.call(fail_with(|| AppError::not_found("There is no such page.")));
         assert_eq!(response.status(), 404);
         let lines = std::mem::take(&mut *test.lines.lock().unwrap());
-        assert_eq!(lines.len(), 2, "the error, and the bug: {lines:?}");
+        assert_eq!(
+            lines.len(),
+            2,
+            "one line for the error and one for the bug: {lines:?}"
+        );
     }
     assert_eq!(test.drains(), 2);
 }
@@ -261,7 +265,7 @@ fn panicking_log_keeps_the_response() {
         Handler::new().log_to(|_, _| panic!("logged")),
         IdGenerator::new(7),
     );
-    let service = layer.layer(failing(|| AppError::not_found("There is no such page.")));
+    let service = layer.layer(fail_with(|| AppError::not_found("There is no such page.")));
     let request = Request::get("/").body(String::new()).unwrap();
     let Ok(response) = block_on(service.oneshot(request));
     assert_eq!(response.status(), 404);
@@ -274,7 +278,7 @@ fn panicking_hooks_are_logged() {
             .on_drain(|| panic!("SECRET in drain"))
             .locate_panics(|| panic!("SECRET in locate"))
     });
-    let response = test.call(failing(|| AppError::bug("no cart")));
+    let response = test.call(fail_with(|| AppError::bug("no cart")));
     assert_eq!(response.status(), 500);
     assert!(!response.body().contains("SECRET"));
     let lines = test.lines.lock().unwrap().join("\n");
@@ -292,10 +296,13 @@ fn crash_policy_calls_the_crash_hook() {
             })
         }
     });
-    assert_eq!(test.call(failing(|| AppError::timeout("it"))).status(), 504);
+    assert_eq!(
+        test.call(fail_with(|| AppError::timeout("it"))).status(),
+        504
+    );
     assert_eq!(crashes.load(Ordering::Relaxed), 0);
     assert_eq!(
-        test.call(failing(|| AppError::bug("no cart"))).status(),
+        test.call(fail_with(|| AppError::bug("no cart"))).status(),
         500
     );
     assert_eq!(crashes.load(Ordering::Relaxed), 1);

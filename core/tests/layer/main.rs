@@ -7,7 +7,7 @@ mod bugs;
 #[path = "../cases/mod.rs"]
 mod cases;
 #[cfg(feature = "axum")]
-mod hang_ups;
-mod layered;
+mod disconnects;
 #[cfg(feature = "axum")]
 mod responses;
+mod test_layer;

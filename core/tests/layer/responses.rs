@@ -1,7 +1,7 @@
-//! The responses of the layer.
+//! Tests of the layer's responses.
 
 use crate::cases::cases;
-use crate::layered::{TestLayer, TextResponse, failing, problem, responding};
+use crate::test_layer::{TestLayer, TextResponse, assert_problem, fail_with, respond_with};
 use axum::{
     Json, Router,
     body::Body,
@@ -29,22 +29,22 @@ use tower_http::limit::RequestBodyLimitLayer;
 #[test]
 fn error_becomes_a_public_problem() {
     let test = TestLayer::new();
-    let response = test.call(failing(|| {
+    let response = test.call(fail_with(|| {
         AppError::invalid_input("The order is not valid.")
             .with_field("quantity", "must be at least 1")
             .with_context("user", "SECRET")
     }));
-    let problem = problem(&response, &test);
+    let problem = assert_problem(&response, &test);
     assert_eq!(problem["code"], "invalid_input");
     assert_eq!(problem["errors"][0]["field"], "quantity");
     assert!(!response.body().contains("SECRET"));
-    assert_eq!(test.drains(), 0, "a client error");
+    assert_eq!(test.drains(), 0, "a client error does not drain");
 }
 
 #[test]
 fn log_omits_the_query() {
     let test = TestLayer::new();
-    test.call(failing(|| AppError::timeout("the database")));
+    test.call(fail_with(|| AppError::timeout("the database")));
     let line = test.line();
     assert!(line.contains(r#"operation="POST /orders" "#), "{line}");
     assert!(!line.contains("SECRET"), "{line}");
@@ -53,7 +53,7 @@ fn log_omits_the_query() {
 #[test]
 fn successful_response_is_unchanged() {
     let test = TestLayer::new();
-    let response = test.call(responding(|request: Request<String>| {
+    let response = test.call(respond_with(|request: Request<String>| {
         assert!(request.headers().is_empty());
         let mut response = TextResponse::new("success".into());
         response.headers_mut().insert("x-own", "1".parse().unwrap());
@@ -73,7 +73,7 @@ fn successful_response_is_unchanged() {
 fn set_request_ids_assigns_every_id() {
     let test = TestLayer::with(Handler::new(), HandlerLayer::set_request_ids);
     let seen = Arc::new(Mutex::new(None));
-    let response = test.call(responding(|request: Request<String>| {
+    let response = test.call(respond_with(|request: Request<String>| {
         let id = request.headers().get(REQUEST_ID).cloned();
         *seen.lock().unwrap() = id;
         TextResponse::default()
@@ -87,17 +87,20 @@ fn set_request_ids_assigns_every_id() {
 fn only_valid_client_ids_are_kept() {
     let call = |test: &TestLayer, id: &[u8]| {
         let request = Request::get("/").header(REQUEST_ID, id).body(String::new());
-        let response = test.call_with(failing(|| AppError::not_found("it")), request.unwrap());
-        problem(&response, test)["id"].as_str().unwrap().to_owned()
+        let response = test.call_with(fail_with(|| AppError::not_found("it")), request.unwrap());
+        assert_problem(&response, test)["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
     let test = TestLayer::new();
     assert_eq!(call(&test, b"order-42"), "order-42");
-    for bad in [&b""[..], b"a b", b"\xff", b"id=\"fake\"", &[b'x'; 65]] {
-        let made = call(&test, bad);
-        assert_eq!(made.len(), 32, "{made}");
+    for invalid in [&b""[..], b"a b", b"\xff", b"id=\"fake\"", &[b'x'; 65]] {
+        let generated = call(&test, invalid);
+        assert_eq!(generated.len(), 32, "{generated}");
     }
-    let own = TestLayer::with(Handler::new(), HandlerLayer::ignore_client_ids);
-    assert_ne!(call(&own, b"order-42"), "order-42");
+    let ignoring_ids = TestLayer::with(Handler::new(), HandlerLayer::ignore_client_ids);
+    assert_ne!(call(&ignoring_ids, b"order-42"), "order-42");
 }
 
 #[test]
@@ -110,27 +113,30 @@ fn service_sees_only_valid_ids() {
         }
         let mut seen = Vec::new();
         let response = test.call_with(
-            responding(|request: Request<String>| {
+            respond_with(|request: Request<String>| {
                 seen.extend(request.headers().get_all(REQUEST_ID).iter().cloned());
                 TextResponse::default()
             }),
             request,
         );
         assert_eq!(response.status(), 200);
-        let sent_back = response.headers().get_all(REQUEST_ID).iter();
-        assert!(sent_back.eq(&seen), "{response:?}");
+        let response_ids = response.headers().get_all(REQUEST_ID).iter();
+        assert!(response_ids.eq(&seen), "{response:?}");
         seen
     };
     let test = TestLayer::new();
     assert_eq!(call(&test, &["order-42"]), ["order-42"]);
-    for bad in [&["a b"][..], &["order-42", "order-43"]] {
-        assert!(call(&test, bad).is_empty(), "{bad:?}");
+    for invalid in [&["a b"][..], &["order-42", "order-43"]] {
+        assert!(call(&test, invalid).is_empty(), "{invalid:?}");
     }
-    let own = TestLayer::with(Handler::new(), HandlerLayer::ignore_client_ids);
-    assert!(call(&own, &["order-42"]).is_empty());
-    let all = TestLayer::with(Handler::new(), HandlerLayer::set_request_ids);
-    let made = call(&all, &["order-42", "order-43"]);
-    assert!(made.len() == 1 && made[0].len() == 32, "{made:?}");
+    let ignoring_ids = TestLayer::with(Handler::new(), HandlerLayer::ignore_client_ids);
+    assert!(call(&ignoring_ids, &["order-42"]).is_empty());
+    let assigning_ids = TestLayer::with(Handler::new(), HandlerLayer::set_request_ids);
+    let generated = call(&assigning_ids, &["order-42", "order-43"]);
+    assert!(
+        generated.len() == 1 && generated[0].len() == 32,
+        "{generated:?}"
+    );
 }
 
 #[test]
@@ -156,7 +162,7 @@ fn bare_responses_become_problems() {
         (504, "timeout"),
     ] {
         for content_type in [None, Some("text/plain; charset=utf-8"), Some("TEXT/PLAIN")] {
-            let response = test.call(responding(|_| {
+            let response = test.call(respond_with(|_| {
                 let mut response = Response::builder()
                     .status(status)
                     .header(header::ALLOW, "GET")
@@ -172,14 +178,14 @@ fn bare_responses_become_problems() {
             assert!(!response.headers().contains_key("content-length"));
             assert!(!response.headers().contains_key("etag"));
             assert!(!response.body().contains("SECRET"));
-            assert_eq!(problem(&response, &test)["code"], code, "{status}");
+            assert_eq!(assert_problem(&response, &test)["code"], code, "{status}");
         }
     }
     assert_eq!(test.drains(), 0, "a bare 500 is not a bug");
 }
 
 #[test]
-fn replaced_body_loses_the_headers_computed_from_it() {
+fn headers_of_a_replaced_body_are_removed() {
     for name in [
         "content-digest",
         "repr-digest",
@@ -199,14 +205,14 @@ fn replaced_body_loses_the_headers_computed_from_it() {
         "trailer",
     ] {
         let test = TestLayer::new();
-        let response = test.call(responding(move |_| {
+        let response = test.call(respond_with(move |_| {
             let bare = Response::builder()
                 .status(404)
                 .header(name, "of the old body");
             let bare = bare.header("x-kept", "yes");
             bare.body("plain text".to_owned()).unwrap()
         }));
-        problem(&response, &test);
+        assert_problem(&response, &test);
         assert!(!response.headers().contains_key(name), "{name}");
         assert_eq!(response.headers()["x-kept"], "yes");
     }
@@ -215,7 +221,7 @@ fn replaced_body_loses_the_headers_computed_from_it() {
 #[test]
 fn retry_after_is_at_least_one_second() {
     let millis = Duration::from_millis;
-    for (after, sent) in [
+    for (after, expected) in [
         (Duration::ZERO, "1"),
         (Duration::from_nanos(1), "1"),
         (millis(999), "1"),
@@ -223,16 +229,16 @@ fn retry_after_is_at_least_one_second() {
         (millis(1001), "2"),
     ] {
         let test = TestLayer::new();
-        let response = test.call(failing(move || AppError::rate_limited(after)));
-        assert_eq!(response.headers()["retry-after"], sent, "{after:?}");
+        let response = test.call(fail_with(move || AppError::rate_limited(after)));
+        assert_eq!(response.headers()["retry-after"], expected, "{after:?}");
     }
-    for (bare, sent) in [("0", "1"), ("00", "1"), ("7", "7"), ("soon", "soon")] {
+    for (bare, expected) in [("0", "1"), ("00", "1"), ("7", "7"), ("soon", "soon")] {
         let test = TestLayer::new();
-        let response = test.call(responding(move |_| {
+        let response = test.call(respond_with(move |_| {
             let busy = Response::builder().status(503).header("retry-after", bare);
             busy.body(String::new()).unwrap()
         }));
-        assert_eq!(response.headers()["retry-after"], sent, "{bare}");
+        assert_eq!(response.headers()["retry-after"], expected, "{bare}");
     }
 }
 
@@ -240,13 +246,13 @@ fn retry_after_is_at_least_one_second() {
 fn status_416_keeps_content_range() {
     let test = TestLayer::new();
     for (status, has_range) in [(416, true), (404, false)] {
-        let response = test.call(responding(|_| {
+        let response = test.call(respond_with(|_| {
             let response = Response::builder()
                 .status(status)
                 .header(header::CONTENT_RANGE, "bytes */2");
             response.body(String::new()).unwrap()
         }));
-        problem(&response, &test);
+        assert_problem(&response, &test);
         assert_eq!(response.headers().contains_key("content-range"), has_range);
     }
 }
@@ -256,7 +262,7 @@ fn responses_with_content_are_unchanged() {
     let test = TestLayer::new();
     for content_type in ["text/html", "application/json", "application/problem+json"] {
         let request = Request::get("/").header(REQUEST_ID, "order-42");
-        let custom = responding(|_| {
+        let custom = respond_with(|_| {
             let response = Response::builder()
                 .status(404)
                 .header(header::CONTENT_TYPE, content_type);
@@ -267,7 +273,7 @@ fn responses_with_content_are_unchanged() {
         assert_eq!(response.body(), "custom");
         assert_eq!(response.headers()[REQUEST_ID], "order-42");
     }
-    let redirect = test.call(responding(|_| {
+    let redirect = test.call(respond_with(|_| {
         let response = Response::builder().status(303);
         response.body("elsewhere".to_owned()).unwrap()
     }));
@@ -276,10 +282,10 @@ fn responses_with_content_are_unchanged() {
 }
 
 #[test]
-fn error_in_a_response_passes_other_layers() {
+fn error_in_a_response_passes_through_other_layers() {
     let test = TestLayer::new();
     let response_with_error =
-        responding(|_| AppError::rate_limited(Duration::from_millis(1_500)).into());
+        respond_with(|_| AppError::rate_limited(Duration::from_millis(1_500)).into());
     let service = ServiceBuilder::new()
         .map_response(|mut response: TextResponse| {
             response
@@ -292,34 +298,38 @@ fn error_in_a_response_passes_other_layers() {
     assert_eq!(response.status(), 429);
     assert_eq!(response.headers()["x-layer"], "1");
     assert_eq!(response.headers()["retry-after"], "2");
-    assert_eq!(problem(&response, &test)["retry_after_ms"], 1_500);
+    assert_eq!(assert_problem(&response, &test)["retry_after_ms"], 1_500);
     let problem = response.extensions().get::<Problem>().unwrap();
-    assert_eq!(problem.code(), "rate_limited", "for outer layers");
+    assert_eq!(
+        problem.code(),
+        "rate_limited",
+        "outer layers can read the problem"
+    );
 }
 
 #[test]
 fn nested_layers_handle_an_error_once() {
     let test = TestLayer::new();
-    let inner = test.layer.layer(failing(|| AppError::bug("no cart")));
+    let inner = test.layer.layer(fail_with(|| AppError::bug("no cart")));
     let response = test.call(inner);
     assert_eq!(test.drains(), 1);
-    problem(&response, &test);
+    assert_problem(&response, &test);
 }
 
 #[test]
 fn outer_layer_keeps_the_problem_id() {
     let inner = TestLayer::with(Handler::new(), HandlerLayer::ignore_client_ids);
     let outer = TestLayer::new();
-    let service = inner.layer.layer(failing(|| AppError::not_found("it")));
+    let service = inner.layer.layer(fail_with(|| AppError::not_found("it")));
     let request = Request::get("/").header(REQUEST_ID, "order-42");
     let response = outer.call_with(service, request.body(String::new()).unwrap());
-    assert_ne!(problem(&response, &inner)["id"], "order-42");
+    assert_ne!(assert_problem(&response, &inner)["id"], "order-42");
 }
 
 #[test]
 fn body_limit_becomes_a_problem() {
     let test = TestLayer::new();
-    // This layer has its own body type.
+    // `RequestBodyLimitLayer` has its own body type.
     let service = ServiceBuilder::new()
         .layer(RequestBodyLimitLayer::new(4))
         .service(service_fn(|_| {
@@ -328,18 +338,18 @@ fn body_limit_becomes_a_problem() {
     let request = Request::post("/").header(header::CONTENT_LENGTH, 5);
     let response = test.call_with(service, request.body(Body::from("12345")).unwrap());
     assert_eq!(response.status(), 413);
-    assert_eq!(problem(&response, &test)["code"], "too_large");
+    assert_eq!(assert_problem(&response, &test)["code"], "too_large");
 }
 
 #[test]
 fn dropped_request_drops_the_service_future() {
     let test = TestLayer::new();
-    let held = Arc::new(());
+    let held_by_future = Arc::new(());
     let service = service_fn(|_| {
-        let held = Arc::clone(&held);
+        let held_by_future = Arc::clone(&held_by_future);
         async move {
             pending::<()>().await;
-            drop(held);
+            drop(held_by_future);
             Ok::<_, Infallible>(TextResponse::default())
         }
     });
@@ -350,16 +360,17 @@ fn dropped_request_drops_the_service_future() {
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
-        assert_eq!(Arc::strong_count(&held), 2);
+        assert_eq!(Arc::strong_count(&held_by_future), 2);
     }
-    assert_eq!(Arc::strong_count(&held), 1);
+    assert_eq!(Arc::strong_count(&held_by_future), 1);
 }
 
 #[test]
 fn axum_rejections_become_problems() {
     async fn order(Json(order): Json<Value>) -> Result<String, AppError> {
         let quantity = order["quantity"].as_u64();
-        let quantity = quantity.ok_or_else(|| AppError::invalid_input("How many?"))?;
+        let quantity =
+            quantity.ok_or_else(|| AppError::invalid_input("The quantity is missing."))?;
         Ok(quantity.to_string())
     }
     let test = TestLayer::new();
@@ -368,12 +379,12 @@ fn axum_rejections_become_problems() {
         .route("/bug", get(async || -> String { panic!("SECRET") }))
         .layer(test.layer.clone());
     let json = "application/json";
-    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    let deep_json = format!("{}{}", "[".repeat(500), "]".repeat(500));
     for (method, path, content_type, body, status) in [
         (Method::POST, "/orders", json, r#"{"quantity": 7}"#, 200),
         (Method::POST, "/orders", json, "{}", 400),
         (Method::POST, "/orders", json, "{", 400),
-        (Method::POST, "/orders", json, &deep, 400),
+        (Method::POST, "/orders", json, &deep_json, 400),
         (Method::POST, "/orders", "text/plain", "{}", 415),
         (Method::GET, "/orders", json, "", 405),
         (Method::GET, "/nowhere", json, "", 404),
@@ -390,7 +401,7 @@ fn axum_rejections_become_problems() {
         if status != 200 {
             let response = Response::from_parts(head, body);
             assert!(!response.body().contains("SECRET"));
-            problem(&response, &test);
+            assert_problem(&response, &test);
         }
     }
     assert_eq!(test.drains(), 1);
@@ -399,8 +410,8 @@ fn axum_rejections_become_problems() {
 proptest! {
     #![proptest_config(cases(512))]
 
-    /// Holds for headers and body, whatever the error contains and however it is
-    /// returned.
+    /// Holds for headers and body, for any error content, and for returned and
+    /// attached errors.
     #[test]
     fn response_contains_nothing_internal(
         status in 400..600_u16,
@@ -413,8 +424,8 @@ proptest! {
             let first = AppError::bug(format!("SECRET{}", texts[0]));
             let error = texts.iter().fold(first, |source, text| {
                 let kind = highwater::error::ErrorKind::Failure;
-                let odd = highwater::error::Classification::new(kind).with_status(status);
-                AppError::new(odd)
+                let classification = highwater::error::Classification::new(kind).with_status(status);
+                AppError::new(classification)
                     .with_detail(format!("SECRET{text}"))
                     .with_context("key", format!("SECRET{text}"))
                     .with_source(source)
@@ -424,13 +435,13 @@ proptest! {
         let test = TestLayer::new();
         let request = Request::get("/").header(REQUEST_ID, id).body(String::new()).unwrap();
         let response = if is_in_response {
-            test.call_with(responding(|_| build().into()), request)
+            test.call_with(respond_with(|_| build().into()), request)
         } else {
-            test.call_with(failing(build), request)
+            test.call_with(fail_with(build), request)
         };
-        let whole = format!("{:?} {}", response.headers(), response.body());
-        prop_assert!(!whole.contains("SECRET"), "{}", whole);
+        let response_text = format!("{:?} {}", response.headers(), response.body());
+        prop_assert!(!response_text.contains("SECRET"), "{}", response_text);
         prop_assert_eq!(test.drains(), usize::from(is_bug));
-        problem(&response, &test);
+        assert_problem(&response, &test);
     }
 }

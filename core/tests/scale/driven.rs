@@ -9,11 +9,11 @@ use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
 use std::{collections::BTreeMap, time::Duration};
 use worker::{Role, State, Worker};
 
-const RESTARTS: usize = 4;
+const MAX_RESTARTS: usize = 4;
 const PERIOD: Duration = Duration::from_secs(5);
-const STEADY: Duration = Duration::from_secs(3);
+const STABLE_AFTER: Duration = Duration::from_secs(3);
 const READY_WITHIN: Duration = Duration::from_secs(2);
-const ALIVE_WITHIN: Duration = Duration::from_secs(4);
+const HEARTBEAT_WITHIN: Duration = Duration::from_secs(4);
 const DRAIN_WITHIN: Duration = Duration::from_secs(6);
 const STOP_WITHIN: Duration = Duration::from_secs(1);
 
@@ -25,7 +25,7 @@ pub(crate) struct Driver {
     /// The workers that have not exited.
     workers: BTreeMap<WorkerId, Worker>,
     generations: BTreeMap<usize, u64>,
-    /// The times of the restarts that count, by slot.
+    /// The times of restarts of unstable workers, by slot.
     restarts: BTreeMap<usize, Vec<Duration>>,
     is_shut_down: bool,
     has_escalated: bool,
@@ -37,10 +37,10 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(slots: usize) -> Self {
         let options = SupervisorOptions::new()
-            .intensity(RESTARTS, PERIOD)
-            .stable_after(STEADY)
+            .intensity(MAX_RESTARTS, PERIOD)
+            .stable_after(STABLE_AFTER)
             .ready_within(READY_WITHIN)
-            .heartbeat_within(ALIVE_WITHIN)
+            .heartbeat_within(HEARTBEAT_WITHIN)
             .drain_within(DRAIN_WITHIN)
             .stop_within(STOP_WITHIN);
         let mut driver = Driver {
@@ -55,7 +55,7 @@ impl Driver {
             before_reload: BTreeMap::new(),
             is_reload_queued: false,
         };
-        driver.act(&Event::Pass(0));
+        driver.process_actions(&Event::Pass(0));
         driver
     }
 
@@ -84,14 +84,14 @@ impl Driver {
                     self.supervisor.heartbeat(id, self.now);
                     let worker = self.workers.get_mut(&id).unwrap();
                     if let State::Ready { .. } = worker.state {
-                        worker.until = self.now + ALIVE_WITHIN;
+                        worker.until = self.now + HEARTBEAT_WITHIN;
                     }
                 }
             }
             Event::Retire(number) => self.retire(number, was_reloading),
             Event::Exit(number) => self.exit(number),
             Event::Resumed(paused) => self.resume(Duration::from_millis(paused)),
-            Event::Stale(slot) => self.stale(slot % 4),
+            Event::Stale(slot) => self.send_stale_reports(slot % 4),
             Event::Reload => {
                 if was_reloading {
                     self.is_reload_queued = true;
@@ -102,22 +102,22 @@ impl Driver {
             }
             Event::Scale(slots) => {
                 self.supervisor.scale_to(slots, self.now);
-                if !self.is_over() {
+                if !self.is_stopping() {
                     self.wanted = slots;
                     self.scale(slots);
                 }
             }
             Event::Shutdown => {
                 self.supervisor.shutdown(self.now);
-                if !self.is_over() {
+                if !self.is_stopping() {
                     self.shorten_drains();
                     self.is_shut_down = true;
                 }
             }
         }
-        self.act(event);
+        self.process_actions(event);
         self.check();
-        let is_harmless = matches!(
+        let must_keep_serving = matches!(
             event,
             Event::Ready(_)
                 | Event::Heartbeat(_)
@@ -126,48 +126,51 @@ impl Driver {
                 | Event::Resumed(_)
                 | Event::Stale(_)
         );
-        if is_harmless || (was_reloading && matches!(event, Event::Exit(_)) && ready_before > 1) {
-            let is_fine = self.supervisor.ready_count() > 0 || ready_before == 0;
+        if must_keep_serving
+            || (was_reloading && matches!(event, Event::Exit(_)) && ready_before > 1)
+        {
+            let has_ready_worker = self.supervisor.ready_count() > 0 || ready_before == 0;
             assert!(
-                is_fine || self.has_escalated,
+                has_ready_worker || self.has_escalated,
                 "no worker is ready after {event:?}"
             );
         }
     }
 
-    /// Surplus workers leave, unless they are ready and no remaining worker is.
+    /// Updates the roles: surplus workers drain, unless they are ready and no
+    /// remaining worker is.
     fn scale(&mut self, slots: usize) {
         for (id, worker) in &mut self.workers {
             if id.slot < slots && worker.role == Role::Surplus {
                 worker.role = Role::Current;
             }
         }
-        let is_needed = slots > 0 && !self.is_one_ready(slots);
-        let mut staying = None;
-        let mut with_replacement = Vec::new();
+        let needs_surplus_worker = slots > 0 && !self.has_ready_worker_below(slots);
+        let mut kept_slot = None;
+        let mut slots_with_replacement = Vec::new();
         for (id, worker) in self.workers.range_mut(WorkerId::new(slots, 0)..) {
             let is_ready = matches!(worker.state, State::Ready { .. });
             worker.role = match worker.role {
-                Role::LeavesForReload => Role::LeavesForReload,
-                Role::Current | Role::Surplus if is_ready && is_needed => {
-                    staying = Some(id.slot);
+                Role::LeavingForReload => Role::LeavingForReload,
+                Role::Current | Role::Surplus if is_ready && needs_surplus_worker => {
+                    kept_slot = Some(id.slot);
                     Role::Surplus
                 }
-                Role::Replacement if staying == Some(id.slot) => {
-                    with_replacement.push(id.slot);
+                Role::Replacement if kept_slot == Some(id.slot) => {
+                    slots_with_replacement.push(id.slot);
                     Role::Replacement
                 }
-                _ => Role::Leaves,
+                _ => Role::Leaving,
             };
         }
         for (id, worker) in self.workers.range_mut(WorkerId::new(slots, 0)..) {
-            worker.is_retiring &= with_replacement.contains(&id.slot);
+            worker.is_retiring &= slots_with_replacement.contains(&id.slot);
         }
     }
 
-    fn is_one_ready(&self, slots: usize) -> bool {
-        let mut staying = self.workers.range(..WorkerId::new(slots, 0));
-        staying.any(|(_, worker)| matches!(worker.state, State::Ready { .. }))
+    fn has_ready_worker_below(&self, slots: usize) -> bool {
+        let mut remaining_workers = self.workers.range(..WorkerId::new(slots, 0));
+        remaining_workers.any(|(_, worker)| matches!(worker.state, State::Ready { .. }))
     }
 
     fn ready(&mut self, number: usize, is_reloading: bool) {
@@ -175,11 +178,11 @@ impl Driver {
             return;
         };
         self.supervisor.ready(id, self.now);
-        let before = self.before_reload.get(&id.slot).copied().unwrap_or(0);
+        let last_old_generation = self.before_reload.get(&id.slot).copied().unwrap_or(0);
         let worker = self.workers.get_mut(&id).unwrap();
         if worker.state == State::Starting {
             worker.state = State::Ready { since: self.now };
-            worker.until = self.now + ALIVE_WITHIN;
+            worker.until = self.now + HEARTBEAT_WITHIN;
             if worker.role == Role::Replacement {
                 worker.role = if id.slot < self.wanted {
                     Role::Current
@@ -189,17 +192,17 @@ impl Driver {
                 let old = self.workers.range_mut(WorkerId::new(id.slot, 0)..id);
                 let old = old.filter(|(_, old)| matches!(old.role, Role::Current | Role::Surplus));
                 old.for_each(|(id, old)| {
-                    old.role = if is_reloading && id.generation <= before {
-                        Role::LeavesForReload
+                    old.role = if is_reloading && id.generation <= last_old_generation {
+                        Role::LeavingForReload
                     } else {
-                        Role::Leaves
+                        Role::Leaving
                     };
                 });
             }
         }
     }
 
-    /// Reports that a worker asks to be replaced.
+    /// Reports that a worker requests its replacement.
     fn retire(&mut self, number: usize, is_reloading: bool) {
         let Some(id) = self.pick(number) else {
             return;
@@ -210,11 +213,11 @@ impl Driver {
             State::Starting => {
                 let before = worker.role;
                 worker.role = if is_reloading {
-                    Role::LeavesForReload
+                    Role::LeavingForReload
                 } else {
-                    Role::Leaves
+                    Role::Leaving
                 };
-                self.failed(id.slot, before);
+                self.on_worker_failed(id.slot, before);
             }
             State::Ready { .. } if !worker.is_retiring && worker.role == Role::Current => {
                 worker.is_retiring = true;
@@ -234,33 +237,33 @@ impl Driver {
         match worker.role {
             Role::Current if worker.is_retiring => self.promote_replacement(id.slot),
             Role::Current if worker.is_stable(self.now) => self.promote_replacement(id.slot),
-            role => self.failed(id.slot, role),
+            role => self.on_worker_failed(id.slot, role),
         }
     }
 
     /// Updates the model after a worker of this role was lost before it was stable.
-    fn failed(&mut self, slot: usize, role: Role) {
+    fn on_worker_failed(&mut self, slot: usize, role: Role) {
         match role {
             Role::Current => {
                 self.promote_replacement(slot);
                 self.record_restart(slot, false);
             }
             Role::Replacement => {
-                let of_slot = self
+                let in_slot = self
                     .workers
                     .range_mut(WorkerId::new(slot, 0)..WorkerId::new(slot + 1, 0));
-                let staying = of_slot.filter(|(_, worker)| worker.role == Role::Surplus);
-                staying.for_each(|(_, worker)| worker.is_retiring = false);
-                let mut of_slot = self
+                let remaining_workers = in_slot.filter(|(_, worker)| worker.role == Role::Surplus);
+                remaining_workers.for_each(|(_, worker)| worker.is_retiring = false);
+                let mut in_slot = self
                     .workers
                     .range(WorkerId::new(slot, 0)..WorkerId::new(slot + 1, 0));
-                let is_holder = |it: &(_, &Worker)| it.1.role == Role::Current;
-                let holder = of_slot.find(is_holder).map(|(_, holder)| *holder);
-                if let Some(holder) = holder.filter(|holder| holder.is_retiring) {
-                    self.record_restart(slot, holder.is_stable(self.now));
+                let is_current = |it: &(_, &Worker)| it.1.role == Role::Current;
+                let current = in_slot.find(is_current).map(|(_, current)| *current);
+                if let Some(current) = current.filter(|current| current.is_retiring) {
+                    self.record_restart(slot, current.is_stable(self.now));
                 }
             }
-            Role::Surplus | Role::LeavesForReload | Role::Leaves => {}
+            Role::Surplus | Role::LeavingForReload | Role::Leaving => {}
         }
     }
 
@@ -277,7 +280,7 @@ impl Driver {
         for worker in self.workers.values_mut() {
             match worker.state {
                 State::Starting => worker.until = self.now + READY_WITHIN,
-                State::Ready { .. } => worker.until = self.now + ALIVE_WITHIN,
+                State::Ready { .. } => worker.until = self.now + HEARTBEAT_WITHIN,
                 State::Draining => worker.until += paused,
                 State::Killed { .. } => {}
             }
@@ -285,17 +288,17 @@ impl Driver {
         self.supervisor.tick(self.now);
     }
 
-    /// Moves the replacement of a slot into its free place.
+    /// Makes the replacement of a slot its current worker.
     fn promote_replacement(&mut self, slot: usize) {
-        let of_slot = self
+        let in_slot = self
             .workers
             .range_mut(WorkerId::new(slot, 0)..WorkerId::new(slot + 1, 0));
-        of_slot
+        in_slot
             .filter(|(_, worker)| worker.role == Role::Replacement)
             .for_each(|(_, worker)| worker.role = Role::Current);
     }
 
-    fn stale(&mut self, slot: usize) {
+    fn send_stale_reports(&mut self, slot: usize) {
         let started = self.generations.get(&slot).copied().unwrap_or(0);
         for generation in [0, started + 1, u64::MAX] {
             let id = WorkerId::new(slot, generation);
@@ -316,23 +319,23 @@ impl Driver {
         assert_eq!(self.supervisor.clone().next_action(), None);
     }
 
-    fn act(&mut self, event: &Event) {
+    fn process_actions(&mut self, event: &Event) {
         while let Some(action) = self.supervisor.next_action() {
-            let is_over = self.is_over();
+            let is_stopping = self.is_stopping();
             match action {
                 Action::Start(id) => {
                     let WorkerId { slot, generation } = id;
-                    assert!(!is_over && slot < self.wanted, "{action:?}");
+                    assert!(!is_stopping && slot < self.wanted, "{action:?}");
                     let last = self.generations.entry(slot).or_default();
                     *last += 1;
                     assert_eq!(generation, *last);
                     let mut workers = self.workers.iter();
-                    let is_held =
+                    let has_current_worker =
                         workers.any(|(id, worker)| id.slot == slot && worker.role == Role::Current);
                     let worker = Worker {
                         state: State::Starting,
                         until: self.now + READY_WITHIN,
-                        role: if is_held {
+                        role: if has_current_worker {
                             Role::Replacement
                         } else {
                             Role::Current
@@ -343,27 +346,30 @@ impl Driver {
                 }
                 Action::Drain(id) => self.drain(id, event),
                 Action::Kill(id) => {
-                    let escalates = self.recent_restarts() > RESTARTS;
+                    let is_escalating = self.recent_restarts() > MAX_RESTARTS;
                     let now = self.now;
                     let worker = self.workers.get_mut(&id).unwrap();
                     let was_stable = worker.is_stable(now);
                     let is_killed = matches!(worker.state, State::Killed { .. });
                     assert!(!is_killed, "{action:?} again");
-                    let is_needless = escalates && worker.state == State::Starting;
-                    assert!(worker.until <= now || is_needless, "{action:?} too early");
+                    let is_killed_by_escalation = is_escalating && worker.state == State::Starting;
+                    assert!(
+                        worker.until <= now || is_killed_by_escalation,
+                        "{action:?} too early"
+                    );
                     worker.state = State::Killed { was_stable };
                     if worker.role == Role::Surplus {
-                        worker.role = Role::Leaves;
+                        worker.role = Role::Leaving;
                     }
                     if worker.role == Role::Replacement {
-                        worker.role = Role::LeavesForReload;
-                        if !escalates {
-                            self.failed(id.slot, Role::Replacement);
+                        worker.role = Role::LeavingForReload;
+                        if !is_escalating {
+                            self.on_worker_failed(id.slot, Role::Replacement);
                         }
                     }
                 }
                 Action::Reloaded | Action::ReloadAborted(_) => {
-                    assert!(!is_over, "{action:?}");
+                    assert!(!is_stopping, "{action:?}");
                     if action == Action::Reloaded {
                         self.check_reloaded();
                     }
@@ -372,8 +378,8 @@ impl Driver {
                     }
                 }
                 Action::Escalate => {
-                    assert!(!is_over, "twice");
-                    assert_eq!(self.recent_restarts(), RESTARTS + 1);
+                    assert!(!is_stopping, "escalated twice");
+                    assert_eq!(self.recent_restarts(), MAX_RESTARTS + 1);
                     self.shorten_drains();
                     self.has_escalated = true;
                 }
@@ -381,21 +387,22 @@ impl Driver {
             }
         }
         self.supervisor.tick(self.now);
-        let more = self.supervisor.next_action();
-        assert_eq!(more, None, "an immediate tick changes nothing");
+        let extra_action = self.supervisor.next_action();
+        assert_eq!(extra_action, None, "an immediate tick changes nothing");
     }
 
-    /// After a reload, old workers remain only if they leave for another reason.
+    /// Checks that old workers remain after a reload only if they are exiting for
+    /// another reason.
     fn check_reloaded(&self) {
         for (id, worker) in &self.workers {
-            let before = self.before_reload.get(&id.slot).copied().unwrap_or(0);
-            let is_new = id.generation > before;
-            assert!(is_new || worker.role == Role::Leaves, "{:?}", self.workers);
+            let last_old_generation = self.before_reload.get(&id.slot).copied().unwrap_or(0);
+            let is_new = id.generation > last_old_generation;
+            assert!(is_new || worker.role == Role::Leaving, "{:?}", self.workers);
         }
     }
 
     fn drain(&mut self, id: WorkerId, event: &Event) {
-        let escalates = self.recent_restarts() > RESTARTS;
+        let is_escalating = self.recent_restarts() > MAX_RESTARTS;
         let is_replaced = self.workers.iter().any(|(it, worker)| {
             it.slot == id.slot
                 && it.generation > id.generation
@@ -409,10 +416,10 @@ impl Driver {
         worker.state = State::Draining;
         match event {
             _ if id.slot >= self.wanted && !self.is_shut_down => {
-                worker.role = Role::Leaves;
+                worker.role = Role::Leaving;
                 worker.until = self.now + DRAIN_WITHIN;
             }
-            _ if self.is_shut_down || escalates => worker.until = self.now + STOP_WITHIN,
+            _ if self.is_shut_down || is_escalating => worker.until = self.now + STOP_WITHIN,
             Event::Scale(_) | Event::Retire(_) => worker.until = self.now + DRAIN_WITHIN,
             _ => {
                 assert!(is_replaced, "{id:?} drains without a replacement");
@@ -421,7 +428,7 @@ impl Driver {
         }
     }
 
-    /// Limits draining workers to the time of a shutdown.
+    /// Limits the remaining time of draining workers to `STOP_WITHIN`.
     fn shorten_drains(&mut self) {
         let until = self.now + STOP_WITHIN;
         for worker in self.workers.values_mut() {
@@ -431,11 +438,11 @@ impl Driver {
         }
     }
 
-    fn is_over(&self) -> bool {
+    fn is_stopping(&self) -> bool {
         self.is_shut_down || self.has_escalated
     }
 
-    /// Returns the number of restarts that count, in the worst slot.
+    /// Returns the largest number of recent restarts in any slot.
     fn recent_restarts(&self) -> usize {
         let in_period = |end: &&Duration| self.now.saturating_sub(**end) <= PERIOD;
         let counts = self.restarts.values();
@@ -448,35 +455,45 @@ impl Driver {
         assert!(deadline.is_none_or(|deadline| deadline > self.now));
         assert_eq!(self.supervisor.has_escalated(), self.has_escalated);
         assert_eq!(self.supervisor.slots(), self.wanted);
-        let is_stopped = self.is_over() && self.workers.is_empty();
+        let is_stopped = self.is_stopping() && self.workers.is_empty();
         assert_eq!(self.supervisor.is_stopped(), is_stopped);
         for (id, worker) in &self.workers {
             let is_killed = matches!(worker.state, State::Killed { .. });
             assert!(is_killed || self.now < worker.until, "{id:?} {worker:?}");
         }
-        if self.is_over() {
-            let works =
+        if self.is_stopping() {
+            let is_active =
                 |worker: &Worker| matches!(worker.state, State::Starting | State::Ready { .. });
-            assert!(!self.workers.values().any(works));
+            assert!(!self.workers.values().any(is_active));
             assert!(!self.supervisor.is_reloading());
             return;
         }
-        assert!(self.recent_restarts() <= RESTARTS, "no escalation");
+        assert!(
+            self.recent_restarts() <= MAX_RESTARTS,
+            "too many restarts without an escalation"
+        );
         let (mut ready_count, mut reloaded_slots) = (0, 0);
         for slot in 0..self.wanted {
-            let of_slot = |it: &(&WorkerId, &Worker)| it.0.slot == slot;
-            let workers = self.workers.iter().filter(of_slot);
+            let in_slot = |it: &(&WorkerId, &Worker)| it.0.slot == slot;
+            let workers = self.workers.iter().filter(in_slot);
             let roles = |wanted_role: Role| {
                 let wanted_role = move |it: &(&WorkerId, &Worker)| it.1.role == wanted_role;
                 workers.clone().filter(wanted_role)
             };
-            let (holders, comes) = (roles(Role::Current), roles(Role::Replacement).count());
-            let is_retiring = holders.clone().any(|(_, holder)| holder.is_retiring);
-            let placed = holders.count() + comes;
-            assert!(placed <= 2 && comes <= 1, "{:?}", self.workers);
-            reloaded_slots += usize::from(comes > 0 && !is_retiring);
+            let (current_workers, replacement_count) =
+                (roles(Role::Current), roles(Role::Replacement).count());
+            let is_retiring = current_workers
+                .clone()
+                .any(|(_, current)| current.is_retiring);
+            let worker_count = current_workers.count() + replacement_count;
+            assert!(
+                worker_count <= 2 && replacement_count <= 1,
+                "{:?}",
+                self.workers
+            );
+            reloaded_slots += usize::from(replacement_count > 0 && !is_retiring);
             // An empty slot has a deadline for its next worker.
-            assert!(placed > 0 || deadline.is_some());
+            assert!(worker_count > 0 || deadline.is_some());
             let is_ready = |worker: &Worker| matches!(worker.state, State::Ready { .. });
             let ready = workers.filter(|(_, worker)| is_ready(worker)).count();
             assert!(
@@ -488,14 +505,22 @@ impl Driver {
             ready_count += ready;
         }
         let is_ready = |worker: &&Worker| matches!(worker.state, State::Ready { .. });
-        let more = self
+        let surplus_ready_count = self
             .workers
             .range(WorkerId::new(self.wanted, 0)..)
             .map(|it| it.1);
-        let more = more.filter(is_ready).count();
-        assert!(more == 0 || ready_count == 0, "{:?}", self.workers);
-        assert_eq!(self.supervisor.ready_count(), ready_count + more);
-        // One may remain from an aborted reload in another slot.
+        let surplus_ready_count = surplus_ready_count.filter(is_ready).count();
+        assert!(
+            surplus_ready_count == 0 || ready_count == 0,
+            "{:?}",
+            self.workers
+        );
+        assert_eq!(
+            self.supervisor.ready_count(),
+            ready_count + surplus_ready_count
+        );
+        // A reload replaces one slot at a time; one replacement may remain from an
+        // aborted reload.
         assert!(reloaded_slots <= 1, "{:?}", self.workers);
     }
 }

@@ -1,5 +1,5 @@
-//! Pools on real threads, and pools run by the test itself.
-#![expect(clippy::disallowed_methods, reason = "real threads are the point")]
+//! Tests of pools on real threads, and of pools whose work the test runs itself.
+#![expect(clippy::disallowed_methods, reason = "the tests need real threads")]
 
 use futures::{FutureExt, executor::block_on, future::join_all};
 use highwater::{
@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-fn on_threads(options: PoolOptions) -> Pool {
+fn threaded_pool(options: PoolOptions) -> Pool {
     Pool::new(options, |work| drop(thread::spawn(|| work.run())))
 }
 
@@ -32,25 +32,25 @@ fn take(received: &Mutex<Vec<Work>>) -> Work {
     received.lock().unwrap().remove(0)
 }
 
-/// Panics when it is dropped.
+/// A value that panics when it is dropped.
 struct PanicsOnDrop;
 
 impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
-        assert!(thread::panicking(), "panics_on_drop");
+        assert!(thread::panicking(), "dropped");
     }
 }
 
 #[test]
 fn running_work_stays_within_the_limit() {
-    const AT_ONCE: usize = 3;
-    const ALL: usize = 200;
-    let pool = on_threads(PoolOptions::new(AT_ONCE).waiting(ALL));
-    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let tickets = (0..ALL).map(|number| {
-        let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+    const MAX_RUNNING: usize = 3;
+    const WORK_COUNT: usize = 200;
+    let pool = threaded_pool(PoolOptions::new(MAX_RUNNING).waiting(WORK_COUNT));
+    let (running, peak_running) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let tickets = (0..WORK_COUNT).map(|number| {
+        let (running, peak_running) = (Arc::clone(&running), Arc::clone(&peak_running));
         let work = move |_: &_| {
-            most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            peak_running.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             thread::yield_now();
             running.fetch_sub(1, Ordering::SeqCst);
             number
@@ -59,15 +59,18 @@ fn running_work_stays_within_the_limit() {
     });
     let results = block_on(join_all(tickets.collect::<Vec<_>>()));
     assert!(
-        results.into_iter().map(Result::unwrap).eq(0..ALL),
+        results.into_iter().map(Result::unwrap).eq(0..WORK_COUNT),
         "each ticket has its own result"
     );
-    let most = most.load(Ordering::SeqCst);
-    assert!((1..=AT_ONCE).contains(&most), "{most} at once");
+    let peak_running = peak_running.load(Ordering::SeqCst);
+    assert!(
+        (1..=MAX_RUNNING).contains(&peak_running),
+        "{peak_running} ran at once"
+    );
     let stats = pool.stats();
     assert_eq!(
         (stats.accepted, stats.done, stats.waiting),
-        (ALL as u64, ALL as u64, 0)
+        (WORK_COUNT as u64, WORK_COUNT as u64, 0)
     );
 }
 
@@ -86,7 +89,10 @@ fn full_pool_returns_the_work() {
 
     let rejected = pool.try_run(|_| 3).unwrap_err();
     take(&received).run();
-    assert!(received.lock().unwrap().is_empty(), "one thread ran both");
+    assert!(
+        received.lock().unwrap().is_empty(),
+        "one thread ran both items"
+    );
     let third = pool.try_run(rejected.into_inner()).unwrap();
     take(&received).run();
     let results = tickets.into_iter().chain([third]).map(block_on);
@@ -94,7 +100,7 @@ fn full_pool_returns_the_work() {
 }
 
 #[test]
-fn dropped_ticket_frees_its_place() {
+fn dropped_ticket_frees_its_slot() {
     let (pool, received) = manual_pool(PoolOptions::new(1).waiting(1));
     let ran = Arc::new(AtomicBool::new(false));
     let work = || {
@@ -102,11 +108,13 @@ fn dropped_ticket_frees_its_place() {
         move |_: &_| ran.store(true, Ordering::SeqCst)
     };
     let on_thread = pool.try_run(work()).unwrap();
-    let waits = pool.try_run(work()).unwrap();
-    drop(waits);
+    let queued = pool.try_run(work()).unwrap();
+    drop(queued);
     assert_eq!((pool.stats().waiting, pool.stats().cancelled), (0, 1));
-    let other = pool.try_run(|_| "other").expect("the ticket made room");
-    // It is on a thread but has not started.
+    let other = pool
+        .try_run(|_| "other")
+        .expect("dropping the ticket frees a slot");
+    // This work is on a thread but has not started.
     drop(on_thread);
     take(&received).run();
     assert!(!ran.load(Ordering::SeqCst));
@@ -117,7 +125,7 @@ fn dropped_ticket_frees_its_place() {
 
 #[test]
 fn cancelled_work_frees_its_thread() {
-    let pool = on_threads(PoolOptions::new(1));
+    let pool = threaded_pool(PoolOptions::new(1));
     let (started, has_started) = mpsc::channel();
     let endless = pool.try_run(move |cancellation| {
         started.send(()).unwrap();
@@ -132,18 +140,22 @@ fn cancelled_work_frees_its_thread() {
 
 #[test]
 fn panic_fails_only_its_own_work() {
-    let pool = on_threads(PoolOptions::new(1).waiting(3));
+    let pool = threaded_pool(PoolOptions::new(1).waiting(3));
     let bug = pool.try_run(|_| -> u8 { panic!("bug {}", 7) }).unwrap();
     let silent = pool
         .try_run(|_| -> u8 { std::panic::panic_any(7) })
         .unwrap();
-    let well = pool.try_run(|_| 1).unwrap();
+    let successful = pool.try_run(|_| 1).unwrap();
     let error = block_on(bug).unwrap_err();
     assert_eq!(error.to_string(), "the work panicked: bug 7");
     assert!(error.is_panic() && !error.is_lost());
     assert_eq!(AppError::from(error).kind(), ErrorKind::Bug);
     assert!(block_on(silent).unwrap_err().is_panic());
-    assert_eq!(block_on(well), Ok(1), "its thread continues");
+    assert_eq!(
+        block_on(successful),
+        Ok(1),
+        "the thread survives the panics"
+    );
     assert_eq!((pool.stats().panicked, pool.stats().done), (2, 1));
 }
 
@@ -189,13 +201,13 @@ fn payload_that_panics_on_drop_keeps_the_thread() {
 
 #[test]
 fn cancelled_work_does_not_skew_the_estimate() {
-    let hand: Arc<AtomicUsize> = Arc::default();
-    let clock = Arc::clone(&hand);
-    let seconds = move || Duration::from_secs(clock.load(Ordering::SeqCst) as u64);
-    // With four at once, a place is free four times as soon.
-    let options = PoolOptions::new(4).waiting(0).clock(Arc::new(seconds));
+    let elapsed_seconds: Arc<AtomicUsize> = Arc::default();
+    let clock = Arc::clone(&elapsed_seconds);
+    let test_clock = move || Duration::from_secs(clock.load(Ordering::SeqCst) as u64);
+    // With four running, a slot becomes free in a quarter of the duration.
+    let options = PoolOptions::new(4).waiting(0).clock(Arc::new(test_clock));
     let (pool, received) = manual_pool(options);
-    let long = pool.try_run(move |_| hand.fetch_add(8, Ordering::SeqCst));
+    let long = pool.try_run(move |_| elapsed_seconds.fetch_add(8, Ordering::SeqCst));
     take(&received).run();
     assert_eq!(block_on(long.unwrap()), Ok(0));
     for _ in 0..100 {
@@ -208,9 +220,9 @@ fn cancelled_work_does_not_skew_the_estimate() {
 }
 
 #[test]
-fn failed_spawn_frees_its_place() {
-    let fails = Arc::new(AtomicBool::new(true));
-    let is_failing = Arc::clone(&fails);
+fn failed_spawn_frees_its_slot() {
+    let should_fail = Arc::new(AtomicBool::new(true));
+    let is_failing = Arc::clone(&should_fail);
     let pool = Pool::new(PoolOptions::new(1).waiting(0), move |work| {
         assert!(!is_failing.load(Ordering::SeqCst), "no more threads");
         work.run();
@@ -218,7 +230,7 @@ fn failed_spawn_frees_its_place() {
     let spawn = || drop(pool.try_run(|_| ()));
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(spawn)).is_err());
     assert_eq!((pool.stats().lost, pool.stats().running), (1, 0));
-    fails.store(false, Ordering::SeqCst);
+    should_fail.store(false, Ordering::SeqCst);
     assert_eq!(block_on(pool.try_run(|_| 1).unwrap()), Ok(1));
 }
 
@@ -234,7 +246,11 @@ fn dropped_work_is_lost() {
     assert_eq!(lost, WorkError::Lost);
     assert!(lost.is_lost());
     assert_eq!(AppError::from(lost).kind(), ErrorKind::Cancelled);
-    assert_eq!(pool.stats().waiting, 2, "the other thread can run them");
+    assert_eq!(
+        pool.stats().waiting,
+        2,
+        "the other thread can still run them"
+    );
     drop(take(&received));
     assert!(
         block_on(join_all(tickets))
@@ -259,10 +275,10 @@ fn dropped_pool_runs_accepted_work() {
 }
 
 #[test]
-fn place_is_free_once_the_result_arrives() {
-    let pool = on_threads(PoolOptions::new(1).waiting(0));
+fn slot_is_free_once_the_result_arrives() {
+    let pool = threaded_pool(PoolOptions::new(1).waiting(0));
     for number in 0..500 {
-        let ticket = pool.try_run(move |_| number).expect("the place is free");
+        let ticket = pool.try_run(move |_| number).expect("the slot is free");
         assert_eq!(block_on(ticket), Ok(number));
     }
 }

@@ -1,4 +1,4 @@
-//! A pool under random histories, against a model.
+//! Property test: a pool under random histories, against a model.
 
 use crate::cases;
 use futures::FutureExt;
@@ -11,7 +11,7 @@ enum Step {
     Submit {
         panics: bool,
     },
-    /// Drops the ticket of the n-th work that still has one.
+    /// The ticket of the n-th work that still has one is dropped.
     Cancel(usize),
     /// A thread runs its work and everything in the queue.
     Run(usize),
@@ -32,7 +32,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// The expected outcome of work.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Outcome {
-    Open,
+    Pending,
     Done,
     Panicked,
     Cancelled,
@@ -97,28 +97,28 @@ impl World {
         };
         self.waiting.push(number);
         if is_free {
-            // The first one in the queue.
+            // The oldest work in the queue starts.
             self.on_threads.push(self.waiting.remove(0));
         }
         self.accepted.push(AcceptedWork {
             panics,
             ticket: Some(ticket),
-            outcome: Outcome::Open,
+            outcome: Outcome::Pending,
         });
     }
 
-    fn cancel(&mut self, place: usize) {
-        let mut with_ticket = self.accepted.iter_mut().filter(|it| it.ticket.is_some());
-        let Some(accepted) = with_ticket.nth(place) else {
+    fn cancel(&mut self, index: usize) {
+        let mut work_with_ticket = self.accepted.iter_mut().filter(|it| it.ticket.is_some());
+        let Some(accepted) = work_with_ticket.nth(index) else {
             return;
         };
         accepted.ticket = None;
-        if accepted.outcome == Outcome::Open {
+        if accepted.outcome == Outcome::Pending {
             accepted.outcome = Outcome::Cancelled;
         }
         let accepted = &self.accepted;
         self.waiting
-            .retain(|number| accepted[*number].outcome == Outcome::Open);
+            .retain(|number| accepted[*number].outcome == Outcome::Pending);
     }
 
     fn run(&mut self, thread: usize) {
@@ -129,7 +129,7 @@ impl World {
         let first = self.on_threads.remove(thread);
         for number in std::iter::once(first).chain(std::mem::take(&mut self.waiting)) {
             let accepted = &mut self.accepted[number];
-            if accepted.outcome == Outcome::Open {
+            if accepted.outcome == Outcome::Pending {
                 accepted.outcome = if accepted.panics {
                     Outcome::Panicked
                 } else {
@@ -149,7 +149,8 @@ impl World {
             lost.append(&mut self.waiting);
         }
         for number in lost {
-            // The pool counts it as lost even if its ticket was dropped before.
+            // The pool counts the work as lost even if its ticket was dropped
+            // earlier.
             self.accepted[number].outcome = Outcome::Lost;
         }
     }
@@ -175,20 +176,21 @@ impl World {
         prop_assert_eq!(waiting, self.waiting.len());
         prop_assert_eq!(stats.rejected, self.rejected);
         prop_assert_eq!(stats.accepted, self.accepted.len() as u64);
-        // Work cancelled on a thread counts once that thread gets to it.
-        let on_the_way = self.on_threads.iter();
-        let on_the_way = on_the_way.filter(|it| self.accepted[**it].outcome == Outcome::Cancelled);
-        let cancelled = count(Outcome::Cancelled) - on_the_way.count() as u64;
-        let ended = [stats.done, stats.panicked, stats.cancelled, stats.lost];
+        // Cancelled work on a thread is counted once that thread reaches it.
+        let cancelled_on_threads = self.on_threads.iter();
+        let cancelled_on_threads =
+            cancelled_on_threads.filter(|it| self.accepted[**it].outcome == Outcome::Cancelled);
+        let cancelled = count(Outcome::Cancelled) - cancelled_on_threads.count() as u64;
+        let outcome_counts = [stats.done, stats.panicked, stats.cancelled, stats.lost];
         let expected = [
             count(Outcome::Done),
             count(Outcome::Panicked),
             cancelled,
             count(Outcome::Lost),
         ];
-        prop_assert_eq!(ended, expected);
-        let all = ended.iter().sum::<u64>() + (running + waiting) as u64;
-        prop_assert_eq!(stats.accepted, all);
+        prop_assert_eq!(outcome_counts, expected);
+        let accounted = outcome_counts.iter().sum::<u64>() + (running + waiting) as u64;
+        prop_assert_eq!(stats.accepted, accounted);
         let mut ran = self.ran.lock().unwrap().clone();
         ran.sort_unstable();
         let has_run = |it: &AcceptedWork| matches!(it.outcome, Outcome::Done | Outcome::Panicked);
@@ -203,7 +205,7 @@ impl World {
                 continue;
             };
             let result = match accepted.outcome {
-                Outcome::Open | Outcome::Cancelled => None,
+                Outcome::Pending | Outcome::Cancelled => None,
                 Outcome::Done => Some(Ok(number)),
                 Outcome::Panicked => Some(Err(WorkError::Panicked {
                     message: "a bug".to_owned(),
@@ -224,7 +226,7 @@ proptest! {
     #![proptest_config(cases::cases(512))]
 
     #[test]
-    fn each_accepted_work_ends_exactly_once(
+    fn each_accepted_work_has_exactly_one_outcome(
         running in 1_usize..4,
         waiting in 0_usize..4,
         steps in steps(),
@@ -233,7 +235,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Submit { panics } => world.submit(panics),
-                Step::Cancel(place) => world.cancel(place),
+                Step::Cancel(index) => world.cancel(index),
                 Step::Run(thread) => world.run(thread),
                 Step::Lose(thread) => world.lose(thread),
             }
@@ -243,6 +245,6 @@ proptest! {
             world.run(0);
         }
         world.check()?;
-        prop_assert!(world.accepted.iter().all(|it| it.outcome != Outcome::Open));
+        prop_assert!(world.accepted.iter().all(|it| it.outcome != Outcome::Pending));
     }
 }

@@ -1,5 +1,5 @@
-//! Pools whose callers wait for room.
-#![expect(clippy::disallowed_methods, reason = "real threads are the point")]
+//! Tests of callers that wait for room.
+#![expect(clippy::disallowed_methods, reason = "the tests need real threads")]
 
 use futures::{FutureExt, executor::block_on, future::join_all};
 use highwater::scale::{Cancellation, Pool, PoolOptions, Work, WorkError};
@@ -16,7 +16,7 @@ use std::{
 type ReceivedWork = Arc<Mutex<Vec<Work>>>;
 type Run<T> = Pin<Box<dyn Future<Output = Result<T, WorkError>> + Send>>;
 
-/// A pool whose work the test runs itself.
+/// Returns a pool whose work the test runs itself.
 fn pool(options: PoolOptions) -> (Pool, ReceivedWork) {
     let received = ReceivedWork::default();
     let list = Arc::clone(&received);
@@ -24,7 +24,7 @@ fn pool(options: PoolOptions) -> (Pool, ReceivedWork) {
     (pool, received)
 }
 
-fn single_place() -> PoolOptions {
+fn single_slot() -> PoolOptions {
     PoolOptions::new(1).waiting(0)
 }
 
@@ -33,7 +33,7 @@ fn run_all(received: &ReceivedWork) {
     work.into_iter().for_each(Work::run);
 }
 
-fn started<T: Send + 'static>(
+fn start_run<T: Send + 'static>(
     pool: &Pool,
     work: impl FnOnce(&Cancellation) -> T + Send + 'static,
 ) -> Run<T> {
@@ -44,15 +44,18 @@ fn started<T: Send + 'static>(
 
 #[test]
 fn callers_are_admitted_in_order() {
-    let (pool, received) = pool(single_place());
+    let (pool, received) = pool(single_slot());
     let order: Arc<Mutex<Vec<u32>>> = Arc::default();
     let runs: Vec<_> = (0..20)
         .map(|number| {
             let order = Arc::clone(&order);
-            started(&pool, move |_| order.lock().unwrap().push(number))
+            start_run(&pool, move |_| order.lock().unwrap().push(number))
         })
         .collect();
-    assert!(pool.try_run(|_| ()).is_err(), "no overtaking");
+    assert!(
+        pool.try_run(|_| ()).is_err(),
+        "try_run does not overtake waiting callers"
+    );
     assert_eq!((pool.stats().running, pool.stats().waiting), (1, 19));
     run_all(&received);
     assert!(block_on(join_all(runs)).iter().all(Result::is_ok));
@@ -63,10 +66,10 @@ fn callers_are_admitted_in_order() {
 
 #[test]
 fn nothing_is_accepted_before_the_first_poll() {
-    let (pool, received) = pool(single_place());
+    let (pool, received) = pool(single_slot());
     let unpolled = pool.run(|_| 1);
     assert_eq!(pool.stats().accepted, 0);
-    let second = started(&pool, |_| 2);
+    let second = start_run(&pool, |_| 2);
     drop(unpolled);
     run_all(&received);
     assert_eq!(block_on(second), Ok(2));
@@ -75,14 +78,14 @@ fn nothing_is_accepted_before_the_first_poll() {
 
 #[test]
 fn cancelled_caller_leaves_the_queue() {
-    let (pool, received) = pool(single_place());
+    let (pool, received) = pool(single_slot());
     let ran = Arc::new(AtomicU64::new(0));
     let count = |ran: &Arc<AtomicU64>| {
         let ran = Arc::clone(ran);
         move |_: &Cancellation| ran.fetch_add(1, Relaxed)
     };
-    let first = started(&pool, count(&ran));
-    let (second, third) = (started(&pool, count(&ran)), started(&pool, count(&ran)));
+    let first = start_run(&pool, count(&ran));
+    let (second, third) = (start_run(&pool, count(&ran)), start_run(&pool, count(&ran)));
     drop(second);
     assert_eq!((pool.stats().waiting, pool.stats().cancelled), (1, 1));
     run_all(&received);
@@ -92,14 +95,14 @@ fn cancelled_caller_leaves_the_queue() {
 
 #[test]
 fn panics_and_lost_work_reach_the_caller() {
-    let (pool, received) = pool(single_place());
-    let bug = started(&pool, |_| -> u8 { panic!("out of cheese") });
-    let next = started(&pool, |_| 7_u8);
+    let (pool, received) = pool(single_slot());
+    let bug = start_run(&pool, |_| -> u8 { panic!("out of cheese") });
+    let next = start_run(&pool, |_| 7_u8);
     run_all(&received);
     assert!(block_on(bug).unwrap_err().is_panic());
-    assert_eq!(block_on(next), Ok(7), "the thread continues");
+    assert_eq!(block_on(next), Ok(7), "the thread survives the panic");
 
-    let (first, waiting) = (started(&pool, |_| ()), started(&pool, |_| ()));
+    let (first, waiting) = (start_run(&pool, |_| ()), start_run(&pool, |_| ()));
     received.lock().unwrap().clear();
     assert_eq!(block_on(first), Err(WorkError::Lost));
     assert_eq!(block_on(waiting), Err(WorkError::Lost));
@@ -107,7 +110,7 @@ fn panics_and_lost_work_reach_the_caller() {
 
 #[test]
 fn all_waiting_threads_finish() {
-    let pool = Pool::new(single_place(), |work| {
+    let pool = Pool::new(single_slot(), |work| {
         std::thread::spawn(|| work.run());
     });
     let callers = (0..8_u64).map(|caller| {
@@ -125,16 +128,19 @@ fn all_waiting_threads_finish() {
 }
 
 #[test]
-fn waits_and_runs_are_measured_and_merged() {
+fn wait_and_run_times_are_recorded_and_merged() {
     let ms = Arc::new(AtomicU64::new(0));
-    let hand = Arc::clone(&ms);
-    let clock = move || Duration::from_millis(hand.load(Relaxed));
-    let (pool, received) = pool(single_place().clock(Arc::new(clock)));
-    let passing = |time: u64| {
+    let clock_ms = Arc::clone(&ms);
+    let clock = move || Duration::from_millis(clock_ms.load(Relaxed));
+    let (pool, received) = pool(single_slot().clock(Arc::new(clock)));
+    let advance_by = |time: u64| {
         let ms = Arc::clone(&ms);
         move |_: &Cancellation| ms.fetch_add(time, Relaxed)
     };
-    let runs = [started(&pool, passing(100)), started(&pool, passing(300))];
+    let runs = [
+        start_run(&pool, advance_by(100)),
+        start_run(&pool, advance_by(300)),
+    ];
     run_all(&received);
     assert!(block_on(join_all(runs)).iter().all(Result::is_ok));
     let latencies = pool.latencies();

@@ -1,4 +1,4 @@
-//! A supervisor under random histories, in virtual time.
+//! Property test: a supervisor under random histories, in virtual time.
 
 use crate::driven::{Driver, event};
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! Scripts of a supervisor that restarts workers.
+//! Scripted tests of worker restarts.
 
 use highwater::scale::{Action, Escalation, Supervisor, SupervisorOptions, WorkerId};
 use std::time::Duration;
@@ -30,8 +30,8 @@ fn exit_affects_only_its_own_slot() {
     let mut supervisor = two_ready(SupervisorOptions::new());
     assert_eq!(supervisor.next_deadline(), None);
     supervisor.exited(WorkerId::new(1, 1), ms(20));
-    let again = Action::Start(WorkerId::new(1, 2));
-    assert_eq!(actions(&mut supervisor), [again]);
+    let replacement = Action::Start(WorkerId::new(1, 2));
+    assert_eq!(actions(&mut supervisor), [replacement]);
     assert!(supervisor.is_ready(0) && !supervisor.is_ready(1));
     assert_eq!(supervisor.generation(0), 1);
     assert_eq!(supervisor.generation(1), 2);
@@ -66,12 +66,12 @@ fn worker_that_is_not_ready_is_killed() {
     supervisor.tick(ms(400));
     let kill = Action::Kill(WorkerId::new(0, 1));
     assert_eq!(actions(&mut supervisor), [kill]);
-    // Too late: it is being killed.
+    // This report is too late: the worker is being killed.
     supervisor.ready(WorkerId::new(0, 1), ms(401));
     assert!(!supervisor.is_ready(0));
     supervisor.exited(WorkerId::new(0, 1), ms(402));
-    let again = Action::Start(WorkerId::new(0, 2));
-    assert_eq!(actions(&mut supervisor), [again]);
+    let replacement = Action::Start(WorkerId::new(0, 2));
+    assert_eq!(actions(&mut supervisor), [replacement]);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn crash_loop_escalates_and_drains_the_rest() {
     let drain = Action::Drain(WorkerId::new(1, 1));
     assert_eq!(actions(&mut supervisor), [drain, Action::Escalate]);
     assert!(supervisor.has_escalated() && !supervisor.is_stopped());
-    // It does not drain in time.
+    // The worker does not drain in time.
     now = supervisor.next_deadline().unwrap();
     supervisor.tick(now);
     let kill = Action::Kill(WorkerId::new(1, 1));
@@ -103,7 +103,7 @@ fn crash_loop_escalates_and_drains_the_rest() {
 }
 
 #[test]
-fn rare_exits_are_no_crash_loop() {
+fn stable_worker_exits_never_delay_restarts() {
     let mut supervisor = two_ready(SupervisorOptions::new());
     let mut now = ms(0);
     for generation in 1..=100 {
@@ -128,7 +128,7 @@ fn intensity_period_is_inclusive() {
 }
 
 #[test]
-fn stable_workers_restart_at_once() {
+fn stable_workers_restart_immediately() {
     let options = SupervisorOptions::new().stable_after(ms(1_000));
     let mut supervisor = Supervisor::new(100, options, ms(0));
     assert_eq!(actions(&mut supervisor).len(), 100);
@@ -138,7 +138,11 @@ fn stable_workers_restart_at_once() {
     for slot in 0..100 {
         supervisor.exited(WorkerId::new(slot, 1), ms(1_000));
     }
-    assert_eq!(actions(&mut supervisor).len(), 100, "all restart at once");
+    assert_eq!(
+        actions(&mut supervisor).len(),
+        100,
+        "all workers restart immediately"
+    );
     assert!(!supervisor.has_escalated());
     // One of the new workers is not stable, so the next one waits.
     supervisor.ready(WorkerId::new(0, 2), ms(1_000));
@@ -165,8 +169,8 @@ fn worker_without_heartbeat_is_killed() {
     supervisor.heartbeat(WorkerId::new(1, 1), ms(1_501));
     assert!(!supervisor.is_ready(1), "too late");
     supervisor.exited(WorkerId::new(1, 1), ms(1_502));
-    let again = Action::Start(WorkerId::new(1, 2));
-    assert_eq!(actions(&mut supervisor), [again]);
+    let replacement = Action::Start(WorkerId::new(1, 2));
+    assert_eq!(actions(&mut supervisor), [replacement]);
 }
 
 #[test]
@@ -241,9 +245,9 @@ fn poison_requests_start_one_process_per_second() {
         supervisor.retire(WorkerId::new(0, generation), now);
         if actions(&mut supervisor).is_empty() {
             assert!(supervisor.is_ready(0));
-            let before = now;
+            let previous = now;
             now = supervisor.next_deadline().unwrap();
-            assert!(now <= before + ms(1_000));
+            assert!(now <= previous + ms(1_000));
             supervisor.tick(now);
             assert_eq!(actions(&mut supervisor), [start(0, generation + 1)]);
         }
@@ -264,7 +268,8 @@ fn pauses_double_with_jitter() {
         let pauses = (1..=17).map(|generation| {
             supervisor.exited(WorkerId::new(0, generation), now);
             let exited_at = now;
-            // If it has started already, the deadline is that of its readiness.
+            // If the worker has already started, the deadline is its readiness
+            // deadline.
             if supervisor.generation(0) == generation {
                 now = supervisor.next_deadline().unwrap();
                 supervisor.tick(now);
@@ -284,7 +289,7 @@ fn pauses_double_with_jitter() {
 }
 
 #[test]
-fn escalates_when_no_worker_is_ready() {
+fn lack_of_ready_workers_escalates() {
     let mut supervisor = two_ready(SupervisorOptions::new().stable_after(ms(0)));
     supervisor.exited(WorkerId::new(0, 1), ms(20_000));
     supervisor.exited(WorkerId::new(1, 1), ms(21_000));
@@ -305,12 +310,15 @@ fn crashes_after_ready_never_escalate() {
     let mut now = ms(100);
     for generation in 1..10_000 {
         for slot in 0..2 {
-            let latest = supervisor.generation(slot);
-            supervisor.ready(WorkerId::new(slot, latest), now);
-            supervisor.exited(WorkerId::new(slot, latest), now);
+            let latest_generation = supervisor.generation(slot);
+            supervisor.ready(WorkerId::new(slot, latest_generation), now);
+            supervisor.exited(WorkerId::new(slot, latest_generation), now);
         }
         let started = actions(&mut supervisor);
-        assert!(!started.is_empty(), "no start after {generation} crashes");
+        assert!(
+            !started.is_empty(),
+            "no worker started after {generation} crashes"
+        );
         now += ms(20);
     }
     assert!(!supervisor.has_escalated());
@@ -324,12 +332,12 @@ fn waiting_slot_starts_when_no_worker_serves() {
         supervisor.exited(WorkerId::new(0, generation), ms(20));
         supervisor.tick(ms(20));
         if generation == 2 {
-            let later = supervisor.next_deadline().unwrap();
-            supervisor.tick(later);
+            let restart_deadline = supervisor.next_deadline().unwrap();
+            supervisor.tick(restart_deadline);
         }
     }
     assert_eq!(actions(&mut supervisor), [start(0, 2), start(0, 3)]);
-    // It waits; the other one crashes and cannot be started again.
+    // This slot waits. The other worker crashes and cannot be started again.
     for generation in 1..=7 {
         supervisor.exited(WorkerId::new(1, generation), ms(200));
     }

@@ -1,18 +1,22 @@
-//! The end of a random history.
+//! The final phase of a random history.
 
 use super::{Driver, Event, State, Worker};
 
 impl Driver {
-    /// Lets all workers behave well until nothing changes, then shuts down.
+    /// Runs well-behaved workers until the state is stable, then shuts down.
     pub(crate) fn settle(&mut self) {
         for _ in 0..10_000 {
-            if self.is_over() || self.is_settled() {
+            if self.is_stopping() || self.is_settled() {
                 break;
             }
             self.step_well_behaved();
         }
-        assert!(self.is_over() || self.is_settled(), "{:?}", self.workers);
-        if !self.is_over() {
+        assert!(
+            self.is_stopping() || self.is_settled(),
+            "{:?}",
+            self.workers
+        );
+        if !self.is_stopping() {
             assert!(!self.supervisor.is_reloading());
             assert_eq!(self.supervisor.ready_count(), self.wanted);
             self.apply(&Event::Shutdown);
@@ -42,7 +46,7 @@ impl Driver {
                 State::Draining | State::Killed { .. } => self.apply(&Event::Exit(number)),
             }
         }
-        let is_waiting = self.workers.len() < self.wanted && !self.is_over();
+        let is_waiting = self.workers.len() < self.wanted && !self.is_stopping();
         self.apply(&if is_waiting {
             Event::Deadline
         } else {

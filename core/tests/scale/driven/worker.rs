@@ -1,6 +1,6 @@
 //! The expected state of a worker.
 
-use super::STEADY;
+use super::STABLE_AFTER;
 use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,16 +19,16 @@ pub(super) enum Role {
     Replacement,
     /// A surplus worker that stays until another one is ready.
     Surplus,
-    /// It leaves, and a reload waits for it.
-    LeavesForReload,
-    /// It leaves.
-    Leaves,
+    /// A worker that has left its slot. A reload waits for its exit.
+    LeavingForReload,
+    /// A worker that has left its slot.
+    Leaving,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Worker {
     pub(super) state: State,
-    /// The deadline of its next step.
+    /// The time limit of its current state.
     pub(super) until: Duration,
     pub(super) role: Role,
     pub(super) is_retiring: bool,
@@ -37,7 +37,7 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn is_stable(&self, now: Duration) -> bool {
         match self.state {
-            State::Ready { since } => now.saturating_sub(since) >= STEADY,
+            State::Ready { since } => now.saturating_sub(since) >= STABLE_AFTER,
             State::Killed { was_stable } => was_stable,
             State::Starting | State::Draining => false,
         }

@@ -1,6 +1,6 @@
-//! The layer with clients that disconnect.
+//! Tests of the layer with clients that disconnect.
 
-use crate::layered::{TestLayer, failing, responding};
+use crate::test_layer::{TestLayer, fail_with, respond_with};
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
@@ -15,7 +15,7 @@ use log::Level;
 use std::io::{self, ErrorKind};
 use tower::ServiceExt;
 
-/// A request whose client closes the connection halfway through the body.
+/// Returns a request whose client closes the connection halfway through the body.
 fn truncated_request(path: &str, kind: ErrorKind) -> Request<Body> {
     let parts = [Ok("half"), Err(io::Error::from(kind))];
     Request::post(path)
@@ -68,7 +68,7 @@ fn disconnected_client_is_logged_at_debug() {
             assert_eq!(
                 problem.code(),
                 code,
-                "{path}: an explicit classification stays"
+                "{path}: an explicit classification is kept"
             );
             test.line();
             assert_eq!(*test.levels.lock().unwrap(), [Level::Debug], "{path}");
@@ -89,7 +89,7 @@ fn disconnected_dependency_is_an_error() {
         || AppError::from(io::Error::from(ErrorKind::ConnectionReset)),
         || AppError::unavailable("the database").with_source("reset by peer"),
     ] {
-        let response = test.call(failing(error));
+        let response = test.call(fail_with(error));
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(test.line().contains(" status=503 "));
     }
@@ -99,7 +99,7 @@ fn disconnected_dependency_is_an_error() {
         AppError::invalid_input("no such order").with_source(reset()),
     ] {
         let (status, mut error) = (error.status(), Some(error));
-        let response = test.call(responding(move |_| error.take().unwrap().into()));
+        let response = test.call(respond_with(move |_| error.take().unwrap().into()));
         assert_eq!(response.status().as_u16(), status);
         test.line();
     }

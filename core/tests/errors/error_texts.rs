@@ -1,4 +1,4 @@
-//! The texts of all error types of the crate.
+//! Tests of the texts of all error types of the crate.
 
 use futures::{StreamExt, executor::block_on};
 use highwater::{
@@ -41,8 +41,8 @@ fn cause() -> BoxError {
     Box::new(DiskFull(Quota))
 }
 
-/// Errors that wrap a cause, with the names of their types.
-fn wrappers() -> Vec<(&'static str, BoxError)> {
+/// Returns errors that wrap a cause, with the names of their types.
+fn wrapping_errors() -> Vec<(&'static str, BoxError)> {
     let mut all: Vec<(&str, BoxError)> = Vec::new();
     for (index, error) in causes().into_iter().enumerate() {
         let emit = emit_error(vec![error]);
@@ -55,9 +55,13 @@ fn wrappers() -> Vec<(&'static str, BoxError)> {
         all.push(("EmitError", Box::new(emit_error(vec![error]))));
     }
     for error in causes() {
-        let both = emit_error(vec![error, "no route".into()]);
-        assert_eq!(both.to_string().matches("no route").count(), 1, "{both}");
-        all.push(("EmitError", Box::new(both)));
+        let two_failures = emit_error(vec![error, "no route".into()]);
+        assert_eq!(
+            two_failures.to_string().matches("no route").count(),
+            1,
+            "{two_failures}"
+        );
+        all.push(("EmitError", Box::new(two_failures)));
     }
     for error in causes() {
         all.push(("Failure", Box::new(Failure::new("upload", error))));
@@ -77,7 +81,7 @@ fn wrappers() -> Vec<(&'static str, BoxError)> {
             Box::new(AppError::failure("writing").with_source(error)),
         ));
     }
-    // An emit inside a listener, and a pipeline inside a stage.
+    // Nested errors: an emit inside a listener, and a pipeline inside a stage.
     let nested = emit_error(vec![Box::new(emit_error(vec![cause()]))]);
     all.push(("EmitError", Box::new(nested)));
     let nested = emit_error(vec![Box::new(AppError::from(emit_error(vec![cause()])))]);
@@ -88,7 +92,7 @@ fn wrappers() -> Vec<(&'static str, BoxError)> {
     all
 }
 
-/// The same cause in every form in which a listener or stage may return it.
+/// Returns the same cause in every form that a listener or stage can return.
 fn causes() -> Vec<BoxError> {
     vec![
         cause(),
@@ -116,8 +120,8 @@ fn pipeline_error(error: impl FnOnce() -> BoxError + 'static) -> PipelineError {
     block_on(pipeline.into_writer("sink", futures::io::sink())).unwrap_err()
 }
 
-/// Errors without a cause of another type.
-fn leaves() -> Vec<(&'static str, BoxError)> {
+/// Returns errors without a cause of another type, with the names of their types.
+fn leaf_errors() -> Vec<(&'static str, BoxError)> {
     let breaker = Breaker::new("stock").failure_threshold(1);
     breaker.record_failure(breaker.admit(Duration::ZERO).unwrap(), Duration::ZERO);
     let open = breaker.admit(Duration::ZERO).unwrap_err();
@@ -130,7 +134,7 @@ fn leaves() -> Vec<(&'static str, BoxError)> {
     let give_up = RetryPolicy::new().decide(failed, Duration::ZERO, || 0);
     let (sink, mut receiver) = channel::<u8>(Bound::items(1).unwrap(), Overflow::Wait);
     drop(sink.into_sink());
-    let unclosed = block_on(receiver.next()).unwrap().unwrap_err();
+    let unfinished_error = block_on(receiver.next()).unwrap().unwrap_err();
     let (sink, receiver) = channel::<u8>(Bound::items(1).unwrap(), Overflow::Wait);
     drop(sink.into_sink());
     let bytes = receiver.map(|item| item.map(|byte| vec![byte]));
@@ -159,7 +163,7 @@ fn leaves() -> Vec<(&'static str, BoxError)> {
         ("SendError", Box::new(SendError::Full(()))),
         ("TryRecvError", Box::new(TryRecvError::Empty)),
         ("StreamError", Box::new(StreamError::Aborted)),
-        ("StreamError", Box::new(unclosed)),
+        ("StreamError", Box::new(unfinished_error)),
         ("Unfinished", Box::new(Unfinished)),
         ("PipelineError", Box::new(PipelineError::Cancelled)),
         ("PipelineError", Box::new(piped)),
@@ -170,22 +174,22 @@ fn leaves() -> Vec<(&'static str, BoxError)> {
 }
 
 fn rejected() -> Rejected<fn(&Cancellation)> {
-    let kept = Mutex::new(Vec::new());
+    let accepted_work = Mutex::new(Vec::new());
     let pool = Pool::new(PoolOptions::new(1).waiting(0), move |work| {
-        kept.lock().unwrap().push(work);
+        accepted_work.lock().unwrap().push(work);
     });
     let work: fn(&Cancellation) = |_| ();
     let _running = pool.try_run(work).unwrap();
     pool.try_run(work).unwrap_err()
 }
 
-/// All texts of an error: a walk along `source`, `{:#}` of the `AppError`, and the
-/// log line.
+/// Returns all texts of an error: its `source` chain, `{:#}` of the `AppError`, the
+/// log line, and its own `{:#}`.
 fn texts(error: BoxError) -> Vec<String> {
-    let mut walk = error.to_string();
+    let mut source_walk = error.to_string();
     let mut next = error.source();
     while let Some(link) = next {
-        walk = format!("{walk}: {link}");
+        source_walk = format!("{source_walk}: {link}");
         next = link.source();
     }
     let alternate = format!("{error:#}");
@@ -198,37 +202,37 @@ fn texts(error: BoxError) -> Vec<String> {
     let incident = Incident::new(IdGenerator::new(7).generate(), "PUT /file");
     let _decision = handler.handle(&error, &incident);
     let line = line.lock().unwrap().clone();
-    vec![walk, format!("{error:#}"), line, alternate]
+    vec![source_walk, format!("{error:#}"), line, alternate]
 }
 
 #[test]
 fn each_cause_is_printed_once() {
-    for (name, error) in wrappers() {
+    for (name, error) in wrapping_errors() {
         let debug = format!("{error:?}");
-        let [walk, whole, line, alternate] = &texts(error)[..] else {
-            panic!("four texts")
+        let [source_walk, app_error_text, line, alternate] = &texts(error)[..] else {
+            panic!("expected four texts")
         };
-        // A walk contains the public message of an `AppError` instead of its own
-        // text.
-        let seen = if debug.contains("AppError") {
+        // In a `source` chain, an `AppError` shows its public message instead of its
+        // own text.
+        let source_texts = if debug.contains("AppError") {
             vec![]
         } else {
-            vec![walk]
+            vec![source_walk]
         };
-        for text in seen.into_iter().chain([whole, line]) {
+        for text in source_texts.into_iter().chain([app_error_text, line]) {
             for cause in [CAUSE, ROOT] {
                 assert_eq!(
                     text.matches(cause).count(),
                     1,
-                    "{name}: {cause:?} in {text}"
+                    "{name}: occurrences of {cause:?} in {text}"
                 );
             }
         }
-        for text in [walk, alternate] {
+        for text in [source_walk, alternate] {
             for cause in [CAUSE, ROOT] {
                 assert!(
                     text.matches(cause).count() <= 1,
-                    "{name}: {cause:?} in {text}"
+                    "{name}: occurrences of {cause:?} in {text}"
                 );
             }
         }
@@ -237,7 +241,7 @@ fn each_cause_is_printed_once() {
 
 #[test]
 fn no_error_repeats_a_source_in_its_own_text() {
-    for (name, error) in leaves().into_iter().chain(wrappers()) {
+    for (name, error) in leaf_errors().into_iter().chain(wrapping_errors()) {
         let mut link: &(dyn Error + 'static) = &*error;
         while let Some(source) = link.source() {
             let (own, cause) = (link.to_string(), source.to_string());
@@ -245,53 +249,57 @@ fn no_error_repeats_a_source_in_its_own_text() {
             let is_public = link.is::<AppError>();
             assert!(
                 is_public || !own.contains(&cause),
-                "{name}: {own:?} has {cause:?}"
+                "{name}: {own:?} repeats its source {cause:?}"
             );
             link = source;
         }
     }
-    for (name, error) in leaves() {
+    for (name, error) in leaf_errors() {
         let own = error.to_string();
         for text in &texts(error)[..2] {
-            assert_eq!(text.matches(&own).count(), 1, "{name}: {own:?} in {text}");
+            assert_eq!(
+                text.matches(&own).count(),
+                1,
+                "{name}: occurrences of {own:?} in {text}"
+            );
         }
     }
 }
 
-/// Fails if an error type of the library is missing from these tests.
+/// Checks that these tests cover every error type of the library.
 #[test]
 fn every_error_type_is_covered() {
-    let mut found = BTreeSet::new();
+    let mut error_types = BTreeSet::new();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     // The errors of the playground are internal.
-    let skipped = [source.join("scenario"), source.join("platform")];
-    let mut folders = vec![source];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
+    let skipped_directories = [source.join("scenario"), source.join("platform")];
+    let mut directories = vec![source];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                if !skipped.contains(&path) {
-                    folders.push(path);
+                if !skipped_directories.contains(&path) {
+                    directories.push(path);
                 }
             } else {
-                errors_of(&fs::read_to_string(path).unwrap(), &mut found);
+                collect_error_types(&fs::read_to_string(path).unwrap(), &mut error_types);
             }
         }
     }
-    let covered = leaves().into_iter().chain(wrappers());
+    let covered = leaf_errors().into_iter().chain(wrapping_errors());
     let covered: BTreeSet<_> = covered.map(|(name, _)| name.to_owned()).collect();
-    assert_eq!(found, covered);
+    assert_eq!(error_types, covered);
 }
 
 /// Collects the names of types that implement `Error`, by a derive or an `impl`.
-fn errors_of(source: &str, found: &mut BTreeSet<String>) {
+fn collect_error_types(source: &str, error_types: &mut BTreeSet<String>) {
     let mut is_derived = false;
     for line in source.lines() {
         let line = line.trim();
         if line.starts_with("//") {
             continue;
         }
-        let name = |text: &str| {
+        let type_name = |text: &str| {
             let end = text
                 .find(|c: char| !c.is_alphanumeric())
                 .unwrap_or(text.len());
@@ -302,11 +310,11 @@ fn errors_of(source: &str, found: &mut BTreeSet<String>) {
             .iter()
             .find_map(|start| line.strip_prefix(start));
         if let (true, Some(rest)) = (is_derived, rest) {
-            found.insert(name(rest));
+            error_types.insert(type_name(rest));
             is_derived = false;
         }
         if let (true, Some((_, rest))) = (line.starts_with("impl"), line.split_once("Error for ")) {
-            found.insert(name(rest));
+            error_types.insert(type_name(rest));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A layer for tests that records what it does.
+//! A test layer that records its log and its drain requests.
 
 use futures::executor::block_on;
 use highwater::error::{
@@ -23,7 +23,7 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 
 pub(crate) type TextResponse = Response<String>;
 
-/// A layer, its log, and the number of times it requested a drain.
+/// A layer, its log, and the number of drain requests.
 #[derive(Clone)]
 pub(crate) struct TestLayer {
     pub(crate) layer: HandlerLayer,
@@ -88,7 +88,7 @@ impl TestLayer {
     {
         let Ok(response) = block_on(self.layer.layer(service).oneshot(request));
         let (head, body) = response.into_parts();
-        let body = block_on(body.collect()).expect("the body is complete");
+        let body = block_on(body.collect()).expect("a complete body");
         let body = String::from_utf8(body.to_bytes().to_vec()).expect("UTF-8");
         TextResponse::from_parts(head, body)
     }
@@ -107,7 +107,7 @@ impl TestLayer {
 
 /// Checks that the response is a problem with the same id in body, header and log.
 #[track_caller]
-pub(crate) fn problem(response: &TextResponse, test: &TestLayer) -> Value {
+pub(crate) fn assert_problem(response: &TextResponse, test: &TestLayer) -> Value {
     assert_eq!(
         response.headers()["content-type"],
         "application/problem+json"
@@ -120,14 +120,14 @@ pub(crate) fn problem(response: &TextResponse, test: &TestLayer) -> Value {
     problem
 }
 
-pub(crate) fn responding<Q>(
+pub(crate) fn respond_with<Q>(
     response: impl FnMut(Request<Q>) -> TextResponse,
 ) -> impl Service<Request<Q>, Response = TextResponse, Error = Infallible> {
     let mut response = response;
     service_fn(move |request| ready(Ok(response(request))))
 }
 
-pub(crate) fn failing(
+pub(crate) fn fail_with(
     mut error: impl FnMut() -> AppError,
 ) -> impl Service<Request<String>, Response = TextResponse, Error = AppError> {
     service_fn(move |_| ready(Err(error())))

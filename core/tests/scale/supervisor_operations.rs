@@ -1,4 +1,4 @@
-//! Scripts of a supervisor that reloads, scales and shuts down.
+//! Scripted tests of reloads, scaling and shutdown.
 
 use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
 use std::time::Duration;
@@ -81,7 +81,7 @@ fn slow_drain_is_killed_and_reload_continues() {
 
 #[test]
 fn failed_replacement_aborts_the_reload() {
-    // It exits, it drains, or it is not ready in time.
+    // The replacement exits, drains, or is not ready in time.
     for case in 0..3 {
         let mut supervisor = all_ready(3);
         supervisor.reload(ms(100));
@@ -105,7 +105,7 @@ fn failed_replacement_aborts_the_reload() {
         assert_eq!(actions(&mut supervisor), [aborted(1, 2)]);
         assert_eq!((supervisor.ready_count(), supervisor.restarts()), (3, 0));
         assert!(!supervisor.is_reloading());
-        // The next reload starts over, however often one was aborted.
+        // The next reload starts over after the aborted one.
         supervisor.exited(WorkerId::new(1, 2), ms(2_200));
         supervisor.reload(ms(2_300));
         assert_eq!(actions(&mut supervisor), [start(0, 3)]);
@@ -113,7 +113,7 @@ fn failed_replacement_aborts_the_reload() {
 }
 
 #[test]
-fn failed_reloads_are_no_crash_loop() {
+fn failed_reloads_do_not_count_as_crashes() {
     let mut supervisor = all_ready(1);
     for generation in 2..100 {
         supervisor.reload(ms(100));
@@ -225,7 +225,7 @@ fn reload_waits_for_a_killed_worker() {
 }
 
 #[test]
-fn crash_during_reload_does_not_complete_it() {
+fn crash_during_reload_does_not_complete_the_reload() {
     let mut supervisor = all_ready(1);
     supervisor.reload(ms(100));
     supervisor.exited(WorkerId::new(0, 1), ms(110));
@@ -241,10 +241,10 @@ fn crash_during_reload_does_not_complete_it() {
 }
 
 #[test]
-fn retired_workers_that_drain_slowly_delay_the_next_replacement() {
+fn slow_drains_delay_the_next_replacement() {
     let mut supervisor = all_ready(1);
     let mut now = ms(100);
-    // Each has a bug as soon as it is ready, and none finishes draining.
+    // Each worker has a bug as soon as it is ready, and none finishes draining.
     for generation in 1..=4 {
         supervisor.retire(WorkerId::new(0, generation), now);
         let at = supervisor.next_deadline().unwrap();
@@ -258,7 +258,7 @@ fn retired_workers_that_drain_slowly_delay_the_next_replacement() {
     }
     supervisor.retire(WorkerId::new(0, 5), now);
     supervisor.tick(now + ms(1_000));
-    assert_eq!(actions(&mut supervisor), [], "four workers drain");
+    assert_eq!(actions(&mut supervisor), [], "four workers are draining");
     assert!(supervisor.is_ready(0), "the worker still serves");
     supervisor.exited(WorkerId::new(0, 1), now + ms(1_000));
     supervisor.tick(now + ms(2_000));
@@ -400,7 +400,7 @@ fn scaling_down_drains_retiring_worker_and_replacement() {
 }
 
 #[test]
-fn last_ready_worker_stays() {
+fn last_ready_worker_is_not_drained() {
     let mut supervisor = all_ready(2);
     supervisor.exited(WorkerId::new(0, 1), ms(100));
     supervisor.scale_to(1, ms(110));

@@ -1,12 +1,12 @@
-//! Properties of a supervisor: some worker serves, whatever happens.
+//! Property tests: a supervisor always keeps a worker serving.
 
 use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, time::Duration};
 
 /// The duration of each successful start.
-const START_UP: Duration = Duration::from_millis(50);
-const ALIVE_WITHIN: Duration = Duration::from_secs(5);
+const START_DURATION: Duration = Duration::from_millis(50);
+const HEARTBEAT_WITHIN: Duration = Duration::from_secs(5);
 /// A slot waits only after more than five failed starts in a row.
 const KILLS_WHILE_STARTING: u32 = 5;
 
@@ -23,19 +23,19 @@ enum State {
 #[derive(Clone, Debug)]
 enum Event {
     /// Time passes.
-    Pass(u64),
+    Advance(u64),
     /// A ready worker has a bug, or gets a signal.
     Retire(usize),
-    /// A draining worker has finished.
+    /// A draining worker exits.
     Drained(usize),
     Reload,
     Scale(usize),
-    /// A worker is killed from outside.
+    /// A worker is killed externally.
     Kill(usize),
     /// All workers are killed, including those that are starting.
     KillAll,
     /// The supervisor and all workers were suspended for this long.
-    Stop(u64),
+    Suspend(u64),
 }
 
 /// A supervisor with simulated workers.
@@ -48,9 +48,9 @@ struct World {
     broken: Option<usize>,
     /// The number of workers in a row that were killed before they were ready, by
     /// slot.
-    killed_starting: BTreeMap<usize, u32>,
+    killed_while_starting: BTreeMap<usize, u32>,
     /// The time since which no worker serves.
-    none_since: Option<Duration>,
+    outage_since: Option<Duration>,
     starts: u64,
 }
 
@@ -58,17 +58,17 @@ impl World {
     fn new(slots: usize, broken: Option<usize>) -> Self {
         let options = SupervisorOptions::new()
             .stable_after(Duration::from_secs(1))
-            .heartbeat_within(ALIVE_WITHIN);
+            .heartbeat_within(HEARTBEAT_WITHIN);
         let mut world = World {
             supervisor: Supervisor::new(slots, options, Duration::ZERO),
             now: Duration::ZERO,
             workers: BTreeMap::new(),
             broken,
-            killed_starting: BTreeMap::new(),
-            none_since: Some(Duration::ZERO),
+            killed_while_starting: BTreeMap::new(),
+            outage_since: Some(Duration::ZERO),
             starts: 0,
         };
-        world.act();
+        world.process_actions();
         world
     }
 
@@ -77,7 +77,7 @@ impl World {
         states.filter(|state| **state == State::Ready).count()
     }
 
-    fn act(&mut self) {
+    fn process_actions(&mut self) {
         while let Some(action) = self.supervisor.next_action() {
             match action {
                 Action::Start(id) => {
@@ -85,7 +85,7 @@ impl World {
                     if self.broken == Some(id.slot) && id.generation > 1 {
                         self.supervisor.exited(id, self.now);
                     } else {
-                        let state = State::Starting(self.now + START_UP);
+                        let state = State::Starting(self.now + START_DURATION);
                         self.workers.insert(id, state);
                     }
                 }
@@ -97,7 +97,7 @@ impl World {
                     assert_eq!(
                         state,
                         Some(&State::Draining),
-                        "{action:?}: the worker was healthy"
+                        "{action:?}: killed a healthy worker"
                     );
                     self.exit(id);
                 }
@@ -105,30 +105,30 @@ impl World {
                 _ => {}
             }
         }
-        self.note();
+        self.update_outage();
     }
 
-    fn note(&mut self) {
+    fn update_outage(&mut self) {
         if self.ready() > 0 {
-            self.none_since = None;
+            self.outage_since = None;
         } else {
-            self.none_since.get_or_insert(self.now);
+            self.outage_since.get_or_insert(self.now);
         }
     }
 
     fn exit(&mut self, id: WorkerId) {
         let state = self.workers.remove(&id);
         if let Some(State::Starting(_)) = state {
-            *self.killed_starting.entry(id.slot).or_default() += 1;
+            *self.killed_while_starting.entry(id.slot).or_default() += 1;
         }
-        self.note();
+        self.update_outage();
         self.supervisor.exited(id, self.now);
-        self.act();
+        self.process_actions();
     }
 
     /// Advances the time. Workers start and send heartbeats, and the supervisor ticks
     /// at its deadlines.
-    fn pass(&mut self, time: Duration) {
+    fn advance(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
             let starting = self.workers.iter().filter_map(|(id, state)| match state {
@@ -143,21 +143,21 @@ impl World {
                 break;
             }
             self.now = self.now.max(at);
-            self.beat();
+            self.send_heartbeats();
             if let Some(id) = id {
                 self.workers.insert(id, State::Ready);
-                self.killed_starting.remove(&id.slot);
+                self.killed_while_starting.remove(&id.slot);
                 self.supervisor.ready(id, self.now);
             } else {
                 self.supervisor.tick(self.now);
             }
-            self.act();
+            self.process_actions();
         }
         self.now = end;
-        self.beat();
+        self.send_heartbeats();
     }
 
-    fn beat(&mut self) {
+    fn send_heartbeats(&mut self) {
         for (&id, state) in &self.workers {
             if *state == State::Ready {
                 self.supervisor.heartbeat(id, self.now);
@@ -165,27 +165,34 @@ impl World {
         }
     }
 
-    fn pick(&self, number: usize, is_meant: impl Fn(State) -> bool) -> Option<WorkerId> {
-        let meant = self.workers.iter().filter(|(_, state)| is_meant(**state));
-        let meant: Vec<_> = meant.map(|(id, _)| *id).collect();
-        let index = number.checked_rem(meant.len())?;
-        meant.get(index).copied()
+    fn pick(&self, number: usize, matches_state: impl Fn(State) -> bool) -> Option<WorkerId> {
+        let candidates = self
+            .workers
+            .iter()
+            .filter(|(_, state)| matches_state(**state));
+        let candidates: Vec<_> = candidates.map(|(id, _)| *id).collect();
+        let index = number.checked_rem(candidates.len())?;
+        candidates.get(index).copied()
     }
 
     /// Returns whether the slot restarts without a pause if this worker is killed.
-    fn may_be_killed(&self, id: WorkerId) -> bool {
+    fn can_be_killed(&self, id: WorkerId) -> bool {
         let is_starting = matches!(self.workers.get(&id), Some(State::Starting(_)));
-        let killed = self.killed_starting.get(&id.slot).copied().unwrap_or(0);
+        let killed = self
+            .killed_while_starting
+            .get(&id.slot)
+            .copied()
+            .unwrap_or(0);
         !is_starting || killed < KILLS_WHILE_STARTING
     }
 
-    fn happen(&mut self, event: &Event) {
+    fn apply(&mut self, event: &Event) {
         match *event {
-            Event::Pass(time) => self.pass(Duration::from_millis(time)),
+            Event::Advance(time) => self.advance(Duration::from_millis(time)),
             Event::Retire(number) => {
                 if let Some(id) = self.pick(number, |state| state == State::Ready) {
                     self.supervisor.retire(id, self.now);
-                    self.act();
+                    self.process_actions();
                 }
             }
             Event::Drained(number) => {
@@ -195,27 +202,27 @@ impl World {
             }
             Event::Reload => {
                 self.supervisor.reload(self.now);
-                self.act();
+                self.process_actions();
             }
             Event::Scale(slots) => {
                 self.supervisor.scale_to(slots, self.now);
-                self.act();
+                self.process_actions();
             }
             Event::Kill(number) => {
                 let any = self.pick(number, |_| true);
-                if let Some(id) = any.filter(|id| self.may_be_killed(*id)) {
+                if let Some(id) = any.filter(|id| self.can_be_killed(*id)) {
                     self.exit(id);
                 }
             }
             Event::KillAll => {
                 let all: Vec<_> = self.workers.keys().copied().collect();
                 for id in all {
-                    if self.may_be_killed(id) {
+                    if self.can_be_killed(id) {
                         self.exit(id);
                     }
                 }
             }
-            Event::Stop(time) => {
+            Event::Suspend(time) => {
                 let time = Duration::from_millis(time);
                 self.now += time;
                 for state in self.workers.values_mut() {
@@ -224,11 +231,11 @@ impl World {
                     }
                 }
                 self.supervisor.resumed(time, self.now);
-                if let Some(since) = &mut self.none_since {
+                if let Some(since) = &mut self.outage_since {
                     *since += time;
                 }
                 self.supervisor.tick(self.now);
-                self.act();
+                self.process_actions();
             }
         }
     }
@@ -236,13 +243,13 @@ impl World {
 
 fn graceful_event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        6 => (0..3_000_u64).prop_map(Event::Pass),
-        12 => (0..200_u64).prop_map(Event::Pass),
+        6 => (0..3_000_u64).prop_map(Event::Advance),
+        12 => (0..200_u64).prop_map(Event::Advance),
         12 => any::<usize>().prop_map(Event::Retire),
         4 => any::<usize>().prop_map(Event::Drained),
         4 => Just(Event::Reload),
         3 => (1..5_usize).prop_map(Event::Scale),
-        2 => (0..60_000_u64).prop_map(Event::Stop),
+        2 => (0..60_000_u64).prop_map(Event::Suspend),
     ]
 }
 
@@ -258,34 +265,34 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn operations_never_stop_serving(
+    fn operations_never_interrupt_service(
         slots in 1..5_usize,
         events in prop::collection::vec(graceful_event(), 0..150),
     ) {
         let mut world = World::new(slots, None);
-        world.pass(START_UP);
+        world.advance(START_DURATION);
         for event in &events {
-            world.happen(event);
+            world.apply(event);
             prop_assert!(world.ready() > 0, "no worker serves after {:?}", event);
         }
     }
 
     #[test]
-    fn kills_recover_within_one_start(
+    fn service_recovers_within_one_start(
         slots in 1..5_usize,
         events in prop::collection::vec(any_event(), 0..150),
     ) {
         let mut world = World::new(slots, None);
         for event in &events {
-            world.happen(event);
+            world.apply(event);
             let killed_at = world.now;
             if world.ready() == 0 && matches!(event, Event::Kill(_) | Event::KillAll) {
                 let mut later = world.clone();
-                later.pass(START_UP);
-                prop_assert!(later.ready() > 0, "no worker is ready {START_UP:?} after {event:?}");
+                later.advance(START_DURATION);
+                prop_assert!(later.ready() > 0, "no worker is ready {START_DURATION:?} after {event:?}");
             }
-            let none_for = world.none_since.map_or(Duration::ZERO, |since| killed_at.saturating_sub(since));
-            prop_assert!(none_for <= START_UP * (1 + 5 * KILLS_WHILE_STARTING), "{none_for:?}");
+            let outage = world.outage_since.map_or(Duration::ZERO, |since| killed_at.saturating_sub(since));
+            prop_assert!(outage <= START_DURATION * (1 + 5 * KILLS_WHILE_STARTING), "{outage:?}");
         }
     }
 
@@ -293,16 +300,16 @@ proptest! {
     fn broken_slot_does_not_affect_others(
         slots in 2..5_usize,
         events in prop::collection::vec(prop_oneof![
-            8 => (0..3_000_u64).prop_map(Event::Pass),
-            1 => Just(Event::Pass(60_000)),
+            8 => (0..3_000_u64).prop_map(Event::Advance),
+            1 => Just(Event::Advance(60_000)),
         ], 1..50),
     ) {
         let broken = slots - 1;
         let mut world = World::new(slots, Some(broken));
-        world.pass(START_UP);
+        world.advance(START_DURATION);
         world.exit(WorkerId::new(broken, 1));
         for event in &events {
-            world.happen(event);
+            world.apply(event);
             for slot in 0..broken {
                 prop_assert!(world.supervisor.is_ready(slot));
                 prop_assert_eq!(world.supervisor.generation(slot), 1);
@@ -310,10 +317,10 @@ proptest! {
         }
         prop_assert!(world.supervisor.is_failing(broken));
         // The longest pauses are 5 s to 10 s.
-        world.pass(Duration::from_mins(1));
+        world.advance(Duration::from_mins(1));
         let before = world.starts;
-        world.pass(Duration::from_mins(1));
+        world.advance(Duration::from_mins(1));
         prop_assert!(world.starts - before <= 12);
-        prop_assert!(world.starts > before, "it keeps trying");
+        prop_assert!(world.starts > before, "the broken slot keeps trying");
     }
 }
