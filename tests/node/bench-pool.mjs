@@ -1,12 +1,12 @@
-// CPU work on the event loop and off it, the peer of Highwater's pool.
-// `cargo run --release -p tests -- bench scaling` runs it in rounds.
+// CPU work on the event loop or in threads, to compare with Highwater's pool.
+// Run by `cargo run --release -p tests -- bench scaling`.
 //
-//   node bench-pool.mjs delay loop 42                 the delay of a timer
+//   node bench-pool.mjs delay loop 42                 measures the event loop delay
 //   node bench-pool.mjs delay threads 42
 //   node bench-pool.mjs delay piscina 42 target/npm/node_modules/piscina/dist/main.js
 //   node bench-pool.mjs tasks piscina 5 target/npm/node_modules/piscina/dist/main.js
 //
-// It prints JSON: milliseconds `p50`, `p99` and `max`; or `per_second`.
+// It prints JSON: `p50`, `p99` and `max` in milliseconds, or `per_second`.
 
 import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
@@ -14,29 +14,29 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 
-const PERIOD = 5;
+const TICK_INTERVAL = 5;
 const THREADS = 2;
 const WINDOW = 64;
-const HERE = fileURLToPath(import.meta.url);
+const THIS_FILE = fileURLToPath(import.meta.url);
 
 const fib = (n) => (n < 2 ? n : fib(n - 1) + fib(n - 2));
 
-/** The task that piscina runs. */
+/** The task for piscina. */
 export default fib;
 
 /**
- * Measures the delay of each tick of a timer from its due time. Ticks that a
- * blocked loop has missed count as well, with the time they waited.
+ * Measures the delay of each timer tick. Ticks missed while the loop was blocked
+ * count too, with the time since they were due.
  */
 const monitor = () => {
-  const late = [];
-  let due = performance.now() + PERIOD;
+  const delays = [];
+  let due = performance.now() + TICK_INTERVAL;
   let timer;
   const tick = () => {
     clearTimeout(timer);
     const now = performance.now();
-    for (; due <= now; due += PERIOD) {
-      late.push(now - due);
+    for (; due <= now; due += TICK_INTERVAL) {
+      delays.push(now - due);
     }
     timer = setTimeout(tick, due - now);
   };
@@ -44,55 +44,61 @@ const monitor = () => {
   return () => {
     tick();
     clearTimeout(timer);
-    late.sort((a, b) => a - b);
-    const at = (part) => late[Math.min(late.length - 1, Math.ceil(late.length * part) - 1)];
-    return { p50: at(0.5), p99: at(0.99), max: at(1), ticks: late.length };
+    delays.sort((a, b) => a - b);
+    const percentile = (part) =>
+      delays[Math.min(delays.length - 1, Math.ceil(delays.length * part) - 1)];
+    return {
+      p50: percentile(0.5),
+      p99: percentile(0.99),
+      max: percentile(1),
+      ticks: delays.length,
+    };
   };
 };
 
-const thread = (n) =>
-  new Promise((done, failed) => {
-    const worker = new Worker(HERE, { workerData: { fib: n } });
-    worker.once('message', done);
-    worker.once('error', failed);
+const fibInThread = (n) =>
+  new Promise((resolvePromise, rejectPromise) => {
+    const worker = new Worker(THIS_FILE, { workerData: { fib: n } });
+    worker.once('message', resolvePromise);
+    worker.once('error', rejectPromise);
   });
 
-const main = async ([what, how, size, module]) => {
+const main = async ([mode, execution, size, module]) => {
   const n = Number(size);
   let pool;
-  if (how === 'piscina') {
+  if (execution === 'piscina') {
     const { Piscina } = createRequire(import.meta.url)(resolve(module));
-    pool = new Piscina({ filename: HERE, minThreads: THREADS, maxThreads: THREADS });
+    pool = new Piscina({ filename: THIS_FILE, minThreads: THREADS, maxThreads: THREADS });
   }
   const run = {
     loop: () => Promise.resolve().then(() => fib(n)),
-    threads: () => thread(n),
+    threads: () => fibInThread(n),
     piscina: () => pool.run(n),
-  }[how];
+  }[execution];
   let result;
-  if (what === 'delay') {
-    // Starts the threads before the measurement.
+  if (mode === 'delay') {
+    // Starts the worker threads before the measurement.
     await Promise.all([pool?.run(1), pool?.run(1), sleep(200)]);
-    const measured = monitor();
+    const finish = monitor();
     await Promise.all([run(), run()]);
-    result = measured();
+    result = finish();
   } else {
-    const time = async (milliseconds) => {
+    const measureRate = async (milliseconds) => {
       const end = performance.now() + milliseconds;
       let done = 0;
-      const one = async () => {
+      const repeat = async () => {
         while (performance.now() < end) {
           await run();
           done += 1;
         }
       };
       const start = performance.now();
-      await Promise.all(Array.from({ length: WINDOW }, one));
+      await Promise.all(Array.from({ length: WINDOW }, repeat));
       return (done * 1000) / (performance.now() - start);
     };
-    // Warms up the compiler.
-    await time(500);
-    result = { per_second: await time(1000) };
+    // Warms up the JIT compiler.
+    await measureRate(500);
+    result = { per_second: await measureRate(1000) };
   }
   console.log(JSON.stringify(result));
   await pool?.destroy();

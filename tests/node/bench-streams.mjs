@@ -1,6 +1,6 @@
-// Streams one file into another, the peer of `highwater pipe`. Like that, it syncs
-// the output to disk before it exits.
-// `cargo run --release -p tests -- bench streams` runs it in rounds.
+// Streams one file into another, to compare with `highwater pipe`. Like that
+// command, it syncs the output to disk before it exits. Run by `cargo run
+// --release -p tests -- bench streams`.
 //
 //   node bench-streams.mjs copy INPUT OUTPUT
 //   node bench-streams.mjs upper INPUT OUTPUT
@@ -15,7 +15,7 @@ import { createGzip } from 'node:zlib';
 
 const [task, input, output] = process.argv.slice(2);
 
-/** Converts through a string of bytes, the fastest way in Node for ASCII. */
+/** Converts via a `latin1` string, the fastest way in Node for ASCII. */
 const upper = () =>
   new Transform({
     transform(chunk, _encoding, callback) {
@@ -25,7 +25,7 @@ const upper = () =>
 
 const source = createReadStream(input);
 const file = await open(output, 'w');
-// The stream leaves the file open, so that it can be synced after the pipeline.
+// Keeps the file open, so that it can be synced after the pipeline.
 const destination = file.createWriteStream({ autoClose: false });
 switch (task) {
   case 'copy':
@@ -49,5 +49,5 @@ switch (task) {
   default:
     throw new Error(`unknown task ${task}; expected copy, upper, gzip or gzip-ignoring`);
 }
-// The exit of the process closes the file.
+// The file is closed when the process exits.
 await file.sync();

@@ -4,31 +4,31 @@
 //   node record-events.mjs --seed 7 --count 1000 > events.jsonl
 //   node record-events.mjs --seed 7 --count 1000 | cargo run --release -p tests -- replay events -
 //
-// A script is a list of operations and a list of behaviours. Listener n, counting
-// from 0, runs behaviour n, modulo their number, each time it is called. An
-// operation is a word with an argument:
+// A script has a list of operations and a list of behaviours. Listener n,
+// counting from 0, runs behaviour n modulo the number of behaviours each time
+// it is called. An operation is a name with an argument:
 //
 //   on, once, prepend, prependOnce EVENT   register a listener
-//   off NUMBER         remove the listener of that number, modulo the number of listeners
+//   off NUMBER         remove the listener with that number, modulo the number of listeners
 //   removeAll EVENT    remove all listeners of an event
-//   emit EVENT         emit; in a listener, an exception propagates
-//   try EVENT          emit, and catch
-//   throw              throw an Error (only in a listener)
+//   emit EVENT         emit the event; in a listener, exceptions propagate
+//   try EVENT          emit the event and catch exceptions
+//   throw              throw an Error; only in listeners
 //
 // The trace is a list of steps:
 //
 //   call N EVENT DEPTH      listener N was called
-//   true EVENT              an emit returned true; or false
-//   thrown EVENT MESSAGE    an exception left an emit
-//   has EVENT=N,N ...       after each operation: the listeners, in order
+//   true EVENT              an emit returned true (or `false EVENT`)
+//   thrown EVENT MESSAGE    an emit threw an exception
+//   has EVENT=N,N ...       the listeners in order, recorded after each operation
 
 import { EventEmitter } from 'node:events';
 
 import { record } from './recording.mjs';
 
 const EVENTS = ['a', 'b', 'error'];
-// Beyond these limits an emit, a registration or a behaviour is skipped, so that
-// scripts end.
+// Emits, registrations and behaviours beyond these limits are skipped, so that
+// scripts terminate.
 const MAX_DEPTH = 4;
 const MAX_LISTENERS = 48;
 const MAX_CALLS = 200;
@@ -81,11 +81,11 @@ function run({ behaviours, operations }) {
     }
     const number = registered.length;
     const listener = (depth) => {
-      const at = depth instanceof Error ? depth.depth : depth;
-      trace.push(`call ${number} ${event} ${at}`);
+      const callDepth = depth instanceof Error ? depth.depth : depth;
+      trace.push(`call ${number} ${event} ${callDepth}`);
       calls += 1;
       if (calls <= MAX_CALLS) {
-        perform(behaviours[number % behaviours.length], at, number);
+        perform(behaviours[number % behaviours.length], callDepth, number);
       }
     };
     listener.number = number;
@@ -112,37 +112,37 @@ function run({ behaviours, operations }) {
   };
 
   const perform = (actions, depth, number) => {
-    for (const [word, what] of actions) {
+    for (const [word, argument] of actions) {
       switch (word) {
         case 'on':
-          register('on', what);
+          register('on', argument);
           break;
         case 'once':
-          register('once', what);
+          register('once', argument);
           break;
         case 'prepend':
-          register('prependListener', what);
+          register('prependListener', argument);
           break;
         case 'prependOnce':
-          register('prependOnceListener', what);
+          register('prependOnceListener', argument);
           break;
         case 'off':
           if (registered.length > 0) {
-            const { event, listener } = registered[what % registered.length];
+            const { event, listener } = registered[argument % registered.length];
             emitter.off(event, listener);
           }
           break;
         case 'removeAll':
-          emitter.removeAllListeners(what);
+          emitter.removeAllListeners(argument);
           break;
         case 'emit':
-          emit(what, depth + 1);
+          emit(argument, depth + 1);
           break;
         case 'try':
           try {
-            emit(what, depth + 1);
+            emit(argument, depth + 1);
           } catch {
-            // The trace already has it.
+            // The exception is already in the trace.
           }
           break;
         case 'throw':
@@ -155,13 +155,13 @@ function run({ behaviours, operations }) {
     try {
       perform([operation], -1, 0);
     } catch {
-      // The trace already has it.
+      // The exception is already in the trace.
     }
-    const has = EVENTS.map((event) => {
+    const listenersByEvent = EVENTS.map((event) => {
       const numbers = emitter.listeners(event).map((listener) => listener.number);
       return `${event}=${numbers}`;
     });
-    trace.push(`has ${has.join(' ')}`);
+    trace.push(`has ${listenersByEvent.join(' ')}`);
   }
   return trace;
 }

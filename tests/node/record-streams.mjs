@@ -4,36 +4,36 @@
 //   node record-streams.mjs --seed 7 --count 1000 > streams.jsonl
 //   node record-streams.mjs --seed 7 --count 1000 | cargo run --release -p tests -- replay streams -
 //
-// A script has a `highWaterMark`, in bytes or with `objectMode` in objects; a flag
-// for a destination with `writev`; a list of operations; and `answers`. Answer n,
-// modulo their number, says when write n of the destination calls back, counting
-// from 0:
+// A script has a `highWaterMark`, in bytes or, with `objectMode`, in objects; a
+// flag for a destination with `writev`; a list of operations; and `answers`.
+// Answer n, modulo their number, says when write n to the destination calls
+// back, counting from 0:
 //
-//   later       its callback is called by an operation
-//   soon        its callback is called in the next tick
-//   now         its callback is called before `_write` returns
+//   later       the callback is called by a later operation
+//   soon        the callback is called in the next tick
+//   now         the callback is called before `_write` returns
 //   nowFail     the same, with an error
 //
-// An operation is a word with an argument. Pending work is settled before the next
-// operation:
+// An operation is a name with an argument. Pending work completes before the
+// next operation:
 //
-//   write SIZE     write a chunk: of SIZE bytes (text if SIZE is odd), or an object
-//   done           call the callback of the waiting write, if there is one
+//   write SIZE     write a chunk of SIZE bytes (text if SIZE is odd), or an object
+//   done           call the callback of the pending write, if any
 //   fail           the same, with an error
 //   cork, uncork
 //   end, endWith SIZE
-//   destroy, destroyWith   with an error
+//   destroy, destroyWith   destroy the stream; `destroyWith` passes an error
 //
 // The trace is a list of steps. Chunks are numbered from 0, rejected ones
 // included:
 //
-//   true            a write returned true; or false
-//   give N          `_write` was called with chunk N; `give N-M` is `_writev`
-//   done N          the callback of that was called; `done N-M`
+//   true            a write returned true (or `false`)
+//   give N          `_write` was called with chunk N (`give N-M`: `_writev`)
+//   done N          the callback was called (`done N-M`: of `_writev`)
 //   fail N          the same, with an error
-//   drain, finish, close     events
-//   error CODE      an event
-//   is LENGTH WAITS          after each operation, once everything has settled:
+//   drain, finish, close     the event was emitted
+//   error CODE      an `error` event was emitted
+//   is LENGTH WAITS          recorded when all work of an operation is complete:
 //                            writableLength and writableNeedDrain
 
 import { Writable } from 'node:stream';
@@ -45,12 +45,12 @@ await record('streams', randomScript, run);
 
 function randomScript(below) {
   const objectMode = below(3) === 0;
-  const most = 1 + below(10);
+  const maxSize = 1 + below(10);
   const randomAnswer = () => {
     const number = below(40);
     return number < 22 ? 'later' : number < 30 ? 'soon' : number < 38 ? 'now' : 'nowFail';
   };
-  const size = () => (objectMode ? 1 : below(most + 1));
+  const size = () => (objectMode ? 1 : below(maxSize + 1));
   const randomOperation = () => {
     const number = below(64);
     if (number < 30) {
@@ -73,7 +73,7 @@ function randomScript(below) {
       case 62:
         return [below(2) === 0 ? 'destroy' : 'destroyWith'];
       case 63:
-        return ['write', objectMode ? 1 : 4 * most];
+        return ['write', objectMode ? 1 : 4 * maxSize];
       default:
         return ['uncork'];
     }
@@ -81,8 +81,9 @@ function randomScript(below) {
   const writev = below(3) === 0;
   const operations = Array.from({ length: 4 + below(26) }, randomOperation);
   if (writev) {
-    // A Writable that is corked after its end never finishes if its last `_writev`
-    // calls back at once. That is a bug in Node, so such scripts are avoided.
+    // A Writable that is corked after `end()` never finishes if its last
+    // `_writev` calls back immediately. That is a bug in Node, so such scripts
+    // are not generated.
     const end = operations.findIndex(([word]) => word.startsWith('end'));
     for (const [index, [word]] of operations.entries()) {
       if (end >= 0 && index > end && word === 'cork') {
@@ -102,25 +103,26 @@ function randomScript(below) {
 async function run({ highWaterMark, objectMode, writev, answers, operations }) {
   const trace = [];
   const numbers = new Map();
-  let gives = 0;
-  let waiting;
+  let writeCount = 0;
+  let pendingWrite;
 
-  const make = (size) => {
+  const createChunk = (size) => {
     const number = numbers.size;
     let chunk = { number };
     if (!objectMode) {
-      // Every text is different, so that it identifies its chunk.
+      // Each text is unique, so that it identifies its chunk.
       chunk = size % 2 ? String.fromCharCode(0x4e00 + number).repeat(size) : Buffer.alloc(size);
     }
     numbers.set(chunk, number);
     return chunk;
   };
 
-  const give = (chunks, callback) => {
-    const which = chunks.map((chunk) => numbers.get(chunk));
-    const range = which.length > 1 ? `${which[0]}-${which.at(-1)}` : `${which[0]}`;
-    if (which.some((number, index) => number !== which[0] + index)) {
-      throw new Error(`chunks out of order: ${which}`);
+  const writeChunks = (chunks, callback) => {
+    const chunkNumbers = chunks.map((chunk) => numbers.get(chunk));
+    const [first] = chunkNumbers;
+    const range = chunks.length > 1 ? `${first}-${chunkNumbers.at(-1)}` : `${first}`;
+    if (chunkNumbers.some((number, index) => number !== first + index)) {
+      throw new Error(`chunks out of order: ${chunkNumbers}`);
     }
     trace.push(`give ${range}`);
     const done = () => {
@@ -131,11 +133,11 @@ async function run({ highWaterMark, objectMode, writev, answers, operations }) {
       trace.push(`fail ${range}`);
       callback(Object.assign(new Error('write failed'), { code: `WRITE_${range}` }));
     };
-    const answer = answers[gives % answers.length];
-    gives += 1;
+    const answer = answers[writeCount % answers.length];
+    writeCount += 1;
     switch (answer) {
       case 'later':
-        waiting = { done, fail };
+        pendingWrite = { done, fail };
         break;
       case 'soon':
         process.nextTick(done);
@@ -153,9 +155,9 @@ async function run({ highWaterMark, objectMode, writev, answers, operations }) {
     highWaterMark,
     objectMode,
     decodeStrings: false,
-    write: (chunk, _encoding, callback) => give([chunk], callback),
+    write: (chunk, _encoding, callback) => writeChunks([chunk], callback),
     writev: writev
-      ? (chunks, callback) => give(chunks.map(({ chunk }) => chunk), callback)
+      ? (chunks, callback) => writeChunks(chunks.map(({ chunk }) => chunk), callback)
       : undefined,
   });
   for (const event of ['drain', 'finish', 'close']) {
@@ -163,23 +165,23 @@ async function run({ highWaterMark, objectMode, writev, answers, operations }) {
   }
   stream.on('error', (error) => trace.push(`error ${error.code}`));
 
-  const answerWith = (what) => {
-    const write = waiting;
-    waiting = undefined;
-    write?.[what]();
+  const callBack = (outcome) => {
+    const write = pendingWrite;
+    pendingWrite = undefined;
+    write?.[outcome]();
   };
 
   const perform = ([word, size]) => {
     switch (word) {
       case 'write':
-        trace.push(`${stream.write(make(size))}`);
+        trace.push(`${stream.write(createChunk(size))}`);
         break;
       case 'done':
       case 'fail':
-        answerWith(word);
+        callBack(word);
         break;
       case 'endWith':
-        stream.end(make(size));
+        stream.end(createChunk(size));
         break;
       case 'destroyWith':
         stream.destroy(Object.assign(new Error('destroyed'), { code: 'DESTROYED' }));

@@ -1,13 +1,13 @@
-// Shared by the recorders: options, random numbers and the JSON lines. The first
-// line is a header, each other line is a script with its trace.
+// Shared by the recorders: options, random numbers and JSON lines. The first
+// line is a header; each other line contains a script with its trace.
 
 import { parseArgs } from 'node:util';
 
 /**
  * Runs `count` random scripts and prints them with their traces.
  *
- * `randomScript(below)` returns a script, with `below(n)` as the source of random
- * numbers. `run(script)` returns its trace or a promise of it.
+ * `randomScript(below)` returns a script; `below(n)` returns random numbers less
+ * than n. `run(script)` returns its trace or a promise of the trace.
  */
 export async function record(name, randomScript, run) {
   // A closed pipe is not an error.
@@ -50,7 +50,7 @@ Example: node record-${name}.mjs --seed 7 --count 1000 > ${name}.jsonl`;
     process.stdout.write(`${help}\n`);
     process.exit(0);
   }
-  const whole = (option, min, max) => {
+  const wholeNumber = (option, min, max) => {
     const text = values[option];
     const value = Number(text);
     if (!/^\d+$/.test(text) || value < min || value > max) {
@@ -58,10 +58,10 @@ Example: node record-${name}.mjs --seed 7 --count 1000 > ${name}.jsonl`;
     }
     return value;
   };
-  return { seed: whole('seed', 0, 2147483647), count: whole('count', 1, 10_000_000) };
+  return { seed: wholeNumber('seed', 0, 2147483647), count: wholeNumber('count', 1, 10_000_000) };
 }
 
-/** Writes a line. Waits if the reader is slow. */
+/** Writes a line. Returns a promise if the output buffer is full. */
 function write(line) {
   if (process.stdout.write(`${line}\n`)) {
     return undefined;
@@ -71,7 +71,7 @@ function write(line) {
   });
 }
 
-/** Returns a generator of numbers below n: the upper bits of an LCG. */
+/** Returns a random number generator: the upper bits of an LCG. */
 function random(seed) {
   let state = (BigInt(seed) ^ 0x5deece66dn) & ((1n << 48n) - 1n);
   return (n) => {

@@ -1,4 +1,4 @@
-//! The command `bench`: Highwater and its peers, measured in turn.
+//! The command `bench`: compares the speed of Highwater and its peers.
 
 mod errors;
 mod events;
@@ -11,9 +11,9 @@ use std::process::{Command, ExitCode, Stdio};
 
 use bytesize::ByteSize;
 
-const OURS: &str = "highwater";
+const HIGHWATER: &str = "highwater";
 
-/// The comparisons.
+/// Available comparisons.
 #[derive(clap::Subcommand)]
 pub(crate) enum Bench {
     /// Compare emitters with Node's `EventEmitter`, eventemitter3 and a bare loop, and
@@ -35,25 +35,25 @@ pub(crate) enum Bench {
         /// Size of the input file, at least 1MiB
         #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size)]
         size: ByteSize,
-        /// Run only one half
+        /// Measure only channels or only files
         #[arg(long)]
-        only: Option<streams::Half>,
+        only: Option<streams::Part>,
     },
-    /// Compare a server with the error layer and without, and time an error from `?` to
-    /// the response and the log
+    /// Compare a server with and without the error layer, and time an error from `?` to
+    /// the response and the log entry
     Errors {
         /// Print the figures as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Compare `highwater cluster` with Node and its cluster, under load, kills and
-    /// restarts, and the thread pool with worker threads and piscina
+    /// Compare `highwater cluster` with Node's cluster under load, kills and restarts,
+    /// and the thread pool with worker threads and piscina
     Scaling {
         /// Print the figures as JSON
         #[arg(long)]
         json: bool,
-        /// Instead, reload `highwater cluster` under load until this many requests were
-        /// sent, and fail if any request fails
+        /// Run a soak test instead: reload `highwater cluster` under load until this
+        /// many requests were sent, and fail if any request fails
         #[arg(
             long,
             value_name = "REQUESTS",
@@ -63,7 +63,7 @@ pub(crate) enum Bench {
         )]
         soak: Option<u64>,
     },
-    /// Run one turn of an emitter, for `events`
+    /// Measure one emitter once; used by `events`
     #[command(hide = true)]
     Turn(events::EmitterTurn),
 }
@@ -71,7 +71,7 @@ pub(crate) enum Bench {
 impl Bench {
     /// Returns exit code 1 if a target is missed.
     pub(crate) fn run(&self) -> ExitCode {
-        let (done, json) = match self {
+        let (result, json) = match self {
             Bench::Events { json } => (events::run(), *json),
             Bench::Streams { json, size, only } => (streams::run(*size, *only), *json),
             Bench::Errors { json } => (errors::run(), *json),
@@ -79,7 +79,7 @@ impl Bench {
                 soak: Some(requests),
                 ..
             } => {
-                return scaling::soak(*requests).unwrap_or_else(|error| failed(&error));
+                return scaling::soak(*requests).unwrap_or_else(|error| report_failure(&error));
             }
             Bench::Scaling { json, soak: None } => (scaling::run(), *json),
             Bench::Turn(turn) => {
@@ -89,24 +89,24 @@ impl Bench {
         };
         if cfg!(debug_assertions) {
             eprintln!(
-                "tests: warning: figures of a debug build are meaningless; use cargo run --release -p tests -- bench …"
+                "tests: warning: debug builds give meaningless results; use cargo run --release -p tests -- bench …"
             );
         }
-        match done {
+        match result {
             Ok(outcome) => {
                 if json {
                     println!("{}", outcome.json());
                 } else {
                     print!("{outcome}");
                 }
-                ExitCode::from(u8::from(outcome.misses() > 0))
+                ExitCode::from(u8::from(outcome.missed_target_count() > 0))
             }
-            Err(error) => failed(&error),
+            Err(error) => report_failure(&error),
         }
     }
 }
 
-fn failed(error: &anyhow::Error) -> ExitCode {
+fn report_failure(error: &anyhow::Error) -> ExitCode {
     eprintln!("tests: error: {error:#}");
     ExitCode::FAILURE
 }
@@ -114,28 +114,31 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 fn size(text: &str) -> Result<ByteSize, String> {
     let size: ByteSize = text.parse()?;
     if size < ByteSize::mib(1) {
-        return Err("the size has to be at least 1MiB".to_owned());
+        return Err("the size must be at least 1MiB".to_owned());
     }
     Ok(size)
 }
 
-/// Runs all contestants in turn in each round, so that a disturbance of the machine affects
-/// all of them. Prints each turn on standard error.
+/// Measures all contestants in every round, so that background load affects all of
+/// them. Prints the progress to standard error.
 fn rounds(
     count: usize,
     mut turns: impl FnMut(usize, &dyn Fn(&str)) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     for round in 1..=count {
-        turns(round, &|what| eprintln!("round {round} of {count}: {what}"))?;
+        turns(round, &|progress| {
+            eprintln!("round {round} of {count}: {progress}")
+        })?;
     }
     Ok(())
 }
 
-/// Runs a program and returns its standard output, if it exists and succeeds.
+/// Runs a program and returns its standard output, or `None` if it does not exist or
+/// fails.
 fn stdout_of(command: &mut Command) -> Option<String> {
-    let done = command.stderr(Stdio::null()).output().ok()?;
-    let text = String::from_utf8(done.stdout).ok()?;
-    done.status.success().then(|| text.trim().to_owned())
+    let result = command.stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(result.stdout).ok()?;
+    result.status.success().then(|| text.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -143,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn size_has_a_unit_and_a_minimum() {
+    fn size_requires_a_minimum() {
         assert_eq!(size("1GiB"), Ok(ByteSize::gib(1)));
         assert_eq!(size("64 MiB"), Ok(ByteSize::mib(64)));
         assert!(size("1KiB").unwrap_err().contains("at least 1MiB"));

@@ -1,14 +1,14 @@
 //! `cargo run -p tests`: installs the requirements of the test suites, runs the suites
 //! and prints the results.
 //!
-//! Besides the suites there are four commands: `replay` compares Highwater with
+//! There are four other commands: `replay` compares the behaviour of Highwater with
 //! recordings of Node, `bench` compares its speed with its peers, `page` measures the
-//! page against its budgets, and `screenshots` takes pictures of it.
+//! page against its budgets, and `screenshots` takes screenshots of the page.
 //!
 //! `suite` defines the suites and `setup` installs their requirements. `scheduler` runs
-//! suites side by side. `run` runs one command, shows or buffers its `output` and counts
-//! its tests (`test_counts`). `process_group` kills everything that a command has
-//! started. `table` prints the results. See `tests/README.md`.
+//! suites concurrently. `run` runs one command, shows or buffers its `output` and
+//! counts its tests (`test_counts`). `process_group` kills all processes started by a
+//! command. `table` prints the results. See `tests/README.md`.
 
 mod bench;
 mod output;
@@ -39,28 +39,29 @@ use crate::table::{Row, Table};
 use crate::test_counts::TestCounts;
 use crate::workspace::Workspace;
 
-/// The name that stands for the installation alone.
+/// The pseudo-suite that only installs requirements.
 const SETUP: &str = "setup";
 
-/// Installs the requirements of the test suites and runs them, all unless some are named
+/// Installs the requirements of the test suites and runs the suites
 #[derive(Parser)]
 #[command(name = "tests", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Suites to run, or `setup` to install the requirements of all suites and stop
+    /// Suites to run [default: all]; `setup` only installs the requirements of all
+    /// suites
     #[arg(value_name = "SUITE")]
     suites: Vec<String>,
 
-    /// Make `deny` check security advisories too (needs the network)
+    /// Make `deny` also check security advisories (needs the network)
     #[arg(long)]
     advisories: bool,
 }
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Replay scripts recorded in Node and compare the results
+    /// Replay scripts recorded in Node and compare the traces
     #[command(subcommand)]
     Replay(Replay),
     /// Compare the speed of Highwater with its peers
@@ -68,8 +69,8 @@ enum Command {
     Bench(Bench),
     /// Measure the page in Chrome against its budgets
     Page,
-    /// Take screenshots of the page: home and every scenario, light and dark, narrow and
-    /// wide
+    /// Take screenshots of the home page and every scenario, in light and dark mode,
+    /// narrow and wide
     Screenshots {
         /// Folder for the screenshots [default: target/screenshots]
         folder: Option<PathBuf>,
@@ -77,8 +78,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let matches = Arguments::command().after_help(help()).get_matches();
-    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let parsed = Arguments::command().after_help(help()).get_matches();
+    let arguments = Arguments::from_arg_matches(&parsed).unwrap_or_else(|error| error.exit());
     match &arguments.command {
         Some(Command::Replay(replay)) => return replay.run(),
         Some(Command::Bench(bench)) => return bench.run(),
@@ -88,7 +89,7 @@ fn main() -> ExitCode {
         }
         None => {}
     }
-    let suites = match selected(&arguments.suites) {
+    let suites = match select_suites(&arguments.suites) {
         Ok(suites) => suites,
         Err(message) => {
             eprintln!("tests: {message}");
@@ -101,7 +102,7 @@ fn main() -> ExitCode {
     exit_code(run(&suites, options))
 }
 
-/// Returns exit code 0 if everything passed, else 1.
+/// Returns exit code 0 if everything passed, otherwise 1.
 fn exit_code(passed: Result<bool>) -> ExitCode {
     match passed {
         Ok(true) => ExitCode::SUCCESS,
@@ -113,8 +114,9 @@ fn exit_code(passed: Result<bool>) -> ExitCode {
     }
 }
 
-/// Returns the suites of these names: all for no name, none for `setup` alone.
-fn selected(names: &[String]) -> Result<Vec<Suite>, String> {
+/// Returns the suites with these names: all suites for an empty list, none for `setup`
+/// alone.
+fn select_suites(names: &[String]) -> Result<Vec<Suite>, String> {
     if names.is_empty() {
         return Ok(Suite::ALL.to_vec());
     }
@@ -123,11 +125,11 @@ fn selected(names: &[String]) -> Result<Vec<Suite>, String> {
         if name == SETUP {
             continue;
         }
-        let suite = Suite::named(name).ok_or_else(|| {
-            let known: Vec<_> = Suite::ALL.map(Suite::name).to_vec();
+        let suite = Suite::from_name(name).ok_or_else(|| {
+            let available: Vec<_> = Suite::ALL.map(Suite::name).to_vec();
             format!(
                 "unknown suite \"{name}\"; available: {SETUP}, {}",
-                known.join(", ")
+                available.join(", ")
             )
         })?;
         if !suites.contains(&suite) {
@@ -154,26 +156,26 @@ fn run(suites: &[Suite], options: SuiteOptions) -> Result<bool> {
         };
         Requirement::ALL.into_iter().filter(is_required).collect()
     };
-    let missing = setup::ensure(&workspace, &requirements)?;
-    if !missing.is_empty() {
-        for problem in &missing {
-            eprintln!("tests: error: {problem:#}");
+    let errors = setup::install_missing(&workspace, &requirements)?;
+    if !errors.is_empty() {
+        for error in &errors {
+            eprintln!("tests: error: {error:#}");
         }
         let failed = TestCounts {
             passed: 0,
-            failed: missing.len(),
+            failed: errors.len(),
         };
         table.add(Row {
             suite: SETUP,
             counts: failed,
-            took: started.elapsed(),
-            busy: Duration::ZERO,
+            elapsed: started.elapsed(),
+            cpu_time: Duration::ZERO,
         });
         print!("{table}");
         return Ok(false);
     }
     if suites.is_empty() {
-        println!("All requirements are installed. To run wasm-pack by hand:");
+        println!("All requirements are installed. To run wasm-pack manually:");
         println!("export PATH=\"{}:$PATH\"", workspace.bin().display());
         return Ok(true);
     }
@@ -186,16 +188,16 @@ fn run(suites: &[Suite], options: SuiteOptions) -> Result<bool> {
 
 fn help() -> String {
     let mut help = String::from("Suites:\n");
-    let _ = writeln!(help, "  {SETUP:<8}install the requirements and stop");
+    let _ = writeln!(help, "  {SETUP:<8}only install the requirements");
     for suite in Suite::ALL {
         let _ = writeln!(help, "  {:<8}{}", suite.name(), suite.about());
     }
     help.push_str(
         "\nExamples:
-  cargo run -p tests                        install the requirements and run everything
-  cargo run -p tests -- fmt clippy unit     the quick suites, before a commit
-  cargo run -p tests -- setup               install only
-  cargo run -p tests -- deny --advisories   include the advisory database
+  cargo run -p tests                        install the requirements and run all suites
+  cargo run -p tests -- fmt clippy unit     the fast suites, before a commit
+  cargo run -p tests -- setup               only install the requirements
+  cargo run -p tests -- deny --advisories   also check security advisories
   node tests/node/record-events.mjs --seed 7 --count 10000 \\
     | cargo run --release -p tests -- replay events -
   node tests/node/record-streams.mjs --seed 7 --count 10000 \\
@@ -205,8 +207,8 @@ fn help() -> String {
   cargo run --release -p tests -- bench errors
   cargo run --release -p tests -- bench scaling
   cargo run --release -p tests -- bench scaling --soak 1000000
-  cargo run -p tests -- page                the page against its budgets
-  cargo run -p tests -- screenshots         pictures of the page",
+  cargo run -p tests -- page                measure the page against its budgets
+  cargo run -p tests -- screenshots         take screenshots of the page",
     );
     help
 }
@@ -216,16 +218,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_selects_all_and_setup_none() {
-        assert_eq!(selected(&[]).unwrap(), Suite::ALL);
-        assert_eq!(selected(&["setup".into()]).unwrap(), []);
-        let twice = ["unit".into(), "fmt".into(), "unit".into()];
-        assert_eq!(selected(&twice).unwrap(), [Suite::Unit, Suite::Fmt]);
+    fn empty_selection_means_all_suites() {
+        assert_eq!(select_suites(&[]).unwrap(), Suite::ALL);
+        assert_eq!(select_suites(&["setup".into()]).unwrap(), []);
+        let with_duplicates = ["unit".into(), "fmt".into(), "unit".into()];
+        assert_eq!(
+            select_suites(&with_duplicates).unwrap(),
+            [Suite::Unit, Suite::Fmt]
+        );
     }
 
     #[test]
-    fn unknown_suite_error_lists_the_suites() {
-        let message = selected(&["units".into()]).unwrap_err();
+    fn unknown_suite_error_lists_all_suites() {
+        let message = select_suites(&["units".into()]).unwrap_err();
         assert!(message.contains("\"units\""));
         for name in ["setup", "fmt", "e2e"] {
             assert!(message.contains(name), "{message}");

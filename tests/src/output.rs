@@ -1,4 +1,4 @@
-//! The output of a suite's commands.
+//! Output of a suite's commands.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -9,17 +9,18 @@ use anyhow::{Context as _, Result};
 
 /// The destination of a suite's output.
 ///
-/// Of two suites that run side by side, one prints directly. The output of the other is
-/// buffered in a file and shown when it is done, so that the two do not mix.
+/// When two suites run concurrently, one prints directly. The output of the other is
+/// buffered in a file and shown when that suite is done, so that their outputs are not
+/// interleaved.
 pub(crate) enum Output {
     Direct,
     Buffered(File),
 }
 
 impl Output {
-    /// Creates an output that is buffered in an unnamed temporary file.
+    /// Creates an output buffered in an unnamed temporary file.
     pub(crate) fn buffered() -> Result<Self> {
-        let file = tempfile::tempfile().context("cannot make a file for the output")?;
+        let file = tempfile::tempfile().context("cannot create a temporary file for the output")?;
         Ok(Self::Buffered(file))
     }
 
@@ -31,17 +32,17 @@ impl Output {
         })
     }
 
-    /// Prints a line of this program itself.
+    /// Prints a line of the test runner itself.
     pub(crate) fn print_line(&self, line: impl Display) {
-        // There is nowhere to report a failure to.
+        // A failed write cannot be reported anywhere.
         let _ = match self {
             Self::Direct => writeln!(io::stderr(), "{line}"),
             Self::Buffered(file) => writeln!(&*file, "{line}"),
         };
     }
 
-    /// Redirects the standard error of `command` here. Direct output is inherited, so that
-    /// cargo detects a terminal.
+    /// Redirects the standard error of `command` to this output. Direct output is
+    /// inherited, so that cargo can detect a terminal.
     pub(crate) fn redirect_stderr_of(&self, command: &mut Command) -> Result<()> {
         command.stderr(match self {
             Self::Direct => Stdio::inherit(),
@@ -50,7 +51,7 @@ impl Output {
         Ok(())
     }
 
-    /// Shows buffered output.
+    /// Prints the buffered output, if any.
     pub(crate) fn show(self) -> Result<()> {
         if let Self::Buffered(mut file) = self {
             file.rewind()?;
@@ -73,7 +74,7 @@ impl Output {
     }
 }
 
-/// Receives the standard output of a command.
+/// Writes a command's standard output.
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {

@@ -12,17 +12,18 @@ use crate::run::{read, run, run_checked};
 use crate::setup::{self, Requirement};
 use crate::workspace::Workspace;
 
-/// Prints the budgets as a table. Returns whether all are met.
+/// Prints the budgets as a table. Returns whether all of them are met.
 pub(crate) fn measure() -> Result<bool> {
     let workspace = prepare()?;
-    // It fails if a file is too large. The table shows that.
+    // The exit code is ignored: it is non-zero if a file is too large, which the table
+    // shows.
     let sizes = read(&mut workspace.cargo("run --package bundle -- --sizes"))?;
     let file = workspace.target.join("sizes.txt");
     fs::write(&file, sizes).with_context(|| format!("cannot write {}", file.display()))?;
     run_in_chrome(&workspace, "budgets", &file)
 }
 
-/// Takes the screenshots, by default into `target/screenshots`.
+/// Takes screenshots of the page and saves them, by default in `target/screenshots`.
 pub(crate) fn screenshots(folder: Option<&Path>) -> Result<bool> {
     let workspace = prepare()?;
     run_checked(&mut workspace.cargo("run --package bundle"))?;
@@ -31,7 +32,7 @@ pub(crate) fn screenshots(folder: Option<&Path>) -> Result<bool> {
     run_in_chrome(&workspace, "screenshots", &folder)
 }
 
-/// Installs the requirements and builds the program.
+/// Installs the requirements and builds `highwater`.
 fn prepare() -> Result<Workspace> {
     let workspace = Workspace::new()?;
     process_group::kill_on_interrupt()?;
@@ -40,8 +41,11 @@ fn prepare() -> Result<Workspace> {
         Requirement::Nightly,
         Requirement::Chrome,
     ];
-    if let Some(problem) = setup::ensure(&workspace, &requirements)?.into_iter().next() {
-        return Err(problem);
+    if let Some(error) = setup::install_missing(&workspace, &requirements)?
+        .into_iter()
+        .next()
+    {
+        return Err(error);
     }
     run_checked(&mut workspace.cargo("build --package native"))?;
     Ok(workspace)

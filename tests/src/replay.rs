@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// The supported format version of recordings.
-const FORMAT: u32 = 1;
+const FORMAT_VERSION: u32 = 1;
 
 /// The recordings that can be replayed.
 #[derive(clap::Subcommand)]
@@ -26,7 +26,7 @@ pub(crate) enum Replay {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Replay scripts of stream operations against the channel of `highwater::stream`
+    /// Replay scripts of stream operations against channels of `highwater::stream`
     Streams {
         /// Recording from `tests/node/record-streams.mjs`, or `-` for standard input
         #[arg(value_name = "FILE")]
@@ -34,25 +34,25 @@ pub(crate) enum Replay {
     },
 }
 
-/// A recorded script. Every line of a recording but the first is one.
+/// A recorded script. Every line of a recording except the first contains one.
 trait Script: DeserializeOwned {
-    /// Path of the recorder.
-    const RECORDER: &str;
+    /// The path of the recorder.
+    const RECORDER_PATH: &str;
 
-    /// The kinds of steps that a recording has to cover.
+    /// The kinds of steps to count.
     const STEP_KINDS: &[StepKind];
 
     /// Validates the script.
-    fn check(&self) -> Result<(), String>;
+    fn validate(&self) -> Result<(), String>;
 
-    /// Returns the trace that Node has recorded.
+    /// Returns the trace recorded in Node.
     fn trace(&self) -> &[String];
 
     /// Runs the script against Highwater and returns the trace.
     fn run(&self) -> Vec<String>;
 }
 
-/// The name of a kind of steps, and a predicate for it.
+/// The name of a kind of step, and its predicate.
 type StepKind = (&'static str, fn(&str) -> bool);
 
 /// The first line of a recording.
@@ -68,15 +68,15 @@ struct Header {
 struct ReplayReport {
     scripts: u64,
     divergences: u64,
-    /// Description of the first divergence.
-    first: Option<String>,
+    /// A description of the first divergence.
+    first_divergence: Option<String>,
     header: Header,
-    /// Number of steps of each kind.
-    seen: Vec<(&'static str, usize)>,
+    /// The number of steps of each kind.
+    step_counts: Vec<(&'static str, usize)>,
 }
 
 impl Replay {
-    /// Returns exit code 1 for a divergence and 2 for an unreadable recording.
+    /// Returns exit code 1 for a divergence and 2 for an invalid recording.
     pub(crate) fn run(&self) -> ExitCode {
         let replayed = match self {
             Replay::Events { file } => replay_file::<events::Script>(file),
@@ -105,7 +105,7 @@ fn replay_file<S: Script>(file: &Path) -> Result<u64, String> {
     Ok(report.divergences)
 }
 
-/// Replays a recording line by line, in memory that does not depend on its length.
+/// Replays a recording line by line. Memory use does not depend on its length.
 fn replay<S: Script>(lines: impl BufRead, name: &str) -> Result<ReplayReport, String> {
     let mut lines = lines.lines().zip(1u64..);
     let header = match lines.next() {
@@ -114,9 +114,9 @@ fn replay<S: Script>(lines: impl BufRead, name: &str) -> Result<ReplayReport, St
         }
         Some((Err(error), _)) => return Err(format!("{name}: {error}")),
         None => {
-            let recorder = S::RECORDER;
+            let recorder = S::RECORDER_PATH;
             return Err(format!(
-                "{name} is empty; record scripts with node {recorder}"
+                "{name} is empty; record scripts with `node {recorder}`"
             ));
         }
     };
@@ -124,30 +124,30 @@ fn replay<S: Script>(lines: impl BufRead, name: &str) -> Result<ReplayReport, St
     let mut report = ReplayReport {
         scripts: 0,
         divergences: 0,
-        first: None,
+        first_divergence: None,
         header,
-        seen: S::STEP_KINDS.iter().map(|(name, _)| (*name, 0)).collect(),
+        step_counts: S::STEP_KINDS.iter().map(|(name, _)| (*name, 0)).collect(),
     };
     for (line, number) in lines {
         let line = line.map_err(|error| format!("{name}:{number}: {error}"))?;
         let script: S = parse(&line).map_err(|error| format!("{name}:{number}: {error}"))?;
-        let ours = script.run();
+        let actual = script.run();
         report.scripts += 1;
-        for ((_, seen), (_, matches)) in report.seen.iter_mut().zip(S::STEP_KINDS) {
-            *seen += ours.iter().filter(|step| matches(step)).count();
+        for ((_, seen), (_, matches)) in report.step_counts.iter_mut().zip(S::STEP_KINDS) {
+            *seen += actual.iter().filter(|step| matches(step)).count();
         }
-        if ours != script.trace() {
+        if actual != script.trace() {
             report.divergences += 1;
             report
-                .first
-                .get_or_insert_with(|| divergence(number, &line, script.trace(), &ours));
+                .first_divergence
+                .get_or_insert_with(|| divergence(number, &line, script.trace(), &actual));
         }
         progress.inc(1);
     }
     progress.finish_and_clear();
     if report.scripts != report.header.count {
         return Err(format!(
-            "{name} ends early: {} of {} scripts",
+            "{name} is truncated: {} of {} scripts",
             report.scripts, report.header.count
         ));
     }
@@ -156,17 +156,17 @@ fn replay<S: Script>(lines: impl BufRead, name: &str) -> Result<ReplayReport, St
 
 fn parse<S: Script>(line: &str) -> Result<S, String> {
     let script: S = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    script.check()?;
+    script.validate()?;
     Ok(script)
 }
 
 impl Header {
     fn parse(line: &str) -> Result<Self, String> {
         let header: Header = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        if header.format != FORMAT {
+        if header.format != FORMAT_VERSION {
             let found = header.format;
             return Err(format!(
-                "format {found} is not supported; expected format {FORMAT}"
+                "format {found} is not supported; expected format {FORMAT_VERSION}"
             ));
         }
         Ok(header)
@@ -186,26 +186,26 @@ fn progress(count: u64) -> ProgressBar {
 }
 
 /// Describes a divergence: the common steps, then the rest of both traces.
-fn divergence(number: u64, line: &str, node: &[String], ours: &[String]) -> String {
-    let same = node.iter().zip(ours).take_while(|(a, b)| a == b).count();
+fn divergence(number: u64, line: &str, node: &[String], actual: &[String]) -> String {
+    let common_count = node.iter().zip(actual).take_while(|(a, b)| a == b).count();
     let mut text = format!("line {number}: {}\n", without_trace(line));
-    for step in &node[..same] {
+    for step in &node[..common_count] {
         let _ = writeln!(text, "    both  {step}");
     }
-    let sides = [("node", node), ("ours", ours)];
+    let sides = [("node", node), ("ours", actual)];
     for (side, trace) in sides {
-        let step = trace.get(same).map_or("(ends)", String::as_str);
+        let step = trace.get(common_count).map_or("(ends)", String::as_str);
         let _ = writeln!(text, "  > {side}  {step}");
     }
     for (side, trace) in sides {
-        for step in trace.iter().skip(same + 1) {
+        for step in trace.iter().skip(common_count + 1) {
             let _ = writeln!(text, "    {side}  {step}");
         }
     }
     text
 }
 
-/// Returns the line of a script without its trace.
+/// Returns a script's line without the trace.
 fn without_trace(line: &str) -> String {
     line.find(",\"trace\":")
         .map_or_else(|| line.to_owned(), |end| format!("{}}}", &line[..end]))
@@ -220,11 +220,11 @@ fn print(report: &ReplayReport) {
         "recorded by Node {}, seed {}",
         report.header.node, report.header.seed
     );
-    for (name, seen) in &report.seen {
+    for (name, seen) in &report.step_counts {
         println!("{seen:>9} {name}");
     }
-    if let Some(first) = &report.first {
-        println!("\nFirst divergence: {first}");
+    if let Some(first_divergence) = &report.first_divergence {
+        println!("\nFirst divergence: {first_divergence}");
     }
 }
 
@@ -242,43 +242,51 @@ mod tests {
     }
 
     /// Asserts that a recording replays without divergence and has at least this many
-    /// steps of each kind. Recordings that do not exercise the rules would prove nothing.
-    pub(super) fn assert_replays<S: Script>(recorded: &str, least: &[usize]) {
+    /// steps of each kind, so that it exercises the rules.
+    pub(super) fn assert_replays<S: Script>(recorded: &str, min_counts: &[usize]) {
         let report = replay_text::<S>(recorded).unwrap();
-        assert_eq!(report.divergences, 0, "{}", report.first.unwrap());
+        assert_eq!(
+            report.divergences,
+            0,
+            "{}",
+            report.first_divergence.unwrap()
+        );
         assert!(report.scripts >= 250);
-        assert_eq!(report.seen.len(), least.len());
-        for ((name, seen), least) in report.seen.iter().zip(least) {
-            assert!(seen >= least, "{seen} {name}");
+        assert_eq!(report.step_counts.len(), min_counts.len());
+        for ((name, seen), min_count) in report.step_counts.iter().zip(min_counts) {
+            assert!(seen >= min_count, "{seen} {name}");
         }
     }
 
-    /// Returns the error of an invalid recording.
+    /// Replays an invalid recording and returns the error.
     pub(super) fn error_of<S: Script>(text: &str) -> String {
         match replay_text::<S>(text) {
-            Ok(_) => panic!("{text} is valid"),
+            Ok(_) => panic!("{text} was replayed without an error"),
             Err(message) => message,
         }
     }
 
-    /// Asserts that a trace replays without divergence, and that each of the changes to it
-    /// makes it diverge.
+    /// Asserts that a trace replays without divergence, and that each change to it
+    /// causes a divergence.
     pub(super) fn assert_changes_diverge<S: Script>(
         script: impl Fn(&str) -> String,
         trace: &str,
         changes: &[(&str, &str)],
     ) {
         let report = replay_text::<S>(&with_script(&script(trace))).unwrap();
-        assert_eq!(report.divergences, 0, "{:?}", report.first);
+        assert_eq!(report.divergences, 0, "{:?}", report.first_divergence);
         for (from, to) in changes {
             let tampered = trace.replacen(from, to, 1);
-            assert_ne!(tampered, trace, "the trace has no {from}");
+            assert_ne!(tampered, trace, "the trace does not contain {from}");
             let report = replay_text::<S>(&with_script(&script(&tampered))).unwrap();
             assert_eq!(report.divergences, 1, "{tampered}");
-            let first = report.first.unwrap();
+            let first_divergence = report.first_divergence.unwrap();
             let expected = ["> node", "> ours", r#""operations":"#];
-            assert!(expected.iter().all(|part| first.contains(part)), "{first}");
-            assert!(!first.contains("trace"), "{first}");
+            assert!(
+                expected.iter().all(|part| first_divergence.contains(part)),
+                "{first_divergence}"
+            );
+            assert!(!first_divergence.contains("trace"), "{first_divergence}");
         }
     }
 
@@ -287,12 +295,12 @@ mod tests {
         let error_of = error_of::<events::Script>;
         assert!(
             error_of("")
-                .contains("is empty; record scripts with node tests/node/record-events.mjs")
+                .contains("is empty; record scripts with `node tests/node/record-events.mjs`")
         );
         assert!(error_of("nonsense").starts_with("recorded:1: "));
         assert!(error_of(r#"{"format":9,"node":"v20","seed":1,"count":1}"#).contains("format 9"));
         assert!(error_of(&with_script("{")).starts_with("recorded:2: "));
-        let short = with_script("").lines().next().unwrap().to_owned();
-        assert!(error_of(&short).contains("ends early: 0 of 1"));
+        let header_only = with_script("").lines().next().unwrap().to_owned();
+        assert!(error_of(&header_only).contains("is truncated: 0 of 1"));
     }
 }

@@ -11,33 +11,33 @@ use crate::output::Output;
 use crate::process_group::ProcessGroup;
 use crate::test_counts::TestCounts;
 
-/// The result of a command.
+/// The result of running a command.
 pub(crate) struct CommandResult {
-    /// Set if it exited with code 0.
+    /// Set if the command exited with code 0.
     pub(crate) success: bool,
-    /// The sum of the summary lines in its output.
+    /// The sum of all test summaries in its output.
     pub(crate) counts: TestCounts,
-    /// Processor time of the command and its children.
-    pub(crate) busy: Duration,
+    /// CPU time of the command and its children.
+    pub(crate) cpu_time: Duration,
 }
 
-/// Runs `command` to its end. Its standard output is relayed line by line, to count the
-/// tests. Its standard error goes to `output` directly.
+/// Runs `command` to completion. Relays its standard output line by line and counts the
+/// tests. Its standard error is redirected to `output`.
 pub(crate) fn run(command: &mut Command, output: &Output) -> Result<CommandResult> {
     output.print_line(format_args!("$ {}", command_line(command)));
     output.redirect_stderr_of(command)?;
-    let to = output.try_clone()?;
+    let destination = output.try_clone()?;
     let (group, stdout) = ProcessGroup::spawn(command)?;
-    let counter = thread::spawn(move || relay(stdout, to));
+    let counting_thread = thread::spawn(move || relay(stdout, destination));
     let exit = group.wait()?;
     Ok(CommandResult {
         success: exit.success,
-        counts: counter.join().unwrap_or_default(),
-        busy: exit.busy,
+        counts: counting_thread.join().unwrap_or_default(),
+        cpu_time: exit.cpu_time,
     })
 }
 
-/// Runs `command` and returns its standard output, whatever its exit code.
+/// Runs `command` and returns its standard output. Ignores the exit code.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     eprintln!("$ {}", command_line(command));
     let (group, mut stdout) = ProcessGroup::spawn(command)?;
@@ -47,7 +47,7 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
     Ok(text)
 }
 
-/// Runs `command` and fails if it fails.
+/// Runs `command`. Returns an error if it fails.
 pub(crate) fn run_checked(command: &mut Command) -> Result<()> {
     if run(command, &Output::Direct)?.success {
         return Ok(());
@@ -57,22 +57,27 @@ pub(crate) fn run_checked(command: &mut Command) -> Result<()> {
 
 /// Returns the command line of `command`.
 fn command_line(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words
+    let arguments = std::iter::once(command.get_program()).chain(command.get_args());
+    arguments
         .map(|word| word.to_string_lossy())
         .collect::<Vec<_>>()
         .join(" ")
 }
 
-/// Relays every line and adds up the summary lines.
-fn relay(from: impl Read, mut to: impl Write) -> TestCounts {
+/// Relays every line and adds up the test summaries.
+fn relay(source: impl Read, mut destination: impl Write) -> TestCounts {
     let mut sum = TestCounts::default();
-    let mut from = BufReader::new(from);
+    let mut source = BufReader::new(source);
     let mut line = Vec::new();
-    // Bytes, since the output of a test need not be UTF-8.
-    while from.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-        // Keeps counting even if the output is closed.
-        let _ = to.write_all(&line).and_then(|()| to.flush());
+    // Bytes, since test output need not be UTF-8.
+    while source
+        .read_until(b'\n', &mut line)
+        .is_ok_and(|read| read > 0)
+    {
+        // Keeps counting even if the write fails.
+        let _ = destination
+            .write_all(&line)
+            .and_then(|()| destination.flush());
         if let Some(counts) = TestCounts::parse(&String::from_utf8_lossy(&line)) {
             sum += counts;
         }
@@ -85,11 +90,11 @@ fn relay(from: impl Read, mut to: impl Write) -> TestCounts {
 mod tests {
     use super::*;
 
-    // The summaries in these tests must not reach the output. The run that contains this
-    // test would count them.
+    // The test summaries in these tests must not be printed, or the surrounding test
+    // run would count them.
 
     #[test]
-    fn relay_adds_up_summaries_and_keeps_every_line() {
+    fn relay_adds_up_summaries_and_relays_all_lines() {
         let text = "test result: ok. 2 passed; 0 failed; 0 ignored\nnoise \n\
                     test result: FAILED. 1 passed; 1 failed; 0 ignored";
         let mut out = Vec::new();
@@ -99,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn result_has_the_exit_status() {
+    fn result_contains_the_exit_status() {
         let run = |script| run(Command::new("sh").args(["-c", script]), &Output::Direct);
         assert!(run("exit 0").unwrap().success);
         assert!(!run("exit 3").unwrap().success);
@@ -118,29 +123,29 @@ mod tests {
     }
 
     #[test]
-    fn children_do_not_outlive_their_command() {
-        // The sleeper keeps the output open. Unless it is killed with its parent, this
-        // test takes a minute and then fails.
+    fn background_children_are_killed_with_the_command() {
+        // The background process keeps the output open. Unless it is killed, this test
+        // takes a minute and fails.
         let started = std::time::Instant::now();
-        let sleeper = "sleep 60 & exit 0";
-        let finished = run(Command::new("sh").args(["-c", sleeper]), &Output::Direct);
-        assert!(finished.unwrap().success);
+        let script = "sleep 60 & exit 0";
+        let result = run(Command::new("sh").args(["-c", script]), &Output::Direct);
+        assert!(result.unwrap().success);
         assert!(started.elapsed().as_secs() < 30);
     }
 
     #[test]
-    fn waiting_is_not_busy_time() {
-        let busy = |script| {
-            let finished = run(Command::new("sh").args(["-c", script]), &Output::Direct);
-            finished.unwrap().busy
+    fn waiting_uses_no_cpu_time() {
+        let cpu_time = |script| {
+            let result = run(Command::new("sh").args(["-c", script]), &Output::Direct);
+            result.unwrap().cpu_time
         };
         let counts = "i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done";
-        // Grandchildren count too.
-        assert!(busy(&format!("( {counts} ); true")) > busy("sleep 0.2"));
+        // The CPU time of grandchildren counts too.
+        assert!(cpu_time(&format!("( {counts} ); true")) > cpu_time("sleep 0.2"));
     }
 
     #[test]
-    fn missing_program_is_named() {
+    fn error_names_the_missing_program() {
         let error = run_checked(&mut Command::new("no-such-program")).unwrap_err();
         assert!(error.to_string().contains("no-such-program"));
     }

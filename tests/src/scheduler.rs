@@ -1,13 +1,13 @@
-//! Runs suites side by side.
+//! Runs suites concurrently.
 //!
 //! Suites spend much of their time waiting: for scenarios in real time, for browsers,
-//! for the last crate of a build. So two suites run at a time. One prints directly, the
-//! output of the other is shown in one piece when it is done.
+//! for the last crate of a build. So two suites run at a time. One prints directly; the
+//! output of the other is buffered and shown when it is done.
 //!
-//! Suites that run scenarios in real time follow one by one. Next to a compiler, a
-//! process that takes a second to start would be taken for one that never starts.
+//! Suites that run scenarios in real time then run one by one. While a compiler runs, a
+//! process could start so slowly that a test mistakes it for a failure.
 //!
-//! Suites that only compute run in the background of all others, at low priority.
+//! Suites that only compute run in the background, at low priority.
 
 use std::panic::resume_unwind;
 use std::process::Command;
@@ -29,17 +29,17 @@ pub(crate) fn run(
     options: SuiteOptions,
     table: &mut Table,
 ) {
-    let queue_of = |concurrency| {
+    let queue_for = |concurrency| {
         let suites = suites.iter().copied();
-        let own: Vec<_> = suites
+        let matching: Vec<_> = suites
             .filter(|suite| suite.concurrency() == concurrency)
             .collect();
-        SuiteQueue(Mutex::new(own.into_iter()))
+        SuiteQueue(Mutex::new(matching.into_iter()))
     };
-    let paired = queue_of(Concurrency::Paired);
-    let exclusive = queue_of(Concurrency::Exclusive);
-    let background = queue_of(Concurrency::Background);
-    // The first suite prints directly, whatever its kind.
+    let paired = queue_for(Concurrency::Paired);
+    let exclusive = queue_for(Concurrency::Exclusive);
+    let background = queue_for(Concurrency::Background);
+    // The first suite always prints directly.
     let first = [&paired, &exclusive, &background]
         .into_iter()
         .find_map(SuiteQueue::next);
@@ -55,7 +55,7 @@ pub(crate) fn run(
             let sender = sender.clone();
             move || {
                 for suite in SuiteQueue::iter(queue) {
-                    // Prints directly if there is no file to buffer the output in.
+                    // Prints directly if the buffer file cannot be created.
                     let output = Output::buffered().unwrap_or(Output::Direct);
                     let row = run_suite(workspace, suite, options, &output);
                     // The receiver lives until all suites are done.
@@ -90,7 +90,7 @@ pub(crate) fn run(
     table.sort_by(&Suite::ALL.map(Suite::name));
 }
 
-/// Suites that wait for a free runner.
+/// Suites waiting for a free runner.
 struct SuiteQueue(Mutex<vec::IntoIter<Suite>>);
 
 impl SuiteQueue {
@@ -109,7 +109,7 @@ fn run_suite(workspace: &Workspace, suite: Suite, options: SuiteOptions, output:
     let started = Instant::now();
     output.print_line(format_args!("\n== {}: {}", suite.name(), suite.about()));
     let mut counts = TestCounts::default();
-    let mut busy = Duration::ZERO;
+    let mut cpu_time = Duration::ZERO;
     let mut success = true;
     for mut command in suite.commands(workspace, options) {
         if suite.concurrency() == Concurrency::Background {
@@ -118,7 +118,7 @@ fn run_suite(workspace: &Workspace, suite: Suite, options: SuiteOptions, output:
         match crate::run::run(&mut command, output) {
             Ok(finished) => {
                 counts += finished.counts;
-                busy += finished.busy;
+                cpu_time += finished.cpu_time;
                 success &= finished.success;
             }
             Err(error) => {
@@ -129,36 +129,36 @@ fn run_suite(workspace: &Workspace, suite: Suite, options: SuiteOptions, output:
     }
     Row {
         suite: suite.name(),
-        counts: verdict(suite.counting(), counts, success),
-        took: started.elapsed(),
-        busy,
+        counts: final_counts(suite.counting(), counts, success),
+        elapsed: started.elapsed(),
+        cpu_time,
     }
 }
 
 /// Returns the same command at the lowest scheduling priority.
 fn at_low_priority(command: &Command) -> Command {
-    let mut nice = Command::new("nice");
-    nice.args(["-n", "19"]).arg(command.get_program());
-    nice.args(command.get_args());
+    let mut nice_command = Command::new("nice");
+    nice_command.args(["-n", "19"]).arg(command.get_program());
+    nice_command.args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
-            Some(value) => nice.env(name, value),
-            None => nice.env_remove(name),
+            Some(value) => nice_command.env(name, value),
+            None => nice_command.env_remove(name),
         };
     }
     if let Some(folder) = command.get_current_dir() {
-        nice.current_dir(folder);
+        nice_command.current_dir(folder);
     }
-    nice
+    nice_command
 }
 
 /// Returns the final counts of a suite. A failed command counts as a failure even if no
-/// test has failed, and a suite of tests in which none ran has failed.
-fn verdict(counting: Counting, counts: TestCounts, success: bool) -> TestCounts {
+/// test failed. A suite of tests that ran no tests has failed.
+fn final_counts(counting: Counting, counts: TestCounts, success: bool) -> TestCounts {
     match counting {
-        Counting::Check if success => TestCounts::PASS,
-        Counting::Check => TestCounts::FAIL,
-        Counting::Tests if success && counts == TestCounts::default() => TestCounts::FAIL,
+        Counting::Check if success => TestCounts::ONE_PASSED,
+        Counting::Check => TestCounts::ONE_FAILED,
+        Counting::Tests if success && counts == TestCounts::default() => TestCounts::ONE_FAILED,
         Counting::Tests if !success => TestCounts {
             failed: counts.failed.max(1),
             ..counts
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn low_priority_keeps_the_command() {
+    fn low_priority_preserves_the_command() {
         let mut command = Command::new("sh");
         command
             .args(["-c", "nice; pwd; echo $WHAT $HOME"])
@@ -185,12 +185,27 @@ mod tests {
     }
 
     #[test]
-    fn failed_command_counts_without_failed_tests() {
+    fn failed_command_counts_as_one_failure() {
         let counts = |passed, failed| TestCounts { passed, failed };
-        assert_eq!(verdict(Counting::Tests, counts(3, 0), false), counts(3, 1));
-        assert_eq!(verdict(Counting::Tests, counts(3, 2), false), counts(3, 2));
-        assert_eq!(verdict(Counting::Tests, counts(3, 0), true), counts(3, 0));
-        assert_eq!(verdict(Counting::Tests, counts(0, 0), true), counts(0, 1));
-        assert_eq!(verdict(Counting::Check, counts(9, 9), true), counts(1, 0));
+        assert_eq!(
+            final_counts(Counting::Tests, counts(3, 0), false),
+            counts(3, 1)
+        );
+        assert_eq!(
+            final_counts(Counting::Tests, counts(3, 2), false),
+            counts(3, 2)
+        );
+        assert_eq!(
+            final_counts(Counting::Tests, counts(3, 0), true),
+            counts(3, 0)
+        );
+        assert_eq!(
+            final_counts(Counting::Tests, counts(0, 0), true),
+            counts(0, 1)
+        );
+        assert_eq!(
+            final_counts(Counting::Check, counts(9, 9), true),
+            counts(1, 0)
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Finds the requirements of the suites and installs the missing ones.
+//! Installs missing requirements of the suites.
 
 mod browser;
 mod npm;
@@ -13,31 +13,31 @@ use anyhow::{Context as _, Result};
 
 use crate::workspace::Workspace;
 
-/// A program or component that suites require.
+/// A program or component required by a suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Requirement {
     Rustfmt,
     Clippy,
-    /// The standard library of the wasm target.
+    /// The standard library for the wasm target.
     WasmTarget,
-    /// The pinned nightly, with the sources of the standard library.
+    /// The pinned nightly toolchain with the standard library sources.
     Nightly,
-    /// The Miri interpreter of the pinned nightly.
+    /// Miri for the pinned nightly toolchain.
     Miri,
-    /// Chrome or Chromium, and its driver.
+    /// Chrome or Chromium with its driver.
     Chrome,
-    /// Firefox, and its driver.
+    /// Firefox with its driver.
     Firefox,
     /// The accessibility checker.
     Axe,
     WasmPack,
-    /// `wasm-bindgen` and its test runner, which wasm-pack calls.
+    /// `wasm-bindgen` and its test runner, which wasm-pack runs.
     WasmBindgen,
     CargoDeny,
 }
 
 impl Requirement {
-    /// All requirements, quick installations first.
+    /// All requirements, the fastest to install first.
     pub(crate) const ALL: [Self; 11] = [
         Self::Rustfmt,
         Self::Clippy,
@@ -52,40 +52,41 @@ impl Requirement {
         Self::CargoDeny,
     ];
 
-    /// Finds or installs it. The error says how to install it by hand.
-    fn ensure(self, workspace: &Workspace) -> Result<()> {
+    /// Installs the requirement if it is missing. The error says how to install it
+    /// manually.
+    fn install_missing(self, workspace: &Workspace) -> Result<()> {
         match self {
-            Self::Rustfmt => rust::component(workspace, "rustfmt", "cargo-fmt"),
-            Self::Clippy => rust::component(workspace, "clippy", "cargo-clippy"),
-            Self::WasmTarget => rust::wasm_target(workspace),
-            Self::Nightly => rust::nightly(workspace),
-            Self::Miri => rust::miri(workspace),
-            Self::Chrome => browser::chrome(workspace),
-            Self::Firefox => browser::firefox(workspace),
-            Self::Axe => npm::axe(workspace),
+            Self::Rustfmt => rust::install_component(workspace, "rustfmt", "cargo-fmt"),
+            Self::Clippy => rust::install_component(workspace, "clippy", "cargo-clippy"),
+            Self::WasmTarget => rust::install_wasm_target(workspace),
+            Self::Nightly => rust::install_nightly(workspace),
+            Self::Miri => rust::install_miri(workspace),
+            Self::Chrome => browser::install_chrome(workspace),
+            Self::Firefox => browser::install_firefox(workspace),
+            Self::Axe => npm::install_axe(workspace),
             Self::WasmPack => tool::install(workspace, "wasm-pack", Some("0.15.1")),
-            Self::WasmBindgen => tool::wasm_bindgen(workspace),
+            Self::WasmBindgen => tool::install_wasm_bindgen(workspace),
             Self::CargoDeny => tool::install(workspace, "cargo-deny", Some("0.20.2")),
         }
     }
 }
 
-/// Installs missing requirements. Returns the errors of all that failed, so that a user
-/// can fix them in one go.
-pub(crate) fn ensure(
+/// Installs missing requirements. Returns all errors, so that the user can fix them at
+/// once.
+pub(crate) fn install_missing(
     workspace: &Workspace,
     requirements: &[Requirement],
 ) -> Result<Vec<anyhow::Error>> {
-    fs::create_dir_all(workspace.bin()).context("cannot create the folder for the tools")?;
+    fs::create_dir_all(workspace.bin()).context("cannot create the tools folder")?;
     let errors = requirements
         .iter()
-        .filter_map(|requirement| requirement.ensure(workspace).err())
+        .filter_map(|requirement| requirement.install_missing(workspace).err())
         .collect();
     io::stdout().flush()?;
     Ok(errors)
 }
 
-/// Prints that an installation starts, since it may take a while.
+/// Announces an installation, which may take a while.
 fn announce(what: &str) {
     eprintln!("tests: installing {what}…");
 }

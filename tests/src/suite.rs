@@ -1,11 +1,11 @@
-//! The suites: names, requirements and commands.
+//! Suites: names, requirements and commands.
 
 use std::process::Command;
 
 use crate::setup::Requirement;
-use crate::workspace::{WASM, Workspace};
+use crate::workspace::{WASM_TARGET, Workspace};
 
-/// A group of tests or checks that is run and counted together.
+/// A group of tests or checks with a common result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Suite {
     Fmt,
@@ -20,7 +20,7 @@ pub(crate) enum Suite {
     E2e,
 }
 
-/// The way in which a suite is counted.
+/// A method of counting a suite's results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counting {
     /// The suite is one check. It passes if all its commands succeed.
@@ -29,29 +29,30 @@ pub(crate) enum Counting {
     Tests,
 }
 
-/// The suites that a suite may run next to.
+/// Determines which suites can run at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Concurrency {
-    /// Runs next to one other paired suite.
+    /// Runs at the same time as one other paired suite.
     Paired,
-    /// Runs scenarios and servers in real time, with deadlines, and so next to background
-    /// suites only.
+    /// Runs scenarios and servers in real time, with deadlines. Only background suites
+    /// run at the same time.
     Exclusive,
-    /// Runs next to any suite, at low priority. It compiles into a folder of its own, so
-    /// that no other suite waits for its build.
+    /// Runs at the same time as any suite, at low priority. It compiles into its own
+    /// target folder, so that no other suite waits for its build.
     Background,
 }
 
 /// Options of the suites.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SuiteOptions {
-    /// Makes `deny` consult the database of security advisories, which needs the network.
+    /// Makes `deny` also check the security advisory database, which needs the network.
     pub(crate) advisories: bool,
 }
 
 impl Suite {
-    /// All suites, in the order in which those of the same concurrency start. Suites that
-    /// fail fast come first, short ones last, so that the two runners finish together.
+    /// All suites. Suites with the same concurrency start in this order. Those that
+    /// fail fast come first, short ones last, so that both runners finish at about the
+    /// same time.
     pub(crate) const ALL: [Self; 10] = [
         Self::Fmt,
         Self::Clippy,
@@ -65,12 +66,12 @@ impl Suite {
         Self::Deny,
     ];
 
-    /// Returns the suite with that name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    /// Returns the suite with this name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|suite| suite.name() == name)
     }
 
-    /// Returns the name on the command line.
+    /// Returns the name used on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Fmt => "fmt",
@@ -90,19 +91,19 @@ impl Suite {
     pub(crate) fn about(self) -> &'static str {
         match self {
             Self::Fmt => "formatting",
-            Self::Clippy => "lints, on the host and for both wasm builds",
-            Self::Unit => "all tests that need no browser, and doctests",
+            Self::Clippy => "lints for the host and both wasm builds",
+            Self::Unit => "all tests that need no browser, including doctests",
             Self::Cluster => "`highwater cluster` under load: reloads, killed workers, faults",
             Self::Loom => "model checking of channels, emitters and inboxes",
-            Self::Miri => "the tests of events, checked for undefined behaviour",
+            Self::Miri => "event tests, checked for undefined behaviour",
             Self::Doc => "documentation without warnings",
-            Self::Deny => "licences, bans and sources of dependencies",
+            Self::Deny => "licences, bans and sources of the dependencies",
             Self::Wasm => "both wasm builds, in headless Chrome and Firefox",
-            Self::E2e => "the page, served by `highwater serve` and driven in headless browsers",
+            Self::E2e => "the page, served by `highwater serve`, in headless browsers",
         }
     }
 
-    /// Returns the way in which it is counted.
+    /// Returns how the results are counted.
     pub(crate) fn counting(self) -> Counting {
         match self {
             Self::Fmt | Self::Clippy | Self::Doc | Self::Deny => Counting::Check,
@@ -112,7 +113,7 @@ impl Suite {
         }
     }
 
-    /// Returns the suites that it may run next to.
+    /// Returns which suites can run at the same time.
     pub(crate) fn concurrency(self) -> Concurrency {
         match self {
             Self::Fmt | Self::Clippy | Self::Unit | Self::Doc => Concurrency::Paired,
@@ -121,7 +122,7 @@ impl Suite {
         }
     }
 
-    /// Returns the requirements to install for it.
+    /// Returns the suite's requirements.
     pub(crate) fn requirements(self) -> &'static [Requirement] {
         match self {
             Self::Fmt => &[Requirement::Rustfmt],
@@ -152,7 +153,7 @@ impl Suite {
         }
     }
 
-    /// Returns its commands, in order.
+    /// Returns the suite's commands, in order.
     pub(crate) fn commands(self, workspace: &Workspace, options: SuiteOptions) -> Vec<Command> {
         match self {
             Self::Fmt => vec![workspace.cargo("fmt --all --check")],
@@ -173,13 +174,14 @@ impl Suite {
             }
             Self::Wasm => wasm(workspace),
             Self::E2e => vec![
-                // Built alone, as users do. With the features of the whole workspace, a
-                // missing feature could go unnoticed.
+                // Built alone, as users build it. Features of other packages could hide
+                // a missing feature.
                 workspace.cargo("build --package native"),
-                // Built first, so that no test waits minutes for it. It fails if a size
+                // Built first, so that no test waits for the build. Fails if a size
                 // budget is exceeded.
                 workspace.cargo("run --package bundle -- --sizes"),
-                // More threads than cores: the tests mostly wait for the page and browsers.
+                // More threads than cores, because the tests mostly wait for the page
+                // and browsers.
                 workspace.cargo("test --workspace --all-features --test e2e -- --test-threads=4"),
             ],
         }
@@ -188,28 +190,28 @@ impl Suite {
 
 fn clippy(workspace: &Workspace) -> Vec<Command> {
     let page = format!(
-        "{} --target {WASM} --all-targets",
+        "{} --target {WASM_TARGET} --all-targets",
         page_packages("--package")
     );
-    // After the subcommand, since clippy is a separate program and does not get the
-    // options in front of its name.
+    // `--config` comes after the subcommand, because cargo does not pass options before
+    // it on to clippy, which is a separate program.
     let threads = format!(
-        "clippy --package highwater-web --target {WASM} --all-targets \
+        "clippy --package highwater-web --target {WASM_TARGET} --all-targets \
          --config web/threads.toml --features threads"
     );
-    // Each chapter is linted alone. Features of other chapters would hide missing
-    // dependencies and unused code.
+    // Each chapter is linted alone, because features of other chapters would hide
+    // missing dependencies and unused code.
     let chapter = "clippy --package highwater --lib --test chapters --features";
     let commands = [
         workspace.cargo("clippy --workspace --all-targets --all-features"),
-        // The analysis of traces has to build without the scenarios.
+        // The trace analysis must build without the scenarios.
         workspace.cargo("clippy --package highwater --lib --features analysis"),
         workspace.cargo(&format!("{chapter} scenarios")),
         workspace.cargo(&format!("{chapter} chapter-events")),
         workspace.cargo(&format!("{chapter} chapter-streams")),
         workspace.cargo(&format!("{chapter} chapter-errors")),
         workspace.cargo(&format!("{chapter} chapter-scaling")),
-        // `--all-targets` leaves out targets with `test = false`.
+        // `--all-targets` skips targets with `test = false`.
         workspace.cargo(
             "clippy --workspace --all-features --test native_cluster --test e2e --test page",
         ),
@@ -225,8 +227,8 @@ fn clippy(workspace: &Workspace) -> Vec<Command> {
         .collect()
 }
 
-/// Returns the packages of the page, each after this option. Their code is empty outside
-/// a browser. The suite `wasm` builds each of them alone and so finds missing features.
+/// Returns `option` with each package of the page. Outside a browser their code is
+/// empty. The suite `wasm` builds each of them alone, which finds missing features.
 fn page_packages(option: &str) -> String {
     ["highwater-web", "highwater-file", "highwater-analysis"]
         .map(|package| format!("{option} {package}"))
@@ -235,7 +237,7 @@ fn page_packages(option: &str) -> String {
 
 fn doc(workspace: &Workspace) -> Vec<Command> {
     let web = format!(
-        "doc {} --no-deps --target {WASM}",
+        "doc {} --no-deps --target {WASM_TARGET}",
         page_packages("--package")
     );
     let exclude = page_packages("--exclude");
@@ -255,41 +257,43 @@ fn doc(workspace: &Workspace) -> Vec<Command> {
 }
 
 fn unit(workspace: &Workspace) -> Vec<Command> {
-    let core = format!("check --package highwater --target {WASM}");
+    let core = format!("check --package highwater --target {WASM_TARGET}");
     let mut test = workspace.cargo("test --workspace --all-features --no-fail-fast");
-    // More threads than cores: slow tests wait for processes and real time.
+    // More threads than cores, because slow tests wait for processes and timers.
     test.env("RUST_TEST_THREADS", "4");
     vec![
         test,
-        // One chapter without the others.
+        // One chapter alone.
         workspace.cargo("test --package highwater --features chapter-streams --test chapters"),
-        // The library without the playground, as its users build it, and with it.
+        // The library without the playground, as its users build it, and with all
+        // features.
         workspace.cargo(&format!("{core} --no-default-features")),
         workspace.cargo(&format!("{core} --all-features")),
     ]
 }
 
 fn cluster(workspace: &Workspace) -> Vec<Command> {
-    // With the features of the whole workspace, to reuse the other builds.
+    // With all features of the workspace, to reuse the other builds.
     let test = "test --workspace --all-features --test native_cluster --no-fail-fast --";
     let mut test = workspace.cargo(test);
-    // More threads than cores: the tests mostly wait for clusters.
+    // More threads than cores, because the tests mostly wait for clusters.
     test.arg("--test-threads=4");
     vec![workspace.cargo("build --package native"), test]
 }
 
-/// Runs the loom tests, in a profile of their own since each explores some hundred
-/// thousand interleavings. The library has no other unit tests.
+/// Runs the loom tests, in their own profile, because each explores several
+/// hundred thousand interleavings. The library has no other unit tests.
 fn loom(workspace: &Workspace) -> Command {
     let mut command = workspace.cargo("test --package highwater --profile loom --lib");
-    // Its flags would invalidate all other builds, so it has its own target folder.
+    // Its own target folder, because its flags would invalidate all other builds.
     command
         .env("RUSTFLAGS", "--cfg loom -D warnings")
         .env("CARGO_TARGET_DIR", workspace.target.join("loom"));
     command
 }
 
-/// Runs the tests of events in Miri. Events are shared between threads without locks.
+/// Runs the event tests in Miri, because events are shared between threads without
+/// locks.
 fn miri(workspace: &Workspace) -> Command {
     let mut command = workspace.nightly_cargo("miri test --package highwater --test events");
     command.env("CARGO_TARGET_DIR", workspace.target.join("miri"));
@@ -301,16 +305,16 @@ fn wasm(workspace: &Workspace) -> Vec<Command> {
         let mut command = workspace.command("wasm-pack");
         command.args(["test", "--headless", browser]);
         if threads {
-            // `build-std` builds the target's standard library. wasm-pack does not know
-            // and would try to install it.
+            // `build-std` builds the target's standard library, which wasm-pack would
+            // otherwise try to install.
             command.args(["--mode", "no-install", folder]);
             command.args(["--config", "threads.toml", "--features", "threads"]);
-            command.env("RUSTUP_TOOLCHAIN", crate::workspace::NIGHTLY);
+            command.env("RUSTUP_TOOLCHAIN", crate::workspace::NIGHTLY_TOOLCHAIN);
             command.env("CARGO_TARGET_DIR", workspace.threads_target());
         } else {
             command.arg(folder);
         }
-        // In seconds. A cold browser on a busy machine is slow.
+        // In seconds. Browsers start slowly on a busy machine.
         command.env("WASM_BINDGEN_TEST_TIMEOUT", "300");
         command.env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "60");
         command
@@ -337,36 +341,36 @@ mod tests {
     #[test]
     fn every_suite_has_a_unique_name() {
         for suite in Suite::ALL {
-            assert_eq!(Suite::named(suite.name()), Some(suite));
+            assert_eq!(Suite::from_name(suite.name()), Some(suite));
         }
-        assert_eq!(Suite::named("everything"), None);
+        assert_eq!(Suite::from_name("everything"), None);
     }
 
     #[test]
-    fn every_library_test_file_is_in_a_program() {
+    fn every_library_test_file_is_in_main_rs() {
         let folder = Workspace::new().unwrap().root.join("core/tests");
-        let entries = |folder: &Path| -> Vec<PathBuf> {
+        let list_folder = |folder: &Path| -> Vec<PathBuf> {
             let entries = fs::read_dir(folder).unwrap();
             entries.map(|entry| entry.unwrap().path()).collect()
         };
-        let mut found = 0;
-        for program in entries(&folder) {
+        let mut count = 0;
+        for program in list_folder(&folder) {
             let Ok(main) = fs::read_to_string(program.join("main.rs")) else {
                 continue;
             };
-            for file in entries(&program) {
+            for file in list_folder(&program) {
                 let name = file.file_stem().unwrap().to_str().unwrap();
                 let line = format!("mod {name};");
-                let is_named = name == "main" || main.lines().any(|found| found == line);
-                assert!(is_named, "{} is in no test program", file.display());
-                found += 1;
+                let is_listed = name == "main" || main.lines().any(|found| found == line);
+                assert!(is_listed, "{} is missing from its main.rs", file.display());
+                count += 1;
             }
         }
-        assert!(found > 50, "{found}");
+        assert!(count > 50, "{count}");
     }
 
     #[test]
-    fn suites_with_own_flags_have_own_targets() {
+    fn suites_with_own_flags_have_own_target_folders() {
         let workspace = Workspace::new().unwrap();
         for suite in [Suite::Loom, Suite::Miri] {
             assert_eq!(suite.concurrency(), Concurrency::Background);
@@ -375,8 +379,8 @@ mod tests {
                     .get_envs()
                     .find(|(name, _)| *name == "CARGO_TARGET_DIR")
                     .and_then(|(_, value)| value);
-                let own = workspace.target.join(suite.name());
-                assert_eq!(target, Some(own.as_os_str()));
+                let expected = workspace.target.join(suite.name());
+                assert_eq!(target, Some(expected.as_os_str()));
             }
         }
     }

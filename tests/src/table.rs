@@ -1,11 +1,11 @@
-//! The table of results.
+//! The result table.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::test_counts::TestCounts;
 
-/// The results of a run, one row for each suite.
+/// The results of a test run, one row per suite.
 #[derive(Default)]
 pub(crate) struct Table(Vec<Row>);
 
@@ -14,9 +14,9 @@ pub(crate) struct Row {
     pub(crate) suite: &'static str,
     pub(crate) counts: TestCounts,
     /// Elapsed time.
-    pub(crate) took: Duration,
-    /// Processor time, summed over all cores.
-    pub(crate) busy: Duration,
+    pub(crate) elapsed: Duration,
+    /// CPU time, summed over all cores.
+    pub(crate) cpu_time: Duration,
 }
 
 impl Table {
@@ -25,13 +25,13 @@ impl Table {
         self.0.push(row);
     }
 
-    /// Sorts the rows in the order of these names.
+    /// Sorts the rows by the order of these names.
     pub(crate) fn sort_by(&mut self, order: &[&str]) {
         self.0
             .sort_by_key(|row| order.iter().position(|name| *name == row.suite));
     }
 
-    /// Returns the sum of all suites.
+    /// Returns the total counts of all suites.
     pub(crate) fn total(&self) -> TestCounts {
         let mut total = TestCounts::default();
         for row in &self.0 {
@@ -41,7 +41,7 @@ impl Table {
     }
 }
 
-/// The rows, then the total alone on the last line, for scripts.
+/// Prints the rows, then the total on a line of its own, which scripts can parse.
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -51,11 +51,11 @@ impl fmt::Display for Table {
         )?;
         for row in &self.0 {
             let TestCounts { passed, failed } = row.counts;
-            let [took, busy] = [row.took, row.busy].map(|time| time.as_secs_f64());
+            let [elapsed, cpu_time] = [row.elapsed, row.cpu_time].map(|time| time.as_secs_f64());
             let suite = row.suite;
             writeln!(
                 f,
-                "{suite:<8}{passed:>8}{failed:>8}{took:>8.1} s{busy:>8.1} s"
+                "{suite:<8}{passed:>8}{failed:>8}{elapsed:>8.1} s{cpu_time:>8.1} s"
             )?;
         }
         let TestCounts { passed, failed } = self.total();
@@ -71,8 +71,8 @@ mod tests {
         Row {
             suite,
             counts: TestCounts { passed, failed },
-            took: Duration::from_millis(1500),
-            busy: Duration::from_millis(2750),
+            elapsed: Duration::from_millis(1500),
+            cpu_time: Duration::from_millis(2750),
         }
     }
 
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_sorted_whatever_finishes_first() {
+    fn rows_are_sorted_by_suite_order() {
         let mut table = Table::default();
         for suite in ["e2e", "fmt", "unit"] {
             table.add(row(suite, 1, 0));

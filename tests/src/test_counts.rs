@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-/// The numbers of passed and failed tests.
+/// Numbers of passed and failed tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TestCounts {
     pub(crate) passed: usize,
@@ -10,13 +10,13 @@ pub(crate) struct TestCounts {
 }
 
 impl TestCounts {
-    /// One check that passed.
-    pub(crate) const PASS: Self = Self {
+    /// One passed check.
+    pub(crate) const ONE_PASSED: Self = Self {
         passed: 1,
         failed: 0,
     };
-    /// One check that failed.
-    pub(crate) const FAIL: Self = Self {
+    /// One failed check.
+    pub(crate) const ONE_FAILED: Self = Self {
         passed: 0,
         failed: 1,
     };
@@ -25,14 +25,14 @@ impl TestCounts {
     /// `test result: ok. 12 passed; 0 failed; 0 ignored; …`. Returns `None` for any
     /// other line.
     pub(crate) fn parse(line: &str) -> Option<Self> {
-        let line = without_colour(line);
+        let line = strip_colour(line);
         let (_, counts) = line.split_once("test result: ")?;
         // The verdict ends with the first full stop.
         let (_, counts) = counts.split_once(". ")?;
-        let count = |what: &str| {
+        let count = |label: &str| {
             counts.split(';').find_map(|part| {
                 let (number, word) = part.trim().split_once(' ')?;
-                (word == what).then(|| number.parse().ok()).flatten()
+                (word == label).then(|| number.parse().ok()).flatten()
             })
         };
         Some(Self {
@@ -49,8 +49,8 @@ impl AddAssign for TestCounts {
     }
 }
 
-/// Removes colour codes, which a harness prints if it detects a terminal.
-fn without_colour(line: &str) -> String {
+/// Removes colour codes, which harnesses print to terminals.
+fn strip_colour(line: &str) -> String {
     let mut plain = String::with_capacity(line.len());
     let mut rest = line;
     while let Some((before, after)) = rest.split_once('\x1b') {
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn other_lines_are_no_summary() {
+    fn other_lines_are_not_summaries() {
         for line in [
             "",
             "running 3 tests",
@@ -107,9 +107,9 @@ mod tests {
 
     #[test]
     fn counts_add_up() {
-        let mut sum = TestCounts::PASS;
-        sum += TestCounts::FAIL;
-        sum += TestCounts::PASS;
+        let mut sum = TestCounts::ONE_PASSED;
+        sum += TestCounts::ONE_FAILED;
+        sum += TestCounts::ONE_PASSED;
         assert_eq!(sum, counts(2, 1));
     }
 }

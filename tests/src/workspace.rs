@@ -1,4 +1,4 @@
-//! The folders of the workspace, and commands that run in it.
+//! Workspace folders, and commands that run in the workspace.
 
 use std::env;
 use std::ffi::OsString;
@@ -7,32 +7,32 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-/// The nightly toolchain of the threaded build. `web/bundle` pins the same one.
-pub(crate) const NIGHTLY: &str = "nightly-2026-05-20";
+/// The nightly toolchain of the threaded build. `web/bundle` pins the same version.
+pub(crate) const NIGHTLY_TOOLCHAIN: &str = "nightly-2026-05-20";
 
-/// The target of the page.
-pub(crate) const WASM: &str = "wasm32-unknown-unknown";
+/// The compilation target of the page.
+pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 /// The workspace under test.
 pub(crate) struct Workspace {
-    /// The folder of the workspace's `Cargo.toml`.
+    /// The folder that contains the workspace's `Cargo.toml`.
     pub(crate) root: PathBuf,
     /// Cargo's target folder.
     pub(crate) target: PathBuf,
-    /// The `--root` of `cargo install` for the tools.
+    /// The installation root of the tools.
     pub(crate) tools: PathBuf,
 }
 
 impl Workspace {
-    /// Returns the workspace in which this program was compiled.
+    /// Returns the workspace that this program was compiled in.
     pub(crate) fn new() -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .parent()
             .context("the package `tests` is not inside a workspace")?
             .to_owned();
-        let here = env::current_dir().context("cannot determine the current directory")?;
+        let current_dir = env::current_dir().context("cannot determine the current directory")?;
         let target = env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| root.join("target"), |dir| here.join(dir));
+            .map_or_else(|| root.join("target"), |dir| current_dir.join(dir));
         Ok(Self {
             tools: target.join("tools"),
             root,
@@ -40,14 +40,15 @@ impl Workspace {
         })
     }
 
-    /// Returns a command that runs in the root with our tools first on its PATH.
+    /// Returns a command that runs in the workspace root, with our tools first on its
+    /// PATH.
     ///
-    /// Its environment has nothing from the cargo that runs this program, since that
-    /// toolchain and its flags and package variables belong to another build.
+    /// Variables set by the cargo that runs this program are removed, because its
+    /// toolchain, flags and package variables belong to another build.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         for (name, _) in env::vars_os() {
-            if name.to_str().is_some_and(belongs_to_another_build) {
+            if name.to_str().is_some_and(is_set_by_cargo) {
                 command.env_remove(name);
             }
         }
@@ -55,18 +56,20 @@ impl Workspace {
         command
     }
 
-    /// Returns a cargo command of the stable toolchain. `arguments` are split at spaces.
+    /// Returns a cargo command for the stable toolchain. `arguments` are split at
+    /// spaces.
     pub(crate) fn cargo(&self, arguments: &str) -> Command {
         let mut command = self.command("cargo");
         command.args(arguments.split_whitespace());
         command
     }
 
-    /// Returns a cargo command of the pinned nightly, with its own target folder.
+    /// Returns a cargo command for the pinned nightly toolchain, with its own target
+    /// folder.
     pub(crate) fn nightly_cargo(&self, arguments: &str) -> Command {
         let mut command = self.command("rustup");
         command
-            .args(["run", NIGHTLY, "cargo"])
+            .args(["run", NIGHTLY_TOOLCHAIN, "cargo"])
             .args(arguments.split_whitespace())
             .env("CARGO_TARGET_DIR", self.threads_target());
         command
@@ -86,8 +89,7 @@ impl Workspace {
     pub(crate) fn path(&self) -> OsString {
         let inherited = env::var_os("PATH").unwrap_or_default();
         let all = std::iter::once(self.bin()).chain(env::split_paths(&inherited));
-        // Fails only for a folder with a colon in its name, which cannot be on a PATH
-        // anyway.
+        // Fails only for a folder name with a colon, which cannot be on a PATH anyway.
         env::join_paths(all).unwrap_or(inherited)
     }
 
@@ -103,9 +105,9 @@ impl Workspace {
     }
 }
 
-fn belongs_to_another_build(name: &str) -> bool {
-    // A driver named here would override the one that a suite selects.
-    let named = [
+fn is_set_by_cargo(name: &str) -> bool {
+    // Driver variables would override the driver that a suite selects.
+    let names = [
         "CARGO",
         "CARGO_ENCODED_RUSTFLAGS",
         "CHROMEDRIVER",
@@ -123,7 +125,7 @@ fn belongs_to_another_build(name: &str) -> bool {
         "CARGO_MANIFEST_",
         "CARGO_PKG_",
     ];
-    named.contains(&name) || prefixes.iter().any(|prefix| name.starts_with(prefix))
+    names.contains(&name) || prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -131,30 +133,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_of_another_build_are_removed() {
-        assert!(belongs_to_another_build("RUSTFLAGS"));
-        assert!(belongs_to_another_build("CARGO_PKG_NAME"));
-        assert!(!belongs_to_another_build("CARGO_HOME"));
-        assert!(!belongs_to_another_build("CARGO_TARGET_DIR"));
-        assert!(!belongs_to_another_build("PATH"));
+    fn cargo_variables_are_removed() {
+        assert!(is_set_by_cargo("RUSTFLAGS"));
+        assert!(is_set_by_cargo("CARGO_PKG_NAME"));
+        assert!(!is_set_by_cargo("CARGO_HOME"));
+        assert!(!is_set_by_cargo("CARGO_TARGET_DIR"));
+        assert!(!is_set_by_cargo("PATH"));
     }
 
     #[test]
     fn bundle_uses_the_same_nightly() {
-        // Reads the source, since the bundle takes a minute to compile.
+        // Reads the source, because the bundle takes a minute to compile.
         let path = Workspace::new()
             .unwrap()
             .root
             .join("web/bundle/src/toolchain.rs");
         let source = std::fs::read_to_string(path).unwrap();
-        assert!(source.contains(&format!("\"{NIGHTLY}\"")));
+        assert!(source.contains(&format!("\"{NIGHTLY_TOOLCHAIN}\"")));
     }
 
     #[test]
-    fn our_tools_come_first() {
+    fn tools_folder_is_first_on_path() {
         let workspace = Workspace::new().unwrap();
-        let first = env::split_paths(&workspace.path()).next();
-        assert_eq!(first, Some(workspace.bin()));
+        let first_folder = env::split_paths(&workspace.path()).next();
+        assert_eq!(first_folder, Some(workspace.bin()));
         assert!(workspace.find("no-such-program").is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! The cost of the error layer per request, and of an error.
+//! The overhead of the error layer per request, and the cost of an error.
 
 mod outcome;
 mod rendering;
@@ -11,14 +11,15 @@ use outcome::ErrorsOutcome;
 use rendering::Step;
 use servers::Servers;
 
-/// The number of rounds. Each yields one pair: with the layer and without.
+/// The number of rounds. Each yields one pair of measurements: with and without the
+/// layer.
 const ROUNDS: usize = 100;
 
 pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
     let mut outcome = ErrorsOutcome::default();
     rounds(ROUNDS, |round, progress| {
         progress("servers");
-        // New servers each time, since the memory layout makes one faster than another.
+        // New servers in each round, since the speed depends on the memory layout.
         let servers = Servers::start()?;
         outcome.add_times(servers.measure(round)?);
         progress("an error");

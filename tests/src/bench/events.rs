@@ -6,7 +6,7 @@ mod node;
 mod outcome;
 
 use super::outcome::Outcome;
-use super::{OURS, rounds};
+use super::{HIGHWATER, rounds};
 use crate::workspace::Workspace;
 pub(super) use emitters::EmitterTurn;
 
@@ -30,7 +30,7 @@ pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
         }
         progress("inboxes");
         for setting in inboxes::SETTINGS {
-            outcome.inbox(OURS, setting, inboxes::highwater(setting));
+            outcome.inbox(HIGHWATER, setting, inboxes::highwater(setting));
             outcome.inbox("async-channel", setting, inboxes::async_channel(setting));
         }
         Ok(())

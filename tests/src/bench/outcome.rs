@@ -1,24 +1,24 @@
-//! The outcome of a comparison: figures and targets.
+//! The outcome of a comparison: results and targets.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-/// The outcome of a comparison. `Display` prints it as a table.
+/// The outcome of a comparison. `Display` prints the results as a table.
 pub(super) trait Outcome: fmt::Display {
-    /// Returns the figures as JSON.
+    /// Returns the results as JSON.
     fn figures(&self) -> Value;
 
     /// Returns the targets.
     fn targets(&self) -> Vec<Target>;
 
     /// Returns the number of missed targets.
-    fn misses(&self) -> usize {
+    fn missed_target_count(&self) -> usize {
         let targets = self.targets();
         targets.iter().filter(|target| !target.is_met).count()
     }
 
-    /// Returns the figures and targets as JSON.
+    /// Returns the results and targets as JSON.
     fn json(&self) -> Value {
         let mut all = self.figures();
         all["targets"] = self.targets().iter().map(Target::json).collect();
@@ -26,39 +26,39 @@ pub(super) trait Outcome: fmt::Display {
     }
 }
 
-/// A target for a figure.
+/// A target for a measured value.
 pub(super) struct Target {
     text: String,
-    wanted: String,
-    found: f64,
+    requirement: String,
+    value: f64,
     is_met: bool,
 }
 
 impl Target {
-    pub(super) fn at_least(text: String, least: f64, found: f64) -> Self {
+    pub(super) fn at_least(text: String, min: f64, value: f64) -> Self {
         Target {
             text,
-            wanted: format!("at least {least:.1}"),
-            found,
-            is_met: found >= least,
+            requirement: format!("at least {min:.1}"),
+            value,
+            is_met: value >= min,
         }
     }
 
-    pub(super) fn at_most(text: String, most: f64, found: f64) -> Self {
+    pub(super) fn at_most(text: String, max: f64, value: f64) -> Self {
         Target {
             text,
-            wanted: format!("at most {most:.1}"),
-            found,
-            is_met: found <= most,
+            requirement: format!("at most {max:.1}"),
+            value,
+            is_met: value <= max,
         }
     }
 
-    /// Returns a target without a peer to compare with, which counts as missed.
+    /// Returns a missed target for a comparison without its peer.
     pub(super) fn not_measured(text: String) -> Self {
         Target {
             text,
-            wanted: "not measured: a peer is missing".to_owned(),
-            found: f64::NAN,
+            requirement: "not measured: a peer is missing".to_owned(),
+            value: f64::NAN,
             is_met: false,
         }
     }
@@ -66,8 +66,8 @@ impl Target {
     fn json(&self) -> Value {
         json!({
             "target": self.text,
-            "wanted": self.wanted,
-            "found": self.found,
+            "wanted": self.requirement,
+            "found": self.value,
             "met": self.is_met,
         })
     }
@@ -75,60 +75,60 @@ impl Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = if self.is_met { "met   " } else { "missed" };
+        let status = if self.is_met { "met   " } else { "missed" };
         let Target {
             text,
-            wanted,
-            found,
+            requirement,
+            value,
             ..
         } = self;
-        if found.is_nan() {
-            return write!(f, "missed  {text}: {wanted}");
+        if value.is_nan() {
+            return write!(f, "missed  {text}: {requirement}");
         }
-        write!(f, "{verdict}  {text}: {found:.2} ({wanted})")
+        write!(f, "{status}  {text}: {value:.2} ({requirement})")
     }
 }
 
-/// The best result of each contestant. It counts, since disturbances only ever make a
-/// result worse.
+/// The best result of each contestant. Background load can only worsen a result, so the
+/// best one is the most accurate.
 pub(super) struct BestResults<K> {
-    better: fn(f64, f64) -> f64,
+    select_better: fn(f64, f64) -> f64,
     all: Vec<(K, f64)>,
-    /// The lowest and highest result of each, in the same order.
+    /// The lowest and highest result of each contestant, in the same order.
     ranges: Vec<(f64, f64)>,
 }
 
 impl<K: PartialEq> BestResults<K> {
-    /// Keeps the lowest results.
+    /// Creates an empty collection that keeps the lowest results.
     pub(super) fn lowest() -> Self {
         BestResults {
-            better: f64::min,
+            select_better: f64::min,
             all: Vec::new(),
             ranges: Vec::new(),
         }
     }
 
-    /// Keeps the highest results.
+    /// Creates an empty collection that keeps the highest results.
     pub(super) fn highest() -> Self {
         BestResults {
-            better: f64::max,
+            select_better: f64::max,
             all: Vec::new(),
             ranges: Vec::new(),
         }
     }
 
-    pub(super) fn add(&mut self, key: K, found: f64) {
+    pub(super) fn add(&mut self, key: K, value: f64) {
         if let Some(index) = self.all.iter().position(|(known, _)| *known == key) {
             let (best, (low, high)) = (&mut self.all[index].1, &mut self.ranges[index]);
-            *best = (self.better)(*best, found);
-            (*low, *high) = (low.min(found), high.max(found));
+            *best = (self.select_better)(*best, value);
+            (*low, *high) = (low.min(value), high.max(value));
         } else {
-            self.all.push((key, found));
-            self.ranges.push((found, found));
+            self.all.push((key, value));
+            self.ranges.push((value, value));
         }
     }
 
-    /// Returns the range of a contestant's results in percent of the best.
+    /// Returns the range of a contestant's results, in percent of the best result.
     pub(super) fn spread(&self, key: &K) -> Option<f64> {
         let index = self.all.iter().position(|(known, _)| known == key)?;
         let (low, high) = self.ranges[index];
@@ -142,8 +142,8 @@ impl<K: PartialEq> BestResults<K> {
     }
 
     /// Returns the best result of `of` divided by that of `to`.
-    pub(super) fn ratio(&self, of: &K, to: &K) -> Option<f64> {
-        Some(self.get(of)? / self.get(to)?)
+    pub(super) fn ratio(&self, numerator: &K, denominator: &K) -> Option<f64> {
+        Some(self.get(numerator)? / self.get(denominator)?)
     }
 
     /// Iterates in the order in which contestants were added.
@@ -152,7 +152,7 @@ impl<K: PartialEq> BestResults<K> {
     }
 }
 
-/// Formats a ratio, or a dash if there is none.
+/// Formats a ratio, or returns a dash for `None`.
 pub(super) fn or_dash(ratio: Option<f64>) -> String {
     ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"))
 }
@@ -162,12 +162,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn best_result_counts() {
+    fn best_result_is_kept() {
         let mut times = BestResults::lowest();
         let mut rates = BestResults::highest();
-        for found in [2.0, 1.0, 3.0] {
-            times.add("ours", found);
-            rates.add("ours", found);
+        for value in [2.0, 1.0, 3.0] {
+            times.add("ours", value);
+            rates.add("ours", value);
         }
         rates.add("theirs", 1.5);
         assert_eq!(
@@ -184,11 +184,11 @@ mod tests {
     }
 
     #[test]
-    fn target_is_met_at_its_limit() {
-        let target = |found| Target::at_least("rate".to_owned(), 1.5, found);
+    fn target_limit_is_inclusive() {
+        let target = |value| Target::at_least("rate".to_owned(), 1.5, value);
         assert_eq!(target(1.5).to_string(), "met     rate: 1.50 (at least 1.5)");
         assert!(!target(1.49).is_met);
-        let target = |found| Target::at_most("memory".to_owned(), 16.0, found);
+        let target = |value| Target::at_most("memory".to_owned(), 16.0, value);
         assert!(target(16.0).is_met);
         assert_eq!(
             target(17.0).to_string(),

@@ -1,4 +1,4 @@
-//! The throughput of queues with one writer and one reader.
+//! Throughput of queues with one writer and one reader.
 
 use std::fmt;
 use std::thread;
@@ -12,9 +12,9 @@ use super::outcome::BestResults;
 
 /// The capacity of the queues.
 pub(super) const CAPACITY: usize = 1024;
-const ITEMS: u64 = 500_000;
+const ITEM_COUNT: u64 = 500_000;
 
-/// The threads of writer and reader, and the way the writer waits.
+/// The threading of a measurement and the waiting strategy of its writer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Setting {
     /// Two tasks on one thread. The writer waits for room.
@@ -22,7 +22,7 @@ pub(super) enum Setting {
     /// One thread each. The writer waits for room.
     TwoThreads,
     /// One thread each. The writer retries until there is room.
-    TwoThreadsTrying,
+    TwoThreadsRetrying,
 }
 
 impl Setting {
@@ -30,7 +30,7 @@ impl Setting {
         match self {
             Self::OneThread => "one thread, awaited",
             Self::TwoThreads => "two threads, awaited",
-            Self::TwoThreadsTrying => "two threads, retried",
+            Self::TwoThreadsRetrying => "two threads, retried",
         }
     }
 }
@@ -49,18 +49,18 @@ impl Rates {
 
     pub(super) fn ratio(
         &self,
-        of: &'static str,
-        to: &'static str,
+        numerator: &'static str,
+        denominator: &'static str,
         setting: Setting,
     ) -> Option<f64> {
-        self.0.ratio(&(of, setting), &(to, setting))
+        self.0.ratio(&(numerator, setting), &(denominator, setting))
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.iter().next().is_none()
     }
 
-    /// Returns the figures as JSON, with the rate under this key.
+    /// Returns the results as JSON, with the rate under the key `rate`.
     pub(super) fn json(&self, rate: &str) -> Value {
         let all = self.0.iter().map(|(key, millions)| {
             json!({
@@ -74,7 +74,7 @@ impl Rates {
     }
 }
 
-/// Prints the rows of a table with columns of width 20 and 13.
+/// Prints table rows; the first two columns are 20 and 13 characters wide.
 impl fmt::Display for Rates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (key, millions) in self.0.iter() {
@@ -89,8 +89,8 @@ impl fmt::Display for Rates {
     }
 }
 
-/// Returns million items per second. The writer drops `send` at the end, which has to end
-/// the reader.
+/// Returns the throughput in million items per second. The writer drops `send` after
+/// the last item, and `receive` must then return `None`.
 pub(super) fn time(
     setting: Setting,
     send: impl AsyncFn(u64) + Send + 'static,
@@ -109,16 +109,20 @@ pub(super) fn time(
     } else {
         let writer = thread::spawn(move || block_on(write(send)));
         let sum = block_on(read);
-        writer.join().expect("the writer has not panicked");
+        writer.join().expect("the writer panicked");
         sum
     };
     let elapsed = start.elapsed();
-    assert_eq!(sum, ITEMS * (ITEMS - 1) / 2, "every item arrived");
-    ITEMS as f64 / elapsed.as_secs_f64() / 1e6
+    assert_eq!(
+        sum,
+        ITEM_COUNT * (ITEM_COUNT - 1) / 2,
+        "items were lost or duplicated"
+    );
+    ITEM_COUNT as f64 / elapsed.as_secs_f64() / 1e6
 }
 
 async fn write(send: impl AsyncFn(u64)) {
-    for item in 0..ITEMS {
+    for item in 0..ITEM_COUNT {
         send(item).await;
     }
 }

@@ -18,10 +18,10 @@ use servers::{Contestant, Servers};
 
 const HTTP_ROUNDS: usize = 5;
 const POOL_ROUNDS: usize = 3;
-/// A job that takes seconds.
-const BIG: u32 = 42;
-/// A job that is shorter than the handover to another thread.
-const SMALL: u32 = 5;
+/// The input of a job that takes seconds.
+const SLOW_JOB: u32 = 42;
+/// The input of a job that takes less time than handing it to another thread.
+const TINY_JOB: u32 = 5;
 
 pub(super) use soak::run as soak;
 
@@ -30,10 +30,10 @@ pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
     let node = Node::find(&workspace);
     let servers = Servers::prepare(&workspace)?;
     let mut outcome = ScalingOutcome::new(node.versions(), http::generator(&workspace));
-    // Without Node, its contestants are skipped.
+    // Node contestants are skipped if Node is not installed.
     let contestants = |all: &[Contestant]| -> Vec<Contestant> {
-        let is_there = |it: &&Contestant| **it == Contestant::Ours || node.is_there();
-        all.iter().filter(is_there).copied().collect()
+        let is_available = |it: &&Contestant| **it == Contestant::Highwater || node.is_installed();
+        all.iter().filter(is_available).copied().collect()
     };
 
     let all = contestants(&Contestant::ALL);
@@ -55,20 +55,21 @@ pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
 
     rounds(POOL_ROUNDS, |round, progress| {
         for execution in Execution::ALL {
-            // Blocking the loop is slow and gives the same result each time.
-            let is_run = round == 1 || execution != Execution::Loop;
-            progress(&format!("two fib({BIG}), {}", execution.name()));
-            if is_run && let Some(delay) = node.delay(execution, BIG)? {
+            // Blocking the loop is slow and always gives the same result, so it runs
+            // only once.
+            let should_run = round == 1 || execution != Execution::Loop;
+            progress(&format!("two fib({SLOW_JOB}), {}", execution.name()));
+            if should_run && let Some(delay) = node.delay(execution, SLOW_JOB)? {
                 outcome.delay(execution.name(), delay);
             }
         }
-        progress(&format!("two fib({BIG}), highwater"));
-        outcome.delay(super::OURS, pool::delay(BIG));
+        progress(&format!("two fib({SLOW_JOB}), highwater"));
+        outcome.delay(super::HIGHWATER, pool::delay(SLOW_JOB));
         progress("small tasks");
-        if let Some(per_second) = node.tasks(SMALL)? {
+        if let Some(per_second) = node.small_task_rate(TINY_JOB)? {
             outcome.tasks(node::PISCINA, per_second);
         }
-        outcome.tasks(super::OURS, pool::tasks(SMALL));
+        outcome.tasks(super::HIGHWATER, pool::small_task_rate(TINY_JOB));
         Ok(())
     })?;
 

@@ -1,4 +1,4 @@
-//! The comparison of channels and of programs that stream files.
+//! The comparison of channels and of programs that process files.
 //!
 //! `highwater pipe` syncs its output to disk before it exits, and so does the Node script.
 //! gzip and pigz do not.
@@ -19,48 +19,48 @@ use files::{Files, Task};
 use outcome::StreamsOutcome;
 
 const CHANNEL_ROUNDS: usize = 7;
-/// Fewer rounds, since a turn takes seconds and averages out disturbances.
+/// Fewer rounds than for channels, since each run takes seconds and averages out noise.
 const FILE_ROUNDS: usize = 3;
-/// Turns per round of the tasks that take about a second, since disk and memory cause as
-/// much variation as the program.
-const QUICK_TURNS: usize = 3;
+/// Runs per round of the tasks that take about a second. Disk and memory add as much
+/// variation as the program itself.
+const RUNS_PER_ROUND: usize = 3;
 
 const SETTINGS: [Setting; 2] = [Setting::OneThread, Setting::TwoThreads];
 
-/// One half of the comparison.
+/// A part of the comparison.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Half {
+pub(crate) enum Part {
     Channels,
     Files,
 }
 
-pub(super) fn run(size: ByteSize, only: Option<Half>) -> anyhow::Result<Box<dyn Outcome>> {
+pub(super) fn run(size: ByteSize, only: Option<Part>) -> anyhow::Result<Box<dyn Outcome>> {
     let workspace = Workspace::new()?;
     let mut outcome = StreamsOutcome::default();
-    // Files come first: the reported peak memory of a child is never less than that of
-    // this process when it started the child.
-    if only != Some(Half::Channels) {
+    // Files are measured first: the reported peak memory of a child process is at least
+    // the memory of this process when it started the child.
+    if only != Some(Part::Channels) {
         let files = Files::prepare(&workspace, size)?;
         outcome.describe(&files)?;
         rounds(FILE_ROUNDS, |round, progress| {
             for task in Task::ALL {
                 for mut contestant in files.contestants(task) {
                     progress(&format!("{}, {}", task.name(), contestant.name));
-                    for turn in 0..task.turns() {
-                        let is_checked = round == 1 && turn == 0;
-                        let used = files.run(task, &mut contestant, is_checked)?;
-                        outcome.file(task, contestant.name, &used);
+                    for run in 0..task.runs_per_round() {
+                        let is_checked = round == 1 && run == 0;
+                        let result = files.run(task, &mut contestant, is_checked)?;
+                        outcome.file(task, contestant.name, &result);
                     }
                 }
             }
             Ok(())
         })?;
-        for task in Task::QUICK {
-            eprintln!("memory with more data: {}", task.name());
+        for task in Task::FAST {
+            eprintln!("memory growth: {}", task.name());
             outcome.memory_growth(task, files.memory_growth(task)?);
         }
     }
-    if only != Some(Half::Files) {
+    if only != Some(Part::Files) {
         rounds(CHANNEL_ROUNDS, |_, progress| {
             for setting in SETTINGS {
                 for (name, time) in channels::ALL {

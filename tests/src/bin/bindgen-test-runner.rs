@@ -1,4 +1,4 @@
-//! `wasm-bindgen-test-runner`: cargo runs each wasm test with it. It serves the test to a
+//! `wasm-bindgen-test-runner`: cargo's runner for wasm tests. It serves the test to a
 //! browser and prints the result.
 
 fn main() -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! The arrival times of an open loop.
+//! Request arrival times for an open loop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,36 +7,36 @@ use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 
-/// The longest sleep, and so the longest delay of `stop`.
+/// The longest sleep, which bounds the delay of `stop`.
 const MAX_SLEEP: Duration = Duration::from_millis(20);
 
-/// A thread that sends the due time of each request. A timer of the event loop has a
-/// resolution of a millisecond, which is longer than most responses take.
+/// A thread that sends the due time of each request. An event loop timer would be too
+/// coarse: its resolution of a millisecond exceeds most response times.
 pub(crate) struct Arrivals {
     pub(crate) due: Receiver<Instant>,
-    is_over: Arc<AtomicBool>,
+    is_stopped: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 impl Arrivals {
     pub(crate) fn start(per_second: f64) -> Self {
         let (send, due) = async_channel::unbounded();
-        let is_over = Arc::new(AtomicBool::new(false));
+        let is_stopped = Arc::new(AtomicBool::new(false));
         let thread = {
-            let is_over = Arc::clone(&is_over);
-            thread::spawn(move || arrive(per_second, &send, &is_over))
+            let is_stopped = Arc::clone(&is_stopped);
+            thread::spawn(move || send_due_times(per_second, &send, &is_stopped))
         };
         Arrivals {
             due,
-            is_over,
+            is_stopped,
             thread,
         }
     }
 
-    /// Stops the thread. Returns the number of requests that no client has taken.
+    /// Stops the thread. Returns the number of due requests that no client has sent.
     pub(crate) fn stop(self) -> u64 {
-        self.is_over.store(true, Ordering::Relaxed);
-        // A panic loses only requests that were not due yet.
+        self.is_stopped.store(true, Ordering::Relaxed);
+        // After a panic, only requests that are not due yet are missing.
         let _ = self.thread.join();
         let mut left = 0;
         while self.due.try_recv().is_ok() {
@@ -46,13 +46,13 @@ impl Arrivals {
     }
 }
 
-fn arrive(per_second: f64, send: &Sender<Instant>, is_over: &AtomicBool) {
+fn send_due_times(per_second: f64, send: &Sender<Instant>, is_stopped: &AtomicBool) {
     let start = Instant::now();
     for number in 0_u64.. {
-        // Computed from the start, so that one late request does not delay the others.
+        // Relative to the start, so that one late request does not delay the others.
         let due = start + Duration::from_secs_f64(number as f64 / per_second);
         loop {
-            if is_over.load(Ordering::Relaxed) {
+            if is_stopped.load(Ordering::Relaxed) {
                 return;
             }
             let left = due.saturating_duration_since(Instant::now());

@@ -1,4 +1,4 @@
-//! The configuration of a load.
+//! Configuration of a load test.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::running::RunningLoad;
 /// The default request timeout.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A load to be started. Add clients, otherwise it sends nothing.
+/// The configuration of a load test. Without clients, it sends no requests.
 #[derive(Clone, Debug)]
 pub struct Load {
     pub(crate) addr: SocketAddr,
@@ -20,7 +20,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Creates a load on the server at this address: `GET /` in a closed loop.
+    /// Creates a load test for the server at this address: `GET /` in a closed loop.
     #[must_use]
     pub fn on(addr: SocketAddr) -> Self {
         Load {
@@ -32,31 +32,31 @@ impl Load {
         }
     }
 
-    /// Sets the path, by default `/`.
+    /// Sets the request path. The default is `/`.
     #[must_use]
     pub fn path(mut self, path: &str) -> Self {
         path.clone_into(&mut self.path);
         self
     }
 
-    /// Sets the time a request may take, from connecting to the last byte of the response.
-    /// Then it counts as timed out. The default is 5 s.
+    /// Sets the request timeout, from connecting to the last byte of the response. The
+    /// default is 5 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Adds `count` clients of a kind.
+    /// Adds `count` clients of this kind.
     #[must_use]
     pub fn clients(mut self, client: Client, count: usize) -> Self {
         self.groups.push((client, count));
         self
     }
 
-    /// Makes it an open loop: requests are due evenly at this rate, and any free client
-    /// sends the next one. With too few clients requests wait, which counts towards their
-    /// latency.
+    /// Switches to an open loop: requests are due at a constant rate, and any free
+    /// client sends the next one. If no client is free, the request waits, and the wait
+    /// counts towards its latency.
     ///
     /// # Panics
     ///
@@ -65,13 +65,13 @@ impl Load {
     pub fn rate(mut self, per_second: f64) -> Self {
         assert!(
             per_second > 0.0,
-            "the rate has to be positive, not {per_second}"
+            "the rate must be positive, not {per_second}"
         );
         self.rate = Some(per_second);
         self
     }
 
-    /// Starts the load on its own thread.
+    /// Starts the load test on its own thread.
     ///
     /// # Panics
     ///

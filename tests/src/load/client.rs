@@ -1,4 +1,4 @@
-//! One client of the load.
+//! The clients of a load test.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,18 +11,19 @@ use crate::connection::Connection;
 use crate::running::Shared;
 use crate::tally::{FailedRequest, Failure};
 
-/// The pause after a failure. Without it, a server that is down would get a hundred
-/// thousand connection attempts per second.
+/// The pause after a failure. Without it, clients would make a hundred thousand
+/// connection attempts per second to a server that is down.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(2);
 
 /// A kind of client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Client {
-    /// Keeps its connection and sends the next request as soon as it has a response.
+    /// Keeps its connection open and sends the next request immediately after each
+    /// response.
     KeepAlive,
     /// Opens a connection for each request, with `Connection: close`.
     NewConnection,
-    /// Keeps its connection and leaves it idle for this long after each response.
+    /// Keeps its connection open and pauses for this long after each response.
     ThinkTime(Duration),
 }
 
@@ -39,15 +40,15 @@ impl fmt::Display for Client {
 /// The task that runs one client.
 pub(crate) struct ClientTask {
     pub(crate) shared: Arc<Shared>,
-    /// Index of its kind in the ledger.
+    /// Index of the client's group in the ledger.
     pub(crate) group: usize,
     pub(crate) client: Client,
-    /// Due times of the requests, in an open loop.
+    /// Due times of the requests. Only in an open loop.
     pub(crate) due: Option<Receiver<Instant>>,
 }
 
 impl ClientTask {
-    /// Sends requests until the load is stopped. A request in flight is finished.
+    /// Sends requests until the load test is stopped. Completes a request in flight.
     pub(crate) async fn run(self) {
         let request = self.request();
         let mut connection = None;
@@ -85,11 +86,11 @@ impl ClientTask {
         }
     }
 
-    /// Waits until the next request is due. Returns its due time, if there is one, or `None`
-    /// once the load is stopped.
+    /// Waits until the next request is due. Returns `None` once the load test is
+    /// stopped, and otherwise the due time, which exists only in an open loop.
     #[allow(
         clippy::option_option,
-        reason = "the outer option is the end, the inner one the kind of loop"
+        reason = "the outer option is `None` at the end, the inner one in a closed loop"
     )]
     async fn next(&self, connection: &mut Option<Connection>) -> Option<Option<Instant>> {
         if self.shared.is_stopped() {
@@ -141,8 +142,8 @@ impl ClientTask {
         }
     }
 
-    /// Sends one request, on the open connection or on a new one. Sets `worker` as soon as
-    /// it is known, even if the response then fails.
+    /// Sends one request, on the open connection or on a new one. Sets `worker` as soon
+    /// as it is known, even if the response fails later.
     async fn exchange(
         &self,
         connection: &mut Option<Connection>,
@@ -161,7 +162,7 @@ impl ClientTask {
         *worker = open.worker;
         let response = response?;
         *worker = response.worker;
-        if response.closes {
+        if response.closes_connection {
             *connection = None;
         }
         Ok(response.status)

@@ -1,8 +1,8 @@
-//! A server as a child process: its events, and signals to it.
+//! Servers as child processes: their events, and signals to them.
 //!
-//! The server reports its events and those of its workers on standard output as JSON
-//! lines, with `event` and, where there is one, `pid`. `highwater cluster --json` and the
-//! peers in Node do so.
+//! A server must report its own events and those of its workers on standard output, as
+//! JSON lines with `event` and, for events of a process, `pid`. `highwater cluster
+//! --json` and the Node servers do so.
 
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
@@ -16,25 +16,25 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// The longest time until the server listens.
+/// The time limit for a server to start listening.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// The interval at which a process is polled for its exit.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// An event that a cluster has reported.
+/// An event reported by a cluster.
 #[derive(Clone, Debug)]
 pub struct ClusterEvent {
-    /// Time at which it was read.
+    /// The time at which the event was read.
     pub at: Instant,
-    /// Name of the event.
+    /// The event's name.
     pub event: String,
-    /// The process concerned.
+    /// The process that the event is about.
     pub pid: Option<u32>,
-    /// The whole line.
+    /// The complete JSON line.
     pub line: Value,
 }
 
-/// A running cluster, or a server of one process. Dropping it kills it and all of its
+/// A running cluster or single-process server. Dropping it kills it and all of its
 /// child processes.
 pub struct Cluster {
     child: Child,
@@ -44,16 +44,16 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster and waits until it has reported its address and `workers` ready
-    /// workers.
+    /// Starts a cluster and waits until it has reported its address and that `workers`
+    /// workers are ready.
     ///
     /// # Errors
     ///
-    /// If it cannot be started, exits, or takes longer than half a minute. The message
-    /// includes its standard error.
+    /// If the cluster cannot be started, exits, or takes longer than 30 s to become
+    /// ready. The error includes its standard error output.
     pub fn start(command: &mut Command, workers: usize) -> io::Result<Self> {
         let mut child = command
-            // So that all of its processes can be killed together.
+            // A process group, so that one signal kills all of its processes.
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -81,26 +81,27 @@ impl Cluster {
         let Some(started) = started else {
             let log = cluster.log().join("\n");
             return Err(io::Error::other(format!(
-                "the server does not listen: {log}"
+                "the server did not become ready: {log}"
             )));
         };
         cluster.addr = started;
         Ok(cluster)
     }
 
-    /// Returns the address it listens on.
+    /// Returns the address the server listens on.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Returns the id of the started process, the supervisor of the others.
+    /// Returns the process id of the supervisor.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Returns the workers that were reported as ready and not as exited, oldest first.
+    /// Returns the process ids of workers that are ready and have not exited, oldest
+    /// first.
     #[must_use]
     pub fn workers(&self) -> Vec<u32> {
         live_workers(&self.output.lock().events)
@@ -112,7 +113,7 @@ impl Cluster {
         self.output.lock().events.clone()
     }
 
-    /// Returns the number of events of this name.
+    /// Returns the number of events with this name.
     #[must_use]
     pub fn count(&self, event: &str) -> usize {
         let output = self.output.lock();
@@ -123,14 +124,14 @@ impl Cluster {
             .count()
     }
 
-    /// Returns the lines of its standard error so far.
+    /// Returns the lines written to standard error so far.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
         self.output.lock().log.clone()
     }
 
-    /// Waits until `find` returns `Some` for the events so far. Returns `None` after the
-    /// timeout, or once the output has ended.
+    /// Waits until `find` returns `Some` for the events so far. Returns `None` after
+    /// the timeout or once standard output is closed.
     pub fn wait_for<T>(
         &self,
         timeout: Duration,
@@ -151,27 +152,27 @@ impl Cluster {
         }
     }
 
-    /// Sends a signal to the started process.
+    /// Sends a signal to the supervisor.
     ///
     /// # Errors
     ///
-    /// If it has exited.
+    /// If the process has exited.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         send_signal(self.pid(), signal)
     }
 
-    /// Waits until the started process has exited and its output is read to the end.
-    /// Returns `None` after the timeout.
+    /// Waits until the supervisor has exited and all output is read. Returns `None`
+    /// after the timeout.
     ///
     /// # Errors
     ///
-    /// If it cannot be waited for.
+    /// If waiting for the process fails.
     pub fn wait(&mut self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
         let since = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
                 for reader in self.readers.drain(..) {
-                    // A panic of the reader ends the output as well.
+                    // If the reader has panicked, the output read so far is kept.
                     let _ = reader.join();
                 }
                 return Ok(Some(status));
@@ -186,7 +187,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // Fails if no process is left.
+        // Fails only if all processes have exited.
         if let Ok(id) = i32::try_from(self.child.id()) {
             let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
         }
@@ -204,7 +205,7 @@ pub fn send_signal(pid: u32, signal: Signal) -> io::Result<()> {
     Ok(kill(Pid::from_raw(pid), signal)?)
 }
 
-/// Returns whether a process is running. A zombie is not.
+/// Returns whether a process is running. Zombies do not count.
 #[must_use]
 pub fn is_running(pid: u32) -> bool {
     let state = Command::new("ps")
@@ -225,7 +226,7 @@ pub fn describe_exit(status: ExitStatus) -> String {
     }
 }
 
-/// The output of a cluster, filled by reader threads.
+/// The output of a cluster, recorded by reader threads.
 #[derive(Default)]
 struct ClusterOutput {
     state: Mutex<OutputState>,
@@ -244,7 +245,7 @@ impl ClusterOutput {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records a line of standard output, or its end for `None`.
+    /// Records a line of standard output, or its end if `line` is `None`.
     fn record_event(&self, line: Option<&str>) {
         let at = Instant::now();
         let mut state = self.lock();
@@ -255,7 +256,7 @@ impl ClusterOutput {
                 pid: line["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()),
                 line,
             }),
-            // Not an event.
+            // The line is not an event.
             Some(Err(_)) => {}
             None => state.has_ended = true,
         }
@@ -282,7 +283,7 @@ fn read(
     })
 }
 
-/// Returns the workers that were reported as ready and not as exited.
+/// Returns the process ids of workers that are ready and have not exited.
 fn live_workers(events: &[ClusterEvent]) -> Vec<u32> {
     let mut workers = Vec::new();
     for ClusterEvent { event, pid, .. } in events {

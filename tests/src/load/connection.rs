@@ -1,4 +1,4 @@
-//! A connection with one request at a time.
+//! A connection that sends one request at a time.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -9,15 +9,15 @@ use tokio::net::TcpStream;
 use crate::response::{BodyFraming, ResponseHead};
 use crate::tally::Failure;
 
-/// The buffer size: a head has to fit in.
-const BUFFER: usize = 16 * 1024;
+/// The buffer size. A response head must fit into the buffer.
+const BUFFER_SIZE: usize = 16 * 1024;
 
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Box<[u8]>,
-    /// Range of the buffer that was read and not consumed yet.
+    /// The part of the buffer that was read but not yet consumed.
     unread: std::ops::Range<usize>,
-    /// The process at the other end, if a response has named it.
+    /// The server process, if a response has named it.
     pub(crate) worker: Option<u32>,
 }
 
@@ -25,18 +25,18 @@ pub(crate) struct Connection {
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) worker: Option<u32>,
-    pub(crate) closes: bool,
+    pub(crate) closes_connection: bool,
 }
 
 impl Connection {
     pub(crate) async fn open(addr: SocketAddr) -> Result<Self, Failure> {
-        let connected = async {
+        let connecting = async {
             let stream = TcpStream::connect(addr).await?;
             stream.set_nodelay(true)?;
             Ok(stream)
         };
-        let stream = connected.await.map_err(|error: io::Error| {
-            // An overflowing accept queue may also cause a reset.
+        let stream = connecting.await.map_err(|error: io::Error| {
+            // A full accept queue may also cause a reset.
             match error.kind() {
                 ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => Failure::Refused,
                 ErrorKind::TimedOut => Failure::TimedOut,
@@ -45,7 +45,7 @@ impl Connection {
         })?;
         Ok(Connection {
             stream,
-            buffer: vec![0; BUFFER].into(),
+            buffer: vec![0; BUFFER_SIZE].into(),
             unread: 0..0,
             worker: None,
         })
@@ -55,8 +55,8 @@ impl Connection {
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<Response, Failure> {
         self.unread = 0..0;
         let sent = self.stream.write_all(request).await;
-        // If the write fails, there may still be a response: a server that does not
-        // want the body, or that is overloaded, responds first and then closes.
+        // Even if the write fails, the server may have responded: it may reject the
+        // request early, respond and close the connection.
         let head = match (self.head().await, sent) {
             (Err(Failure::Reset), Err(_)) => return Err(Failure::Reset),
             (head, _) => head?,
@@ -65,33 +65,33 @@ impl Connection {
         match head.body {
             BodyFraming::Length(length) => self.skip(length).await?,
             BodyFraming::Chunked => self.skip_chunks().await?,
-            BodyFraming::ToEnd => while self.fill().await? {},
+            BodyFraming::UntilClose => while self.fill().await? {},
         }
-        if !matches!(head.body, BodyFraming::ToEnd) && !self.unread.is_empty() {
+        if !matches!(head.body, BodyFraming::UntilClose) && !self.unread.is_empty() {
             return Err(Failure::Malformed);
         }
         Ok(Response {
             status: head.status,
             worker: head.worker,
-            closes: head.closes,
+            closes_connection: head.closes_connection,
         })
     }
 
-    /// Completes when the server closes the connection or sends data without a request.
+    /// Completes when the server closes the connection or sends unexpected data.
     pub(crate) async fn closed(&self) {
         loop {
-            // The next use of the connection reports the error.
+            // An error is reported by the next use of the connection.
             if self.stream.readable().await.is_err() || self.is_closed() {
                 return;
             }
         }
     }
 
-    /// Returns whether the server has closed the connection, as far as is known here. It
-    /// makes a system call only after a readiness event.
+    /// Returns whether the server is known to have closed the connection. It makes a
+    /// system call only after a readiness event.
     pub(crate) fn is_closed(&self) -> bool {
-        let nothing = self.stream.try_read(&mut [0]);
-        !nothing.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+        let peeked = self.stream.try_read(&mut [0]);
+        !peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     async fn head(&mut self) -> Result<ResponseHead, Failure> {
@@ -119,9 +119,9 @@ impl Connection {
     /// Skips `count` bytes.
     async fn skip(&mut self, mut count: usize) -> Result<(), Failure> {
         loop {
-            let at_once = count.min(self.unread.len());
-            self.unread.start += at_once;
-            count -= at_once;
+            let available = count.min(self.unread.len());
+            self.unread.start += available;
+            count -= available;
             if count == 0 {
                 return Ok(());
             }
@@ -131,7 +131,7 @@ impl Connection {
         }
     }
 
-    /// Skips the chunks of a body. Trailers are not supported.
+    /// Skips a chunked body. Trailers are not supported.
     async fn skip_chunks(&mut self) -> Result<(), Failure> {
         const LINE_END: usize = "\r\n".len();
         loop {
@@ -140,14 +140,15 @@ impl Connection {
                 httparse::Status::Complete((line, size)) => {
                     let size = usize::try_from(size).map_err(|_| Failure::Malformed)?;
                     self.unread.start += line;
-                    let all = size.checked_add(LINE_END).ok_or(Failure::Malformed)?;
-                    self.skip(all).await?;
+                    let size_with_line_end =
+                        size.checked_add(LINE_END).ok_or(Failure::Malformed)?;
+                    self.skip(size_with_line_end).await?;
                     if size == 0 {
                         return Ok(());
                     }
                 }
                 httparse::Status::Partial => {
-                    // Moves the partial line to the front.
+                    // Moves the partial line to the start of the buffer.
                     self.buffer.copy_within(self.unread.clone(), 0);
                     self.unread = 0..self.unread.len();
                     if self.read().await.map_err(|_| Failure::Cut)? == 0 {
@@ -158,7 +159,8 @@ impl Connection {
         }
     }
 
-    /// Reads more data after all was consumed. Returns `false` at the end.
+    /// Reads more data after the buffer was consumed. Returns `false` at the end of the
+    /// stream.
     async fn fill(&mut self) -> Result<bool, Failure> {
         self.unread = 0..0;
         let read = self.read().await.map_err(|_| Failure::Cut)?;

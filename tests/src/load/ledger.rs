@@ -1,21 +1,22 @@
-//! The outcomes of all requests.
+//! The outcomes of all requests of a load test.
 
 use std::fmt;
 
 use crate::client::Client;
 use crate::tally::{FailedRequest, Tally};
 
-/// The outcome of every request of a load.
+/// The outcomes of all requests of a load test, by kind of client.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     pub(crate) tallies: Vec<(Client, Tally)>,
-    /// Requests of an open loop that were due but never sent, because no client was free
-    /// before the end.
+    /// Requests of an open loop that were due but never sent, because no client was
+    /// free before the load test stopped.
     pub never_sent: u64,
 }
 
 impl Ledger {
-    /// Returns the tally of each kind of client, in the order they were added.
+    /// Returns the tally of each kind of client, in the order in which the kinds were
+    /// added.
     pub fn by_client(&self) -> impl Iterator<Item = (Client, &Tally)> {
         self.tallies.iter().map(|(client, tally)| (*client, tally))
     }
@@ -30,8 +31,8 @@ impl Ledger {
         total
     }
 
-    /// Returns whether every request was either answered or failed. This holds once the
-    /// load has stopped; before that, some are in flight.
+    /// Returns whether every request was either answered or failed. This must hold once
+    /// the load test has stopped; before that, some requests are in flight.
     #[must_use]
     pub fn adds_up(&self) -> bool {
         self.tallies
@@ -52,7 +53,7 @@ impl Ledger {
     }
 }
 
-/// A line for each kind of client.
+/// Prints one line for each kind of client.
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (client, tally) in &self.tallies {

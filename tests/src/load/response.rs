@@ -1,36 +1,36 @@
-//! The head of a response.
+//! Response heads.
 
 use crate::tally::Failure;
 
-/// More headers than any of the servers sends.
-const MAX_HEADERS: usize = 32;
+/// The maximum number of headers. The servers send fewer.
+const MAX_HEADER_COUNT: usize = 32;
 
-/// The parts of a head that the load generator uses.
+/// The parts of a response head that the load generator uses.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ResponseHead {
     pub(crate) status: u16,
-    /// The process that has responded, from the header `x-worker`.
+    /// The server process, from the header `x-worker`.
     pub(crate) worker: Option<u32>,
-    /// Set if the connection ends after this response.
-    pub(crate) closes: bool,
+    /// Set if the server closes the connection after this response.
+    pub(crate) closes_connection: bool,
     pub(crate) body: BodyFraming,
     /// Length of the head in bytes.
     pub(crate) length: usize,
 }
 
-/// The framing of the body.
+/// The framing of a response body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum BodyFraming {
     Length(usize),
     Chunked,
-    /// The body ends with the connection.
-    ToEnd,
+    /// The body ends when the connection is closed.
+    UntilClose,
 }
 
 impl ResponseHead {
     /// Parses the head at the start of `bytes`. Returns `None` if it is incomplete.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Self>, Failure> {
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADER_COUNT];
         let mut response = httparse::Response::new(&mut headers);
         let parsed = response.parse(bytes).map_err(|_| Failure::Malformed)?;
         let httparse::Status::Complete(length) = parsed else {
@@ -40,27 +40,27 @@ impl ResponseHead {
         let mut head = ResponseHead {
             status,
             worker: None,
-            closes: response.version == Some(0),
-            body: BodyFraming::ToEnd,
+            closes_connection: response.version == Some(0),
+            body: BodyFraming::UntilClose,
             length,
         };
         for header in response.headers.iter() {
-            let is = |name: &str| header.name.eq_ignore_ascii_case(name);
-            if is("content-length") {
+            let is_named = |name: &str| header.name.eq_ignore_ascii_case(name);
+            if is_named("content-length") {
                 let length = number(header.value).ok_or(Failure::Malformed)?;
                 head.body = BodyFraming::Length(length);
-            } else if is("transfer-encoding") {
+            } else if is_named("transfer-encoding") {
                 head.body = BodyFraming::Chunked;
-            } else if is("connection") {
-                head.closes = header.value.eq_ignore_ascii_case(b"close");
-            } else if is("x-worker") {
+            } else if is_named("connection") {
+                head.closes_connection = header.value.eq_ignore_ascii_case(b"close");
+            } else if is_named("x-worker") {
                 head.worker = number(header.value);
             }
         }
         if matches!(status, 204 | 304) {
             head.body = BodyFraming::Length(0);
         }
-        head.closes |= head.body == BodyFraming::ToEnd;
+        head.closes_connection |= head.body == BodyFraming::UntilClose;
         Ok(Some(head))
     }
 }
@@ -78,12 +78,12 @@ mod tests {
     }
 
     #[test]
-    fn head_has_worker_and_body_framing() {
+    fn head_contains_worker_and_body_framing() {
         let text = "HTTP/1.1 200 OK\r\nX-Worker: 17\r\nContent-Length: 6\r\n\r\nhello\n";
         let expected = ResponseHead {
             status: 200,
             worker: Some(17),
-            closes: false,
+            closes_connection: false,
             body: BodyFraming::Length(6),
             length: text.len() - 6,
         };
@@ -94,15 +94,20 @@ mod tests {
     }
 
     #[test]
-    fn connection_closes_on_request_or_without_framing() {
-        let closes = |headers: &str| head(&format!("HTTP/1.1 200 OK\r\n{headers}\r\n")).closes;
-        assert!(closes("Content-Length: 0\r\nConnection: Close\r\n"));
-        assert!(!closes("Content-Length: 0\r\nConnection: keep-alive\r\n"));
-        assert!(closes(""));
+    fn connection_header_and_framing_determine_closing() {
+        let closes_connection =
+            |headers: &str| head(&format!("HTTP/1.1 200 OK\r\n{headers}\r\n")).closes_connection;
+        assert!(closes_connection(
+            "Content-Length: 0\r\nConnection: Close\r\n"
+        ));
+        assert!(!closes_connection(
+            "Content-Length: 0\r\nConnection: keep-alive\r\n"
+        ));
+        assert!(closes_connection(""));
     }
 
     #[test]
-    fn partial_head_is_incomplete_and_garbage_malformed() {
+    fn partial_head_is_incomplete_and_garbage_is_malformed() {
         assert_eq!(ResponseHead::parse(b"HTTP/1.1 200 OK\r\nCont"), Ok(None));
         assert_eq!(
             ResponseHead::parse(b"SMTP 220\r\n\r\n"),

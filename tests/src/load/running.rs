@@ -1,4 +1,4 @@
-//! A running load.
+//! Running load tests.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,9 +18,9 @@ use crate::tally::Tally;
 /// The interval at which the counters are polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A load that runs on its own thread until it is stopped.
+/// A load test that runs on its own thread until it is stopped.
 ///
-/// Dropping it stops it as well and waits for the requests in flight.
+/// Dropping it also stops it and waits for requests in flight.
 pub struct RunningLoad {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
@@ -50,7 +50,7 @@ impl RunningLoad {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .expect("an event loop can be created");
+            .expect("cannot create an event loop");
         let thread = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || runtime.block_on(run_clients(&shared, &groups, due.as_ref())))
@@ -88,20 +88,20 @@ impl RunningLoad {
         true
     }
 
-    /// Stops sending, waits for the requests in flight, and returns all outcomes.
+    /// Stops sending, waits for requests in flight, and returns all outcomes.
     ///
     /// # Panics
     ///
-    /// If a client has panicked.
+    /// If a client panicked.
     #[must_use]
     pub fn stop(mut self) -> Ledger {
-        let is_ok = self.end();
-        assert!(is_ok, "a client has panicked");
+        let is_ok = self.shut_down();
+        assert!(is_ok, "a client panicked");
         self.ledger()
     }
 
-    /// Ends the load. Returns `false` if its thread has panicked.
-    fn end(&mut self) -> bool {
+    /// Stops the load test. Returns `false` if its thread panicked.
+    fn shut_down(&mut self) -> bool {
         let Some(thread) = self.thread.take() else {
             return true;
         };
@@ -113,19 +113,19 @@ impl RunningLoad {
         is_ok
     }
 
-    fn sum(&self, of: impl Fn(&Tally) -> u64) -> u64 {
+    fn sum(&self, count: impl Fn(&Tally) -> u64) -> u64 {
         let ledger = self.shared.lock();
-        ledger.tallies.iter().map(|(_, tally)| of(tally)).sum()
+        ledger.tallies.iter().map(|(_, tally)| count(tally)).sum()
     }
 }
 
 impl Drop for RunningLoad {
     fn drop(&mut self) {
-        self.end();
+        self.shut_down();
     }
 }
 
-/// Runs all clients until the load is stopped.
+/// Runs all clients until the load test is stopped.
 async fn run_clients(
     shared: &Arc<Shared>,
     groups: &[(Client, usize)],
@@ -134,20 +134,20 @@ async fn run_clients(
     let mut tasks = JoinSet::new();
     for (group, (client, count)) in groups.iter().enumerate() {
         for _ in 0..*count {
-            let worker = ClientTask {
+            let client_task = ClientTask {
                 shared: Arc::clone(shared),
                 group,
                 client: *client,
                 due: due.cloned(),
             };
-            tasks.spawn(worker.run());
+            tasks.spawn(client_task.run());
         }
     }
-    // Propagates a panic of any client.
+    // Propagates any client's panic.
     tasks.join_all().await;
 }
 
-/// State that the clients share.
+/// State shared by the clients.
 pub(crate) struct Shared {
     pub(crate) addr: SocketAddr,
     pub(crate) path: String,
@@ -165,9 +165,9 @@ impl Shared {
         *self.stopped.borrow()
     }
 
-    /// Completes when the load is stopped.
+    /// Completes when the load test is stopped.
     pub(crate) async fn stopped(&self) {
-        // An error means that the sender is gone, which stops the load as well.
+        // An error means that the sender was dropped, which also stops the load test.
         let _ = self.stopped.clone().wait_for(|stopped| *stopped).await;
     }
 

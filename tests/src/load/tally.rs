@@ -1,4 +1,4 @@
-//! The outcomes of the requests of one kind of client.
+//! Request outcomes for one kind of client.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,23 +8,24 @@ use hdrhistogram::Histogram;
 
 use crate::client::Client;
 
-/// The number of failed requests that are kept one by one. Others are only counted.
-const MAX_FAILED: usize = 100_000;
-/// Significant digits of a latency.
-const DIGITS: u8 = 3;
-const SHORTEST: Duration = Duration::from_micros(1);
-const LONGEST: Duration = Duration::from_mins(2);
+/// The maximum number of failed requests to record individually. Further failures are
+/// only counted.
+const MAX_FAILED_REQUESTS: usize = 100_000;
+/// Significant digits of recorded latencies.
+const SIGNIFICANT_DIGITS: u8 = 3;
+const MIN_LATENCY: Duration = Duration::from_micros(1);
+const MAX_LATENCY: Duration = Duration::from_mins(2);
 
-/// The reason why a request has no response.
+/// The reason why a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
     /// The connection was refused.
     Refused,
-    /// The connection ended before the first byte of the response.
+    /// The connection was closed before the first byte of the response.
     Reset,
-    /// The connection ended in the middle of the response.
+    /// The connection was closed in the middle of the response.
     Cut,
-    /// The response did not arrive in time.
+    /// The request timed out.
     TimedOut,
     /// The response was not valid HTTP.
     Malformed,
@@ -33,7 +34,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// All kinds.
+    /// All reasons.
     pub const ALL: [Self; 6] = [
         Self::Refused,
         Self::Reset,
@@ -48,53 +49,54 @@ impl Failure {
     pub fn name(self) -> &'static str {
         match self {
             Self::Refused => "refused",
-            Self::Reset => "reset before a response",
-            Self::Cut => "cut within a response",
+            Self::Reset => "closed before the response",
+            Self::Cut => "closed during the response",
             Self::TimedOut => "timed out",
-            Self::Malformed => "malformed",
+            Self::Malformed => "malformed response",
             Self::NotConnected => "not connected",
         }
     }
 }
 
-/// A request without a response.
+/// A request that failed.
 #[derive(Clone, Copy, Debug)]
 pub struct FailedRequest {
-    /// The reason.
+    /// The reason for the failure.
     pub failure: Failure,
     /// The kind of client.
     pub client: Client,
-    /// Start of the request, or of connecting.
+    /// The time at which the request, or connecting, started.
     pub started: Instant,
-    /// Time at which it failed.
+    /// The time at which it failed.
     pub ended: Instant,
-    /// The process at the other end, if an earlier response has named it.
+    /// The server process, if a response on the same connection has named it.
     pub worker: Option<u32>,
 }
 
-/// Counters of the requests of one kind of client.
+/// Request counters of one kind of client.
 #[derive(Clone, Debug)]
 pub struct Tally {
     /// Requests sent.
     pub sent: u64,
     /// Responses by status.
     pub statuses: BTreeMap<u16, u64>,
-    /// Responses by the process that names itself in them.
+    /// Responses by server process.
     pub workers: BTreeMap<u32, u64>,
-    /// Failures by kind.
+    /// Failures by reason.
     pub failures: BTreeMap<Failure, u64>,
     /// The first hundred thousand failed requests.
     pub failed: Vec<FailedRequest>,
     /// Connections opened.
     pub connections: u64,
-    /// Connections that the server has closed while they were idle. This fails no request.
+    /// Connections closed by the server while they were idle. They do not count as
+    /// failures.
     pub closed_idle: u64,
-    /// Time to the complete response in nanoseconds.
+    /// Latency until the complete response, in nanoseconds.
     pub latency: Histogram<u64>,
 }
 
 impl Tally {
-    /// Returns the number of responses, whatever their status.
+    /// Returns the number of responses with any status.
     #[must_use]
     pub fn answered(&self) -> u64 {
         self.statuses.values().sum()
@@ -106,7 +108,7 @@ impl Tally {
         self.failures.values().sum()
     }
 
-    /// Returns the number of failures of this kind.
+    /// Returns the number of failures for this reason.
     #[must_use]
     pub fn count(&self, failure: Failure) -> u64 {
         self.failures.get(&failure).copied().unwrap_or(0)
@@ -115,15 +117,15 @@ impl Tally {
     /// Returns the number of responses with a status other than 2xx.
     #[must_use]
     pub fn unsuccessful(&self) -> u64 {
-        let bad = |(status, _): &(&u16, &u64)| !(200..300).contains(*status);
+        let is_unsuccessful = |(status, _): &(&u16, &u64)| !(200..300).contains(*status);
         self.statuses
             .iter()
-            .filter(bad)
+            .filter(is_unsuccessful)
             .map(|(_, count)| count)
             .sum()
     }
 
-    /// Returns a percentile of the latency, or zero if there are no responses.
+    /// Returns a latency percentile, or zero without responses.
     #[must_use]
     pub fn percentile(&self, percent: f64) -> Duration {
         Duration::from_nanos(self.latency.value_at_percentile(percent))
@@ -139,7 +141,7 @@ impl Tally {
 
     pub(crate) fn add_failure(&mut self, failed: FailedRequest) {
         *self.failures.entry(failed.failure).or_default() += 1;
-        if self.failed.len() < MAX_FAILED {
+        if self.failed.len() < MAX_FAILED_REQUESTS {
             self.failed.push(failed);
         }
     }
@@ -158,15 +160,18 @@ impl Tally {
         self.failed.extend(&other.failed);
         self.connections += other.connections;
         self.closed_idle += other.closed_idle;
-        // Cannot fail, since both have the same bounds.
+        // Cannot fail, since both histograms have the same bounds.
         let _ = self.latency.add(&other.latency);
     }
 }
 
 impl Default for Tally {
     fn default() -> Self {
-        let latency =
-            Histogram::new_with_bounds(nanoseconds(SHORTEST), nanoseconds(LONGEST), DIGITS);
+        let latency = Histogram::new_with_bounds(
+            nanoseconds(MIN_LATENCY),
+            nanoseconds(MAX_LATENCY),
+            SIGNIFICANT_DIGITS,
+        );
         Tally {
             sent: 0,
             statuses: BTreeMap::new(),
@@ -191,8 +196,8 @@ impl fmt::Display for Tally {
         } = self;
         write!(f, "{sent} sent, {} answered (", self.answered())?;
         for (index, (status, count)) in self.statuses.iter().enumerate() {
-            let comma = if index > 0 { ", " } else { "" };
-            write!(f, "{comma}{status}: {count}")?;
+            let separator = if index > 0 { ", " } else { "" };
+            write!(f, "{separator}{status}: {count}")?;
         }
         write!(f, "), {} failed", self.failures())?;
         for (failure, count) in &self.failures {

@@ -10,12 +10,12 @@ use super::StepKind;
 pub(super) use script::Script;
 
 impl super::Script for Script {
-    const RECORDER: &str = "tests/node/record-streams.mjs";
+    const RECORDER_PATH: &str = "tests/node/record-streams.mjs";
 
     const STEP_KINDS: &[StepKind] = &[
-        ("writes that returned true", |step| step == "true"),
-        ("writes that returned false", |step| step == "false"),
-        ("chunks written in one call", |step| {
+        ("writes that return true", |step| step == "true"),
+        ("writes that return false", |step| step == "false"),
+        ("writes of multiple chunks", |step| {
             step.starts_with("give ") && step.contains('-')
         }),
         ("drains", |step| step == "drain"),
@@ -23,7 +23,7 @@ impl super::Script for Script {
         ("errors", |step| step.starts_with("error ")),
     ];
 
-    fn check(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), String> {
         if self.answers.is_empty() {
             return Err("a script needs at least one answer".to_owned());
         }
@@ -45,21 +45,21 @@ mod tests {
     use super::super::tests::{assert_changes_diverge, assert_replays, error_of, with_script};
     use super::*;
 
-    const RECORDED: &str = include_str!("../../node/streams.jsonl");
+    const RECORDING: &str = include_str!("../../node/streams.jsonl");
 
     #[test]
     fn recording_replays_without_divergence() {
-        assert_replays::<Script>(RECORDED, &[800, 1_500, 30, 100, 50, 100]);
+        assert_replays::<Script>(RECORDING, &[800, 1_500, 30, 100, 50, 100]);
     }
 
     #[test]
-    fn every_difference_is_a_divergence() {
+    fn every_trace_difference_is_a_divergence() {
         let script = |trace: &str| {
             format!(
                 r#"{{"highWaterMark":4,"objectMode":false,"writev":false,"answers":["later"],"operations":[["write",4],["done"],["end"]],"trace":[{trace}]}}"#
             )
         };
-        let whole = r#""give 0","false","is 4 true","done 0","drain","is 0 false","finish","close","is 0 false""#;
+        let trace = r#""give 0","false","is 4 true","done 0","drain","is 0 false","finish","close","is 0 false""#;
         let changes = [
             ("give 0", "give 1"),
             ("done 0", "done 1"),
@@ -70,7 +70,7 @@ mod tests {
             (r#""finish","close""#, r#""close","finish""#),
             (r#","close","is 0 false""#, ""),
         ];
-        assert_changes_diverge::<Script>(script, whole, &changes);
+        assert_changes_diverge::<Script>(script, trace, &changes);
     }
 
     #[test]
@@ -85,7 +85,7 @@ mod tests {
         let message = error_of::<Script>(&script("0", r#""now""#, ""));
         assert!(message.contains("high-water mark"), "{message}");
         let message = error_of::<Script>(&script("1", r#""now""#, r#"["write"]"#));
-        assert!(message.contains("`write` needs the size"), "{message}");
+        assert!(message.contains("`write` needs a chunk size"), "{message}");
         let message = error_of::<Script>(&script("1", r#""now""#, r#"["writes",1]"#));
         assert!(message.contains("`writes`") && message.contains("`destroyWith`"));
         assert!(error_of::<Script>("").contains("record-streams.mjs"));

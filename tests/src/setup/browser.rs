@@ -1,6 +1,6 @@
 //! Browsers and their drivers.
 //!
-//! Any version on the PATH is used. The drivers find their browsers themselves.
+//! Any version on the PATH is accepted. The drivers locate their browsers themselves.
 
 use anyhow::Result;
 
@@ -9,7 +9,7 @@ use super::tool;
 use crate::workspace::Workspace;
 
 /// The program names of Chrome and Chromium.
-const CHROMES: [&str; 5] = [
+const CHROME_PROGRAMS: [&str; 5] = [
     "google-chrome",
     "google-chrome-stable",
     "chrome",
@@ -18,13 +18,13 @@ const CHROMES: [&str; 5] = [
 ];
 
 /// The program names of Firefox.
-const FIREFOXES: [&str; 2] = ["firefox", "firefox-esr"];
+const FIREFOX_PROGRAMS: [&str; 2] = ["firefox", "firefox-esr"];
 
-/// Ensures Chrome or Chromium with `chromedriver`.
-pub(crate) fn chrome(workspace: &Workspace) -> Result<()> {
-    // Browser and driver have to be of the same version, so they are installed as a pair
-    // even if only one is missing.
-    if has_any(workspace, &CHROMES) && has_any(workspace, &["chromedriver"]) {
+/// Installs Chrome or Chromium with `chromedriver` if missing.
+pub(crate) fn install_chrome(workspace: &Workspace) -> Result<()> {
+    // Browser and driver versions must match, so both are installed even if only one is
+    // missing.
+    if has_any(workspace, &CHROME_PROGRAMS) && has_any(workspace, &["chromedriver"]) {
         return Ok(());
     }
     let packages: &[&str] = match System::detect() {
@@ -35,13 +35,13 @@ pub(crate) fn chrome(workspace: &Workspace) -> Result<()> {
     install(
         workspace,
         packages,
-        "Chrome or Chromium, and the chromedriver of the same version",
+        "Chrome or Chromium and a matching chromedriver",
     )
 }
 
-/// Ensures Firefox with `geckodriver`.
-pub(crate) fn firefox(workspace: &Workspace) -> Result<()> {
-    if !has_any(workspace, &FIREFOXES) {
+/// Installs Firefox with `geckodriver` if missing.
+pub(crate) fn install_firefox(workspace: &Workspace) -> Result<()> {
+    if !has_any(workspace, &FIREFOX_PROGRAMS) {
         let packages: &[&str] = match System::detect() {
             System::Debian => &["firefox-esr"],
             System::Ubuntu => &["firefox"],
@@ -52,7 +52,7 @@ pub(crate) fn firefox(workspace: &Workspace) -> Result<()> {
     if has_any(workspace, &["geckodriver"]) {
         return Ok(());
     }
-    // Not every system packages it. It works with any recent Firefox.
+    // Not every system has a package. This version works with any recent Firefox.
     tool::install(workspace, "geckodriver", Some("0.37.1"))
 }
 

@@ -1,4 +1,4 @@
-//! Packages from npm. They are part of neither the page nor the repository.
+//! npm packages. They are not part of the page or the repository.
 
 use std::fs;
 
@@ -12,12 +12,12 @@ use crate::workspace::Workspace;
 const AXE: &str = "axe-core";
 const AXE_VERSION: &str = "4.14.1";
 
-/// Ensures axe in `target/npm`.
-pub(crate) fn axe(workspace: &Workspace) -> Result<()> {
+/// Installs axe into `target/npm` if missing.
+pub(crate) fn install_axe(workspace: &Workspace) -> Result<()> {
     let folder = workspace.target.join("npm");
     let package = folder.join("node_modules").join(AXE).join("package.json");
-    let wanted = format!("\"version\": \"{AXE_VERSION}\"");
-    if fs::read_to_string(package).is_ok_and(|text| text.contains(&wanted)) {
+    let expected_version = format!("\"version\": \"{AXE_VERSION}\"");
+    if fs::read_to_string(package).is_ok_and(|text| text.contains(&expected_version)) {
         return Ok(());
     }
     if workspace.find("npm").is_none() {

@@ -1,4 +1,4 @@
-//! Components of the Rust toolchains, installed with rustup.
+//! Rust toolchain components, installed with rustup.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result, bail};
 
 use super::announce;
 use crate::run::run_checked;
-use crate::workspace::{NIGHTLY, WASM, Workspace};
+use crate::workspace::{NIGHTLY_TOOLCHAIN, WASM_TARGET, Workspace};
 
-/// Ensures a component of the stable toolchain, detected by one of its programs.
-pub(crate) fn component(workspace: &Workspace, name: &str, program: &str) -> Result<()> {
+/// Installs a component of the stable toolchain if one of its programs is missing.
+pub(crate) fn install_component(workspace: &Workspace, name: &str, program: &str) -> Result<()> {
     if succeeds(workspace.command(program).arg("--version")) {
         return Ok(());
     }
@@ -18,30 +18,31 @@ pub(crate) fn component(workspace: &Workspace, name: &str, program: &str) -> Res
     rustup(workspace, &["component", "add", name])
 }
 
-/// Ensures the standard library of the wasm target.
-pub(crate) fn wasm_target(workspace: &Workspace) -> Result<()> {
+/// Installs the standard library for the wasm target if missing.
+pub(crate) fn install_wasm_target(workspace: &Workspace) -> Result<()> {
     let sysroot = sysroot(&mut workspace.command("rustc"))?;
-    if sysroot.join("lib/rustlib").join(WASM).is_dir() {
+    if sysroot.join("lib/rustlib").join(WASM_TARGET).is_dir() {
         return Ok(());
     }
-    announce(WASM);
-    rustup(workspace, &["target", "add", WASM])
+    announce(WASM_TARGET);
+    rustup(workspace, &["target", "add", WASM_TARGET])
 }
 
-/// Ensures the pinned nightly, with the sources of the standard library and with clippy.
-pub(crate) fn nightly(workspace: &Workspace) -> Result<()> {
+/// Installs the pinned nightly toolchain, with the standard library sources and clippy,
+/// if missing.
+pub(crate) fn install_nightly(workspace: &Workspace) -> Result<()> {
     if has_sources(workspace)
         && succeeds(nightly_command(workspace, "cargo-clippy").arg("--version"))
     {
         return Ok(());
     }
-    announce(NIGHTLY);
+    announce(NIGHTLY_TOOLCHAIN);
     rustup(
         workspace,
         &[
             "toolchain",
             "install",
-            NIGHTLY,
+            NIGHTLY_TOOLCHAIN,
             "--profile",
             "minimal",
             "-c",
@@ -52,22 +53,22 @@ pub(crate) fn nightly(workspace: &Workspace) -> Result<()> {
     )
 }
 
-/// Ensures Miri on the pinned nightly, with the sources from which it builds its standard
-/// library.
-pub(crate) fn miri(workspace: &Workspace) -> Result<()> {
+/// Installs Miri for the pinned nightly toolchain, with the standard library sources
+/// that it builds, if missing.
+pub(crate) fn install_miri(workspace: &Workspace) -> Result<()> {
     if has_sources(workspace) && succeeds(nightly_command(workspace, "miri").arg("--version")) {
         return Ok(());
     }
     announce("miri");
-    let add = [
+    let arguments = [
         "component",
         "add",
         "miri",
         "rust-src",
         "--toolchain",
-        NIGHTLY,
+        NIGHTLY_TOOLCHAIN,
     ];
-    rustup(workspace, &add)
+    rustup(workspace, &arguments)
 }
 
 fn has_sources(workspace: &Workspace) -> bool {
@@ -77,17 +78,17 @@ fn has_sources(workspace: &Workspace) -> bool {
 
 fn nightly_command(workspace: &Workspace, program: &str) -> Command {
     let mut command = workspace.command("rustup");
-    command.args(["run", NIGHTLY, program]);
+    command.args(["run", NIGHTLY_TOOLCHAIN, program]);
     command
 }
 
 fn rustup(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
-    let line = format!("rustup {}", arguments.join(" "));
+    let command_line = format!("rustup {}", arguments.join(" "));
     if workspace.find("rustup").is_none() {
-        bail!("rustup is not on the PATH; install it and run `{line}`");
+        bail!("rustup is not on the PATH; install it and run `{command_line}`");
     }
     run_checked(workspace.command("rustup").args(arguments))
-        .with_context(|| format!("install it with `{line}`"))
+        .with_context(|| format!("install it with `{command_line}`"))
 }
 
 fn sysroot(rustc: &mut Command) -> Result<PathBuf> {

@@ -10,12 +10,12 @@ use crate::output::Output;
 use crate::run::{run, run_checked};
 use crate::workspace::Workspace;
 
-/// Systems with different package names.
+/// Operating systems, distinguished by their package names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum System {
     Debian,
     Ubuntu,
-    /// A system whose package names are unknown.
+    /// A system with unknown package names.
     Other,
 }
 
@@ -25,8 +25,8 @@ impl System {
         Self::parse(&fs::read_to_string("/etc/os-release").unwrap_or_default())
     }
 
-    /// Parses an `os-release` file. A derivative counts as the system in its `ID_LIKE`.
-    /// Derivatives of Ubuntu list both and use Ubuntu's package names.
+    /// Parses an `os-release` file. Derivatives are recognised by their `ID_LIKE`.
+    /// Those of Ubuntu list both systems and use Ubuntu's package names.
     fn parse(os_release: &str) -> Self {
         let ids: Vec<_> = os_release
             .lines()
@@ -44,8 +44,8 @@ impl System {
     }
 }
 
-/// Installs the packages. Without package names for this system, the error says what is
-/// missing.
+/// Installs packages. If `packages` is empty, returns an error that names the missing
+/// program.
 pub(crate) fn install(workspace: &Workspace, packages: &[&str], what: &str) -> Result<()> {
     if packages.is_empty() {
         anyhow::bail!("not found: {what}; install it so that it is on the PATH");
@@ -54,16 +54,16 @@ pub(crate) fn install(workspace: &Workspace, packages: &[&str], what: &str) -> R
     apt(workspace, packages).with_context(|| format!("not found: {what}"))
 }
 
-/// Installs packages with apt, as root or with a sudo that needs no password.
+/// Installs packages with apt, as root or with passwordless sudo.
 ///
 /// # Errors
 ///
-/// If there are no permissions or the installation fails. The message has the command to
-/// run by hand.
+/// If permissions are missing or the installation fails. The error contains the command
+/// to run manually.
 fn apt(workspace: &Workspace, packages: &[&str]) -> Result<()> {
-    let list = packages.join(" ");
-    let advice = format!("install it with `sudo apt-get install {list}`");
-    let prefix: &[&str] = if Uid::effective().is_root() {
+    let package_list = packages.join(" ");
+    let advice = format!("install it with `sudo apt-get install {package_list}`");
+    let env_command: &[&str] = if Uid::effective().is_root() {
         &["env"]
     } else if workspace.find("sudo").is_some()
         && run(
@@ -77,15 +77,15 @@ fn apt(workspace: &Workspace, packages: &[&str]) -> Result<()> {
         bail!("{advice}");
     };
     let apt_get = |arguments: &[&str]| {
-        let mut command = workspace.command(prefix[0]);
+        let mut command = workspace.command(env_command[0]);
         command
-            .args(&prefix[1..])
+            .args(&env_command[1..])
             .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"])
             .args(arguments);
         command
     };
-    // An old index may list removed versions. If the update fails, the installation may
-    // still work, and reports the error if it does not.
+    // An outdated index may list removed versions. A failed update is ignored, because
+    // the installation may still succeed.
     let _ = run(&mut apt_get(&["update"]), &Output::Direct);
     let mut install = apt_get(&["install", "--yes", "--no-install-recommends"]);
     run_checked(install.args(packages)).context(advice)
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn systems_are_distinguished() {
+    fn os_release_identifies_the_system() {
         let debian = "PRETTY_NAME=\"Debian GNU/Linux 12\"\nID=debian\n";
         assert_eq!(System::parse(debian), System::Debian);
         let ubuntu = "NAME=\"Ubuntu\"\nID=ubuntu\nID_LIKE=debian\n";

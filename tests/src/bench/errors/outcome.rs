@@ -1,4 +1,4 @@
-//! The figures and targets of the error comparison.
+//! Results and targets of the error comparison.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub(super) struct ErrorsOutcome {
     steps: Steps,
 }
 
-/// Nanoseconds of each step.
+/// The duration of each step, in nanoseconds.
 struct Steps(BestResults<&'static str>);
 
 impl Default for Steps {
@@ -35,38 +35,42 @@ impl ErrorsOutcome {
     }
 
     fn median(&self, setup: Setup) -> f64 {
-        self.quartiles_of(|round| round.by(setup).median).median
-    }
-
-    /// Returns the interquartile range of requests without the layer.
-    fn spread(&self) -> f64 {
-        self.quartiles_of(|round| round.by(Setup::Nothing).width())
+        self.quartiles_of(|round| round.quartiles(setup).median)
             .median
     }
 
-    fn quartiles_of(&self, figure: impl Fn(&RequestTimes) -> f64) -> Quartiles {
-        Quartiles::of(self.times.iter().map(figure).collect())
+    /// Returns the interquartile range of request times without the layer.
+    fn request_spread(&self) -> f64 {
+        self.quartiles_of(|round| round.quartiles(Setup::NoLayer).width())
+            .median
     }
 
-    /// Returns the difference to the server without the layer in the same round.
-    fn added(&self, setup: Setup) -> Option<Difference> {
-        let added = |round: &RequestTimes| round.by(setup).median - round.by(Setup::Nothing).median;
-        Difference::of(self.times.iter().map(added))
+    fn quartiles_of(&self, select: impl Fn(&RequestTimes) -> f64) -> Quartiles {
+        Quartiles::of(self.times.iter().map(select).collect())
+    }
+
+    /// Returns the added time per request, compared with the server without the layer
+    /// in the same round.
+    fn added_time(&self, setup: Setup) -> Option<Difference> {
+        let added_time = |round: &RequestTimes| {
+            round.quartiles(setup).median - round.quartiles(Setup::NoLayer).median
+        };
+        Difference::of(self.times.iter().map(added_time))
     }
 }
 
 impl Outcome for ErrorsOutcome {
     fn figures(&self) -> Value {
         let servers = Setup::ALL.map(|setup| {
-            let added = self.added(setup);
+            let added_time = self.added_time(setup);
             json!({
                 "server": setup.name(),
                 "microseconds_per_request": self.median(setup),
-                "microseconds_added": added.map(|added| json!({
-                    "median": added.median,
-                    "low": added.low,
-                    "high": added.high,
-                    "contains_zero": added.contains_zero(),
+                "microseconds_added": added_time.map(|added_time| json!({
+                    "median": added_time.median,
+                    "low": added_time.low,
+                    "high": added_time.high,
+                    "contains_zero": added_time.contains_zero(),
                 })),
             })
         });
@@ -76,7 +80,7 @@ impl Outcome for ErrorsOutcome {
         );
         json!({
             "rounds": ROUNDS,
-            "microseconds_between_requests": self.spread(),
+            "microseconds_between_requests": self.request_spread(),
             "served": servers,
             "errors": steps.collect::<Value>(),
         })
@@ -84,18 +88,18 @@ impl Outcome for ErrorsOutcome {
 
     fn targets(&self) -> Vec<Target> {
         let mut targets = Vec::new();
-        // A real server does more work per request, so the share is smaller there.
-        let text = "overhead of the layer on a minimal request, %".to_owned();
-        targets.push(match self.added(Setup::Layer) {
-            Some(added) => {
-                let part = added.median / self.median(Setup::Nothing);
-                Target::at_most(text, 3.0, part * 100.0)
+        // Real servers do more work per request, so their relative overhead is smaller.
+        let text = "layer overhead on a minimal request, %".to_owned();
+        targets.push(match self.added_time(Setup::Layer) {
+            Some(added_time) => {
+                let share = added_time.median / self.median(Setup::NoLayer);
+                Target::at_most(text, 3.0, share * 100.0)
             }
             None => Target::not_measured(text),
         });
         let rendered = self.steps.0.get(&Step::Rendered.name());
-        let text = format!("an error {}, µs", Step::Rendered.name());
-        targets.extend(rendered.map(|found| Target::at_most(text, 2.0, found / 1e3)));
+        let text = format!("error, {}, µs", Step::Rendered.name());
+        targets.extend(rendered.map(|nanoseconds| Target::at_most(text, 2.0, nanoseconds / 1e3)));
         targets
     }
 }
@@ -104,24 +108,24 @@ impl fmt::Display for ErrorsOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "Medians of {ROUNDS} rounds in turn: an axum route over loopback HTTP with one\n\
+            "Medians of {ROUNDS} rounds: an axum route over loopback HTTP with one\n\
              keep-alive connection. ADDED is the median difference to the first server in the\n\
              same round, with its 95 % confidence interval in brackets. The interquartile range\n\
              of single requests without the layer is {:.2} µs.\n",
-            self.spread()
+            self.request_spread()
         )?;
         writeln!(f, "SERVER               µS/REQUEST  ADDED, µS")?;
         for setup in Setup::ALL {
             write!(f, "{:<19}  {:>10.2}", setup.name(), self.median(setup))?;
-            match self.added(setup).filter(|_| setup != Setup::Nothing) {
-                Some(added) => {
-                    let zero = if added.contains_zero() {
+            match self.added_time(setup).filter(|_| setup != Setup::NoLayer) {
+                Some(added_time) => {
+                    let significance = if added_time.contains_zero() {
                         "not significant"
                     } else {
                         "significant"
                     };
-                    let Difference { median, low, high } = added;
-                    writeln!(f, "  {median:+.3} [{low:+.3} … {high:+.3}]: {zero}")?;
+                    let Difference { median, low, high } = added_time;
+                    writeln!(f, "  {median:+.3} [{low:+.3} … {high:+.3}]: {significance}")?;
                 }
                 None => writeln!(f)?,
             }

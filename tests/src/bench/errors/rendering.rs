@@ -1,4 +1,4 @@
-//! The cost of an error, from `?` to the response and the log.
+//! The cost of an error, from `?` to the response and the log entry.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -8,14 +8,14 @@ use highwater::error::{
     Problem,
 };
 
-const TIMES: u32 = 5_000;
+const ERROR_COUNT: u32 = 5_000;
 
-/// The steps that are timed.
+/// The measured steps of error handling.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// Converts the error with `?` and renders it as JSON.
     Rendered,
-    /// Passes it through the handler as well, which counts and logs it.
+    /// Also passes it to the handler, which counts and logs it.
     Handled,
 }
 
@@ -37,25 +37,25 @@ impl Step {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Rendered => "classified and rendered",
-            Self::Handled => "also logged and counted",
+            Self::Handled => "and logged and counted",
         }
     }
 
-    /// Returns nanoseconds per error.
+    /// Returns the time per error in nanoseconds.
     pub(super) fn time(self) -> f64 {
         let ids = IdGenerator::new(7);
         let handler = Handler::new().log_to(|_, line| {
             black_box(line);
         });
         let start = Instant::now();
-        for _ in 0..TIMES {
-            let error = find(black_box(42)).expect_err("there are no orders");
+        for _ in 0..ERROR_COUNT {
+            let error = find(black_box(42)).expect_err("no order exists");
             black_box(match self {
                 Self::Rendered => rendered(&error, &ids.generate()),
                 Self::Handled => handled(&error, ids.generate(), &handler),
             });
         }
-        start.elapsed().as_nanos() as f64 / f64::from(TIMES)
+        start.elapsed().as_nanos() as f64 / f64::from(ERROR_COUNT)
     }
 }
 
@@ -73,6 +73,6 @@ fn handled(error: &AppError, id: CorrelationId, handler: &Handler) -> String {
     let decision = handler.handle(error, &Incident::new(id, "GET /orders/42"));
     let problem = decision
         .problem()
-        .expect("a client error has a problem document");
+        .expect("client errors have problem details");
     problem.to_json()
 }

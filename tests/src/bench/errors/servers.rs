@@ -22,47 +22,47 @@ use tower::layer::layer_fn;
 
 use super::statistics::Quartiles;
 
-/// Turns of each server in a round.
-const TURNS: usize = 20;
-/// Requests in a turn.
-const REQUESTS: usize = 50;
-/// Requests before the measurement, to open the connection and warm the caches.
-const WARM_UP: usize = 100;
+/// Measurements of each server per round.
+const TURNS_PER_ROUND: usize = 20;
+/// Requests per measurement.
+const REQUESTS_PER_TURN: usize = 50;
+/// Warm-up requests, which open the connection and fill the caches.
+const WARM_UP_REQUESTS: usize = 100;
 
-const ANSWER: &str = "an order";
+const RESPONSE_BODY: &str = "an order";
 
-/// The layers around the route of a server.
+/// The layers around a server's route.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Setup {
-    Nothing,
-    /// The same in a second server, to show the noise.
-    NothingAgain,
-    /// A layer that does nothing. Axum boxes every layer.
+    NoLayer,
+    /// A second server without a layer, to show the noise.
+    NoLayerAgain,
+    /// A no-op layer, to show the cost of Axum's boxing.
     EmptyLayer,
     Layer,
 }
 
 impl Setup {
-    pub(super) const ALL: [Self; COUNT] = [
-        Self::Nothing,
-        Self::NothingAgain,
+    pub(super) const ALL: [Self; SERVER_COUNT] = [
+        Self::NoLayer,
+        Self::NoLayerAgain,
         Self::EmptyLayer,
         Self::Layer,
     ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Nothing => "without the layer",
-            Self::NothingAgain => "without, repeated",
-            Self::EmptyLayer => "with an empty layer",
+            Self::NoLayer => "without the layer",
+            Self::NoLayerAgain => "without (again)",
+            Self::EmptyLayer => "with a no-op layer",
             Self::Layer => "with the layer",
         }
     }
 
     fn router(self) -> Router {
-        let router = Router::new().route("/orders/{number}", get(async || ANSWER));
+        let router = Router::new().route("/orders/{number}", get(async || RESPONSE_BODY));
         match self {
-            Self::Nothing | Self::NothingAgain => router,
+            Self::NoLayer | Self::NoLayerAgain => router,
             Self::EmptyLayer => router.layer(layer_fn(|route| route)),
             Self::Layer => {
                 let layer = HandlerLayer::new(Handler::new(), IdGenerator::new(7));
@@ -72,19 +72,19 @@ impl Setup {
     }
 }
 
-const COUNT: usize = 4;
+const SERVER_COUNT: usize = 4;
 
 /// The request times of one round, in microseconds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RequestTimes([Quartiles; COUNT]);
+pub(super) struct RequestTimes([Quartiles; SERVER_COUNT]);
 
 impl RequestTimes {
-    pub(super) fn by(&self, setup: Setup) -> Quartiles {
+    pub(super) fn quartiles(&self, setup: Setup) -> Quartiles {
         self.0[setup as usize]
     }
 }
 
-/// The servers. All run on one thread, so that disturbances affect all of them.
+/// The servers. All run on one thread, so that background load affects all of them.
 pub(super) struct Servers {
     addresses: Vec<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
@@ -121,24 +121,24 @@ impl Servers {
         })
     }
 
-    /// Measures each server over a keep-alive connection, in a different order each turn.
+    /// Measures each server over a keep-alive connection. The order changes every turn.
     pub(super) fn measure(&self, round: usize) -> Result<RequestTimes> {
         let runtime = runtime()?;
         let client = Client::builder(TokioExecutor::new()).build_http();
         let uris = self.addresses.iter();
         let uris = uris.map(|address| format!("http://{address}/orders/42").parse());
         let uris: Vec<Uri> = uris.collect::<Result<_, _>>()?;
-        let mut times: [Vec<f64>; COUNT] = Default::default();
+        let mut times: [Vec<f64>; SERVER_COUNT] = Default::default();
         runtime.block_on(async {
             for uri in &uris {
-                for _ in 0..WARM_UP {
+                for _ in 0..WARM_UP_REQUESTS {
                     request(&client, uri).await?;
                 }
             }
-            for turn in 0..TURNS {
-                for contestant in order(round + turn) {
+            for turn in 0..TURNS_PER_ROUND {
+                for contestant in server_order(round + turn) {
                     let uri = &uris[contestant];
-                    for _ in 0..REQUESTS {
+                    for _ in 0..REQUESTS_PER_TURN {
                         let start = Instant::now();
                         request(&client, uri).await?;
                         times[contestant].push(start.elapsed().as_nanos() as f64 / 1e3);
@@ -153,7 +153,7 @@ impl Servers {
 
 impl Drop for Servers {
     fn drop(&mut self) {
-        // An error means that the thread has exited.
+        // Fails only if the thread has already exited.
         self.stop.take().map(|stop| stop.send(()));
         self.thread.take().map(JoinHandle::join);
     }
@@ -163,7 +163,7 @@ async fn request(client: &Client<HttpConnector, Body>, uri: &Uri) -> Result<()> 
     let response = client.get(uri.clone()).await?;
     ensure!(response.status() == 200, "{}", response.status());
     let body = response.into_body().collect().await?.to_bytes();
-    ensure!(body == ANSWER, "unexpected response");
+    ensure!(body == RESPONSE_BODY, "unexpected response");
     Ok(())
 }
 
@@ -171,11 +171,11 @@ fn runtime() -> Result<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }
 
-/// Returns the order of the servers in a turn. Each server takes every position, and does
-/// not always follow the same one.
-fn order(turn: usize) -> [usize; COUNT] {
-    let mut order = std::array::from_fn(|position| (position + turn) % COUNT);
-    if turn / COUNT % 2 == 1 {
+/// Returns the order of the servers in a turn. Over several turns, each server takes
+/// every position and follows different servers.
+fn server_order(turn: usize) -> [usize; SERVER_COUNT] {
+    let mut order = std::array::from_fn(|position| (position + turn) % SERVER_COUNT);
+    if turn / SERVER_COUNT % 2 == 1 {
         order.reverse();
     }
     order
@@ -187,13 +187,13 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn order_rotates_all_servers() {
-        for position in 0..COUNT {
-            let servers = (0..COUNT).map(|turn| order(turn)[position]);
-            assert_eq!(servers.collect::<BTreeSet<_>>().len(), COUNT);
+    fn every_server_takes_every_position() {
+        for position in 0..SERVER_COUNT {
+            let servers = (0..SERVER_COUNT).map(|turn| server_order(turn)[position]);
+            assert_eq!(servers.collect::<BTreeSet<_>>().len(), SERVER_COUNT);
         }
-        for turn in 0..2 * COUNT {
-            assert_eq!(BTreeSet::from(order(turn)).len(), COUNT);
+        for turn in 0..2 * SERVER_COUNT {
+            assert_eq!(BTreeSet::from(server_order(turn)).len(), SERVER_COUNT);
         }
     }
 
@@ -202,7 +202,7 @@ mod tests {
         let servers = Servers::start().unwrap();
         let times = servers.measure(1).unwrap();
         for setup in Setup::ALL {
-            assert!(times.by(setup).median > 0.0, "{times:?}");
+            assert!(times.quartiles(setup).median > 0.0, "{times:?}");
         }
     }
 }

@@ -1,25 +1,26 @@
-//! Statistics of paired measurements.
+//! Statistics for paired measurements.
 
 /// The median of paired differences, with its confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Difference {
     pub(super) median: f64,
-    /// Bounds of the 95 % confidence interval by the sign test. It assumes nothing about
-    /// the distribution: the number of differences below their true median is binomial.
+    /// Bounds of the 95 % confidence interval by the sign test, which assumes no
+    /// particular distribution: the number of differences below their true median is
+    /// binomial.
     pub(super) low: f64,
     pub(super) high: f64,
 }
 
 impl Difference {
-    /// Returns `None` for fewer than 6 differences, which are too few.
+    /// Returns `None` for fewer than 6 differences, which are too few for the interval.
     pub(super) fn of(differences: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = differences.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
-        let outside = outside(sorted.len())?;
+        let outside_count = count_outside_interval(sorted.len())?;
         Some(Difference {
             median: median_of_sorted(&sorted)?,
-            low: sorted[outside],
-            high: sorted[sorted.len() - 1 - outside],
+            low: sorted[outside_count],
+            high: sorted[sorted.len() - 1 - outside_count],
         })
     }
 
@@ -40,12 +41,12 @@ pub(super) struct Quartiles {
 impl Quartiles {
     pub(super) fn of(mut figures: Vec<f64>) -> Self {
         figures.sort_by(f64::total_cmp);
-        let quarter = figures.len() / 4;
+        let quarter_len = figures.len() / 4;
         let at = |place: usize| figures.get(place).copied();
         Quartiles {
-            low: at(quarter).unwrap_or(f64::NAN),
+            low: at(quarter_len).unwrap_or(f64::NAN),
             median: median_of_sorted(&figures).unwrap_or(f64::NAN),
-            high: at((figures.len() - quarter).saturating_sub(1)).unwrap_or(f64::NAN),
+            high: at((figures.len() - quarter_len).saturating_sub(1)).unwrap_or(f64::NAN),
         }
     }
 
@@ -64,18 +65,18 @@ fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
     })
 }
 
-/// Returns how many of `count` sorted values lie outside the interval at each end: the
-/// largest number whose binomial probability is at most 2.5 %.
-fn outside(count: usize) -> Option<usize> {
-    let tosses = i32::try_from(count).ok()?;
-    let mut chance = 0.5_f64.powi(tosses);
+/// Returns the number of values outside the interval at each end of `count` sorted
+/// values: the largest number with a cumulative binomial probability of at most 2.5 %.
+fn count_outside_interval(count: usize) -> Option<usize> {
+    let exponent = i32::try_from(count).ok()?;
+    let mut probability = 0.5_f64.powi(exponent);
     let mut sum = 0.0;
-    for below in 0..count {
-        sum += chance;
+    for index in 0..count {
+        sum += probability;
         if sum > 0.025 {
-            return below.checked_sub(1);
+            return index.checked_sub(1);
         }
-        chance *= (count - below) as f64 / (below + 1) as f64;
+        probability *= (count - index) as f64 / (index + 1) as f64;
     }
     None
 }
@@ -86,19 +87,22 @@ mod tests {
 
     #[test]
     fn interval_matches_sign_test_tables() {
-        // At least 6 are needed: with 5, both ends together have a probability of 1/16.
-        assert_eq!(outside(5), None);
-        for (count, left_out) in [(6, 0), (20, 5), (50, 17), (100, 39)] {
-            assert_eq!(outside(count), Some(left_out), "{count}");
+        // At least 6 are needed: with 5, both tails have a total probability of 1/16.
+        assert_eq!(count_outside_interval(5), None);
+        for (count, expected) in [(6, 0), (20, 5), (50, 17), (100, 39)] {
+            assert_eq!(count_outside_interval(count), Some(expected), "{count}");
         }
     }
 
     #[test]
     fn interval_excludes_zero_only_for_a_difference() {
         let noise = |shift: f64| (-10..=10).map(move |step| f64::from(step) + shift);
-        let same = Difference::of(noise(0.0)).unwrap();
-        assert_eq!((same.low, same.median, same.high), (-5.0, 0.0, 5.0));
-        assert!(same.contains_zero());
+        let difference = Difference::of(noise(0.0)).unwrap();
+        assert_eq!(
+            (difference.low, difference.median, difference.high),
+            (-5.0, 0.0, 5.0)
+        );
+        assert!(difference.contains_zero());
         assert!(Difference::of(noise(5.0)).unwrap().contains_zero());
         assert!(!Difference::of(noise(5.5)).unwrap().contains_zero());
         assert!(!Difference::of(noise(-5.5)).unwrap().contains_zero());

@@ -11,16 +11,16 @@ use anyhow::Context as _;
 use clap::ValueEnum as _;
 use highwater::events::{Emitter, Options};
 
-use super::super::{OURS, stdout_of};
-use super::outcome::{CACHED, FLOOR};
+use super::super::{HIGHWATER, stdout_of};
+use super::outcome::{BARE_LOOP, HIGHWATER_CACHED};
 
-/// The numbers of listeners.
+/// The measured listener counts.
 pub(super) const LISTENERS: [usize; 3] = [1, 10, 100];
 
-/// The duration of a turn.
+/// The duration of a measurement.
 pub(super) const TURN: Duration = Duration::from_millis(150);
 
-/// The kinds of emitters.
+/// An emitter under test.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum EmitterKind {
     BareLoop,
@@ -28,7 +28,7 @@ pub(crate) enum EmitterKind {
     Cached,
 }
 
-/// One turn of an emitter, in its own process.
+/// A measurement of one emitter, in its own process.
 #[derive(clap::Args)]
 pub(crate) struct EmitterTurn {
     kind: EmitterKind,
@@ -40,25 +40,33 @@ impl EmitterKind {
 
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::BareLoop => FLOOR,
-            Self::Emitter => OURS,
-            Self::Cached => CACHED,
+            Self::BareLoop => BARE_LOOP,
+            Self::Emitter => HIGHWATER,
+            Self::Cached => HIGHWATER_CACHED,
         }
     }
 
-    /// Returns nanoseconds per emit, measured in a new process as for Node. The memory
-    /// layout of a process changes the time by a tenth, so the best of several counts.
+    /// Returns the time per emit in nanoseconds, measured in a new process, as for
+    /// Node. The memory layout of a process changes the time by 10 %, so the best of
+    /// several runs counts.
     pub(super) fn time(self, listeners: usize) -> anyhow::Result<f64> {
-        let name = self.to_possible_value().context("the kind has a name")?;
+        let value_name = self
+            .to_possible_value()
+            .context("the emitter kind has no name")?;
         let mut turn = Command::new(env::current_exe()?);
-        turn.args(["bench", "turn", name.get_name(), &listeners.to_string()]);
+        turn.args([
+            "bench",
+            "turn",
+            value_name.get_name(),
+            &listeners.to_string(),
+        ]);
         let stdout = stdout_of(&mut turn).with_context(|| format!("{} failed", self.name()))?;
         Ok(stdout.parse()?)
     }
 }
 
 impl EmitterTurn {
-    /// Prints nanoseconds per emit.
+    /// Measures the emitter and prints the time per emit in nanoseconds.
     pub(crate) fn run(&self) {
         let nanoseconds = match self.kind {
             EmitterKind::BareLoop => bare_loop(self.listeners),
@@ -69,15 +77,15 @@ impl EmitterTurn {
     }
 }
 
-type Boxed = Box<dyn Fn(&u64) + Send + Sync>;
+type BoxedListener = Box<dyn Fn(&u64) + Send + Sync>;
 
-/// Times a loop over boxed closures, the least that any emitter has to do. Returns
+/// Measures a loop over boxed closures, the minimum work of any emitter. Returns
 /// nanoseconds per emit.
 fn bare_loop(listeners: usize) -> f64 {
     let sums = Sums::of(listeners);
-    let closures: Vec<Boxed> = sums
+    let closures: Vec<BoxedListener> = sums
         .adders()
-        .map(|adder| Box::new(adder) as Boxed)
+        .map(|adder| Box::new(adder) as BoxedListener)
         .collect();
     time(&sums, |reading| {
         for closure in black_box(&closures) {
@@ -86,28 +94,28 @@ fn bare_loop(listeners: usize) -> f64 {
     })
 }
 
-/// Times an emitter. Returns nanoseconds per emit.
+/// Measures an emitter. Returns nanoseconds per emit.
 fn highwater(listeners: usize) -> f64 {
     let sums = Sums::of(listeners);
     let emitter = sums.emitter();
     time(&sums, |reading| {
-        let delivered = black_box(&emitter).emit(reading);
-        debug_assert_eq!(delivered.ok(), Some(listeners));
+        let delivered_count = black_box(&emitter).emit(reading);
+        debug_assert_eq!(delivered_count.ok(), Some(listeners));
     })
 }
 
-/// Times a handle that caches the list of listeners. Returns nanoseconds per emit.
+/// Measures a handle that caches the listener list. Returns nanoseconds per emit.
 fn highwater_cached(listeners: usize) -> f64 {
     let sums = Sums::of(listeners);
     let mut cached = sums.emitter().cached();
     time(&sums, |reading| {
-        let delivered = black_box(&mut cached).emit(reading);
-        debug_assert_eq!(delivered.ok(), Some(listeners));
+        let delivered_count = black_box(&mut cached).emit(reading);
+        debug_assert_eq!(delivered_count.ok(), Some(listeners));
     })
 }
 
-/// The sum of each listener. With a shared sum, each addition would wait for the previous
-/// one.
+/// The listeners' sums. Each listener has its own: with a shared sum, each addition
+/// would wait for the previous one.
 struct Sums(Vec<Arc<AtomicU64>>);
 
 impl Sums {
@@ -115,7 +123,7 @@ impl Sums {
         Sums((0..listeners).map(|_| Arc::default()).collect())
     }
 
-    /// Returns the listeners. A single thread writes, so plain loads and stores are enough
+    /// Returns the listeners. Only one thread writes, so plain loads and stores suffice
     /// and a listener costs no more than an addition.
     fn adders(&self) -> impl Iterator<Item = impl Fn(&u64) + Send + Sync + use<>> {
         self.0.iter().cloned().map(|sum| {
@@ -133,7 +141,7 @@ impl Sums {
         emitter
     }
 
-    fn are_all(&self, expected: u64) -> bool {
+    fn all_equal(&self, expected: u64) -> bool {
         let mut sums = self.0.iter();
         sums.all(|sum| sum.load(Ordering::Relaxed) == expected)
     }
@@ -145,23 +153,24 @@ impl Sums {
     }
 }
 
-/// Calls `emit` for the duration of a turn, and checks that every listener ran.
+/// Calls `emit` repeatedly for `TURN` and checks that every call reached every
+/// listener.
 fn time(sums: &Sums, mut emit: impl FnMut(&u64)) -> f64 {
-    let mut run = |emits: u64| {
+    let mut run = |emit_count: u64| {
         let start = Instant::now();
-        for reading in 0..emits {
+        for reading in 0..emit_count {
             emit(black_box(&(reading & 7)));
         }
         start.elapsed()
     };
-    let mut emits = 1000;
-    while run(emits) < TURN / 8 {
-        emits *= 2;
+    let mut emit_count = 1000;
+    while run(emit_count) < TURN / 8 {
+        emit_count *= 2;
     }
-    emits *= 8;
+    emit_count *= 8;
     sums.reset();
-    let elapsed = run(emits);
-    let expected: u64 = (0..emits).map(|reading| reading & 7).sum();
-    assert!(sums.are_all(expected), "every listener ran");
-    elapsed.as_nanos() as f64 / emits as f64
+    let elapsed = run(emit_count);
+    let expected: u64 = (0..emit_count).map(|reading| reading & 7).sum();
+    assert!(sums.all_equal(expected), "a listener missed a call");
+    elapsed.as_nanos() as f64 / emit_count as f64
 }

@@ -10,16 +10,16 @@ use super::super::queue::{CAPACITY, Setting, time};
 pub(super) const SETTINGS: [Setting; 3] = [
     Setting::OneThread,
     Setting::TwoThreads,
-    Setting::TwoThreadsTrying,
+    Setting::TwoThreadsRetrying,
 ];
 
-/// Returns million events per second.
+/// Returns the throughput in million events per second.
 pub(super) fn highwater(setting: Setting) -> f64 {
     let emitter: Emitter<u64> = Emitter::new();
     let inbox = emitter.inbox("reader", CAPACITY, Overflow::Wait);
-    let mut inbox: Inbox<u64> = inbox.expect("a positive capacity");
+    let mut inbox: Inbox<u64> = inbox.expect("the capacity is positive");
     let send = async move |event| {
-        if setting == Setting::TwoThreadsTrying {
+        if setting == Setting::TwoThreadsRetrying {
             while emitter.emit(&event).is_err() {
                 thread::yield_now();
             }
@@ -30,16 +30,16 @@ pub(super) fn highwater(setting: Setting) -> f64 {
     time(setting, send, async move || inbox.next().await)
 }
 
-/// Returns million messages per second.
+/// Returns the throughput in million messages per second.
 pub(super) fn async_channel(setting: Setting) -> f64 {
     let (sender, receiver) = async_channel::bounded(CAPACITY);
     let send = async move |event| {
-        if setting == Setting::TwoThreadsTrying {
+        if setting == Setting::TwoThreadsRetrying {
             while sender.try_send(event).is_err() {
                 thread::yield_now();
             }
         } else {
-            sender.send(event).await.expect("a live receiver");
+            sender.send(event).await.expect("the receiver is open");
         }
     };
     time(setting, send, async move || receiver.recv().await.ok())

@@ -1,4 +1,4 @@
-//! The peers in Node.
+//! Node emitters.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 const EVENTEMITTER3: &str = "eventemitter3";
 const EVENTEMITTER3_VERSION: &str = "5.0.1";
 
-/// The Node installation, if there is one, and its packages.
+/// The Node installation, if any, and its packages.
 pub(super) struct Node {
     script: PathBuf,
     version: Option<String>,
@@ -21,7 +21,7 @@ pub(super) struct Node {
 }
 
 #[derive(Deserialize)]
-struct Timed {
+struct Measurement {
     nanoseconds: f64,
 }
 
@@ -31,7 +31,7 @@ impl Node {
         let packages = workspace.root.join("target").join("npm");
         let eventemitter3 = version.as_ref().and_then(|_| install(&packages));
         if version.is_none() {
-            eprintln!("tests: warning: node is not on the PATH; comparing with Rust only");
+            eprintln!("tests: warning: node is not on the PATH; skipping the Node emitters");
         } else if eventemitter3.is_none() {
             eprintln!("tests: warning: npm cannot install {EVENTEMITTER3}; skipping it");
         }
@@ -50,7 +50,7 @@ impl Node {
         node.chain(package).collect()
     }
 
-    /// Returns nanoseconds per emit of each available emitter.
+    /// Returns the time per emit of each available emitter, in nanoseconds.
     pub(super) fn emits(&self, listeners: usize) -> anyhow::Result<Vec<(&'static str, f64)>> {
         let mut emits = Vec::new();
         if self.version.is_some() {
@@ -64,23 +64,23 @@ impl Node {
         Ok(emits)
     }
 
-    /// Times an emitter in a new process, so that optimisations for one contestant do not
-    /// affect the next.
+    /// Measures an emitter in a new process, so that JIT optimisations for one
+    /// contestant do not affect the next.
     fn time(&self, module: &str, listeners: usize) -> anyhow::Result<f64> {
         let mut command = Command::new("node");
         command.arg(&self.script).arg(module);
         command.args([listeners.to_string(), TURN.as_millis().to_string()]);
-        let done = command
+        let output = command
             .stderr(Stdio::inherit())
             .output()
             .context("cannot run node")?;
-        ensure!(done.status.success(), "node failed on {module}");
-        let timed: Timed = serde_json::from_slice(&done.stdout)?;
-        Ok(timed.nanoseconds)
+        ensure!(output.status.success(), "node failed on {module}");
+        let measurement: Measurement = serde_json::from_slice(&output.stdout)?;
+        Ok(measurement.nanoseconds)
     }
 }
 
-/// Returns the path of the package. Installs it if necessary.
+/// Returns the path of the package's module. Installs the package if necessary.
 fn install(packages: &Path) -> Option<PathBuf> {
     let module = packages
         .join("node_modules")

@@ -1,23 +1,23 @@
-//! The figures and targets of emitters and inboxes.
+//! Results and targets of the event comparison.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::super::OURS;
+use super::super::HIGHWATER;
 use super::super::outcome::{BestResults, Outcome, Target, or_dash};
 use super::super::queue::{Rates, Setting};
 use super::{ROUNDS, inboxes};
 
-/// The handle for loops that emit all the time. The targets apply to it.
-pub(super) const CACHED: &str = "highwater, cached";
-pub(super) const FLOOR: &str = "bare loop";
+/// The handle for loops that emit continuously. The targets apply to it.
+pub(super) const HIGHWATER_CACHED: &str = "highwater, cached";
+pub(super) const BARE_LOOP: &str = "bare loop";
 const NODE: &str = "Node EventEmitter";
 const CHANNEL: &str = "async-channel";
 
 pub(super) struct EventsOutcome {
     versions: Vec<String>,
-    /// Nanoseconds per emit, by contestant and number of listeners.
+    /// Nanoseconds per emit, by contestant and listener count.
     emits: BestResults<(&'static str, usize)>,
     inboxes: Rates,
 }
@@ -60,31 +60,34 @@ impl Outcome for EventsOutcome {
 
     fn targets(&self) -> Vec<Target> {
         let mut targets = Vec::new();
-        let mut at_least = |text: String, least: f64, found: Option<f64>| {
-            targets.push(match found {
-                Some(found) => Target::at_least(text, least, found),
+        let mut at_least = |text: String, min: f64, value: Option<f64>| {
+            targets.push(match value {
+                Some(value) => Target::at_least(text, min, value),
                 None => Target::not_measured(text),
             });
         };
-        let against_node = |listeners| self.emits.ratio(&(NODE, listeners), &(CACHED, listeners));
-        let rate = "emit rate of a cached handle ÷ Node";
-        at_least(format!("1 listener: {rate}"), 1.5, against_node(1));
-        at_least(format!("10 listeners: {rate}"), 5.0, against_node(10));
+        let ratio_to_node = |listeners| {
+            self.emits
+                .ratio(&(NODE, listeners), &(HIGHWATER_CACHED, listeners))
+        };
+        let rate = "emit rate of a cached handle vs Node";
+        at_least(format!("1 listener: {rate}"), 1.5, ratio_to_node(1));
+        at_least(format!("10 listeners: {rate}"), 5.0, ratio_to_node(10));
         for setting in inboxes::SETTINGS {
-            let text = format!("inbox, {}: event rate ÷ {CHANNEL}", setting.name());
-            at_least(text, 1.0, self.inboxes.ratio(OURS, CHANNEL, setting));
+            let text = format!("inbox, {}: event rate vs {CHANNEL}", setting.name());
+            at_least(text, 1.0, self.inboxes.ratio(HIGHWATER, CHANNEL, setting));
         }
-        let text = "10 listeners: time of a cached handle ÷ bare loop";
-        let floor = self.emits.ratio(&(CACHED, 10), &(FLOOR, 10));
-        targets.extend(floor.map(|found| Target::at_most(text.to_owned(), 1.3, found)));
+        let text = "10 listeners: time of a cached handle vs a bare loop";
+        let bare_loop_ratio = self.emits.ratio(&(HIGHWATER_CACHED, 10), &(BARE_LOOP, 10));
+        targets.extend(bare_loop_ratio.map(|value| Target::at_most(text.to_owned(), 1.3, value)));
         targets
     }
 }
 
 impl fmt::Display for EventsOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let peers = self.versions.join(", ");
-        writeln!(f, "Best of {ROUNDS} rounds in turn. {peers}\n")?;
+        let versions = self.versions.join(", ");
+        writeln!(f, "Best of {ROUNDS} rounds. {versions}\n")?;
         writeln!(
             f,
             "LISTENERS  EMITTER            NS/EMIT  SPREAD  M EMITS/S  TIME ÷ BARE LOOP  RATE ÷ NODE"
@@ -98,7 +101,7 @@ impl fmt::Display for EventsOutcome {
                 "{listeners:>9}  {contestant:<17}  {nanoseconds:>7.1}  {:>4.0} %  {:>9.1}  {:>16}  {:>11}",
                 self.emits.spread(key).unwrap_or_default(),
                 1e3 / nanoseconds,
-                or_dash(self.emits.ratio(key, &(FLOOR, *listeners))),
+                or_dash(self.emits.ratio(key, &(BARE_LOOP, *listeners))),
                 or_dash(self.emits.ratio(&(NODE, *listeners), key)),
             )?;
         }
@@ -110,7 +113,7 @@ impl fmt::Display for EventsOutcome {
         for target in self.targets() {
             writeln!(f, "{target}")?;
         }
-        let ratio_of = |contestant, listeners| {
+        let rate_ratio_to_node = |contestant, listeners| {
             let theirs = self
                 .emits
                 .ratio(&(NODE, listeners), &(contestant, listeners));
@@ -122,9 +125,9 @@ impl fmt::Display for EventsOutcome {
              without a result, as in Node. An emit on the emitter itself works from any thread and\n\
              costs an atomic exchange: its rate is {} and {} times Node's with 1 and 10\n\
              listeners, and it takes {} times as long as the bare loop with 10.",
-            ratio_of(OURS, 1),
-            ratio_of(OURS, 10),
-            or_dash(self.emits.ratio(&(OURS, 10), &(FLOOR, 10))),
+            rate_ratio_to_node(HIGHWATER, 1),
+            rate_ratio_to_node(HIGHWATER, 10),
+            or_dash(self.emits.ratio(&(HIGHWATER, 10), &(BARE_LOOP, 10))),
         )?;
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The request rate and latency of a server.
+//! Request rate and latency of a server.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -14,22 +14,23 @@ use crate::workspace::Workspace;
 const CONNECTIONS: usize = 64;
 const TURN: Duration = Duration::from_secs(2);
 
-/// The result of a turn.
+/// The result of a measurement.
 pub(super) struct HttpResult {
     pub(super) per_second: f64,
     pub(super) p99_ms: f64,
 }
 
-/// Returns the load generator: wrk if it is installed, as an independent tool.
+/// Returns the name of the load generator. wrk is preferred, because it is an
+/// independent tool.
 pub(super) fn generator(workspace: &Workspace) -> &'static str {
     if workspace.find("wrk").is_some() {
         "wrk"
     } else {
-        "the built-in generator (wrk is not on the PATH)"
+        "the built-in load generator (wrk is not on the PATH)"
     }
 }
 
-/// Warms up JIT compilers.
+/// Warms up the server's JIT compiler.
 pub(super) fn warm_up(addr: SocketAddr) {
     let _ = run_builtin(addr);
 }
@@ -42,37 +43,40 @@ pub(super) fn measure(workspace: &Workspace, addr: SocketAddr) -> Result<HttpRes
 }
 
 fn run_wrk(mut wrk: Command, addr: SocketAddr) -> Result<HttpResult> {
-    // Two threads. With one, wrk itself would be the bottleneck.
+    // Two threads, because wrk itself would be the bottleneck with one.
     wrk.args(["-t2", "--latency"])
         .arg(format!("-c{CONNECTIONS}"))
         .arg(format!("-d{}s", TURN.as_secs()))
         .arg(format!("http://{addr}/"));
     let report = stdout_of(&mut wrk).context("wrk failed")?;
-    parse(&report).with_context(|| format!("unexpected report of wrk:\n{report}"))
+    parse(&report).with_context(|| format!("unexpected wrk report:\n{report}"))
 }
 
-/// Parses the report of wrk.
+/// Parses a wrk report.
 fn parse(report: &str) -> Result<HttpResult> {
-    for complaint in ["Socket errors", "Non-2xx"] {
-        ensure!(!report.contains(complaint), "requests failed");
+    for error_label in ["Socket errors", "Non-2xx"] {
+        ensure!(!report.contains(error_label), "requests failed");
     }
-    let after = |word: &str| {
+    let value_after = |label: &str| {
         let mut lines = report.lines().map(str::trim);
-        lines.find_map(|line| line.strip_prefix(word))
+        lines.find_map(|line| line.strip_prefix(label))
     };
-    let per_second = after("Requests/sec:").context("no rate")?.trim().parse()?;
-    let p99_ms = milliseconds(after("99%").context("no latency")?.trim())?;
+    let per_second = value_after("Requests/sec:")
+        .context("no rate")?
+        .trim()
+        .parse()?;
+    let p99_ms = milliseconds(value_after("99%").context("no latency")?.trim())?;
     Ok(HttpResult { per_second, p99_ms })
 }
 
-/// Parses a time such as `950.00us`, `1.20ms` or `3.10s`.
+/// Parses a duration such as `950.00us`, `1.20ms` or `3.10s`.
 fn milliseconds(text: &str) -> Result<f64> {
     for (unit, factor) in [("us", 1e-3), ("ms", 1.0), ("s", 1e3), ("m", 6e4)] {
         if let Some(Ok(number)) = text.strip_suffix(unit).map(str::parse::<f64>) {
             return Ok(number * factor);
         }
     }
-    bail!("{text} is not a time")
+    bail!("{text} is not a duration")
 }
 
 fn run_builtin(addr: SocketAddr) -> Result<HttpResult> {
@@ -97,11 +101,11 @@ mod tests {
     fn wrk_report_is_parsed() {
         let report = "  Latency Distribution\n     50%  349.00us\n     99%    1.50ms\n  \
                       173889 requests in 4.06s, 56.80MB read\nRequests/sec:  43395.25\n";
-        let turn = parse(report).unwrap();
-        let is = |found: f64, wanted: f64| (found - wanted).abs() < 1e-9;
-        assert!(is(turn.per_second, 43_395.25) && is(turn.p99_ms, 1.5));
-        assert!(is(milliseconds("349.00us").unwrap(), 0.349));
-        assert!(is(milliseconds("2.00s").unwrap(), 2_000.0));
+        let result = parse(report).unwrap();
+        let is_close = |actual: f64, expected: f64| (actual - expected).abs() < 1e-9;
+        assert!(is_close(result.per_second, 43_395.25) && is_close(result.p99_ms, 1.5));
+        assert!(is_close(milliseconds("349.00us").unwrap(), 0.349));
+        assert!(is_close(milliseconds("2.00s").unwrap(), 2_000.0));
         assert!(milliseconds("soon").is_err());
     }
 
@@ -111,7 +115,7 @@ mod tests {
         assert!(parse(rate).is_ok());
         let errors = "Socket errors: connect 0, read 3, write 0, timeout 0\n";
         assert!(parse(&format!("{errors}{rate}")).is_err());
-        let statuses = "Non-2xx or 3xx responses: 17\n";
-        assert!(parse(&format!("{statuses}{rate}")).is_err());
+        let status_errors = "Non-2xx or 3xx responses: 17\n";
+        assert!(parse(&format!("{status_errors}{rate}")).is_err());
     }
 }

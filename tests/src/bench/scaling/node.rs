@@ -1,4 +1,4 @@
-//! The peers in Node.
+//! Node's event loop, worker threads and piscina.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,14 +13,14 @@ use crate::workspace::Workspace;
 pub(super) const PISCINA: &str = "piscina";
 const PISCINA_VERSION: &str = "5.3.2";
 
-/// The Node installation, if there is one, and its packages.
+/// The Node installation, if any, and its packages.
 pub(super) struct Node {
     script: PathBuf,
     version: Option<String>,
     piscina: Option<PathBuf>,
 }
 
-/// The place where CPU work runs.
+/// A method of running CPU work in Node.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Execution {
     Loop,
@@ -28,7 +28,7 @@ pub(super) enum Execution {
     Piscina,
 }
 
-/// The delay of the ticks of an event loop, in milliseconds.
+/// Event loop delay, in milliseconds.
 #[derive(Clone, Copy, Deserialize)]
 pub(super) struct LoopDelay {
     pub(super) p50: f64,
@@ -37,7 +37,7 @@ pub(super) struct LoopDelay {
 }
 
 #[derive(Deserialize)]
-struct Tasks {
+struct Throughput {
     per_second: f64,
 }
 
@@ -46,13 +46,13 @@ impl Execution {
 
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Loop => "Node, on the loop",
+            Self::Loop => "Node, on its loop",
             Self::Threads => "Node worker_threads",
             Self::Piscina => PISCINA,
         }
     }
 
-    fn word(self) -> &'static str {
+    fn argument(self) -> &'static str {
         match self {
             Self::Loop => "loop",
             Self::Threads => "threads",
@@ -67,7 +67,7 @@ impl Node {
         let packages = workspace.root.join("target").join("npm");
         let piscina = version.as_ref().and_then(|_| install(&packages));
         if version.is_none() {
-            eprintln!("tests: warning: node is not on the PATH; there is no peer to compare with");
+            eprintln!("tests: warning: node is not on the PATH; skipping the Node contestants");
         } else if piscina.is_none() {
             eprintln!("tests: warning: npm cannot install {PISCINA}; skipping it");
         }
@@ -78,7 +78,7 @@ impl Node {
         }
     }
 
-    pub(super) fn is_there(&self) -> bool {
+    pub(super) fn is_installed(&self) -> bool {
         self.version.is_some()
     }
 
@@ -90,44 +90,46 @@ impl Node {
         node.chain(package).collect()
     }
 
-    /// Returns the delay of the event loop while two jobs run, or `None` without Node or
-    /// piscina.
+    /// Returns the event loop delay while two jobs run, or `None` if Node or piscina is
+    /// missing.
     pub(super) fn delay(&self, execution: Execution, size: u32) -> Result<Option<LoopDelay>> {
         self.run("delay", execution, size)
     }
 
-    /// Returns the number of jobs that piscina runs per second.
-    pub(super) fn tasks(&self, size: u32) -> Result<Option<f64>> {
-        let tasks: Option<Tasks> = self.run("tasks", Execution::Piscina, size)?;
-        Ok(tasks.map(|tasks| tasks.per_second))
+    /// Returns piscina's throughput in jobs per second.
+    pub(super) fn small_task_rate(&self, size: u32) -> Result<Option<f64>> {
+        let throughput: Option<Throughput> = self.run("tasks", Execution::Piscina, size)?;
+        Ok(throughput.map(|throughput| throughput.per_second))
     }
 
     fn run<T: DeserializeOwned>(
         &self,
-        what: &str,
+        measurement: &str,
         execution: Execution,
         size: u32,
     ) -> Result<Option<T>> {
-        let is_there = match execution {
+        let is_installed = match execution {
             Execution::Piscina => self.piscina.is_some(),
             Execution::Loop | Execution::Threads => self.version.is_some(),
         };
-        if !is_there {
+        if !is_installed {
             return Ok(None);
         }
         let mut command = Command::new("node");
-        command.arg(&self.script).args([what, execution.word()]);
+        command
+            .arg(&self.script)
+            .args([measurement, execution.argument()]);
         command.arg(size.to_string()).args(&self.piscina);
-        let done = command
+        let output = command
             .stderr(Stdio::inherit())
             .output()
             .context("cannot run node")?;
-        ensure!(done.status.success(), "node failed on {what}");
-        Ok(Some(serde_json::from_slice(&done.stdout)?))
+        ensure!(output.status.success(), "node failed on {measurement}");
+        Ok(Some(serde_json::from_slice(&output.stdout)?))
     }
 }
 
-/// Returns the path of the package. Installs it if necessary.
+/// Returns the path of the package's module. Installs the package if necessary.
 fn install(packages: &Path) -> Option<PathBuf> {
     let folder = packages.join("node_modules").join(PISCINA);
     let module = folder.join("dist/main.js");

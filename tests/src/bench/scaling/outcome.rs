@@ -1,29 +1,29 @@
-//! The figures and targets of servers and pools.
+//! Results and targets of the scaling comparison.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::super::OURS;
+use super::super::HIGHWATER;
 use super::super::outcome::{BestResults, Outcome, Target, or_dash};
 use super::http::HttpResult;
 use super::node::{LoopDelay, PISCINA};
 use super::restarts::Restarts;
 use super::servers::Contestant;
-use super::{BIG, HTTP_ROUNDS, POOL_ROUNDS, SMALL};
+use super::{HTTP_ROUNDS, POOL_ROUNDS, SLOW_JOB, TINY_JOB};
 
 pub(super) struct ScalingOutcome {
     versions: Vec<String>,
     generator: &'static str,
     /// Requests per second.
     rates: BestResults<&'static str>,
-    /// 99th percentile in milliseconds.
+    /// 99th percentile latency, in milliseconds.
     latencies: BestResults<&'static str>,
-    /// In milliseconds, from the turn with the lowest 99th percentile.
+    /// Event loop delays, from the round with the lowest 99th percentile.
     delays: Vec<(&'static str, LoopDelay)>,
     /// Small tasks per second.
     tasks: BestResults<&'static str>,
-    /// In milliseconds, in ascending order.
+    /// Times to replace a killed worker, in milliseconds, in ascending order.
     kills: Vec<(&'static str, Vec<f64>)>,
     restarts: Vec<(&'static str, Restarts)>,
 }
@@ -100,7 +100,7 @@ impl Outcome for ScalingOutcome {
         let restarts = self.restarts.iter().map(|(contestant, found)| {
             json!({
                 "contestant": contestant,
-                "restarts": found.times,
+                "restarts": found.restart_count,
                 "requests": found.sent,
                 "failed": found.failed,
             })
@@ -126,26 +126,26 @@ impl Outcome for ScalingOutcome {
             None => Target::not_measured(text.to_owned()),
         };
         let cluster = Contestant::NodeCluster.name();
-        let delay = find(&self.delays, OURS).map(|delay| delay.p99);
-        let kill = find(&self.kills, OURS).map(|all| median(all));
-        let failed = find(&self.restarts, OURS).map(|found| found.failed as f64);
+        let delay = find(&self.delays, HIGHWATER).map(|delay| delay.p99);
+        let kill = find(&self.kills, HIGHWATER).map(|all| median(all));
+        let failed = find(&self.restarts, HIGHWATER).map(|found| found.failed as f64);
         vec![
             at_least(
-                "2 workers: request rate ÷ Node cluster",
+                "2 workers: request rate vs Node cluster",
                 2.0,
-                self.rates.ratio(&OURS, &cluster),
+                self.rates.ratio(&HIGHWATER, &cluster),
             ),
             at_most(
-                &format!("loop with two fib({BIG}) on the pool: p99 delay, ms"),
+                &format!("p99 event loop delay with two fib({SLOW_JOB}) on the pool, ms"),
                 5.0,
                 delay,
             ),
             at_least(
-                "small tasks: rate ÷ piscina",
+                "small tasks: rate vs piscina",
                 10.0,
-                self.tasks.ratio(&OURS, &PISCINA),
+                self.tasks.ratio(&HIGHWATER, &PISCINA),
             ),
-            at_most("kill -9 to a ready replacement, ms", 30.0, kill),
+            at_most("kill -9 until the replacement is ready, ms", 30.0, kill),
             at_most("failed requests during rolling reloads", 0.0, failed),
         ]
     }
@@ -156,7 +156,7 @@ impl fmt::Display for ScalingOutcome {
         let peers = self.versions.join(", ");
         writeln!(
             f,
-            "Best of {HTTP_ROUNDS} rounds in turn for requests and of {POOL_ROUNDS} for pools. {peers}\n"
+            "Best of {HTTP_ROUNDS} rounds for requests and {POOL_ROUNDS} rounds for pools. {peers}\n"
         )?;
         let cluster = Contestant::NodeCluster.name();
         writeln!(
@@ -174,7 +174,7 @@ impl fmt::Display for ScalingOutcome {
         }
         writeln!(
             f,
-            "\nLOOP UNDER 2 FIB({BIG})  P50 MS LATE  P99 MS LATE  MAX MS LATE"
+            "\nLOOP UNDER 2 FIB({SLOW_JOB})  P50 MS LATE  P99 MS LATE  MAX MS LATE"
         )?;
         for (contestant, delay) in &self.delays {
             writeln!(
@@ -183,7 +183,7 @@ impl fmt::Display for ScalingOutcome {
                 delay.p50, delay.p99, delay.max
             )?;
         }
-        writeln!(f, "\nFIB({SMALL}) BY 2 THREADS    TASKS/S")?;
+        writeln!(f, "\nFIB({TINY_JOB}) BY 2 THREADS    TASKS/S")?;
         for (contestant, rate) in self.tasks.iter() {
             writeln!(f, "{contestant:<19}  {rate:>9.0}")?;
         }
@@ -203,11 +203,14 @@ impl fmt::Display for ScalingOutcome {
         writeln!(f, "\nROLLING RESTART      RESTARTS  REQUESTS  FAILED")?;
         for (contestant, found) in &self.restarts {
             let Restarts {
-                times,
+                restart_count,
                 sent,
                 failed,
             } = found;
-            writeln!(f, "{contestant:<19}  {times:>8}  {sent:>8}  {failed:>6}")?;
+            writeln!(
+                f,
+                "{contestant:<19}  {restart_count:>8}  {sent:>8}  {failed:>6}"
+            )?;
         }
         writeln!(f)?;
         for target in self.targets() {
@@ -238,10 +241,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn missing_node_misses_only_its_targets() {
+    fn without_node_only_its_targets_are_missed() {
         let mut outcome = ScalingOutcome::new(Vec::new(), "wrk");
         outcome.http(
-            Contestant::Ours,
+            Contestant::Highwater,
             &HttpResult {
                 per_second: 100_000.0,
                 p99_ms: 1.0,
@@ -252,37 +255,37 @@ mod tests {
             p99: 2.0,
             max: 4.0,
         };
-        outcome.delay(OURS, delay);
+        outcome.delay(HIGHWATER, delay);
         outcome.delay(Execution::Loop.name(), delay);
-        outcome.tasks(OURS, 1e6);
-        outcome.kills(Contestant::Ours, vec![10.0, 20.0, 90.0]);
+        outcome.tasks(HIGHWATER, 1e6);
+        outcome.kills(Contestant::Highwater, vec![10.0, 20.0, 90.0]);
         let restarts = Restarts {
-            times: 3,
+            restart_count: 3,
             sent: 1_000,
             failed: 0,
         };
-        outcome.restarts(Contestant::Ours, restarts);
-        assert_eq!(outcome.misses(), 2, "{outcome}");
+        outcome.restarts(Contestant::Highwater, restarts);
+        assert_eq!(outcome.missed_target_count(), 2, "{outcome}");
         assert_eq!(outcome.json()["kill_to_replacement"][0]["median_ms"], 20.0);
         outcome.restarts.clear();
         outcome.restarts(
-            Contestant::Ours,
+            Contestant::Highwater,
             Restarts {
                 failed: 1,
                 ..restarts
             },
         );
-        assert_eq!(outcome.misses(), 3, "{outcome}");
+        assert_eq!(outcome.missed_target_count(), 3, "{outcome}");
     }
 
     #[test]
-    fn turn_with_the_lowest_p99_counts() {
+    fn measurement_with_lowest_p99_is_kept() {
         let mut outcome = ScalingOutcome::new(Vec::new(), "wrk");
         for (p99, max) in [(3.0, 9.0), (2.0, 10.0), (4.0, 5.0)] {
             let p50 = 1.0;
-            outcome.delay(OURS, LoopDelay { p50, p99, max });
+            outcome.delay(HIGHWATER, LoopDelay { p50, p99, max });
         }
-        let delay = find(&outcome.delays, OURS).unwrap();
+        let delay = find(&outcome.delays, HIGHWATER).unwrap();
         assert_eq!((delay.p99, delay.max), (2.0, 10.0));
     }
 }

@@ -1,4 +1,4 @@
-//! Highwater's pool: work that an event loop hands to threads.
+//! Highwater's thread pool, used from an event loop.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,14 @@ use tokio::time::sleep_until;
 use super::node::LoopDelay;
 
 const THREADS: usize = 2;
-/// The period of the loop's ticks.
-const PERIOD: Duration = Duration::from_millis(5);
-/// The number of small tasks in flight, the same as for piscina.
+/// The interval of the event loop's timer.
+const TICK_INTERVAL: Duration = Duration::from_millis(5);
+/// The number of small tasks in flight, as for piscina.
 const WINDOW: usize = 64;
 const WARM_UP: Duration = Duration::from_millis(200);
 const TURN: Duration = Duration::from_secs(1);
 
-/// Returns the delay of the event loop while two jobs run on the pool.
+/// Returns the event loop delay while two jobs run on the pool.
 pub(super) fn delay(size: u32) -> LoopDelay {
     let pool = pool();
     event_loop().block_on(async {
@@ -26,7 +26,7 @@ pub(super) fn delay(size: u32) -> LoopDelay {
             submit(&pool, Job::Fib(1)).await;
         }
         let start = Instant::now();
-        let mut monitor = LagMonitor::new(PERIOD, start.elapsed());
+        let mut monitor = LagMonitor::new(TICK_INTERVAL, start.elapsed());
         let mut work: FuturesUnordered<_> = (0..THREADS)
             .map(|_| submit(&pool, Job::Fib(size)))
             .collect();
@@ -51,8 +51,9 @@ pub(super) fn delay(size: u32) -> LoopDelay {
     })
 }
 
-/// Returns the number of jobs per second that one event loop submits and awaits.
-pub(super) fn tasks(size: u32) -> f64 {
+/// Returns the throughput of one event loop that submits and awaits jobs, in jobs per
+/// second.
+pub(super) fn small_task_rate(size: u32) -> f64 {
     let pool = pool();
     event_loop().block_on(async {
         rate(&pool, size, WARM_UP).await;
@@ -75,22 +76,22 @@ async fn rate(pool: &Pool, size: u32, turn: Duration) -> f64 {
 
 async fn submit(pool: &Pool, job: Job) -> u64 {
     let ticket = pool.try_run(move |_| job.run());
-    let ticket = ticket.expect("the pool has room for all jobs");
-    ticket.await.expect("the job has not panicked")
+    let ticket = ticket.expect("the pool rejected a job");
+    ticket.await.expect("the job panicked")
 }
 
 fn pool() -> Pool {
     let threads = rayon::ThreadPoolBuilder::new().num_threads(THREADS);
-    let threads = threads.build().expect("threads can be created");
+    let threads = threads.build().expect("cannot create threads");
     let options = PoolOptions::new(THREADS).waiting(WINDOW);
     Pool::new(options, move |work| threads.spawn(|| work.run()))
 }
 
-/// Returns an event loop like that of a server.
+/// Returns a single-threaded event loop, as in a server.
 fn event_loop() -> Runtime {
     let mut builder = Builder::new_current_thread();
     builder
         .enable_time()
         .build()
-        .expect("an event loop can be created")
+        .expect("cannot create an event loop")
 }

@@ -1,4 +1,4 @@
-//! The cost of rolling restarts to clients.
+//! Failed requests during rolling restarts.
 
 use std::thread;
 use std::time::Duration;
@@ -8,20 +8,20 @@ use load::cluster::Cluster;
 use load::{Client, Load, RunningLoad};
 use nix::sys::signal::Signal;
 
-const RESTARTS: usize = 3;
+const RESTART_COUNT: usize = 3;
 /// The pause before, between and after restarts.
 const PAUSE: Duration = Duration::from_millis(300);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The result: the number of restarts, and the requests sent and failed during them.
+/// The number of restarts, and the requests sent and failed during them.
 #[derive(Clone, Copy)]
 pub(super) struct Restarts {
-    pub(super) times: usize,
+    pub(super) restart_count: usize,
     pub(super) sent: u64,
     pub(super) failed: u64,
 }
 
-/// Starts clients of every kind. Some of them pause between requests.
+/// Starts clients of every kind. Clients with think time pause between requests.
 pub(super) fn clients(server: &Cluster, pause: Duration) -> RunningLoad {
     Load::on(server.addr())
         .clients(Client::KeepAlive, 8)
@@ -30,11 +30,11 @@ pub(super) fn clients(server: &Cluster, pause: Duration) -> RunningLoad {
         .start()
 }
 
-/// Replaces all workers once.
+/// Performs one rolling restart of all workers.
 pub(super) fn restart(server: &Cluster) -> Result<()> {
     let before = server.count("reloaded");
     server.signal(Signal::SIGHUP)?;
-    let is_done = server.wait_for(TIMEOUT, |events| {
+    let completed = server.wait_for(TIMEOUT, |events| {
         let done = events
             .iter()
             .filter(|event| event.event == "reloaded")
@@ -42,7 +42,7 @@ pub(super) fn restart(server: &Cluster) -> Result<()> {
         (done > before).then_some(())
     });
     ensure!(
-        is_done.is_some(),
+        completed.is_some(),
         "the restart did not complete within {TIMEOUT:?}"
     );
     Ok(())
@@ -51,7 +51,7 @@ pub(super) fn restart(server: &Cluster) -> Result<()> {
 pub(super) fn measure(server: &Cluster) -> Result<Restarts> {
     let running = clients(server, Duration::from_millis(100));
     thread::sleep(PAUSE);
-    for _ in 0..RESTARTS {
+    for _ in 0..RESTART_COUNT {
         restart(server)?;
         thread::sleep(PAUSE);
     }
@@ -59,7 +59,7 @@ pub(super) fn measure(server: &Cluster) -> Result<Restarts> {
     ensure!(ledger.adds_up(), "the ledger does not add up: {ledger}");
     let total = ledger.total();
     Ok(Restarts {
-        times: RESTARTS,
+        restart_count: RESTART_COUNT,
         sent: total.sent,
         failed: total.failures() + total.unsuccessful(),
     })

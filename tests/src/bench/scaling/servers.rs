@@ -1,4 +1,4 @@
-//! The servers in the comparison.
+//! The compared servers.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,36 +6,36 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use load::cluster::Cluster;
 
-use super::super::OURS;
+use super::super::HIGHWATER;
 use crate::run::run_checked;
 use crate::workspace::Workspace;
 
-/// The number of workers of a cluster.
+/// The number of workers in a cluster.
 pub(super) const WORKERS: usize = 2;
 
-/// A server in the comparison.
+/// A compared server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contestant {
     NodeSingle,
     NodeCluster,
-    Ours,
+    Highwater,
 }
 
 impl Contestant {
-    pub(super) const ALL: [Self; 3] = [Self::NodeSingle, Self::NodeCluster, Self::Ours];
-    /// The servers that replace their workers.
-    pub(super) const CLUSTERS: [Self; 2] = [Self::NodeCluster, Self::Ours];
+    pub(super) const ALL: [Self; 3] = [Self::NodeSingle, Self::NodeCluster, Self::Highwater];
+    /// The servers that replace crashed workers.
+    pub(super) const CLUSTERS: [Self; 2] = [Self::NodeCluster, Self::Highwater];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::NodeSingle => "Node",
-            Self::NodeCluster => "Node cluster of 2",
-            Self::Ours => OURS,
+            Self::NodeCluster => "Node cluster (2)",
+            Self::Highwater => HIGHWATER,
         }
     }
 }
 
-/// The programs of the servers.
+/// Paths of the server programs.
 pub(super) struct Servers {
     script: PathBuf,
     highwater: PathBuf,
@@ -64,7 +64,7 @@ impl Servers {
                 node.args(["cluster", &workers]);
                 (node, WORKERS)
             }
-            Contestant::Ours => {
+            Contestant::Highwater => {
                 let mut highwater = Command::new(&self.highwater);
                 highwater.args(["cluster", "--json", "--workers", &workers]);
                 (highwater, WORKERS)

@@ -1,4 +1,4 @@
-//! The soak test: reloads under load until enough requests were sent.
+//! The soak test: reloads the cluster under load until enough requests were sent.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -9,39 +9,40 @@ use super::restarts::{clients, restart};
 use super::servers::{Contestant, Servers};
 use crate::workspace::Workspace;
 
-/// The idle time of clients with think time. If it exceeded the time that a worker
-/// lingers, the connection could be closed while a request is on its way.
-const IDLE_GAP: Duration = Duration::from_millis(500);
+/// The think time of clients. It must be shorter than a draining worker keeps idle
+/// connections open. Otherwise the worker could close a connection just as a request
+/// arrives.
+const THINK_TIME: Duration = Duration::from_millis(500);
 /// The minimum number of reloads.
-const RELOADS: usize = 20;
+const MIN_RELOADS: usize = 20;
 
 /// Reloads `highwater cluster` under load until `requests` were sent. Returns exit code 1
 /// if any of them failed.
 pub(in super::super) fn run(requests: u64) -> Result<ExitCode> {
     let servers = Servers::prepare(&Workspace::new()?)?;
-    let server = servers.start(Contestant::Ours)?;
+    let server = servers.start(Contestant::Highwater)?;
     let start = Instant::now();
-    let running = clients(&server, IDLE_GAP);
-    let mut reloads = 0;
-    while running.sent() < requests || reloads < RELOADS {
+    let running = clients(&server, THINK_TIME);
+    let mut reload_count = 0;
+    while running.sent() < requests || reload_count < MIN_RELOADS {
         restart(&server)?;
-        reloads += 1;
-        eprintln!("{reloads} reloads, {} requests", running.sent());
+        reload_count += 1;
+        eprintln!("{reload_count} reloads, {} requests", running.sent());
     }
     let ledger = running.stop();
     let total = ledger.total();
     let failed = total.failures() + total.unsuccessful();
     print!("{ledger}");
     println!(
-        "{} requests during {reloads} reloads in {:.0?}, {} workers: {failed} failed.",
+        "{} requests during {reload_count} reloads in {:.0?}, {} workers: {failed} failed.",
         total.sent,
         start.elapsed(),
         total.workers.len(),
     );
     println!(
-        "Clients with think time leave their connections idle for {IDLE_GAP:?}. A worker lingers\n\
-         for a second: a reload closes connections that are idle for longer, and a request sent\n\
-         at that moment is lost."
+        "Clients with think time leave their connections idle for {THINK_TIME:?}. A draining worker\n\
+         keeps idle connections open for a second. If a client were idle for longer, its next\n\
+         request could be lost because the worker closes the connection."
     );
     let is_ok = failed == 0 && ledger.adds_up();
     Ok(ExitCode::from(u8::from(!is_ok)))

@@ -7,22 +7,22 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 use bytesize::ByteSize;
 
-use super::super::{OURS, stdout_of};
+use super::super::{HIGHWATER, stdout_of};
 use super::measure::{ResourceUsage, measure};
-use super::{QUICK_TURNS, data};
+use super::{RUNS_PER_ROUND, data};
 use crate::run::run_checked;
 use crate::workspace::Workspace;
 
 pub(super) const NODE: &str = "Node pipeline";
-/// A script that ignores the result of `write`, to show the effect on memory.
-pub(super) const IGNORING: &str = "Node, `false` ignored";
+/// A script that ignores the result of `write`, to show the effect on memory use.
+pub(super) const NODE_IGNORING_FALSE: &str = "Node, `false` ignored";
 pub(super) const PIGZ: &str = "pigz";
 pub(super) const GZIP: &str = "gzip";
 
-/// The factor by which the data grows in the memory comparison.
-const GROWTH: u64 = 8;
+/// The input size factor of the memory growth measurement.
+const GROWTH_FACTOR: u64 = 8;
 
-/// The transformation of the data.
+/// A task to perform on the data.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Task {
     Upper,
@@ -39,11 +39,11 @@ pub(super) struct Contestant {
     command: Command,
 }
 
-/// The result of a turn.
+/// The result of a run.
 pub(super) struct FileResult {
     pub(super) mib_per_second: f64,
     pub(super) peak_mib: f64,
-    /// Size of the input divided by that of the output.
+    /// Input size divided by output size.
     pub(super) compression: f64,
 }
 
@@ -60,8 +60,8 @@ pub(super) struct Files {
 
 impl Task {
     pub(super) const ALL: [Self; 3] = [Self::Upper, Self::Copy, Self::Gzip];
-    /// The tasks that are quick enough for more data.
-    pub(super) const QUICK: [Self; 2] = [Self::Upper, Self::Copy];
+    /// The tasks that are fast enough for a larger input.
+    pub(super) const FAST: [Self; 2] = [Self::Upper, Self::Copy];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -71,15 +71,15 @@ impl Task {
         }
     }
 
-    /// Returns the number of turns per round.
-    pub(super) fn turns(self) -> usize {
+    /// Returns the number of runs per round.
+    pub(super) fn runs_per_round(self) -> usize {
         match self {
-            Self::Upper | Self::Copy => QUICK_TURNS,
+            Self::Upper | Self::Copy => RUNS_PER_ROUND,
             Self::Gzip => 1,
         }
     }
 
-    fn flag(self) -> &'static [&'static str] {
+    fn options(self) -> &'static [&'static str] {
         match self {
             Self::Upper => &["--upper"],
             Self::Copy => &[],
@@ -89,13 +89,13 @@ impl Task {
 }
 
 impl Files {
-    /// Builds `highwater`, finds the other programs, and writes the data.
+    /// Builds `highwater`, finds the other programs and writes the input data.
     pub(super) fn prepare(workspace: &Workspace, size: ByteSize) -> Result<Self> {
         run_checked(&mut workspace.cargo("build --release -p native"))?;
         let highwater = workspace.target.join("release/highwater");
         if stdout_of(Command::new(&highwater).args(["pipe", "--help"])).is_none() {
             bail!(
-                "{} has no `pipe INPUT OUTPUT` to compare; use `--only channels`",
+                "{} does not support `pipe INPUT OUTPUT`; use `--only channels`",
                 highwater.display()
             );
         }
@@ -108,17 +108,17 @@ impl Files {
             gzip: workspace.find("gzip"),
             pigz: workspace.find("pigz"),
         };
-        for (name, is_there) in [
+        for (name, is_installed) in [
             ("node", files.node.is_some()),
             (GZIP, files.gzip.is_some()),
             (PIGZ, files.pigz.is_some()),
         ] {
-            if !is_there {
+            if !is_installed {
                 eprintln!("tests: warning: {name} is not on the PATH; skipping it");
             }
         }
         fs::create_dir_all(&files.folder)?;
-        for size in [files.size, files.small_size()] {
+        for size in [files.size, files.small_input_size()] {
             data::create(&files.input(size), size.as_u64())?;
         }
         Ok(files)
@@ -131,8 +131,8 @@ impl Files {
         highwater
             .arg("pipe")
             .args([&input, &output])
-            .args(task.flag());
-        let mut all = vec![(OURS, size, highwater)];
+            .args(task.options());
+        let mut all = vec![(HIGHWATER, size, highwater)];
         if self.node.is_some() {
             let node = |task: &str, size| {
                 let mut node = Command::new("node");
@@ -142,9 +142,9 @@ impl Files {
             };
             all.push((NODE, size, node(task.name(), size)));
             if task == Task::Gzip {
-                // A smaller input, since all of it may end up in memory.
-                let size = self.small_size();
-                all.push((IGNORING, size, node("gzip-ignoring", size)));
+                // A smaller input, since the script may buffer all of it in memory.
+                let size = self.small_input_size();
+                all.push((NODE_IGNORING_FALSE, size, node("gzip-ignoring", size)));
             }
         }
         if task == Task::Gzip {
@@ -173,51 +173,55 @@ impl Files {
         is_checked: bool,
     ) -> Result<FileResult> {
         let output = self.output();
-        // gzip and pigz write to standard output, the others into the file.
+        // gzip and pigz write to standard output, the others to the output file.
         let stdout = if [GZIP, PIGZ].contains(&contestant.name) {
             Stdio::from(File::create(&output)?)
         } else {
             Stdio::null()
         };
-        // Flushes earlier writes, so that they do not slow this run down.
+        // Flushes earlier writes, so that they do not slow down this run.
         nix::unistd::sync();
         let ResourceUsage { elapsed, peak_mib } = measure(contestant.command.stdout(stdout))?;
-        let written = fs::metadata(&output)
-            .context("there is no output file")?
+        let output_size = fs::metadata(&output)
+            .context("the output file does not exist")?
             .len();
         if is_checked {
-            let checked = self.check(task, &contestant.input);
-            checked.with_context(|| format!("{}, {}", task.name(), contestant.name))?;
+            let check_result = self.check(task, &contestant.input);
+            check_result.with_context(|| format!("{}, {}", task.name(), contestant.name))?;
         }
         fs::remove_file(&output)?;
         let bytes = contestant.size.as_u64() as f64;
         Ok(FileResult {
             mib_per_second: bytes / f64::from(1 << 20) / elapsed.as_secs_f64(),
             peak_mib,
-            compression: bytes / written as f64,
+            compression: bytes / output_size as f64,
         })
     }
 
-    /// Returns the additional peak memory for more data, in MiB. It streams a sparse file
-    /// of zeros into the null device.
+    /// Returns the additional peak memory for a larger input, in MiB. Streams a sparse
+    /// file of zeros to standard output, which is discarded.
     pub(super) fn memory_growth(&self, task: Task) -> Result<f64> {
-        let zeros = self.folder.join("zeros");
+        let zeros_file = self.folder.join("zeros");
         let peak = |size: u64| -> Result<f64> {
-            File::create(&zeros)?.set_len(size)?;
+            File::create(&zeros_file)?.set_len(size)?;
             let mut highwater = Command::new(&self.highwater);
-            highwater.arg("pipe").arg(&zeros).arg("-").args(task.flag());
+            highwater
+                .arg("pipe")
+                .arg(&zeros_file)
+                .arg("-")
+                .args(task.options());
             Ok(measure(highwater.stdout(Stdio::null()))?.peak_mib)
         };
         let size = self.size.as_u64();
-        let grown = peak(size * GROWTH)? - peak(size)?;
-        fs::remove_file(&zeros)?;
-        Ok(grown)
+        let growth = peak(size * GROWTH_FACTOR)? - peak(size)?;
+        fs::remove_file(&zeros_file)?;
+        Ok(growth)
     }
 
     fn check(&self, task: Task, input: &Path) -> Result<()> {
         let output = self.output();
         if task != Task::Gzip {
-            return data::ensure_same(input, File::open(output)?, task == Task::Upper);
+            return data::ensure_output_matches(input, File::open(output)?, task == Task::Upper);
         }
         let Some(gzip) = &self.gzip else {
             return Ok(());
@@ -227,14 +231,20 @@ impl Files {
             .stdin(File::open(output)?)
             .stdout(Stdio::piped())
             .spawn()?;
-        let unzipped = gunzip.stdout.take().context("gzip has no output")?;
-        data::ensure_same(input, unzipped, false)?;
-        ensure!(gunzip.wait()?.success(), "gzip rejects the output");
+        let decompressed = gunzip
+            .stdout
+            .take()
+            .context("gzip has no standard output")?;
+        data::ensure_output_matches(input, decompressed, false)?;
+        ensure!(
+            gunzip.wait()?.success(),
+            "gzip cannot decompress the output"
+        );
         Ok(())
     }
 
-    /// Returns the size for programs that may keep all data in memory.
-    fn small_size(&self) -> ByteSize {
+    /// Returns the input size for programs that may buffer all data in memory.
+    fn small_input_size(&self) -> ByteSize {
         self.size.min(ByteSize::mib(256))
     }
 

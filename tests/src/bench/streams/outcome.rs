@@ -1,10 +1,10 @@
-//! The figures and targets of channels and files.
+//! Results and targets of the stream comparison.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::super::OURS;
+use super::super::HIGHWATER;
 use super::super::outcome::{BestResults, Outcome, Target, or_dash};
 use super::super::queue::{CAPACITY, Rates, Setting};
 use super::files::{FileResult, Files, GZIP, NODE, PIGZ, Task};
@@ -13,19 +13,19 @@ use super::{CHANNEL_ROUNDS, FILE_ROUNDS, SETTINGS, data};
 
 const CHANNEL: &str = "async-channel";
 
-/// A sync takes time, so the output names the programs that do one.
+/// Printed with the results, because syncing to disk takes time.
 const SYNC_NOTE: &str = "highwater and the Node script sync their output to disk before they exit; gzip and pigz do not.";
 
 type Key = (Task, &'static str);
 
 pub(super) struct StreamsOutcome {
-    /// Description of the data and the peers.
+    /// A description of the data and the peers.
     about: String,
     mib_per_second: BestResults<Key>,
-    /// The highest of all rounds, since the worst case counts for memory.
+    /// The highest of all rounds, since the worst case matters for memory.
     peak_mib: BestResults<Key>,
     compression: BestResults<Key>,
-    /// Additional peak memory for more data, in MiB.
+    /// Additional peak memory for a larger input, in MiB.
     growth_mib: Vec<(Task, f64)>,
     channels: Rates,
 }
@@ -47,10 +47,10 @@ impl StreamsOutcome {
     pub(super) fn describe(&mut self, files: &Files) -> anyhow::Result<()> {
         let node = files.node.iter().map(|version| format!("Node {version}, "));
         self.about = format!(
-            "{}{} of {}; an idle program counts as {:.1} MiB",
+            "{}{} of {}; a program that does nothing counts as {:.1} MiB",
             node.collect::<String>(),
             files.size,
-            data::ABOUT,
+            data::DATA_DESCRIPTION,
             baseline_mib()?,
         );
         Ok(())
@@ -94,36 +94,36 @@ impl Outcome for StreamsOutcome {
 
     fn targets(&self) -> Vec<Target> {
         let mut targets = Vec::new();
-        for (task, least, most_mib) in [
+        for (task, least, max_mib) in [
             (Task::Upper, 3.0, 16.0),
             (Task::Copy, 3.0, 16.0),
             (Task::Gzip, 4.0, 48.0),
         ] {
             let name = task.name();
             for (peer, least) in [(NODE, least), (PIGZ, 1.0)] {
-                let ratio = self.mib_per_second.ratio(&(task, OURS), &(task, peer));
-                let text = format!("{name}: rate ÷ {peer}");
+                let ratio = self.mib_per_second.ratio(&(task, HIGHWATER), &(task, peer));
+                let text = format!("{name}: rate vs {peer}");
                 targets.extend(ratio.map(|ratio| Target::at_least(text, least, ratio)));
             }
-            let peak = self.peak_mib.get(&(task, OURS));
+            let peak = self.peak_mib.get(&(task, HIGHWATER));
             let text = format!("{name}: peak memory, MiB");
-            targets.extend(peak.map(|peak| Target::at_most(text, most_mib, peak)));
+            targets.extend(peak.map(|peak| Target::at_most(text, max_mib, peak)));
         }
         let size = self
             .compression
-            .ratio(&(Task::Gzip, GZIP), &(Task::Gzip, OURS));
-        let text = format!("gzip: output size ÷ {GZIP}");
+            .ratio(&(Task::Gzip, GZIP), &(Task::Gzip, HIGHWATER));
+        let text = format!("gzip: output size vs {GZIP}");
         targets.extend(size.map(|size| Target::at_most(text, 1.0, size)));
-        for (task, grown) in &self.growth_mib {
+        for (task, growth) in &self.growth_mib {
             let text = format!(
-                "{}: additional memory for 8 times the data, MiB",
+                "{}: additional memory for 8 times the input, MiB",
                 task.name()
             );
-            targets.push(Target::at_most(text, 2.0, *grown));
+            targets.push(Target::at_most(text, 2.0, *growth));
         }
         for setting in SETTINGS {
-            let ratio = self.channels.ratio(OURS, CHANNEL, setting);
-            let text = format!("channel, {}: item rate ÷ {CHANNEL}", setting.name());
+            let ratio = self.channels.ratio(HIGHWATER, CHANNEL, setting);
+            let text = format!("channel, {}: item rate vs {CHANNEL}", setting.name());
             targets.extend(ratio.map(|ratio| Target::at_least(text, 1.0, ratio)));
         }
         targets
@@ -135,7 +135,7 @@ impl fmt::Display for StreamsOutcome {
         if !self.about.is_empty() {
             writeln!(
                 f,
-                "Best of {FILE_ROUNDS} rounds in turn. {}.\n{SYNC_NOTE}\n",
+                "Best of {FILE_ROUNDS} rounds. {}.\n{SYNC_NOTE}\n",
                 self.about
             )?;
             writeln!(
@@ -161,7 +161,7 @@ impl fmt::Display for StreamsOutcome {
         if !self.channels.is_empty() {
             writeln!(
                 f,
-                "Best of {CHANNEL_ROUNDS} rounds in turn, capacity {CAPACITY}; highwater is bounded by bytes\n"
+                "Best of {CHANNEL_ROUNDS} rounds, capacity {CAPACITY}; highwater is bounded by bytes\n"
             )?;
             writeln!(
                 f,

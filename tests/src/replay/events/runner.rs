@@ -1,4 +1,4 @@
-//! Runs a script against `highwater::events`, configured like Node's emitter.
+//! Runs scripts against `highwater::events`, configured like Node's `EventEmitter`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -6,13 +6,13 @@ use highwater::events::{Emitter, Failure, FailurePolicy, ListenerId, Options};
 
 use super::script::{Event, Operation, Script};
 
-/// Limits beyond which an emit, a registration or a behaviour is skipped, as in the
-/// recording.
+/// Emits, registrations and behaviours beyond these limits are skipped, as in the
+/// recorder.
 const MAX_DEPTH: i32 = 4;
 const MAX_LISTENERS: usize = 48;
 const MAX_CALLS: u32 = 200;
 
-/// The payload of an emit: its nesting depth and, for an error, the message.
+/// The payload of an emit: its nesting depth and, for errors, the message.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 struct Payload {
@@ -20,15 +20,15 @@ struct Payload {
     message: String,
 }
 
-/// The error that a listener throws.
+/// An error thrown by a listener.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Thrown(String);
 
 struct Runner {
     behaviours: Vec<Vec<Operation>>,
-    /// One emitter for each event. Node's `error` maps to [`Emitter::errors`] and
-    /// [`Emitter::raise`] of the first.
+    /// One emitter per event. Node's `error` event maps to [`Emitter::errors`] and
+    /// [`Emitter::raise`] of the first emitter.
     emitters: [Emitter<Payload>; 3],
     state: Mutex<State>,
 }
@@ -41,7 +41,7 @@ struct State {
     trace: Vec<String>,
 }
 
-/// The way in which a listener is registered.
+/// A kind of registration.
 #[derive(Clone, Copy)]
 enum Registration {
     On,
@@ -57,13 +57,13 @@ impl Registration {
         name: String,
         listener: impl Fn(&E) -> Result<(), Thrown> + Send + Sync + 'static,
     ) -> ListenerId {
-        let added = match self {
+        let handle = match self {
             Registration::On => emitter.on(name, listener),
             Registration::Once => emitter.once(name, listener),
             Registration::Prepend => emitter.prepend(name, listener),
             Registration::PrependOnce => emitter.prepend_once(name, listener),
         };
-        added.detach()
+        handle.detach()
     }
 }
 
@@ -78,7 +78,7 @@ pub(super) fn run(script: &Script) -> Vec<String> {
         state: Mutex::default(),
     });
     for operation in &script.operations {
-        // The trace already has the error.
+        // The error is already in the trace.
         let _thrown = runner.perform(*operation, -1, 0);
         runner.record_listeners();
     }
@@ -167,8 +167,8 @@ impl Runner {
                 self.record(format!("{has_listeners} {name}"));
                 return Ok(());
             }
-            // The last one: a raised error returns itself, followed by the error that a
-            // listener has thrown instead.
+            // The last failure counts: a raised error comes first, followed by any
+            // error that a listener has thrown.
             Err(error) => error
                 .into_failures()
                 .pop()
@@ -180,7 +180,7 @@ impl Runner {
     }
 
     fn record_listeners(&self) {
-        let has = Event::ALL.map(|event| {
+        let listeners_by_event = Event::ALL.map(|event| {
             let listeners = match event {
                 Event::Error => self.errors().listeners(),
                 event => self.emitter(event).listeners(),
@@ -188,7 +188,7 @@ impl Runner {
             let numbers: Vec<&str> = listeners.iter().map(|listener| &*listener.name).collect();
             format!("{}={}", event.name(), numbers.join(","))
         });
-        self.record(format!("has {}", has.join(" ")));
+        self.record(format!("has {}", listeners_by_event.join(" ")));
     }
 
     fn emitter(&self, event: Event) -> &Emitter<Payload> {

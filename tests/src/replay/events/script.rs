@@ -11,7 +11,7 @@ pub(crate) struct Script {
     pub(crate) trace: Vec<String>,
 }
 
-/// An operation of a script, at the top level or in a listener.
+/// An operation of a script or of a listener.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "Vec<Value>")]
 pub(crate) enum Operation {
@@ -19,7 +19,7 @@ pub(crate) enum Operation {
     Once(Event),
     Prepend(Event),
     PrependOnce(Event),
-    /// Removes the listener of this number, modulo the number of listeners.
+    /// Removes the listener with this number, modulo the number of listeners.
     Off(usize),
     RemoveAll(Event),
     Emit(Event),
@@ -28,7 +28,7 @@ pub(crate) enum Operation {
     Throw,
 }
 
-/// The events of a script. Node knows them by name; here each is an emitter.
+/// The events of a script. In Node they are event names; here each is an emitter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     A,
@@ -48,7 +48,7 @@ impl Event {
     }
 }
 
-/// Parses a word and its argument: `["on", "a"]`, `["throw"]`.
+/// Parses an operation name and its argument: `["on", "a"]`, `["throw"]`.
 impl TryFrom<Vec<Value>> for Operation {
     type Error = String;
 
@@ -62,7 +62,7 @@ impl TryFrom<Vec<Value>> for Operation {
             Some("off") => {
                 let number = words.get(1).and_then(Value::as_u64);
                 let number = number.and_then(|number| usize::try_from(number).ok());
-                Operation::Off(number.ok_or("`off` needs the number of a listener")?)
+                Operation::Off(number.ok_or("`off` needs a listener number")?)
             }
             Some("removeAll") => Operation::RemoveAll(event()?),
             Some("emit") => Operation::Emit(event()?),
@@ -74,7 +74,7 @@ impl TryFrom<Vec<Value>> for Operation {
                      `prependOnce`, `off`, `removeAll`, `emit`, `try`, `throw`"
                 ));
             }
-            None => return Err("an operation has to start with a word".to_owned()),
+            None => return Err("an operation must start with its name".to_owned()),
         };
         Ok(operation)
     }

@@ -1,4 +1,4 @@
-//! A writer that waits for room, to emulate Node's `drain` event.
+//! Emulation of Node's `drain` event.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use highwater::stream::{ReadyFuture, Sender};
 
 pub(super) struct Drain<'a, T> {
     sender: &'a Sender<T>,
-    /// Pending from a `false` to its `drain`. It is polled only after a wake-up, so that a
-    /// missing wake-up shows.
+    /// `Some` from a `write` that returned `false` until `drain`. It is polled only
+    /// after a wake-up, so that a missing wake-up is detected.
     waiting: Option<ReadyFuture<'a, T>>,
     woken: Arc<WakeFlag>,
 }
@@ -27,7 +27,7 @@ impl<'a, T> Drain<'a, T> {
         }
     }
 
-    /// Returns whether a writer has to wait. If so, it starts waiting.
+    /// Returns whether a writer must wait. If so, starts the wait.
     pub(super) fn must_wait(&mut self) -> bool {
         if self.waiting.is_none() {
             self.waiting = Some(self.sender.ready());
@@ -36,27 +36,27 @@ impl<'a, T> Drain<'a, T> {
         self.waiting.is_some()
     }
 
-    /// Returns whether it was woken and not polled since.
-    pub(super) fn is_due(&self) -> bool {
+    /// Returns whether the waiting writer was woken and not polled since.
+    pub(super) fn is_woken(&self) -> bool {
         self.woken.0.load(Ordering::Relaxed)
     }
 
-    /// Returns whether it was woken and there is room.
-    pub(super) fn has_come(&mut self) -> bool {
+    /// Polls a woken writer. Returns whether the channel has room.
+    pub(super) fn poll_woken(&mut self) -> bool {
         self.woken.0.swap(false, Ordering::Relaxed) && self.poll()
     }
 
-    /// Returns whether the wait is over, and not because the channel has ended.
+    /// Returns whether the wait ended because the channel has room.
     fn poll(&mut self) -> bool {
         let Some(ready) = &mut self.waiting else {
             return false;
         };
         let waker = Waker::from(Arc::clone(&self.woken));
-        let Poll::Ready(room) = Pin::new(ready).poll(&mut Context::from_waker(&waker)) else {
+        let Poll::Ready(result) = Pin::new(ready).poll(&mut Context::from_waker(&waker)) else {
             return false;
         };
         self.waiting = None;
-        room.is_ok()
+        result.is_ok()
     }
 }
 

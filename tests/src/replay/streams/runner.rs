@@ -1,30 +1,30 @@
-//! Runs a script against a channel, configured like Node's `Writable`.
+//! Runs scripts against a channel, configured like Node's `Writable`.
 //!
 //! **Provided by the channel** and compared with Node after each operation:
 //!
-//! - the result of `write`: the result of `force_send`. Node decides after the
-//!   destination had its turn, so `ready` is checked again if the destination has taken
-//!   everything at once;
-//! - `drain`: `ready` is woken and completes;
-//! - `writableLength` and `writableNeedDrain`: the queued weight, and whether `ready`
+//! - the result of `write` is the result of `force_send`. Node determines it after
+//!   calling the destination, so the runner checks `ready` again in case the
+//!   destination has already taken all chunks;
+//! - `drain` is emitted when `ready` is woken and completes;
+//! - `writableLength` is the queued weight, and `writableNeedDrain` is whether `ready`
 //!   would wait;
-//! - the chunks that the destination gets, and their order: the received items. For a
-//!   chunk about to be read, the number of chunks before it;
-//! - writes after the end are rejected, and `finish`: the end of the receiver.
+//! - the chunks written to the destination, in order, are the received items. A chunk
+//!   that is not read yet is identified by the number of chunks before it;
+//! - writes after the end are rejected;
 //!
 //! **Emulated by the runner**, since a channel has no destination and no events:
 //!
-//! - the times at which the destination gets a chunk and calls back. A channel counts an
-//!   item until it is read, Node until it is written, so the runner reads it on the
-//!   callback;
-//! - `cork`: the runner gives nothing to the destination. Chunks written in the meantime
-//!   are in the channel and count;
-//! - an error destroys the stream; `error` comes before `close`, each once and in the next
-//!   tick. If a write is in flight when the stream is destroyed, it and all later chunks
-//!   keep their length until its callback. The channel then fails, and is aborted on the
-//!   callback. Otherwise it is aborted at once;
-//! - a write whose destination fails before it returns is `false` and destroys the stream
-//!   in the next tick. Until then the channel does not fail.
+//! - the destination's writes and callbacks. A channel counts an item until it is read,
+//!   Node until it is written, so the runner reads the item when the callback is
+//!   called;
+//! - `cork`: the runner writes nothing to the destination. Chunks written in the
+//!   meantime are queued in the channel and count;
+//! - errors: an error destroys the stream, which emits `error` and then `close`, each
+//!   once, in the next tick. If a write is in flight, it and all later chunks count
+//!   until its callback, so the channel fails and is aborted on the callback. Otherwise
+//!   it is aborted immediately;
+//! - a write that fails before it returns: `write` returns `false`, and the stream is
+//!   destroyed in the next tick. Until then the channel does not fail.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
@@ -35,7 +35,7 @@ use highwater::stream::{
 };
 
 use super::drain::Drain;
-use super::script::{Answer, Operation, Script};
+use super::script::{CallbackTime, Operation, Script};
 
 struct Chunk {
     number: u64,
@@ -48,14 +48,14 @@ impl Weigh for Chunk {
     }
 }
 
-/// A deferred action, as by `process.nextTick`.
+/// A deferred action, like a callback of `process.nextTick`.
 enum Tick {
     Callback,
     Drain,
-    /// An error before the write has returned. It takes effect now, and `drain` may come
-    /// before it.
+    /// Destroys the stream because a write failed before it returned. `drain` may come
+    /// first.
     Destroy(String),
-    /// The final events, with the code of an error.
+    /// Emits the final events, with the error code, if any.
     Close(Option<String>),
 }
 
@@ -64,13 +64,13 @@ struct Runner<'a> {
     sender: &'a Sender<Chunk>,
     receiver: Receiver<Chunk>,
     drain: Drain<'a, Chunk>,
-    /// Chunks written to the stream.
-    chunks: u64,
-    /// Writes to the destination.
-    gives: usize,
-    /// Chunks for which the destination has not called back.
+    /// Number of chunks written to the stream.
+    chunk_count: u64,
+    /// Number of writes to the destination.
+    write_count: usize,
+    /// Number of chunks whose callback is pending.
     in_flight: u64,
-    corks: u32,
+    cork_count: u32,
     has_failed: bool,
     is_destroyed: bool,
     ticks: VecDeque<Tick>,
@@ -97,10 +97,10 @@ pub(super) fn run(script: &Script) -> Vec<String> {
         sender: &sender,
         receiver,
         drain: Drain::new(&sender),
-        chunks: 0,
-        gives: 0,
+        chunk_count: 0,
+        write_count: 0,
         in_flight: 0,
-        corks: 0,
+        cork_count: 0,
         has_failed: false,
         is_destroyed: false,
         ticks: VecDeque::new(),
@@ -108,7 +108,7 @@ pub(super) fn run(script: &Script) -> Vec<String> {
     };
     for operation in &script.operations {
         runner.perform(*operation);
-        runner.settle();
+        runner.run_ticks();
         let length = runner.sender.stats().queued.weight;
         let must_wait = runner.must_wait();
         runner.record(format!("is {length} {must_wait}"));
@@ -124,15 +124,15 @@ impl Runner<'_> {
                 self.record(has_room.to_string());
             }
             Operation::Done | Operation::Fail if self.in_flight == 0 => {}
-            Operation::Done => self.called_back(),
+            Operation::Done => self.on_write_done(),
             Operation::Fail => {
-                let code = self.failed();
+                let code = self.on_write_failed();
                 self.destroy(Some(code));
             }
-            Operation::Cork => self.corks += 1,
+            Operation::Cork => self.cork_count += 1,
             Operation::Uncork => {
-                self.corks = self.corks.saturating_sub(1);
-                self.give();
+                self.cork_count = self.cork_count.saturating_sub(1);
+                self.write_to_destination();
             }
             Operation::EndWith(size) => {
                 self.write(size);
@@ -145,20 +145,20 @@ impl Runner<'_> {
     }
 
     fn write(&mut self, size: usize) -> bool {
-        let number = self.chunks;
-        self.chunks += 1;
+        let number = self.chunk_count;
+        self.chunk_count += 1;
         let Ok(has_room) = self.sender.force_send(Chunk { number, size }) else {
             self.destroy(Some("ERR_STREAM_WRITE_AFTER_END".to_owned()));
             return false;
         };
-        self.give();
+        self.write_to_destination();
         (has_room || !self.must_wait()) && !self.has_failed
     }
 
     fn end(&mut self) {
-        self.corks = 0;
-        self.give();
-        // A failed stream does not end regularly.
+        self.cork_count = 0;
+        self.write_to_destination();
+        // A failed stream is not closed.
         if !self.has_failed {
             self.sender.close();
         }
@@ -177,17 +177,18 @@ impl Runner<'_> {
         self.ticks.push_back(Tick::Close(code));
     }
 
-    /// Aborts the channel, and lets the reader drop its batch.
+    /// Aborts the channel and reads from it, so that the reader drops its batch.
     fn abort(&mut self) {
         self.sender.abort();
         if !matches!(self.read(), Poll::Ready(Some(Err(StreamError::Aborted)))) {
-            self.record("the reader did not get the abort".to_owned());
+            self.record("the reader received no abort error".to_owned());
         }
     }
 
-    /// Gives the destination the next chunk, or all chunks if it has a `writev`.
-    fn give(&mut self) {
-        while self.in_flight == 0 && self.corks == 0 && !self.is_destroyed {
+    /// Writes the next chunk to the destination, or all queued chunks if it has
+    /// `writev`.
+    fn write_to_destination(&mut self) {
+        while self.in_flight == 0 && self.cork_count == 0 && !self.is_destroyed {
             let stats = self.sender.stats();
             let queued = stats.queued.items;
             if queued == 0 {
@@ -195,23 +196,23 @@ impl Runner<'_> {
             }
             self.in_flight = if self.script.writev { queued } else { 1 };
             let first = stats.received.items;
-            let given: Vec<u64> = (first..first + self.in_flight).collect();
-            self.record(format!("give {}", range(&given)));
+            let numbers: Vec<u64> = (first..first + self.in_flight).collect();
+            self.record(format!("give {}", range(&numbers)));
             let answers = &self.script.answers;
-            let answer = answers[self.gives % answers.len()];
-            self.gives += 1;
-            match answer {
-                Answer::Later => {}
-                Answer::Soon => self.ticks.push_back(Tick::Callback),
-                Answer::Now => {
+            let callback_time = answers[self.write_count % answers.len()];
+            self.write_count += 1;
+            match callback_time {
+                CallbackTime::Later => {}
+                CallbackTime::Soon => self.ticks.push_back(Tick::Callback),
+                CallbackTime::Now => {
                     self.read_in_flight("done");
-                    // In object mode, Node checks for `drain` in any case.
-                    if self.script.object_mode || self.drain.is_due() {
+                    // In object mode, Node always checks for `drain`.
+                    if self.script.object_mode || self.drain.is_woken() {
                         self.ticks.push_back(Tick::Drain);
                     }
                 }
-                Answer::NowFail => {
-                    let code = self.failed();
+                CallbackTime::NowFail => {
+                    let code = self.on_write_failed();
                     self.ticks.push_back(Tick::Destroy(code));
                 }
             }
@@ -219,14 +220,14 @@ impl Runner<'_> {
     }
 
     /// Handles a successful callback of the destination.
-    fn called_back(&mut self) {
+    fn on_write_done(&mut self) {
         self.read_in_flight("done");
-        self.give();
+        self.write_to_destination();
         self.emit_drain_if_due();
     }
 
-    /// Handles a failed callback of the destination. Returns the code of the error.
-    fn failed(&mut self) -> String {
+    /// Handles a failed callback of the destination. Returns the error code.
+    fn on_write_failed(&mut self) -> String {
         self.has_failed = true;
         format!("WRITE_{}", self.read_in_flight("fail"))
     }
@@ -249,11 +250,11 @@ impl Runner<'_> {
     }
 
     /// Runs all deferred actions.
-    fn settle(&mut self) {
+    fn run_ticks(&mut self) {
         loop {
             while let Some(tick) = self.ticks.pop_front() {
                 match tick {
-                    Tick::Callback => self.called_back(),
+                    Tick::Callback => self.on_write_done(),
                     Tick::Drain => self.emit_drain_if_due(),
                     Tick::Destroy(code) => self.destroy(Some(code)),
                     Tick::Close(code) => {
@@ -263,8 +264,8 @@ impl Runner<'_> {
                     }
                 }
             }
-            let is_over = self.is_destroyed || self.sender.stats().queued.items > 0;
-            if is_over || !matches!(self.read(), Poll::Ready(None)) {
+            let cannot_finish = self.is_destroyed || self.sender.stats().queued.items > 0;
+            if cannot_finish || !matches!(self.read(), Poll::Ready(None)) {
                 return;
             }
             self.record("finish".to_owned());
@@ -279,14 +280,14 @@ impl Runner<'_> {
         self.receiver.poll_next_unpin(&mut context)
     }
 
-    /// Returns whether a writer has to wait. A completed wait emits `drain` first.
+    /// Returns whether a writer must wait. Emits `drain` first if a wait has completed.
     fn must_wait(&mut self) -> bool {
         self.emit_drain_if_due();
         self.drain.must_wait()
     }
 
     fn emit_drain_if_due(&mut self) {
-        if self.drain.has_come() {
+        if self.drain.poll_woken() {
             self.record("drain".to_owned());
         }
     }
@@ -298,9 +299,9 @@ impl Runner<'_> {
 
 /// Formats consecutive numbers as a range.
 fn range(numbers: &[u64]) -> String {
-    let follow = numbers.windows(2).all(|pair| pair[1] == pair[0] + 1);
+    let are_consecutive = numbers.windows(2).all(|pair| pair[1] == pair[0] + 1);
     match numbers {
-        [first, .., last] if follow => format!("{first}-{last}"),
+        [first, .., last] if are_consecutive => format!("{first}-{last}"),
         _ => {
             let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
             numbers.join(",")

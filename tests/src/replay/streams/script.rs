@@ -10,22 +10,22 @@ pub(crate) struct Script {
     pub(crate) high_water_mark: usize,
     pub(crate) object_mode: bool,
     pub(crate) writev: bool,
-    pub(crate) answers: Vec<Answer>,
+    pub(crate) answers: Vec<CallbackTime>,
     pub(crate) operations: Vec<Operation>,
     pub(crate) trace: Vec<String>,
 }
 
-/// The time at which the destination calls the callback of a write.
+/// The time at which the destination calls a write's callback.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Answer {
-    /// On a later operation.
+pub(crate) enum CallbackTime {
+    /// In a later operation.
     Later,
     /// In the next tick.
     Soon,
-    /// Before the write returns.
+    /// Before `write` returns.
     Now,
-    /// Before the write returns, with an error.
+    /// Before `write` returns, with an error.
     NowFail,
 }
 
@@ -45,17 +45,17 @@ pub(crate) enum Operation {
     DestroyWith,
 }
 
-/// Parses a word and its argument: `["write", 4]`, `["done"]`.
+/// Parses an operation name and its argument: `["write", 4]`, `["done"]`.
 impl TryFrom<Vec<Value>> for Operation {
     type Error = String;
 
     fn try_from(words: Vec<Value>) -> Result<Self, String> {
         let word = words.first().and_then(Value::as_str);
-        let word = word.ok_or("an operation has to start with a word")?;
+        let word = word.ok_or("an operation must start with its name")?;
         let size = || {
             let size = words.get(1).and_then(Value::as_u64);
             let size = size.and_then(|size| usize::try_from(size).ok());
-            size.ok_or_else(|| format!("`{word}` needs the size of a chunk"))
+            size.ok_or_else(|| format!("`{word}` needs a chunk size"))
         };
         let operation = match word {
             "write" => Operation::Write(size()?),
