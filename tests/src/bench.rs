@@ -121,7 +121,7 @@ fn size(text: &str) -> Result<ByteSize, String> {
 
 /// Measures all contestants in every round, so that background load affects all of
 /// them. Prints the progress to standard error.
-fn rounds(
+fn run_rounds(
     count: usize,
     mut turns: impl FnMut(usize, &dyn Fn(&str)) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {

@@ -52,7 +52,7 @@ impl Output {
     }
 
     /// Prints the buffered output, if any.
-    pub(crate) fn show(self) -> Result<()> {
+    pub(crate) fn print_buffered(self) -> Result<()> {
         if let Self::Buffered(mut file) = self {
             file.rewind()?;
             io::copy(&mut file, &mut io::stdout())?;

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 
 use crate::output::Output;
 use crate::process_group;
-use crate::run::{read, run, run_checked};
+use crate::run::{read_stdout, run, run_checked};
 use crate::setup::{self, Requirement};
 use crate::workspace::Workspace;
 
@@ -17,7 +17,7 @@ pub(crate) fn measure() -> Result<bool> {
     let workspace = prepare()?;
     // The exit code is ignored: it is non-zero if a file is too large, which the table
     // shows.
-    let sizes = read(&mut workspace.cargo("run --package bundle -- --sizes"))?;
+    let sizes = read_stdout(&mut workspace.cargo("run --package bundle -- --sizes"))?;
     let file = workspace.target.join("sizes.txt");
     fs::write(&file, sizes).with_context(|| format!("cannot write {}", file.display()))?;
     run_in_chrome(&workspace, "budgets", &file)

@@ -101,7 +101,7 @@ fn replay_file<S: Script>(file: &Path) -> Result<u64, String> {
         let opened = File::open(file).map_err(|error| format!("{name}: {error}"))?;
         replay::<S>(BufReader::new(opened), &name)?
     };
-    print(&report);
+    print_report(&report);
     Ok(report.divergences)
 }
 
@@ -120,7 +120,7 @@ fn replay<S: Script>(lines: impl BufRead, name: &str) -> Result<ReplayReport, St
             ));
         }
     };
-    let progress = progress(header.count);
+    let progress_bar = progress_bar(header.count);
     let mut report = ReplayReport {
         scripts: 0,
         divergences: 0,
@@ -140,11 +140,11 @@ fn replay<S: Script>(lines: impl BufRead, name: &str) -> Result<ReplayReport, St
             report.divergences += 1;
             report
                 .first_divergence
-                .get_or_insert_with(|| divergence(number, &line, script.trace(), &actual));
+                .get_or_insert_with(|| describe_divergence(number, &line, script.trace(), &actual));
         }
-        progress.inc(1);
+        progress_bar.inc(1);
     }
-    progress.finish_and_clear();
+    progress_bar.finish_and_clear();
     if report.scripts != report.header.count {
         return Err(format!(
             "{name} is truncated: {} of {} scripts",
@@ -173,7 +173,7 @@ impl Header {
     }
 }
 
-fn progress(count: u64) -> ProgressBar {
+fn progress_bar(count: u64) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -186,7 +186,7 @@ fn progress(count: u64) -> ProgressBar {
 }
 
 /// Describes a divergence: the common steps, then the rest of both traces.
-fn divergence(number: u64, line: &str, node: &[String], actual: &[String]) -> String {
+fn describe_divergence(number: u64, line: &str, node: &[String], actual: &[String]) -> String {
     let common_count = node.iter().zip(actual).take_while(|(a, b)| a == b).count();
     let mut text = format!("line {number}: {}\n", without_trace(line));
     for step in &node[..common_count] {
@@ -211,7 +211,7 @@ fn without_trace(line: &str) -> String {
         .map_or_else(|| line.to_owned(), |end| format!("{}}}", &line[..end]))
 }
 
-fn print(report: &ReplayReport) {
+fn print_report(report: &ReplayReport) {
     println!(
         "{} scripts, {} divergences",
         report.scripts, report.divergences

@@ -38,7 +38,7 @@ pub(crate) fn run(command: &mut Command, output: &Output) -> Result<CommandResul
 }
 
 /// Runs `command` and returns its standard output. Ignores the exit code.
-pub(crate) fn read(command: &mut Command) -> Result<String> {
+pub(crate) fn read_stdout(command: &mut Command) -> Result<String> {
     eprintln!("$ {}", command_line(command));
     let (group, mut stdout) = ProcessGroup::spawn(command)?;
     let mut text = String::new();
@@ -118,8 +118,8 @@ mod tests {
             run(Command::new("sh").args(["-c", script]), &output).unwrap();
         }
         let text = output.text().unwrap();
-        let once = format!("$ sh -c {script}\nout\nerror\nlast\n");
-        assert_eq!(text, once.repeat(2));
+        let expected = format!("$ sh -c {script}\nout\nerror\nlast\n");
+        assert_eq!(text, expected.repeat(2));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! output of the other is buffered and shown when it is done.
 //!
 //! Suites that run scenarios in real time then run one by one. While a compiler runs, a
-//! process could start so slowly that a test mistakes it for a failure.
+//! process may start so slowly that a test times out.
 //!
 //! Suites that only compute run in the background, at low priority.
 
@@ -44,7 +44,7 @@ pub(crate) fn run(
         .into_iter()
         .find_map(SuiteQueue::next);
     let mut show = |row: Row, output: Output| {
-        if let Err(error) = output.show() {
+        if let Err(error) = output.print_buffered() {
             eprintln!("tests: error: {error:#}");
         }
         table.add(row);

@@ -87,6 +87,6 @@ pub(crate) fn install_missing(
 }
 
 /// Announces an installation, which may take a while.
-fn announce(what: &str) {
+fn announce_installation(what: &str) {
     eprintln!("tests: installing {what}…");
 }

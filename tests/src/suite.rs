@@ -157,12 +157,12 @@ impl Suite {
     pub(crate) fn commands(self, workspace: &Workspace, options: SuiteOptions) -> Vec<Command> {
         match self {
             Self::Fmt => vec![workspace.cargo("fmt --all --check")],
-            Self::Clippy => clippy(workspace),
-            Self::Unit => unit(workspace),
-            Self::Cluster => cluster(workspace),
-            Self::Loom => vec![loom(workspace)],
-            Self::Miri => vec![miri(workspace)],
-            Self::Doc => doc(workspace),
+            Self::Clippy => clippy_commands(workspace),
+            Self::Unit => unit_commands(workspace),
+            Self::Cluster => cluster_commands(workspace),
+            Self::Loom => vec![loom_command(workspace)],
+            Self::Miri => vec![miri_command(workspace)],
+            Self::Doc => doc_commands(workspace),
             Self::Deny => {
                 let advisories = if options.advisories {
                     " advisories"
@@ -172,7 +172,7 @@ impl Suite {
                 let checks = format!("deny check licenses bans sources{advisories}");
                 vec![workspace.cargo(&checks)]
             }
-            Self::Wasm => wasm(workspace),
+            Self::Wasm => wasm_commands(workspace),
             Self::E2e => vec![
                 // Built alone, as users build it. Features of other packages could hide
                 // a missing feature.
@@ -188,7 +188,7 @@ impl Suite {
     }
 }
 
-fn clippy(workspace: &Workspace) -> Vec<Command> {
+fn clippy_commands(workspace: &Workspace) -> Vec<Command> {
     let page = format!(
         "{} --target {WASM_TARGET} --all-targets",
         page_packages("--package")
@@ -235,7 +235,7 @@ fn page_packages(option: &str) -> String {
         .join(" ")
 }
 
-fn doc(workspace: &Workspace) -> Vec<Command> {
+fn doc_commands(workspace: &Workspace) -> Vec<Command> {
     let web = format!(
         "doc {} --no-deps --target {WASM_TARGET}",
         page_packages("--package")
@@ -256,7 +256,7 @@ fn doc(workspace: &Workspace) -> Vec<Command> {
         .collect()
 }
 
-fn unit(workspace: &Workspace) -> Vec<Command> {
+fn unit_commands(workspace: &Workspace) -> Vec<Command> {
     let core = format!("check --package highwater --target {WASM_TARGET}");
     let mut test = workspace.cargo("test --workspace --all-features --no-fail-fast");
     // More threads than cores, because slow tests wait for processes and timers.
@@ -272,7 +272,7 @@ fn unit(workspace: &Workspace) -> Vec<Command> {
     ]
 }
 
-fn cluster(workspace: &Workspace) -> Vec<Command> {
+fn cluster_commands(workspace: &Workspace) -> Vec<Command> {
     // With all features of the workspace, to reuse the other builds.
     let test = "test --workspace --all-features --test native_cluster --no-fail-fast --";
     let mut test = workspace.cargo(test);
@@ -283,7 +283,7 @@ fn cluster(workspace: &Workspace) -> Vec<Command> {
 
 /// Runs the loom tests, in their own profile, because each explores several
 /// hundred thousand interleavings. The library has no other unit tests.
-fn loom(workspace: &Workspace) -> Command {
+fn loom_command(workspace: &Workspace) -> Command {
     let mut command = workspace.cargo("test --package highwater --profile loom --lib");
     // Its own target folder, because its flags would invalidate all other builds.
     command
@@ -294,13 +294,13 @@ fn loom(workspace: &Workspace) -> Command {
 
 /// Runs the event tests in Miri, because events are shared between threads without
 /// locks.
-fn miri(workspace: &Workspace) -> Command {
+fn miri_command(workspace: &Workspace) -> Command {
     let mut command = workspace.nightly_cargo("miri test --package highwater --test events");
     command.env("CARGO_TARGET_DIR", workspace.target.join("miri"));
     command
 }
 
-fn wasm(workspace: &Workspace) -> Vec<Command> {
+fn wasm_commands(workspace: &Workspace) -> Vec<Command> {
     let run = |browser: &str, folder: &str, threads: bool| {
         let mut command = workspace.command("wasm-pack");
         command.args(["test", "--headless", browser]);

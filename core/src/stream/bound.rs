@@ -4,7 +4,7 @@ use super::Weigh;
 use std::fmt;
 
 /// The capacity of a channel: a high-water mark and a low-water mark, in items, in
-/// bytes or in a unit of your own.
+/// bytes or in a custom unit.
 ///
 /// - **High-water mark.** The channel has room while the queued items weigh less than
 ///   this. The item that reaches or exceeds the mark is still accepted, whatever its
@@ -87,7 +87,7 @@ impl<T> Bound<T> {
         Self::new(high, None)
     }
 
-    /// Limits the total weight of queued items to `high`, in a unit of your own.
+    /// Limits the total weight of queued items to `high`, in a custom unit.
     ///
     /// `weigh` is called once per item. The number of items with weight 0 is not
     /// limited.

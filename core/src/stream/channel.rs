@@ -84,7 +84,7 @@ use std::fmt;
 /// # .unwrap();
 /// ```
 pub fn channel<T>(bound: Bound<T>, overflow: Overflow) -> (Sender<T>, Receiver<T>) {
-    connect(bound, overflow, None)
+    new_channel(bound, overflow, None)
 }
 
 /// Creates a [`channel`] that also measures how long senders wait for room.
@@ -112,10 +112,10 @@ pub fn channel_with_clock<T>(
     overflow: Overflow,
     clock: Arc<dyn Clock>,
 ) -> (Sender<T>, Receiver<T>) {
-    connect(bound, overflow, Some(clock))
+    new_channel(bound, overflow, Some(clock))
 }
 
-pub(super) fn connect<T>(
+pub(super) fn new_channel<T>(
     bound: Bound<T>,
     overflow: Overflow,
     clock: Option<Arc<dyn Clock>>,
@@ -428,7 +428,7 @@ impl<T> Sender<T> {
     }
 
     /// Waits until the channel has ended, so that a producer can stop
-    /// producing items.
+    /// when its items are no longer read.
     ///
     /// It is safe to *cancel*.
     ///

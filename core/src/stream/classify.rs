@@ -58,7 +58,7 @@ impl Classify for Unfinished {
     }
 }
 
-/// The client has to send shorter lines: [`TooLarge`](ErrorKind::TooLarge).
+/// The client must send shorter lines: [`TooLarge`](ErrorKind::TooLarge).
 impl Classify for LineTooLong {
     fn classify(&self) -> Classification {
         let message = format!("No line may be longer than {} bytes.", self.max_len);

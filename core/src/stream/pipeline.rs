@@ -20,7 +20,7 @@ pub(super) use yield_budget::YieldBudget;
 
 use super::{
     Bound, InvalidBound, Receiver, Sender, Weigh,
-    channel::connect,
+    channel::new_channel,
     stage::{Batch, Chunks, FilterMap, Lines, Stage, StageStream},
 };
 use crate::{
@@ -619,7 +619,7 @@ where
         T: Clone,
     {
         let meter = self.setup.meter(name);
-        let (branch, receiver) = connect(bound, overflow, self.setup.clock.clone());
+        let (branch, receiver) = new_channel(bound, overflow, self.setup.clock.clone());
         let pipeline = self.map_stream(|stream| Tee::new(stream, branch, meter));
         (pipeline, receiver)
     }
@@ -652,7 +652,7 @@ where
     > {
         let meter = self.setup.meter(name);
         self.setup.needs_watch.store(false, Ordering::Relaxed);
-        let (sender, receiver) = connect(bound, Overflow::Wait, None);
+        let (sender, receiver) = new_channel(bound, Overflow::Wait, None);
         let pump = pump(self.stream, sender, Arc::clone(&meter));
         let stream = receiver.map(move |item| match item {
             Ok(item) => {

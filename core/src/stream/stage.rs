@@ -150,7 +150,7 @@ impl<S, G> StageStream<S, G> {
             stream,
             stage,
             meter,
-            budget: YieldBudget::of_stage(),
+            budget: YieldBudget::for_stage(),
             is_finished: false,
         }
     }

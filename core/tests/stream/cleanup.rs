@@ -102,7 +102,7 @@ impl Script {
 #[derive(Clone)]
 struct Item {
     number: u32,
-    _live: Arc<Script>,
+    _script: Arc<Script>,
 }
 
 impl Weigh for Item {
@@ -129,7 +129,7 @@ impl Stream for Source {
         let failed = self.0.fail(FailurePoint::Source, number);
         Poll::Ready(Some(failed.map(|()| Item {
             number,
-            _live: Arc::clone(&self.0),
+            _script: Arc::clone(&self.0),
         })))
     }
 }

@@ -17,7 +17,7 @@ use std::{
 pub(crate) struct CollectSink<T> {
     items: Arc<Mutex<Vec<T>>>,
     is_closed: Arc<AtomicBool>,
-    /// Returns `Pending` on every other poll and wakes the task at once.
+    /// Returns `Pending` on every other poll and wakes the task immediately.
     is_slow: bool,
     was_pending: bool,
 }

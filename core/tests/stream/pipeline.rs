@@ -300,11 +300,11 @@ fn buffer_fills_while_later_stages_wait() {
     let monitor = run.monitor();
     assert!(poll(&mut run).is_pending());
     assert!(poll(&mut run).is_pending());
-    let ahead = monitor.report();
-    let ahead = ahead.stage("ahead").unwrap();
+    let buffer_report = monitor.report();
+    let buffer_report = buffer_report.stage("ahead").unwrap();
     assert_eq!(
         (
-            ahead.input.items - ahead.output.items,
+            buffer_report.input.items - buffer_report.output.items,
             collected.items().len()
         ),
         (9, 0)

@@ -76,15 +76,15 @@ fn senders_behind_unpolled_ones_are_woken() {
                     assert!(sending.now_or_never().is_none());
                 }
                 let woken = Arc::new(WakeCounter::default());
-                let mut live = sender.send(2);
-                assert!(poll(&mut live, &woken).is_none());
+                let mut polled_send = sender.send(2);
+                assert!(poll(&mut polled_send, &woken).is_none());
                 assert_eq!(read_all(&mut receiver).len(), capacity);
                 assert_eq!(
                     woken.count(),
                     1,
                     "{unpolled} of {capacity} senders unpolled, low-water mark {low}"
                 );
-                assert_eq!(poll(&mut live, &woken), Some(Ok(())));
+                assert_eq!(poll(&mut polled_send, &woken), Some(Ok(())));
                 assert_eq!(read_all(&mut receiver), [2]);
             }
         }
@@ -103,11 +103,11 @@ fn every_read_below_low_water_mark_wakes_a_sender() {
     }
     for read in 1..=4 {
         receiver.try_recv().unwrap();
-        let times: Vec<_> = woken.iter().map(|woken| woken.count()).collect();
-        assert_eq!(times.iter().sum::<usize>(), read, "{times:?}");
+        let wake_counts: Vec<_> = woken.iter().map(|woken| woken.count()).collect();
+        assert_eq!(wake_counts.iter().sum::<usize>(), read, "{wake_counts:?}");
         assert!(
-            times.iter().rev().is_sorted(),
-            "senders are woken in order: {times:?}"
+            wake_counts.iter().rev().is_sorted(),
+            "senders are woken in order: {wake_counts:?}"
         );
     }
 }
@@ -247,18 +247,18 @@ fn many_waiters_can_cancel_in_any_order() {
 }
 
 /// An item of weight 1 that counts how often it is weighed.
-struct Weighed(Arc<AtomicUsize>);
+struct CountsWeighing(Arc<AtomicUsize>);
 
-fn weigh(item: &Weighed) -> usize {
+fn weigh(item: &CountsWeighing) -> usize {
     item.0.fetch_add(1, Ordering::Relaxed);
     1
 }
 
 #[test]
 fn item_is_weighed_once() {
-    let times = Arc::new(AtomicUsize::new(0));
-    let item = || Weighed(Arc::clone(&times));
-    let take_weigh_count = || times.swap(0, Ordering::Relaxed);
+    let weigh_count = Arc::new(AtomicUsize::new(0));
+    let item = || CountsWeighing(Arc::clone(&weigh_count));
+    let take_weigh_count = || weigh_count.swap(0, Ordering::Relaxed);
     let (sender, mut receiver) = channel(Bound::weight(1, weigh).unwrap(), Overflow::Wait);
     sender.try_send(item()).unwrap();
     assert_eq!(take_weigh_count(), 1);
@@ -291,21 +291,24 @@ fn completed_send_panics_when_polled() {
     let (sender, receiver) = bounded(1, Overflow::Wait);
     let failing_channel = bounded(1, Overflow::Fail);
     fill(&failing_channel.0);
-    let mut done = sender.send(1);
-    let mut full = failing_channel.0.send(2);
-    assert_eq!((&mut done).now_or_never(), Some(Ok(())));
-    assert_eq!((&mut full).now_or_never(), Some(Err(SendError::Full(2))));
-    let mut waited = sender.send(3);
-    assert!((&mut waited).now_or_never().is_none());
-    assert!(!waited.is_terminated());
+    let mut completed_send = sender.send(1);
+    let mut rejected_send = failing_channel.0.send(2);
+    assert_eq!((&mut completed_send).now_or_never(), Some(Ok(())));
+    assert_eq!(
+        (&mut rejected_send).now_or_never(),
+        Some(Err(SendError::Full(2)))
+    );
+    let mut waiting_send = sender.send(3);
+    assert!((&mut waiting_send).now_or_never().is_none());
+    assert!(!waiting_send.is_terminated());
     drop(receiver);
     assert_eq!(
-        (&mut waited).now_or_never(),
+        (&mut waiting_send).now_or_never(),
         Some(Err(SendError::Closed(3)))
     );
-    let mut closed = sender.send(4);
-    assert!((&mut closed).now_or_never().unwrap().is_err());
-    for mut sending in [done, full, waited, closed] {
+    let mut closed_send = sender.send(4);
+    assert!((&mut closed_send).now_or_never().unwrap().is_err());
+    for mut sending in [completed_send, rejected_send, waiting_send, closed_send] {
         assert!(sending.is_terminated());
         let second_poll = catch_unwind(AssertUnwindSafe(|| (&mut sending).now_or_never()));
         assert!(second_poll.is_err(), "{second_poll:?}");
@@ -383,17 +386,17 @@ fn panicking_item_drop_loses_no_wake_up() {
 
 #[test]
 fn panicking_waker_loses_no_other_wake_up() {
-    struct Panicking;
-    impl std::task::Wake for Panicking {
+    struct PanickingWaker;
+    impl std::task::Wake for PanickingWaker {
         fn wake(self: Arc<Self>) {
             panic!("waker called");
         }
     }
     let (sender, receiver) = bounded(1, Overflow::Wait);
     fill(&sender);
-    let panicking = Waker::from(Arc::new(Panicking));
+    let panicking_waker = Waker::from(Arc::new(PanickingWaker));
     let mut first = sender.send(1);
-    let polled = first.poll_unpin(&mut Context::from_waker(&panicking));
+    let polled = first.poll_unpin(&mut Context::from_waker(&panicking_waker));
     assert!(polled.is_pending());
     let woken = Arc::new(WakeCounter::default());
     let mut second = sender.send(2);

@@ -6,7 +6,7 @@ mod servers;
 mod statistics;
 
 use super::outcome::Outcome;
-use super::rounds;
+use super::run_rounds;
 use outcome::ErrorsOutcome;
 use rendering::Step;
 use servers::Servers;
@@ -17,14 +17,14 @@ const ROUNDS: usize = 100;
 
 pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
     let mut outcome = ErrorsOutcome::default();
-    rounds(ROUNDS, |round, progress| {
+    run_rounds(ROUNDS, |round, progress| {
         progress("servers");
         // New servers in each round, since the speed depends on the memory layout.
         let servers = Servers::start()?;
         outcome.add_times(servers.measure(round)?);
         progress("an error");
         for step in Step::ALL {
-            outcome.add_step(step, step.time());
+            outcome.add_step(step, step.nanoseconds_per_error());
         }
         Ok(())
     })?;

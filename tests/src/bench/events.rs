@@ -6,7 +6,7 @@ mod node;
 mod outcome;
 
 use super::outcome::Outcome;
-use super::{HIGHWATER, rounds};
+use super::{HIGHWATER, run_rounds};
 use crate::workspace::Workspace;
 pub(super) use emitters::EmitterTurn;
 
@@ -18,7 +18,7 @@ const ROUNDS: usize = 7;
 pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
     let node = node::Node::find(&Workspace::new()?);
     let mut outcome = EventsOutcome::new(node.versions());
-    rounds(ROUNDS, |_, progress| {
+    run_rounds(ROUNDS, |_, progress| {
         for listeners in emitters::LISTENERS {
             progress(&format!("emits to {listeners} listeners"));
             for kind in EmitterKind::ALL {

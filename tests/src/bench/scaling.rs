@@ -10,7 +10,7 @@ mod servers;
 mod soak;
 
 use super::outcome::Outcome;
-use super::rounds;
+use super::run_rounds;
 use crate::workspace::Workspace;
 use node::{Execution, Node};
 use outcome::ScalingOutcome;
@@ -41,7 +41,7 @@ pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
     for contestant in &all {
         running.push((*contestant, servers.start(*contestant)?));
     }
-    rounds(HTTP_ROUNDS, |round, progress| {
+    run_rounds(HTTP_ROUNDS, |round, progress| {
         for (contestant, server) in &running {
             progress(&format!("requests, {}", contestant.name()));
             if round == 1 {
@@ -53,7 +53,7 @@ pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
     })?;
     drop(running);
 
-    rounds(POOL_ROUNDS, |round, progress| {
+    run_rounds(POOL_ROUNDS, |round, progress| {
         for execution in Execution::ALL {
             // Blocking the loop is slow and always gives the same result, so it runs
             // only once.
@@ -74,7 +74,7 @@ pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
     })?;
 
     let clusters = contestants(&Contestant::CLUSTERS);
-    rounds(1, |_, progress| {
+    run_rounds(1, |_, progress| {
         for contestant in &clusters {
             progress(&format!("kills, {}", contestant.name()));
             let server = servers.start(*contestant)?;

@@ -13,7 +13,7 @@ use bytesize::ByteSize;
 
 use super::outcome::Outcome;
 use super::queue::Setting;
-use super::rounds;
+use super::run_rounds;
 use crate::workspace::Workspace;
 use files::{Files, Task};
 use outcome::StreamsOutcome;
@@ -42,7 +42,7 @@ pub(super) fn run(size: ByteSize, only: Option<Part>) -> anyhow::Result<Box<dyn 
     if only != Some(Part::Channels) {
         let files = Files::prepare(&workspace, size)?;
         outcome.describe(&files)?;
-        rounds(FILE_ROUNDS, |round, progress| {
+        run_rounds(FILE_ROUNDS, |round, progress| {
             for task in Task::ALL {
                 for mut contestant in files.contestants(task) {
                     progress(&format!("{}, {}", task.name(), contestant.name));
@@ -61,7 +61,7 @@ pub(super) fn run(size: ByteSize, only: Option<Part>) -> anyhow::Result<Box<dyn 
         }
     }
     if only != Some(Part::Files) {
-        rounds(CHANNEL_ROUNDS, |_, progress| {
+        run_rounds(CHANNEL_ROUNDS, |_, progress| {
             for setting in SETTINGS {
                 for (name, time) in channels::ALL {
                     progress(&format!("channels, {name}"));

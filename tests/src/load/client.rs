@@ -101,7 +101,7 @@ impl ClientTask {
             _ => None,
         };
         if pause.is_none() && self.due.is_none() {
-            self.drop_closed(connection);
+            self.drop_if_closed(connection);
             return Some(None);
         }
         let next = async {
@@ -124,9 +124,9 @@ impl ClientTask {
             tokio::select! {
                 biased;
                 () = self.shared.stopped() => return None,
-                () = closed => self.drop_closed(connection),
+                () = closed => self.drop_if_closed(connection),
                 next = &mut next => {
-                    self.drop_closed(connection);
+                    self.drop_if_closed(connection);
                     return next;
                 }
             }
@@ -134,7 +134,7 @@ impl ClientTask {
     }
 
     /// Drops the connection if the server has closed it.
-    fn drop_closed(&self, connection: &mut Option<Connection>) {
+    fn drop_if_closed(&self, connection: &mut Option<Connection>) {
         if connection.as_ref().is_some_and(Connection::is_closed) {
             *connection = None;
             self.shared

@@ -65,7 +65,7 @@ impl Connection {
         match head.body {
             BodyFraming::Length(length) => self.skip(length).await?,
             BodyFraming::Chunked => self.skip_chunks().await?,
-            BodyFraming::UntilClose => while self.fill().await? {},
+            BodyFraming::UntilClose => while self.read_more().await? {},
         }
         if !matches!(head.body, BodyFraming::UntilClose) && !self.unread.is_empty() {
             return Err(Failure::Malformed);
@@ -125,7 +125,7 @@ impl Connection {
             if count == 0 {
                 return Ok(());
             }
-            if !self.fill().await? {
+            if !self.read_more().await? {
                 return Err(Failure::Cut);
             }
         }
@@ -161,7 +161,7 @@ impl Connection {
 
     /// Reads more data after the buffer was consumed. Returns `false` at the end of the
     /// stream.
-    async fn fill(&mut self) -> Result<bool, Failure> {
+    async fn read_more(&mut self) -> Result<bool, Failure> {
         self.unread = 0..0;
         let read = self.read().await.map_err(|_| Failure::Cut)?;
         Ok(read > 0)

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 
-use super::announce;
+use super::announce_installation;
 use super::system::{System, install};
 use crate::run::run_checked;
 use crate::workspace::Workspace;
@@ -27,7 +27,7 @@ pub(crate) fn install_axe(workspace: &Workspace) -> Result<()> {
         };
         install(workspace, packages, "npm")?;
     }
-    announce(AXE);
+    announce_installation(AXE);
     let mut npm = workspace.command("npm");
     npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
     npm.arg(folder).arg(format!("{AXE}@{AXE_VERSION}"));

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::announce;
+use super::announce_installation;
 use crate::run::run_checked;
 use crate::workspace::{NIGHTLY_TOOLCHAIN, WASM_TARGET, Workspace};
 
@@ -14,7 +14,7 @@ pub(crate) fn install_component(workspace: &Workspace, name: &str, program: &str
     if succeeds(workspace.command(program).arg("--version")) {
         return Ok(());
     }
-    announce(name);
+    announce_installation(name);
     rustup(workspace, &["component", "add", name])
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn install_wasm_target(workspace: &Workspace) -> Result<()> {
     if sysroot.join("lib/rustlib").join(WASM_TARGET).is_dir() {
         return Ok(());
     }
-    announce(WASM_TARGET);
+    announce_installation(WASM_TARGET);
     rustup(workspace, &["target", "add", WASM_TARGET])
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn install_nightly(workspace: &Workspace) -> Result<()> {
     {
         return Ok(());
     }
-    announce(NIGHTLY_TOOLCHAIN);
+    announce_installation(NIGHTLY_TOOLCHAIN);
     rustup(
         workspace,
         &[
@@ -59,7 +59,7 @@ pub(crate) fn install_miri(workspace: &Workspace) -> Result<()> {
     if has_sources(workspace) && succeeds(nightly_command(workspace, "miri").arg("--version")) {
         return Ok(());
     }
-    announce("miri");
+    announce_installation("miri");
     let arguments = [
         "component",
         "add",

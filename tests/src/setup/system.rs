@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result, bail};
 use nix::unistd::Uid;
 
-use super::announce;
+use super::announce_installation;
 use crate::output::Output;
 use crate::run::{run, run_checked};
 use crate::workspace::Workspace;
@@ -50,7 +50,7 @@ pub(crate) fn install(workspace: &Workspace, packages: &[&str], what: &str) -> R
     if packages.is_empty() {
         anyhow::bail!("not found: {what}; install it so that it is on the PATH");
     }
-    announce(what);
+    announce_installation(what);
     apt(workspace, packages).with_context(|| format!("not found: {what}"))
 }
 

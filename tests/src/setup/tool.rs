@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::announce;
+use super::announce_installation;
 use crate::run::run_checked;
 use crate::workspace::Workspace;
 
@@ -16,7 +16,7 @@ pub(crate) fn install(workspace: &Workspace, name: &str, version: Option<&str>) 
     if is_installed(workspace, name, version) {
         return Ok(());
     }
-    announce(name);
+    announce_installation(name);
     let version = version.map(|version| format!("--version {version} "));
     let line = format!(
         "install {name} {}--locked --debug --root",

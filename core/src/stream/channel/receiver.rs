@@ -83,7 +83,7 @@ impl<T> Receiver<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        match self.take(None) {
+        match self.poll_item(None) {
             Poll::Pending => Err(TryRecvError::Empty),
             Poll::Ready(None) => Err(TryRecvError::Closed),
             Poll::Ready(Some(next)) => next.map_err(TryRecvError::Failed),
@@ -243,7 +243,7 @@ impl<T> Receiver<T> {
         self.queue.stats()
     }
 
-    fn take(&mut self, context: Option<&Context<'_>>) -> Poll<Option<Result<T, StreamError>>> {
+    fn poll_item(&mut self, context: Option<&Context<'_>>) -> Poll<Option<Result<T, StreamError>>> {
         if self.has_ended {
             return Poll::Ready(None);
         }
@@ -256,8 +256,8 @@ impl<T> Receiver<T> {
             return Poll::Ready(Some(Ok(first.value)));
         }
         match self.queue.poll_batch(&mut self.batch, context, true) {
-            ReadAttempt::Items(others) => {
-                self.batch_weight = others;
+            ReadAttempt::Items(remaining_weight) => {
+                self.batch_weight = remaining_weight;
                 Poll::Ready(self.batch.pop_front().map(|first| Ok(first.value)))
             }
             ReadAttempt::Empty => Poll::Pending,
@@ -277,7 +277,7 @@ impl<T> Receiver<T> {
         if limit == 0 {
             return Poll::Ready(Ok(0));
         }
-        match ready!(self.take(Some(context))) {
+        match ready!(self.poll_item(Some(context))) {
             Some(Ok(first)) => items.push(first),
             Some(Err(error)) => return Poll::Ready(Err(error)),
             None => return Poll::Ready(Ok(0)),
@@ -286,21 +286,25 @@ impl<T> Receiver<T> {
         while count < limit && !self.queue.is_aborted() {
             if self.batch.is_empty() {
                 let found = self.queue.poll_batch(&mut self.batch, None, false);
-                let ReadAttempt::Items(others) = found else {
+                let ReadAttempt::Items(remaining_weight) = found else {
                     break;
                 };
-                self.batch_weight = others;
+                self.batch_weight = remaining_weight;
                 items.extend(self.batch.pop_front().map(|first| first.value));
                 count += 1;
             }
-            let more = self.batch.len().min(limit - count);
-            let weights = self.batch.iter().take(more).map(|item| item.weight);
+            let drained_count = self.batch.len().min(limit - count);
+            let weights = self
+                .batch
+                .iter()
+                .take(drained_count)
+                .map(|item| item.weight);
             let weight = weights.fold(0, usize::saturating_add);
-            items.extend(self.batch.drain(..more).map(|item| item.value));
-            count += more;
+            items.extend(self.batch.drain(..drained_count).map(|item| item.value));
+            count += drained_count;
             self.batch_weight = self.batch_weight.saturating_sub(weight);
-            if more > 0 {
-                self.queue.read(more, self.batch_weight);
+            if drained_count > 0 {
+                self.queue.read(drained_count, self.batch_weight);
             }
         }
         Poll::Ready(Ok(count))
@@ -318,7 +322,7 @@ impl<T> Stream for Receiver<T> {
     type Item = Result<T, StreamError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.take(Some(context))
+        self.poll_item(Some(context))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -61,7 +61,7 @@ where
                 }
                 Poll::Ready(None) => own.has_ended = true,
                 Poll::Pending => {
-                    // The next item may take a while.
+                    // Flushes, since the next item may not arrive soon.
                     if own.needs_flush {
                         let flushed = own.sink.as_mut().poll_flush(context);
                         own.needs_flush = flushed.map_err(fail)?.is_pending();

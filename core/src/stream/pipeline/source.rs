@@ -48,7 +48,7 @@ impl<S, T> SourceStream<S, T> {
             is_awaited: false,
             needs_watch,
             meter,
-            budget: YieldBudget::of_source(),
+            budget: YieldBudget::for_source(),
         }));
         (SourceStream(Arc::clone(&shared)), SourceWatch(shared))
     }

@@ -13,7 +13,7 @@ pub(in crate::stream) struct YieldBudget {
 
 impl YieldBudget {
     /// Creates the budget of a source.
-    pub(in crate::stream) fn of_source() -> Self {
+    pub(in crate::stream) fn for_source() -> Self {
         YieldBudget {
             limit: 128,
             used: 0,
@@ -21,7 +21,7 @@ impl YieldBudget {
     }
 
     /// Creates the budget of a stage that may yield many outputs per input.
-    pub(in crate::stream) fn of_stage() -> Self {
+    pub(in crate::stream) fn for_stage() -> Self {
         YieldBudget {
             limit: 1024,
             used: 0,

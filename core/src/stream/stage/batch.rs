@@ -72,8 +72,8 @@ impl<T: Weigh> Stage<T> for Batch<T> {
     }
 
     fn pull(&mut self) -> Result<Option<Vec<T>>, Infallible> {
-        let is_due = self.items.len() == self.size || self.is_finished;
-        if !is_due || self.items.is_empty() {
+        let is_complete = self.items.len() == self.size || self.is_finished;
+        if !is_complete || self.items.is_empty() {
             return Ok(None);
         }
         self.weight = 0;

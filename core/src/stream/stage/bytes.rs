@@ -123,15 +123,15 @@ impl<T: AsRef<[u8]>> Stage<T> for Chunks<T> {
                 self.chunk.reserve_exact(self.size.min(MAX_PREALLOCATION));
             }
             let rest = &input.as_ref()[*start..];
-            let more = rest.len().min(self.size - self.chunk.len());
-            self.chunk.extend_from_slice(&rest[..more]);
-            *start += more;
-            if more == rest.len() {
+            let taken_len = rest.len().min(self.size - self.chunk.len());
+            self.chunk.extend_from_slice(&rest[..taken_len]);
+            *start += taken_len;
+            if taken_len == rest.len() {
                 self.input = None;
             }
         }
-        let is_due = self.chunk.len() == self.size || self.is_finished;
-        if !is_due || self.chunk.is_empty() {
+        let is_complete = self.chunk.len() == self.size || self.is_finished;
+        if !is_complete || self.chunk.is_empty() {
             return Ok(None);
         }
         Ok(Some(std::mem::take(&mut self.chunk)))
@@ -208,15 +208,15 @@ impl<T: AsRef<[u8]>> Stage<T> for Lines<T> {
         if let Some((input, start)) = &mut self.input {
             let rest = &input.as_ref()[*start..];
             let end = memchr::memchr(b'\n', rest);
-            let part = &rest[..end.unwrap_or(rest.len())];
+            let line_part = &rest[..end.unwrap_or(rest.len())];
             // One extra byte for a carriage return, which is not part of the line.
             let max_part_len = self.max_len.saturating_add(1);
-            if part.len() > max_part_len.saturating_sub(self.line.len()) {
+            if line_part.len() > max_part_len.saturating_sub(self.line.len()) {
                 let max_len = self.max_len;
                 return Err(LineTooLong { max_len });
             }
-            self.line.extend_from_slice(part);
-            *start += part.len() + 1;
+            self.line.extend_from_slice(line_part);
+            *start += line_part.len() + 1;
             if end.is_some() {
                 return self.take_line().map(Some);
             }

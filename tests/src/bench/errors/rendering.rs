@@ -42,17 +42,17 @@ impl Step {
     }
 
     /// Returns the time per error in nanoseconds.
-    pub(super) fn time(self) -> f64 {
+    pub(super) fn nanoseconds_per_error(self) -> f64 {
         let ids = IdGenerator::new(7);
         let handler = Handler::new().log_to(|_, line| {
             black_box(line);
         });
         let start = Instant::now();
         for _ in 0..ERROR_COUNT {
-            let error = find(black_box(42)).expect_err("no order exists");
+            let error = find_order(black_box(42)).expect_err("no order exists");
             black_box(match self {
-                Self::Rendered => rendered(&error, &ids.generate()),
-                Self::Handled => handled(&error, ids.generate(), &handler),
+                Self::Rendered => render(&error, &ids.generate()),
+                Self::Handled => handle_and_render(&error, ids.generate(), &handler),
             });
         }
         start.elapsed().as_nanos() as f64 / f64::from(ERROR_COUNT)
@@ -60,16 +60,16 @@ impl Step {
 }
 
 #[inline(never)]
-fn find(order: u64) -> Result<u64, AppError> {
+fn find_order(order: u64) -> Result<u64, AppError> {
     black_box(Err(UnknownOrder(order)))?;
     Ok(order)
 }
 
-fn rendered(error: &AppError, id: &CorrelationId) -> String {
+fn render(error: &AppError, id: &CorrelationId) -> String {
     Problem::new(error, id).to_json()
 }
 
-fn handled(error: &AppError, id: CorrelationId, handler: &Handler) -> String {
+fn handle_and_render(error: &AppError, id: CorrelationId, handler: &Handler) -> String {
     let decision = handler.handle(error, &Incident::new(id, "GET /orders/42"));
     let problem = decision
         .problem()

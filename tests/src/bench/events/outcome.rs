@@ -114,10 +114,10 @@ impl fmt::Display for EventsOutcome {
             writeln!(f, "{target}")?;
         }
         let rate_ratio_to_node = |contestant, listeners| {
-            let theirs = self
+            let ratio = self
                 .emits
                 .ratio(&(NODE, listeners), &(contestant, listeners));
-            or_dash(theirs)
+            or_dash(ratio)
         };
         writeln!(
             f,

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 pub(super) const KILL_COUNT: usize = 21;
 /// The pause before a kill. The older of two workers is killed, so its uptime is twice
 /// this long. A supervisor may take a shorter uptime for a crash loop.
-const PAUSE: Duration = Duration::from_millis(600);
+const PAUSE_BEFORE_KILL: Duration = Duration::from_millis(600);
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Returns the time from each `kill -9` until a new worker is ready, in milliseconds,
@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 pub(super) fn measure(server: &Cluster) -> Result<Vec<f64>> {
     let mut replacement_times = Vec::new();
     for _ in 0..KILL_COUNT {
-        thread::sleep(PAUSE);
+        thread::sleep(PAUSE_BEFORE_KILL);
         let known_workers = server.workers();
         // Workers are sorted by age.
         let oldest = *known_workers.first().context("no worker is ready")?;

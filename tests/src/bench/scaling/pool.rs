@@ -13,7 +13,7 @@ const THREADS: usize = 2;
 /// The interval of the event loop's timer.
 const TICK_INTERVAL: Duration = Duration::from_millis(5);
 /// The number of small tasks in flight, as for piscina.
-const WINDOW: usize = 64;
+const TASKS_IN_FLIGHT: usize = 64;
 const WARM_UP: Duration = Duration::from_millis(200);
 const TURN: Duration = Duration::from_secs(1);
 
@@ -56,15 +56,17 @@ pub(super) fn delay(size: u32) -> LoopDelay {
 pub(super) fn small_task_rate(size: u32) -> f64 {
     let pool = pool();
     event_loop().block_on(async {
-        rate(&pool, size, WARM_UP).await;
-        rate(&pool, size, TURN).await
+        measure_rate(&pool, size, WARM_UP).await;
+        measure_rate(&pool, size, TURN).await
     })
 }
 
-async fn rate(pool: &Pool, size: u32, turn: Duration) -> f64 {
+async fn measure_rate(pool: &Pool, size: u32, turn: Duration) -> f64 {
     let start = Instant::now();
     let mut done = 0_u64;
-    let mut work: FuturesUnordered<_> = (0..WINDOW).map(|_| submit(pool, Job::Fib(size))).collect();
+    let mut work: FuturesUnordered<_> = (0..TASKS_IN_FLIGHT)
+        .map(|_| submit(pool, Job::Fib(size)))
+        .collect();
     while work.next().await.is_some() {
         done += 1;
         if start.elapsed() < turn {
@@ -83,7 +85,7 @@ async fn submit(pool: &Pool, job: Job) -> u64 {
 fn pool() -> Pool {
     let threads = rayon::ThreadPoolBuilder::new().num_threads(THREADS);
     let threads = threads.build().expect("cannot create threads");
-    let options = PoolOptions::new(THREADS).waiting(WINDOW);
+    let options = PoolOptions::new(THREADS).waiting(TASKS_IN_FLIGHT);
     Pool::new(options, move |work| threads.spawn(|| work.run()))
 }
 

@@ -9,9 +9,9 @@ use super::restarts::{clients, restart};
 use super::servers::{Contestant, Servers};
 use crate::workspace::Workspace;
 
-/// The think time of clients. It must be shorter than a draining worker keeps idle
-/// connections open. Otherwise the worker could close a connection just as a request
-/// arrives.
+/// The think time of clients. It must be shorter than the time for which a draining worker
+/// keeps idle connections open. Otherwise the worker could close a connection just as a
+/// request arrives.
 const THINK_TIME: Duration = Duration::from_millis(500);
 /// The minimum number of reloads.
 const MIN_RELOADS: usize = 20;
