@@ -31,7 +31,7 @@ fn ten_bugs_per_second_fail_no_other_requests() {
     let seconds = usize::try_from(begin.elapsed().as_secs()).unwrap();
     let before = running.ledger().total().answered();
     assert!(
-        running.wait_for_answers(before + 100, TIMEOUT),
+        running.wait_for_responses(before + 100, TIMEOUT),
         "{}",
         transcript(&cluster)
     );
@@ -54,7 +54,7 @@ fn terminated_workers_serve_until_replaced() {
     let cluster = start(2);
     let first = cluster.workers();
     let running = start_mixed_load(&cluster);
-    assert!(running.wait_for_answers(100, TIMEOUT));
+    assert!(running.wait_for_responses(100, TIMEOUT));
     for worker in &first {
         send_signal(*worker, Signal::SIGTERM).unwrap();
     }

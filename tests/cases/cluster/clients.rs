@@ -19,7 +19,7 @@ use crate::support::{
 fn assert_new_connections_are_served(cluster: &Cluster) {
     let load = Load::on(cluster.addr()).timeout(Duration::from_secs(30));
     let running = load.clients(Client::NewConnection, 2).start();
-    let is_served = running.wait_for_answers(50, TIMEOUT);
+    let is_served = running.wait_for_responses(50, TIMEOUT);
     let ledger = running.stop();
     assert!(is_served, "{ledger}{}", transcript(cluster));
     assert_nothing_failed(&ledger);
@@ -92,7 +92,7 @@ fn connections_wait_at_the_open_file_limit() {
         .clients(Client::KeepAlive, 4)
         .timeout(TIMEOUT)
         .start();
-    let is_served = running.wait_for_answers(500, TIMEOUT);
+    let is_served = running.wait_for_responses(500, TIMEOUT);
     let ledger = running.stop();
     assert!(is_served, "{ledger}{}", transcript(&cluster));
     assert_nothing_failed(&ledger);

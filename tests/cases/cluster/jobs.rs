@@ -52,7 +52,7 @@ fn busy_threads_do_not_block_requests() {
         .clients(Client::NewConnection, 2)
         .start();
     assert!(
-        running.wait_for_answers(500, TIMEOUT),
+        running.wait_for_responses(500, TIMEOUT),
         "{}",
         transcript(&cluster)
     );
@@ -112,7 +112,7 @@ fn panicking_job_replaces_its_worker() {
         .clients(Client::KeepAlive, 2)
         .clients(Client::NewConnection, 2)
         .start();
-    assert!(running.wait_for_answers(100, TIMEOUT));
+    assert!(running.wait_for_responses(100, TIMEOUT));
     // Otherwise, the exit would count as part of a crash loop.
     thread::sleep(Duration::from_secs(1));
     let response = request(cluster.addr(), "POST", "/faults/job");

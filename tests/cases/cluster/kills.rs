@@ -135,7 +135,7 @@ fn two_hundred_kills_lose_only_requests_in_flight() {
     }
     let workers = wait_for_workers(&cluster, WORKERS);
     let before = running.ledger().total().answered();
-    assert!(running.wait_for_answers(before + 100, Duration::from_secs(30)));
+    assert!(running.wait_for_responses(before + 100, Duration::from_secs(30)));
     let ledger = running.stop();
     assert_explained(&ledger, &kills, CLIENTS);
     println!("{KILLS} kills: {ledger}");
@@ -173,7 +173,7 @@ fn kill_storm_loses_only_requests_in_flight() {
     wait_for_workers(&cluster, 2);
     let before = running.ledger().total().answered();
     assert!(
-        running.wait_for_answers(before + 100, TIMEOUT),
+        running.wait_for_responses(before + 100, TIMEOUT),
         "{}",
         transcript(&cluster)
     );
@@ -209,7 +209,7 @@ fn stopped_worker_is_replaced() {
         .clients(Client::NewConnection, 2)
         .timeout(Duration::from_secs(30))
         .start();
-    assert!(running.wait_for_answers(100, TIMEOUT));
+    assert!(running.wait_for_responses(100, TIMEOUT));
     let killed_at = Instant::now();
     send_signal(stopped, Signal::SIGSTOP).unwrap();
     // Requests on its connections wait. New connections go to the other worker, except
@@ -221,7 +221,7 @@ fn stopped_worker_is_replaced() {
     let workers = wait_for_workers(&cluster, 2);
     assert!(workers.contains(&other), "worker {other} was replaced");
     let before = running.ledger().total().answered();
-    assert!(running.wait_for_answers(before + 100, TIMEOUT));
+    assert!(running.wait_for_responses(before + 100, TIMEOUT));
     let worker = stopped;
     assert_explained(
         &running.stop(),
@@ -244,7 +244,7 @@ fn bug_replaces_its_worker_and_fails_no_other_request() {
         .clients(Client::KeepAlive, 4)
         .clients(Client::NewConnection, 2)
         .start();
-    assert!(running.wait_for_answers(100, TIMEOUT));
+    assert!(running.wait_for_responses(100, TIMEOUT));
     thread::sleep(MIN_UPTIME);
     let response = request(cluster.addr(), "POST", "/faults/bug");
     assert_eq!(response.status, 500, "{response:?}");

@@ -16,7 +16,7 @@ fn reloads_fail_no_requests() {
     let cluster = start(2);
     let first = cluster.workers();
     let running = start_mixed_load(&cluster);
-    assert!(running.wait_for_answers(100, Duration::from_secs(30)));
+    assert!(running.wait_for_responses(100, Duration::from_secs(30)));
     for reload in 1..=RELOADS {
         cluster.signal(Signal::SIGHUP).unwrap();
         wait_for_event(&cluster, "reloaded", reload);

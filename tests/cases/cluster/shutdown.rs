@@ -20,7 +20,7 @@ fn shutdown_completes_requests_in_flight() {
         let mut cluster = start(2);
         let workers = cluster.workers();
         let running = start_mixed_load(&cluster);
-        assert!(running.wait_for_answers(100, TIMEOUT));
+        assert!(running.wait_for_responses(100, TIMEOUT));
         cluster.signal(signal).unwrap();
         let status = cluster
             .wait(TIMEOUT)

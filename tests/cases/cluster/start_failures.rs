@@ -74,7 +74,7 @@ fn failing_worker_recovers_while_others_serve() {
     wait_for_event(&cluster, "failing", 1);
     let running = start_mixed_load(&cluster);
     wait_for_event(&cluster, "started", 12);
-    assert!(running.wait_for_answers(200, TIMEOUT));
+    assert!(running.wait_for_responses(200, TIMEOUT));
     assert_nothing_failed(&running.stop());
     assert_eq!(cluster.workers(), first[1..]);
     assert_logged(
@@ -130,7 +130,7 @@ fn worker_with_a_bug_keeps_serving_when_starts_fail() {
     assert_eq!(request(cluster.addr(), "POST", "/faults/bug").status, 500);
     wait_for_event(&cluster, "failing", 1);
     let before = running.ledger().total().answered();
-    assert!(running.wait_for_answers(before + 200, TIMEOUT));
+    assert!(running.wait_for_responses(before + 200, TIMEOUT));
     assert_eq!(cluster.workers(), first, "{}", transcript(&cluster));
     installed.install_working();
     wait_for_event(&cluster, "failing", 2);
@@ -147,7 +147,7 @@ fn crashing_release_aborts_the_reload_then_gives_up() {
     let mut cluster = installed.start(&["--give-up-after", "1"]);
     let first = cluster.workers();
     let running = start_mixed_load(&cluster);
-    assert!(running.wait_for_answers(100, TIMEOUT));
+    assert!(running.wait_for_responses(100, TIMEOUT));
     installed.install_crashing();
     cluster.signal(Signal::SIGHUP).unwrap();
     wait_for_event(&cluster, "reload_aborted", 1);
@@ -157,7 +157,7 @@ fn crashing_release_aborts_the_reload_then_gives_up() {
         "the old workers keep serving"
     );
     let before = running.ledger().total().answered();
-    assert!(running.wait_for_answers(before + 100, TIMEOUT));
+    assert!(running.wait_for_responses(before + 100, TIMEOUT));
     assert_nothing_failed(&running.stop());
     assert_logged(&cluster, &["reload"]);
 

@@ -77,7 +77,7 @@ impl RunningLoad {
 
     /// Waits until `count` requests were answered. Returns `false` after the timeout.
     #[must_use]
-    pub fn wait_for_answers(&self, count: u64, timeout: Duration) -> bool {
+    pub fn wait_for_responses(&self, count: u64, timeout: Duration) -> bool {
         let since = Instant::now();
         while self.sum(Tally::answered) < count {
             if since.elapsed() > timeout {
