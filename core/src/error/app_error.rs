@@ -46,8 +46,8 @@ struct ErrorData {
 }
 
 impl AppError {
-    /// Creates an error of a kind, or with its own [`Classification`]. The common
-    /// kinds have constructors of their own.
+    /// Creates an error from a kind or a [`Classification`]. Common kinds have their
+    /// own constructors.
     ///
     /// ```
     /// use highwater::error::{AppError, Classification, ErrorKind};

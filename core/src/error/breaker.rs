@@ -12,8 +12,8 @@ use std::{fmt, time::Duration};
 ///
 /// - **Closed**: it admits every call. It opens after
 ///   [`failure_threshold`](Self::failure_threshold) consecutive failures.
-/// - **Open**: it rejects every call, so that callers fail at once instead of piling
-///   up behind a dependency that is down.
+/// - **Open**: it rejects every call, so that callers fail immediately instead of
+///   piling up behind a dependency that is down.
 /// - **Half-open**, after [`open_duration`](Self::open_duration): it admits up to
 ///   [`half_open_max_calls`](Self::half_open_max_calls) calls at a time. It closes
 ///   once that many have succeeded, and opens at the first failure. A call that is

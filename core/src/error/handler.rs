@@ -14,7 +14,7 @@ use log::Level;
 use stats::HandlerCounts;
 use std::{borrow::Cow, fmt, time::Duration};
 
-/// The reaction of a [`Handler`] to a bug.
+/// A [`Handler`]'s reaction to a bug.
 ///
 /// ```
 /// use highwater::error::{AppError, Handler, IdGenerator, Incident, HandlerPolicy};
@@ -34,7 +34,7 @@ pub enum HandlerPolicy {
     /// starts a replacement.
     #[default]
     Supervise,
-    /// Exit at once. The work in flight is lost.
+    /// Exit immediately. The work in flight is lost.
     Crash,
     /// Respond and continue in an unknown state. Exists to demonstrate the
     /// consequences: wrong results.

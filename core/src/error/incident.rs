@@ -121,7 +121,7 @@ pub enum Decision {
     /// Respond, stop taking work, finish the work in flight, and exit. A supervisor
     /// starts a replacement.
     Drain(Problem),
-    /// Exit at once, without a response. The work in flight is lost.
+    /// Exit immediately, without a response. The work in flight is lost.
     Crash,
 }
 

@@ -1,9 +1,9 @@
-//! The common kinds of errors and their defaults.
+//! Error kinds and their defaults.
 
 use super::Class;
 
 /// The kind of an error, which determines its class, its status and whether a retry
-/// may help. A [`Classification`](super::Classification) adds the rest.
+/// may help. A [`Classification`](super::Classification) adds further details.
 ///
 /// | kind | code | status | class | transient |
 /// |---|---|---|---|---|
@@ -123,7 +123,7 @@ impl ErrorKind {
     /// assert_eq!(ErrorKind::Bug.code(), "internal_error");
     /// ```
     pub const fn code(self) -> &'static str {
-        self.facts().0
+        self.defaults().0
     }
 
     /// Returns the HTTP status, from 400 to 599.
@@ -134,7 +134,7 @@ impl ErrorKind {
     /// assert_eq!(ErrorKind::TooLarge.status(), 413);
     /// ```
     pub const fn status(self) -> u16 {
-        self.facts().1
+        self.defaults().1
     }
 
     /// Returns the default message for the client.
@@ -145,7 +145,7 @@ impl ErrorKind {
     /// assert_eq!(ErrorKind::NotFound.public_message(), "Resource not found.");
     /// ```
     pub const fn public_message(self) -> &'static str {
-        self.facts().2
+        self.defaults().2
     }
 
     /// Returns whether a retry may succeed: true for
@@ -164,7 +164,7 @@ impl ErrorKind {
         matches!(self, ErrorKind::Unavailable | ErrorKind::Timeout)
     }
 
-    const fn facts(self) -> (&'static str, u16, &'static str) {
+    const fn defaults(self) -> (&'static str, u16, &'static str) {
         match self {
             ErrorKind::InvalidInput => ("invalid_input", 400, "The request is not valid."),
             ErrorKind::Unauthorized => ("unauthorized", 401, "Authentication is required."),

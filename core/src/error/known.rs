@@ -88,7 +88,7 @@ fn is_closed_by_client(error: &(dyn Error + 'static)) -> bool {
         .any(|link| link.downcast_ref().is_some_and(is_closed_connection))
 }
 
-/// Without axum, no error type shows this.
+/// Without axum, no error type indicates this.
 #[cfg(not(feature = "axum"))]
 fn is_closed_by_client(_error: &(dyn Error + 'static)) -> bool {
     false

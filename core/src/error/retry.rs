@@ -7,9 +7,9 @@ use crate::{
 };
 use std::{fmt, time::Duration};
 
-/// Retries with exponential backoff and full jitter, up to a number of attempts and
-/// within a [`RetryBudget`]. Clones share the budget, so use one policy for all calls
-/// to a dependency.
+/// A policy for retries with exponential backoff and full jitter, limited by a number
+/// of attempts and a [`RetryBudget`]. Clones share the budget, so use one policy for
+/// all calls to a dependency.
 ///
 /// Only [transient](AppError::is_transient) errors of idempotent operations are
 /// retried. Errors from an open [`Breaker`](super::Breaker) are not retried, since a

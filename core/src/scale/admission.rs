@@ -4,8 +4,8 @@ use super::PoolStats;
 use crate::sync::{Arc, Mutex, lock};
 use std::{collections::VecDeque, time::Duration};
 
-/// Runs a limited amount of work at once, queues a limited amount more, and rejects
-/// the rest.
+/// Runs a limited amount of work concurrently, queues a limited amount more, and
+/// rejects the rest.
 ///
 /// Admitted work starts with a [`RunPermit`]. When the work is done, the same permit
 /// takes the [next](RunPermit::next) work, usually for the same thread.
@@ -89,16 +89,16 @@ impl<W> AdmissionQueue<W> {
             state.next_number += 1;
             state.counts.accepted += 1;
             state.counts.running += 1;
-            let mut to_start = wrap(work);
+            let mut work_to_start = wrap(work);
             // After work was lost, other work may be queued although a permit is
             // free.
             if let Some((_, oldest)) = state.queue.pop_front() {
-                state.queue.push_back((number, to_start));
-                to_start = oldest;
+                state.queue.push_back((number, work_to_start));
+                work_to_start = oldest;
             }
             drop(state);
             let permit = RunPermit(Some(Arc::clone(self)));
-            (self.start)(to_start, permit);
+            (self.start)(work_to_start, permit);
             return Ok(number);
         }
         if when_full == WhenFull::Wait || state.queue.len() < self.max_waiting {

@@ -22,10 +22,10 @@ use std::{
     time::Duration,
 };
 
-/// Runs CPU work on threads: a limited amount at once, with a bounded queue.
+/// Runs a limited amount of CPU work on threads and queues a bounded amount more.
 ///
-/// The pool has no threads of its own. It hands each [`Work`] to a function that runs
-/// it on one, such as `rayon::spawn`. A clone is a handle to the same pool.
+/// The pool has no threads of its own. It passes each [`Work`] to a function that
+/// runs it on a thread, such as `rayon::spawn`. A clone is a handle to the same pool.
 ///
 /// - **Full**: [`try_run`](Self::try_run) returns the work in [`Rejected`], with an
 ///   estimate of when there will be room. Without a bound, waiting times would grow
@@ -65,8 +65,8 @@ struct PoolInner {
 
 impl Pool {
     /// Creates a pool that runs its work by calling `execute`. `execute` either
-    /// passes the work to another thread and returns at once, or runs it in place on
-    /// the thread that called [`try_run`](Self::try_run).
+    /// passes the work to another thread and returns immediately, or runs it in place
+    /// on the thread that called [`try_run`](Self::try_run).
     ///
     /// `execute` is called only while fewer than the maximum are running. Each
     /// [`Work`] then also runs queued work.
@@ -214,7 +214,7 @@ impl Pool {
         }
     }
 
-    /// Returns how long work waited and ran. Empty if the pool has no
+    /// Returns the waiting and running times of work. Empty if the pool has no
     /// [clock](PoolOptions::clock). Cancelled work is not recorded.
     ///
     /// ```

@@ -34,7 +34,7 @@ const MAX_DRAINING: usize = 4;
 ///   Pauses are per slot.
 /// - **Replace first, then drain**: a worker that [retires](Self::retire), and each
 ///   worker in a [`reload`](Self::reload), serves until its replacement is ready.
-/// - **Exponential backoff**: the first replacement starts at once. If it is not
+/// - **Exponential backoff**: the first replacement starts immediately. If it is not
 ///   [stable](SupervisorOptions::stable_after) before it exits, the next one waits:
 ///   100 ms, doubling up to 10 s, each pause shortened by a random amount of up to
 ///   half so that workers do not start in step. A stable worker resets the pause.
@@ -67,7 +67,7 @@ const MAX_DRAINING: usize = 4;
 /// supervisor.ready(WorkerId::new(0, 1), ms(20));
 /// supervisor.ready(WorkerId::new(1, 1), ms(20));
 ///
-/// // A worker crashes and is replaced at once.
+/// // A worker crashes and is replaced immediately.
 /// supervisor.exited(WorkerId::new(0, 1), ms(500));
 /// assert_eq!(supervisor.next_action(), Some(Action::Start(WorkerId::new(0, 2))));
 ///
@@ -280,13 +280,13 @@ impl Supervisor {
         let state = SlotState::Ready { since: now, until };
         if worker.generation == id.generation {
             if let SlotState::Starting { .. } = worker.state {
-                worker.attempts = 0;
+                worker.starts_since_ready = 0;
                 worker.state = state;
             }
         } else if worker.is_replaced_by(id.generation) {
             let was_killed = matches!(worker.state, SlotState::Killed { .. });
             let old = mem::replace(&mut worker.generation, id.generation);
-            worker.attempts = 0;
+            worker.starts_since_ready = 0;
             worker.replacement = None;
             worker.is_retiring = false;
             worker.state = state;
@@ -336,15 +336,15 @@ impl Supervisor {
     /// keeps serving until its replacement is ready, and then
     /// [drains](Action::Drain).
     ///
-    /// - The replacement starts at once. If workers of the same slot retire
+    /// - The replacement starts immediately. If workers of the same slot retire
     ///   repeatedly, replacements are delayed by up to a second.
     /// - If a replacement fails, the next one starts after a pause. The old worker
     ///   keeps serving.
     /// - If the old worker exits in the meantime, its replacement takes over the
     ///   slot.
     /// - A second request from the same worker is ignored.
-    /// - A worker that retires before it is ready drains at once, which counts as a
-    ///   failed start.
+    /// - A worker that retires before it is ready drains immediately, which counts as
+    ///   a failed start.
     ///
     /// ```
     /// use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
@@ -464,8 +464,8 @@ impl Supervisor {
         self.reconcile(now);
     }
 
-    /// Sets the number of wanted workers. New slots start their workers at once. The
-    /// workers of surplus slots, the last ones, drain; a ready worker among them
+    /// Sets the number of wanted workers. New slots start their workers immediately.
+    /// The workers of surplus slots, the last ones, drain; a ready worker among them
     /// drains only once a worker of a remaining slot is ready.
     ///
     /// After [`shutdown`](Self::shutdown) or an [escalation](Action::Escalate), this
@@ -494,7 +494,7 @@ impl Supervisor {
             self.slots.resize(slots, Slot::default());
         }
         for slot in before..slots {
-            if !self.slots[slot].is_alive() {
+            if !self.slots[slot].has_worker() {
                 self.start(slot, now);
             }
         }
@@ -595,7 +595,7 @@ impl Supervisor {
     /// ```
     #[must_use]
     pub fn generation(&self, slot: usize) -> u64 {
-        self.slots.get(slot).map_or(0, |worker| worker.started)
+        self.slots.get(slot).map_or(0, |worker| worker.start_count)
     }
 
     /// Returns whether a slot's workers fail to start: five or more in a row exited
@@ -761,7 +761,7 @@ impl Supervisor {
             worker.replacement = None;
             if self.reload != ReloadState::None && worker.first_new_generation <= generation {
                 // A failed reload is not a failed start of the current program.
-                worker.attempts = worker.attempts.saturating_sub(1);
+                worker.starts_since_ready = worker.starts_since_ready.saturating_sub(1);
                 self.actions.push_back(Action::ReloadAborted(id));
                 self.end_reload(now);
             }
@@ -774,14 +774,14 @@ impl Supervisor {
             }
             return;
         }
-        if worker.generation != generation || !worker.is_alive() {
+        if worker.generation != generation || !worker.has_worker() {
             return;
         }
         if self.wanted <= slot {
             worker.state = SlotState::Empty;
             return;
         }
-        if self.reload != ReloadState::None && self.slots[slot].is_unproven() {
+        if self.reload != ReloadState::None && self.slots[slot].is_new_and_unready() {
             self.actions.push_back(Action::ReloadAborted(id));
             self.end_reload(now);
         }
@@ -819,8 +819,8 @@ impl Supervisor {
         self.restarts += 1;
         let is_stable = self.slots[slot].is_stable(self.options.stable_after, now);
         let worker = &mut self.slots[slot];
-        if worker.attempts > 0 {
-            return self.backoff.pause(worker.failures());
+        if worker.starts_since_ready > 0 {
+            return self.backoff.pause(worker.delayed_start_failures());
         }
         if is_stable {
             worker.unstable_replacements = 0;
@@ -916,7 +916,7 @@ impl Supervisor {
         self.continue_reload(now);
     }
 
-    /// Starts the next waiting worker at once, unless its slot keeps failing.
+    /// Starts the next waiting worker immediately, unless its slot keeps failing.
     fn start_without_pause(&mut self, now: Duration) {
         let slots = (0..).zip(&self.slots[..self.wanted]);
         let waiting = slots.filter_map(|(slot, worker)| match worker.state {
@@ -932,13 +932,13 @@ impl Supervisor {
     /// complete. Does nothing while the reload has to wait.
     fn continue_reload(&mut self, now: Duration) {
         let must_wait = self.slots.iter().any(Slot::has_replacement_starting)
-            || self.slots[self.wanted..].iter().any(Slot::is_alive)
+            || self.slots[self.wanted..].iter().any(Slot::has_worker)
             || self.draining.iter().any(|worker| worker.blocks_reload);
         if self.reload == ReloadState::None || must_wait {
             return;
         }
         let wanted = &self.slots[..self.wanted];
-        if wanted.iter().any(Slot::is_unproven) {
+        if wanted.iter().any(Slot::is_new_and_unready) {
             return;
         }
         if let Some(slot) = wanted.iter().position(Slot::is_stale) {
@@ -955,9 +955,9 @@ impl Supervisor {
         self.reload = ReloadState::InProgress;
         for slot in 0..self.slots.len() {
             let worker = &mut self.slots[slot];
-            worker.first_new_generation = worker.started + 1;
+            worker.first_new_generation = worker.start_count + 1;
             // The new program may start even if the old one could not.
-            worker.attempts = worker.attempts.min(1);
+            worker.starts_since_ready = worker.starts_since_ready.min(1);
             if let SlotState::Waiting { .. } = worker.state {
                 self.start(slot, now);
             }

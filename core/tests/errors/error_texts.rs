@@ -66,8 +66,8 @@ fn wrapping_errors() -> Vec<(&'static str, BoxError)> {
     for error in causes() {
         all.push(("Failure", Box::new(Failure::new("upload", error))));
     }
-    let raised = Emitter::<u8>::new().raise(Failure::new("upload", cause()));
-    all.push(("EmitError", Box::new(raised.unwrap_err())));
+    let raised_error = Emitter::<u8>::new().raise(Failure::new("upload", cause()));
+    all.push(("EmitError", Box::new(raised_error.unwrap_err())));
     for error in causes() {
         all.push(("StreamError", Box::new(StreamError::Failed(error))));
     }
@@ -138,8 +138,9 @@ fn leaf_errors() -> Vec<(&'static str, BoxError)> {
     let (sink, receiver) = channel::<u8>(Bound::items(1).unwrap(), Overflow::Wait);
     drop(sink.into_sink());
     let bytes = receiver.map(|item| item.map(|byte| vec![byte]));
-    let piped = Pipeline::from_try_stream("upload", bytes);
-    let piped = block_on(piped.into_writer("sink", futures::io::sink())).unwrap_err();
+    let unfinished_pipeline = Pipeline::from_try_stream("upload", bytes);
+    let unfinished_pipeline =
+        block_on(unfinished_pipeline.into_writer("sink", futures::io::sink())).unwrap_err();
     let retry_after = Duration::from_secs(1);
     vec![
         ("BreakerOpen", Box::new(open)),
@@ -166,7 +167,7 @@ fn leaf_errors() -> Vec<(&'static str, BoxError)> {
         ("StreamError", Box::new(unfinished_error)),
         ("Unfinished", Box::new(Unfinished)),
         ("PipelineError", Box::new(PipelineError::Cancelled)),
-        ("PipelineError", Box::new(piped)),
+        ("PipelineError", Box::new(unfinished_pipeline)),
         ("InvalidBound", Box::new(InvalidBound::Zero)),
         ("LineTooLong", Box::new(LineTooLong { max_len: 9 })),
         ("MalformedBatch", Box::new(MalformedBatch)),

@@ -96,20 +96,26 @@ fn listener_failures_are_server_errors() {
         }
         AppError::from(emitter.emit(&()).unwrap_err())
     };
-    let down = || AppError::unavailable("mail").with_retry_after(Duration::from_secs(2));
+    let mail_unavailable =
+        || AppError::unavailable("mail").with_retry_after(Duration::from_secs(2));
     assert_eq!(
         emit_failures(vec![AppError::not_found("it")]).kind(),
         ErrorKind::Failure
     );
-    let error = emit_failures(vec![AppError::timeout("it"), down()]);
+    let error = emit_failures(vec![AppError::timeout("it"), mail_unavailable()]);
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
     assert_eq!(
-        emit_failures(vec![down(), AppError::failure("it")]).kind(),
+        emit_failures(vec![mail_unavailable(), AppError::failure("it")]).kind(),
         ErrorKind::Failure
     );
     assert_eq!(
-        emit_failures(vec![down(), AppError::bug("no cart"), down()]).kind(),
+        emit_failures(vec![
+            mail_unavailable(),
+            AppError::bug("no cart"),
+            mail_unavailable()
+        ])
+        .kind(),
         ErrorKind::Bug
     );
     assert_eq!(

@@ -65,7 +65,7 @@ fn running_work_stays_within_the_limit() {
     let peak_running = peak_running.load(Ordering::SeqCst);
     assert!(
         (1..=MAX_RUNNING).contains(&peak_running),
-        "{peak_running} ran at once"
+        "{peak_running} ran concurrently"
     );
     let stats = pool.stats();
     assert_eq!(

@@ -107,7 +107,8 @@ fn stable_worker_exits_never_delay_restarts() {
     let mut supervisor = two_ready(SupervisorOptions::new());
     let mut now = ms(0);
     for generation in 1..=100 {
-        // Long enough to be stable, so the next one starts at once.
+        // Long enough for the worker to be stable, so the next one starts
+        // immediately.
         now += ms(10_000);
         supervisor.exited(WorkerId::new(0, generation), now);
         let start = Action::Start(WorkerId::new(0, generation + 1));

@@ -45,7 +45,8 @@ impl PoolOptions {
         }
     }
 
-    /// Sets the queue's limit. With 0, work that cannot run at once is rejected.
+    /// Sets the queue's limit. With 0, work that cannot start immediately is
+    /// rejected.
     ///
     /// ```
     /// use highwater::scale::{Pool, PoolOptions};

@@ -101,7 +101,7 @@ impl SupervisorOptions {
 
     /// Sets how long a worker has to be ready to count as stable. The exit of a
     /// stable worker does not count towards [`Escalation::Intensity`], and its
-    /// replacement starts at once.
+    /// replacement starts immediately.
     ///
     /// A worker that exits once per such period is therefore replaced forever,
     /// without a pause.

@@ -10,11 +10,11 @@ const IMMEDIATE_STARTS: u32 = 5;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slot {
     /// The number of workers that were started here.
-    pub(super) started: u64,
+    pub(super) start_count: u64,
     /// The number of workers in a row that were replaced before they were stable.
     pub(super) unstable_replacements: u32,
     /// The number of workers started since the last one became ready.
-    pub(super) attempts: u32,
+    pub(super) starts_since_ready: u32,
     /// The generation of the current worker, or of the last one.
     pub(super) generation: u64,
     pub(super) state: SlotState,
@@ -75,9 +75,9 @@ impl DrainingWorker {
 impl Slot {
     /// Counts a start and returns the generation of the new worker.
     pub(super) fn next_generation(&mut self) -> u64 {
-        self.started += 1;
-        self.attempts = self.attempts.saturating_add(1);
-        self.started
+        self.start_count += 1;
+        self.starts_since_ready = self.starts_since_ready.saturating_add(1);
+        self.start_count
     }
 
     /// Returns the next deadline, or `Duration::MAX` if there is none.
@@ -95,7 +95,7 @@ impl Slot {
     }
 
     /// Returns whether the slot has a worker that has not been reported as exited.
-    pub(super) fn is_alive(&self) -> bool {
+    pub(super) fn has_worker(&self) -> bool {
         !matches!(self.state, SlotState::Waiting { .. } | SlotState::Empty)
     }
 
@@ -122,12 +122,12 @@ impl Slot {
 
     /// Returns the number of failed starts in a row beyond those that are retried at
     /// once.
-    pub(super) fn failures(&self) -> u32 {
-        self.attempts.saturating_sub(IMMEDIATE_STARTS)
+    pub(super) fn delayed_start_failures(&self) -> u32 {
+        self.starts_since_ready.saturating_sub(IMMEDIATE_STARTS)
     }
 
     pub(super) fn is_failing(&self) -> bool {
-        self.failures() > 0
+        self.delayed_start_failures() > 0
     }
 
     /// Returns whether a starting worker can be expected to become ready.
@@ -153,12 +153,12 @@ impl Slot {
 
     /// Returns whether the reload in progress started the worker and it was never
     /// ready.
-    pub(super) fn is_unproven(&self) -> bool {
+    pub(super) fn is_new_and_unready(&self) -> bool {
         let is_alive = matches!(
             self.state,
             SlotState::Starting { .. } | SlotState::Killed { .. }
         );
-        is_alive && self.first_new_generation <= self.generation && self.attempts > 0
+        is_alive && self.first_new_generation <= self.generation && self.starts_since_ready > 0
     }
 
     /// Returns whether the worker has been ready for at least this long.
