@@ -39,12 +39,16 @@ impl Appearance {
             BrowserKind::Chrome => self.apply_to_chrome(page).await?,
             BrowserKind::Firefox => self.apply_to_firefox(page).await?,
         }
-        let prefers =
+        let media_matches =
             |feature: &str, it: bool| format!("matchMedia('({feature})').matches === {it}");
-        wait_until(page, &prefers("prefers-color-scheme: dark", self.is_dark)).await?;
         wait_until(
             page,
-            &prefers("prefers-reduced-motion: reduce", self.has_reduced_motion),
+            &media_matches("prefers-color-scheme: dark", self.is_dark),
+        )
+        .await?;
+        wait_until(
+            page,
+            &media_matches("prefers-reduced-motion: reduce", self.has_reduced_motion),
         )
         .await?;
         wait_until(page, &format!("innerWidth === {}", self.width)).await

@@ -12,13 +12,13 @@ use crate::experiment::{ENTER, evaluate, focused, press, wait_until};
 use crate::native;
 use crate::server::Serve;
 
-const SHORT: &str = "requests=20&interval=20";
+const SHORT_RUN: &str = "requests=20&interval=20";
 
 #[tokio::test]
 async fn runs_are_compared_and_exported() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        page.open(&format!("{}#/handler?{SHORT}", server.url))
+        page.open(&format!("{}#/handler?{SHORT_RUN}", server.url))
             .await?;
         wait_until(page, &has_columns(1)).await?;
         for (world, count) in [("tab", 2), ("native", 3), ("virtual", 3)] {
@@ -30,8 +30,11 @@ async fn runs_are_compared_and_exported() -> Result<()> {
         // The second simulation replaced the first.
         let last = "document.querySelector('#runs th:last-child').textContent";
         wait_until(page, &format!("{last} === 'Simulation'")).await?;
-        page.open(&format!("{}#/handler?{SHORT}&policy=swallow", server.url))
-            .await?;
+        page.open(&format!(
+            "{}#/handler?{SHORT_RUN}&policy=swallow",
+            server.url
+        ))
+        .await?;
         wait_until(page, &has_columns(4)).await?;
         ensure!(
             column_headings(page)
@@ -91,13 +94,16 @@ async fn runs_are_compared_and_exported() -> Result<()> {
         let link = page.client.find(Locator::Css("#runs th a")).await?;
         link.send_keys(ENTER).await?;
         wait_until(page, "document.activeElement.id === 'metric'").await?;
-        page.open(&format!("{}#/handler?{SHORT}&policy=swallow", server.url))
-            .await?;
+        page.open(&format!(
+            "{}#/handler?{SHORT_RUN}&policy=swallow",
+            server.url
+        ))
+        .await?;
         wait_until(page, &has_columns(3)).await?;
 
         // A headless browser may deny clipboard access. The page then selects the link.
         press(page, "copy-link").await?;
-        let link = format!("{}#/handler?seed=1&policy=swallow&{SHORT}", server.url);
+        let link = format!("{}#/handler?seed=1&policy=swallow&{SHORT_RUN}", server.url);
         ensure!(page.text("#link").await? == link, "{link}");
         page.open(&format!("{}#/taxonomy", server.url)).await?;
         wait_until(page, &has_columns(1)).await?;
@@ -125,7 +131,7 @@ async fn column_headings(page: &Page) -> Result<String> {
 fn native_report() -> Result<Value> {
     let mut command = native::command();
     command.args(["run", "handler", "--json", "--world", "virtual"]);
-    for setting in SHORT.split('&').chain(["policy=swallow"]) {
+    for setting in SHORT_RUN.split('&').chain(["policy=swallow"]) {
         command.args(["--set", setting]);
     }
     Ok(serde_json::from_slice(&command.output()?.stdout)?)

@@ -12,7 +12,7 @@ use crate::experiment::{
 use crate::server::Serve;
 
 /// A short run that exercises every check. Every email fails.
-const SHORT: &str = "users=4&interval=20&fail_rate=100";
+const SHORT_RUN: &str = "users=4&interval=20&fail_rate=100";
 
 #[tokio::test]
 async fn simulation_ends_with_passing_verdicts() -> Result<()> {
@@ -42,7 +42,7 @@ async fn simulation_ends_with_passing_verdicts() -> Result<()> {
 async fn back_after_step_returns_to_the_same_numbers() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        page.open(&format!("{}#/decoupling?seed=7&{SHORT}", server.url))
+        page.open(&format!("{}#/decoupling?seed=7&{SHORT_RUN}", server.url))
             .await?;
         finish_run(page).await?;
         press(page, "reset").await?;
@@ -69,7 +69,7 @@ async fn back_after_step_returns_to_the_same_numbers() -> Result<()> {
 async fn tab_run_uses_a_thread_pool() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        let url = format!("{}#/decoupling?seed=7&{SHORT}&world=tab", server.url);
+        let url = format!("{}#/decoupling?seed=7&{SHORT_RUN}&world=tab", server.url);
         page.open(&url).await?;
         finish_run(page).await?;
         ensure_passed(page).await?;
@@ -88,7 +88,7 @@ async fn tab_run_uses_a_thread_pool() -> Result<()> {
 async fn failed_direct_call_fails_the_registration() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        page.open(&format!("{}#/decoupling?{SHORT}", server.url))
+        page.open(&format!("{}#/decoupling?{SHORT_RUN}", server.url))
             .await?;
         finish_run(page).await?;
         ensure!(
@@ -150,7 +150,7 @@ async fn trap_is_reported_and_restart_works() -> Result<()> {
     for world in ["virtual", "tab"] {
         browser::with(async |page| {
             let url = format!(
-                "{}#/decoupling?{SHORT}&fault=panic&world={world}",
+                "{}#/decoupling?{SHORT_RUN}&fault=panic&world={world}",
                 server.url
             );
             page.open(&url).await?;
@@ -213,7 +213,7 @@ async fn terminated_worker_is_reported() -> Result<()> {
 async fn keyboard_focus_moves_to_the_enabled_button() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        page.open(&format!("{}#/decoupling?{SHORT}", server.url))
+        page.open(&format!("{}#/decoupling?{SHORT_RUN}", server.url))
             .await?;
         finish_run(page).await?;
         // The skip link focuses the experiment without changing it.
@@ -243,7 +243,7 @@ async fn keyboard_focus_moves_to_the_enabled_button() -> Result<()> {
 async fn out_of_range_value_blocks_other_changes() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        page.open(&format!("{}#/decoupling?{SHORT}", server.url))
+        page.open(&format!("{}#/decoupling?{SHORT_RUN}", server.url))
             .await?;
         finish_run(page).await?;
         let before = page.client.current_url().await?;

@@ -14,7 +14,7 @@ const RUNS: [(&str, &[&str]); 5] = [
         "taxonomy",
         &["design=catch_all", "requests=30", "interval=20"],
     ),
-    ("handler", &SHORT),
+    ("handler", &SHORT_HANDLER_RUN),
     (
         "handler",
         &[
@@ -31,7 +31,7 @@ const RUNS: [(&str, &[&str]); 5] = [
 ];
 
 /// A short run with two workers and two bugs.
-const SHORT: [&str; 3] = ["requests=24", "interval=20", "bug_every=10"];
+const SHORT_HANDLER_RUN: [&str; 3] = ["requests=24", "interval=20", "bug_every=10"];
 
 #[tokio::test]
 async fn verdicts_agree_in_all_worlds() -> Result<()> {
@@ -47,7 +47,11 @@ async fn verdicts_agree_in_all_worlds() -> Result<()> {
 async fn crashed_worker_is_replaced_in_the_tab() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        let address = format!("{}#/handler?{}&world=tab", server.url, SHORT.join("&"));
+        let address = format!(
+            "{}#/handler?{}&world=tab",
+            server.url,
+            SHORT_HANDLER_RUN.join("&")
+        );
         page.open(&address).await?;
         finish_run(page).await?;
         let processes = page.text("#processes").await?;

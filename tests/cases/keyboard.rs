@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::browser::Page;
 use crate::experiment::{ENTER, TAB, evaluate, wait_until};
 
-const DOWN: &str = "\u{e015}";
+const ARROW_DOWN: &str = "\u{e015}";
 const SHIFT: char = '\u{e008}';
 
 /// Maximum number of attempts to reach a control.
@@ -26,7 +26,7 @@ pub(crate) async fn use_scenario(page: &Page, scenario: &str) -> Result<()> {
     press(page, ENTER).await?;
     wait_until(
         page,
-        &format!("document.title.startsWith('{scenario} ') && {STARTED}"),
+        &format!("document.title.startsWith('{scenario} ') && {IS_STARTED}"),
     )
     .await?;
     let worlds = evaluate(page, WORLDS).await?;
@@ -50,16 +50,18 @@ const ON_ADDRESS_CHANGE: &str = "window.hasChanged = false; \
     addEventListener('hashchange', () => setTimeout(() => (window.hasChanged = true)), { once: true })";
 
 /// Expression that is true once the run is shown.
-const STARTED: &str = "/record [1-9]/.test(document.querySelector('#clock').textContent)";
+const IS_STARTED: &str = "/record [1-9]/.test(document.querySelector('#clock').textContent)";
 
 async fn use_controls(page: &Page, world: &str) -> Result<()> {
     tab_to(page, "[name=world]:checked").await?;
     evaluate(page, ON_ADDRESS_CHANGE).await?;
-    press(page, DOWN).await?;
+    press(page, ARROW_DOWN).await?;
     wait_until(page, "window.hasChanged").await?;
     wait_until(
         page,
-        &format!("document.querySelector('[name=world]:checked').value === '{world}' && {STARTED}"),
+        &format!(
+            "document.querySelector('[name=world]:checked').value === '{world}' && {IS_STARTED}"
+        ),
     )
     .await?;
 
@@ -133,7 +135,7 @@ pub(crate) async fn tab_to(page: &Page, selector: &str) -> Result<()> {
 /// Presses a key on the focused element.
 pub(crate) async fn press(page: &Page, key: &str) -> Result<()> {
     let key = key.chars().next().context("no key")?;
-    perform(page, keystroke(key)).await
+    perform_actions(page, keystroke(key)).await
 }
 
 /// Moves the focus forward by this many controls, or back if negative.
@@ -145,14 +147,14 @@ async fn move_focus(page: &Page, steps: i64) -> Result<()> {
         keys.insert(0, KeyAction::Down { value: SHIFT });
         keys.push(KeyAction::Up { value: SHIFT });
     }
-    perform(page, keys).await
+    perform_actions(page, keys).await
 }
 
 fn keystroke(value: char) -> [KeyAction; 2] {
     [KeyAction::Down { value }, KeyAction::Up { value }]
 }
 
-async fn perform(page: &Page, keys: impl IntoIterator<Item = KeyAction>) -> Result<()> {
+async fn perform_actions(page: &Page, keys: impl IntoIterator<Item = KeyAction>) -> Result<()> {
     let keyboard = KeyActions::new("keyboard".to_owned());
     let actions = keys.into_iter().fold(keyboard, KeyActions::then);
     Ok(page.client.perform_actions(actions).await?)

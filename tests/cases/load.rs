@@ -177,35 +177,35 @@ fn closed_port_is_refused() {
 #[test]
 fn closed_connection_is_reset_or_cut() {
     // Closing a socket with unread bytes sends a reset.
-    let resetting = server(|connection| drop(connection.peek(&mut [0])));
-    assert_eq!(failure_of(resetting), Failure::Reset);
+    let resetting_server = server(|connection| drop(connection.peek(&mut [0])));
+    assert_eq!(failure_of(resetting_server), Failure::Reset);
     let closing = server(|connection| drop(read_request(&mut BufReader::new(connection))));
     assert_eq!(failure_of(closing), Failure::Reset);
     for part in ["HTTP/1.1 200", &HELLO_RESPONSE[..HELLO_RESPONSE.len() - 2]] {
         let part = part.to_owned();
-        let cutting = server(move |connection| {
+        let truncating_server = server(move |connection| {
             let mut connection = BufReader::new(connection);
             let _ = read_request(&mut connection);
             let _ = connection.get_mut().write_all(part.as_bytes());
         });
-        assert_eq!(failure_of(cutting), Failure::Cut);
+        assert_eq!(failure_of(truncating_server), Failure::Cut);
     }
 }
 
 #[test]
 fn stalled_response_times_out() {
-    let held = Arc::new(Mutex::new(Vec::new()));
+    let open_connections = Arc::new(Mutex::new(Vec::new()));
     for part in [
         "",
         "HTTP/1.1 200",
         &HELLO_RESPONSE[..HELLO_RESPONSE.len() - 2],
     ] {
-        let (part, held) = (part.to_owned(), Arc::clone(&held));
-        let hanging = server(move |mut connection| {
+        let (part, open_connections) = (part.to_owned(), Arc::clone(&open_connections));
+        let stalled_server = server(move |mut connection| {
             let _ = connection.write_all(part.as_bytes());
-            held.lock().unwrap().push(connection);
+            open_connections.lock().unwrap().push(connection);
         });
-        assert_eq!(failure_of(hanging), Failure::TimedOut);
+        assert_eq!(failure_of(stalled_server), Failure::TimedOut);
     }
 }
 
@@ -244,8 +244,8 @@ fn closed_idle_connection_is_not_a_failure() {
         let _ = read_request(&mut connection);
         let _ = connection.get_mut().write_all(HELLO_RESPONSE.as_bytes());
     });
-    let thinking = Client::ThinkTime(Duration::from_millis(20));
-    let load = Load::on(single_response).clients(thinking, 2);
+    let client = Client::ThinkTime(Duration::from_millis(20));
+    let load = Load::on(single_response).clients(client, 2);
     let total = run_until(load, |ledger| ledger.total().closed_idle >= 4).total();
     assert_eq!(total.failures(), 0, "{total}");
 }
@@ -280,24 +280,24 @@ fn open_loop_measures_latency_from_the_due_time() {
     };
     // One request is due per millisecond. Half of those due during the stall wait for
     // at least half of it.
-    let open = count_slow_requests(Some(1_000.0));
-    assert!(open >= 200, "{open}");
+    let open_loop_count = count_slow_requests(Some(1_000.0));
+    assert!(open_loop_count >= 200, "{open_loop_count}");
     // Each client has one request in flight during the stall. The machine itself may
     // delay a few more.
-    let closed = count_slow_requests(None);
+    let closed_loop_count = count_slow_requests(None);
     assert!(
-        closed <= open / 10,
-        "slow requests: {closed} in a closed loop, {open} in an open loop"
+        closed_loop_count <= open_loop_count / 10,
+        "slow requests: {closed_loop_count} in a closed loop, {open_loop_count} in an open loop"
     );
 }
 
 #[test]
 fn unsent_requests_are_counted() {
-    let hanging = server(|connection| {
+    let stalled_server = server(|connection| {
         let _ = connection.peek(&mut [0]);
         thread::sleep(TIMEOUT);
     });
-    let load = Load::on(hanging)
+    let load = Load::on(stalled_server)
         .timeout(Duration::from_secs(1))
         .rate(1_000.0)
         .clients(Client::KeepAlive, 2);

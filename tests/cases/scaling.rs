@@ -9,31 +9,51 @@ use crate::verdicts;
 
 /// Short runs of each scenario with each mode and event.
 const RUNS: [(&str, &[&str]); 9] = [
-    ("blocking", &BLOCKING),
+    ("blocking", &SHORT_BLOCKING_RUN),
     (
         "blocking",
         &["run=offloaded", "requests=40", "interval=20", "size=400"],
     ),
     ("threads", &["threads=2", "jobs=16", "size=5"]),
-    ("cluster", &SHORT),
-    ("cluster", &["event=hang", SHORT[0], SHORT[1]]),
-    ("cluster", &["event=crash_loop", SHORT[0], SHORT[1]]),
-    ("cluster", &["event=reload", SHORT[0], SHORT[1]]),
+    ("cluster", &SHORT_CLUSTER_RUN),
+    (
+        "cluster",
+        &["event=hang", SHORT_CLUSTER_RUN[0], SHORT_CLUSTER_RUN[1]],
+    ),
+    (
+        "cluster",
+        &[
+            "event=crash_loop",
+            SHORT_CLUSTER_RUN[0],
+            SHORT_CLUSTER_RUN[1],
+        ],
+    ),
+    (
+        "cluster",
+        &["event=reload", SHORT_CLUSTER_RUN[0], SHORT_CLUSTER_RUN[1]],
+    ),
     (
         "cluster",
         &[
             "event=reload",
             "restart=stop_then_start",
-            SHORT[0],
-            SHORT[1],
+            SHORT_CLUSTER_RUN[0],
+            SHORT_CLUSTER_RUN[1],
         ],
     ),
-    ("cluster", &["event=bad_reload", SHORT[0], SHORT[1]]),
+    (
+        "cluster",
+        &[
+            "event=bad_reload",
+            SHORT_CLUSTER_RUN[0],
+            SHORT_CLUSTER_RUN[1],
+        ],
+    ),
 ];
 
-const BLOCKING: [&str; 3] = ["requests=40", "interval=20", "size=300"];
+const SHORT_BLOCKING_RUN: [&str; 3] = ["requests=40", "interval=20", "size=300"];
 
-const SHORT: [&str; 2] = ["requests=50", "interval=20"];
+const SHORT_CLUSTER_RUN: [&str; 2] = ["requests=50", "interval=20"];
 
 #[tokio::test]
 async fn verdicts_agree_in_all_worlds() -> Result<()> {
@@ -74,7 +94,7 @@ async fn killed_worker_is_replaced_in_the_tab() -> Result<()> {
 async fn freezing_the_tab_is_measured() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        page.open(&format!("{}#/blocking?{}", server.url, BLOCKING.join("&")))
+        page.open(&format!("{}#/blocking?{}", server.url, SHORT_BLOCKING_RUN.join("&")))
             .await?;
         finish_run(page).await?;
         ensure!(evaluate(page, "return document.getElementById('freezes').hidden").await? == true);

@@ -10,7 +10,7 @@ macro_rules! check {
             #[cfg(feature = $chapter)]
             const _: () = check($name, include_bytes!(concat!("../guides/", $name, ".md")));
         )+)+
-        const CHECKED: &[&str] = &[$($(#[cfg(feature = $chapter)] $name),+),+];
+        const CHECKED_GUIDES: &[&str] = &[$($(#[cfg(feature = $chapter)] $name),+),+];
     };
 }
 
@@ -22,7 +22,7 @@ check! {
 }
 
 const _: () = assert!(
-    CHECKED.len() == scenario::ALL.len(),
+    CHECKED_GUIDES.len() == scenario::ALL.len(),
     "a scenario has no checked guide"
 );
 

@@ -15,16 +15,16 @@ use wasm_bindgen::prelude::*;
 use web_sys::{Event, MessageEvent, Worker};
 
 thread_local! {
-    static STARTER: RefCell<Option<Function>> = const { RefCell::new(None) };
-    static STARTED: Cell<u32> = const { Cell::new(0) };
-    static RUNNING: RefCell<Vec<Weak<WorkerHandle>>> = const { RefCell::new(Vec::new()) };
+    static PROCESS_STARTER: RefCell<Option<Function>> = const { RefCell::new(None) };
+    static STARTED_COUNT: Cell<u32> = const { Cell::new(0) };
+    static RUNNING_WORKERS: RefCell<Vec<Weak<WorkerHandle>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Sets the function that starts a process. It takes a program's name and returns a
 /// new Worker, which must call [`run_process`](crate::run_process).
 #[wasm_bindgen]
 pub fn set_process_starter(starter: Function) {
-    STARTER.set(Some(starter));
+    PROCESS_STARTER.set(Some(starter));
 }
 
 /// Starts each process as a Worker.
@@ -41,9 +41,9 @@ impl Processes for TabProcesses {
                 return Process::new(0, receiver, Rc::new(FailedStart));
             }
         };
-        let id = STARTED.get() + 1;
-        STARTED.set(id);
-        RUNNING.with_borrow_mut(|running| {
+        let id = STARTED_COUNT.get() + 1;
+        STARTED_COUNT.set(id);
+        RUNNING_WORKERS.with_borrow_mut(|running| {
             running.retain(|handle| handle.strong_count() > 0);
             running.push(Rc::downgrade(&handle));
         });
@@ -54,8 +54,8 @@ impl Processes for TabProcesses {
 /// Kills every remaining process before the next run. A task that is never woken again
 /// may keep its handle until this instance exits.
 pub(crate) fn kill_all() {
-    STARTED.set(0);
-    for handle in RUNNING.take() {
+    STARTED_COUNT.set(0);
+    for handle in RUNNING_WORKERS.take() {
         if let Some(handle) = handle.upgrade() {
             handle.kill();
         }
@@ -63,7 +63,7 @@ pub(crate) fn kill_all() {
 }
 
 fn start_worker(program: &str) -> Result<Worker, JsValue> {
-    let starter = STARTER.with_borrow(Clone::clone);
+    let starter = PROCESS_STARTER.with_borrow(Clone::clone);
     let starter = starter.ok_or_else(|| JsValue::from("no process starter is set"))?;
     starter
         .call1(&JsValue::NULL, &program.into())?

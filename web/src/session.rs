@@ -58,7 +58,7 @@ pub async fn run(
             )));
         }
     };
-    CURRENT.take();
+    CURRENT_REPORTER.take();
     Ok(died)
 }
 
@@ -124,7 +124,7 @@ impl Reporter {
             clock,
             report,
         };
-        CURRENT.set(Some(reporter.clone()));
+        CURRENT_REPORTER.set(Some(reporter.clone()));
         reporter
     }
 
@@ -155,7 +155,7 @@ impl Reporter {
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Reporter>> = const { RefCell::new(None) };
+    static CURRENT_REPORTER: RefCell<Option<Reporter>> = const { RefCell::new(None) };
     static PANIC_LISTENER: RefCell<Option<Function>> = const { RefCell::new(None) };
 }
 
@@ -168,7 +168,7 @@ pub fn on_panic(listener: Function) {
 }
 
 fn report_panic(info: &PanicHookInfo<'_>) {
-    if let Some(reporter) = CURRENT.take() {
+    if let Some(reporter) = CURRENT_REPORTER.take() {
         reporter.report();
     }
     let cause = info.payload_as_str().unwrap_or("a panic without a message");

@@ -114,7 +114,7 @@ async fn run_bundler(cargo_options: &[&str], options: &[&str]) -> io::Result<Exi
         .stdout(io::stderr())
         .kill_on_drop(true);
     for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(environment::is_foreign) {
+        if name.to_str().is_some_and(environment::is_build_variable) {
             cargo.env_remove(name);
         }
     }
@@ -184,11 +184,11 @@ mod tests {
     #[test]
     fn variables_of_the_outer_build_are_removed() {
         for name in ["CARGO", "RUSTC", "RUSTFLAGS", "CARGO_PKG_NAME"] {
-            assert!(environment::is_foreign(name), "{name}");
+            assert!(environment::is_build_variable(name), "{name}");
         }
         // These are set by the user for every build.
         for name in ["PATH", "CARGO_HOME", "CARGO_TARGET_DIR"] {
-            assert!(!environment::is_foreign(name), "{name}");
+            assert!(!environment::is_build_variable(name), "{name}");
         }
     }
 

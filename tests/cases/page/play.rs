@@ -10,7 +10,7 @@ use crate::console::Cdp;
 use crate::experiment::{TAB, evaluate, press, wait_until};
 
 /// Expression that is true once a run is shown.
-const STARTED: &str = "/record [1-9]/.test(document.querySelector('#clock').textContent)";
+const IS_STARTED: &str = "/record [1-9]/.test(document.querySelector('#clock').textContent)";
 
 /// Installs the probe in every page opened afterwards.
 pub(crate) async fn install_probe(page: &Page) -> Result<()> {
@@ -52,7 +52,7 @@ pub(crate) async fn press_everything(page: &Page, scenario: &str) -> Result<()> 
     }
     wait_until(
         page,
-        &format!("document.title.startsWith('{scenario} ') && {STARTED}"),
+        &format!("document.title.startsWith('{scenario} ') && {IS_STARTED}"),
     )
     .await?;
     for id in ["pause", "step", "step", "back", "reset", "run"] {
@@ -66,10 +66,10 @@ pub(crate) async fn press_everything(page: &Page, scenario: &str) -> Result<()> 
         "[name=world][value=virtual]",
         "#presets button:last-child",
     ] {
-        wait_until(page, STARTED).await?;
+        wait_until(page, IS_STARTED).await?;
         click(page, selector).await?;
     }
-    wait_until(page, STARTED).await
+    wait_until(page, IS_STARTED).await
 }
 
 /// Expression for the 98th-percentile interaction time.
@@ -175,7 +175,7 @@ pub(crate) async fn play(page: &Page, scenarios: &[String], seconds: u32) -> Res
 /// Returns the page's memory use in bytes: JavaScript objects, including those of
 /// Workers, and WebAssembly memory, which never shrinks.
 pub(crate) async fn memory(page: &Page) -> Result<(f64, f64)> {
-    const MODULES: &str = "(async () => {
+    const MODULE_MEMORY: &str = "(async () => {
         const { chapters, moduleOf } = await import(new URL('contents.js', location.origin));
         let sum = 0;
         for (const { name } of chapters) {
@@ -185,7 +185,10 @@ pub(crate) async fn memory(page: &Page) -> Result<(f64, f64)> {
         return sum;
     })()";
     let objects = "performance.measureUserAgentSpecificMemory().then(({ bytes }) => bytes)";
-    Ok((number(page, objects).await?, number(page, MODULES).await?))
+    Ok((
+        number(page, objects).await?,
+        number(page, MODULE_MEMORY).await?,
+    ))
 }
 
 async fn click(page: &Page, selector: &str) -> Result<()> {

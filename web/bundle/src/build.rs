@@ -199,14 +199,16 @@ fn build_part(layout: &Layout, part: Part, keep: &[&str]) -> Result<Outcome> {
     let stamp = Stamp::for_wasm(&wasm)?;
     if stamp.matches(part.module(), &output) {
         return match reading {
-            Some(text) if stage::update(&output, reading::FILE, &text)? => Ok(Outcome::Built),
+            Some(text) if stage::update(&output, reading::READING_FILE, &text)? => {
+                Ok(Outcome::Built)
+            }
             _ => Ok(Outcome::Fresh),
         };
     }
     stage::replace(&layout.package, &output, keep, |new| {
         bindgen::generate(&wasm, part.module(), new)?;
         if let Some(text) = &reading {
-            fs::write(new.join(reading::FILE), text)?;
+            fs::write(new.join(reading::READING_FILE), text)?;
         }
         stamp.write(new)
     })?;

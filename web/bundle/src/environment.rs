@@ -5,7 +5,7 @@
 
 /// Returns `true` if a variable describes the build that started this program, such as
 /// its toolchain or flags. It would change or invalidate a nested build.
-pub(crate) fn is_foreign(name: &str) -> bool {
+pub(crate) fn is_build_variable(name: &str) -> bool {
     const NAMES: [&str; 5] = [
         "RUSTUP_TOOLCHAIN",
         "CARGO",

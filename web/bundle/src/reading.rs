@@ -17,7 +17,7 @@ use excerpt::Excerpt;
 use mark::RecordKinds;
 
 /// File name in a chapter's output.
-pub(crate) const FILE: &str = "reading.json";
+pub(crate) const READING_FILE: &str = "reading.json";
 
 /// The texts of a chapter.
 #[derive(Serialize)]

@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result};
 use crate::layout::{Flavor, Layout, Part, chapters};
 
 /// Brotli's best and slowest setting, for files compressed ahead of time.
-const QUALITY: u32 = 11;
-const WINDOW_BITS: u32 = 22;
+const BROTLI_QUALITY: u32 = 11;
+const BROTLI_WINDOW_BITS: u32 = 22;
 
 /// A file that the page downloads.
 #[derive(Clone, Debug)]
@@ -207,7 +207,8 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 
 fn brotli_len(bytes: &[u8]) -> Result<usize> {
     let mut compressed = Vec::new();
-    let mut input = brotli::CompressorReader::new(bytes, 1 << 16, QUALITY, WINDOW_BITS);
+    let mut input =
+        brotli::CompressorReader::new(bytes, 1 << 16, BROTLI_QUALITY, BROTLI_WINDOW_BITS);
     std::io::copy(&mut input, &mut compressed)?;
     Ok(compressed.len())
 }

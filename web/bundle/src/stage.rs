@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 /// Prefix of staging directories, which `.gitignore` lists.
-const PREFIX: &str = ".pkg-";
+const STAGING_PREFIX: &str = ".pkg-";
 
 /// Fills a new directory next to `package` with `fill`, then renames it to `output`,
 /// which is `package` or a folder in it. Copies the folders in `keep` from the old
@@ -29,7 +29,7 @@ pub(crate) fn replace(
     // The staging directory holds the new and briefly the old output. It is on the
     // same file system and is removed when dropped.
     let staging = tempfile::Builder::new()
-        .prefix(PREFIX)
+        .prefix(STAGING_PREFIX)
         .tempdir_in(parent)
         .with_context(|| format!("cannot write to {}", parent.display()))?;
     let new = staging.path().join("new");
@@ -64,7 +64,9 @@ pub(crate) fn remove(package: &Path, output: &Path) -> Result<()> {
     let parent = package
         .parent()
         .context("the output has no parent folder")?;
-    let staging = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
+    let staging = tempfile::Builder::new()
+        .prefix(STAGING_PREFIX)
+        .tempdir_in(parent)?;
     fs::rename(output, staging.path().join("old"))?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::bindgen;
 
 /// The name of the stamp in each output. It is replaced together with the output, so
 /// the two always match.
-const FILE: &str = ".stamp";
+const STAMP_FILE: &str = ".stamp";
 
 /// The hash of the `.wasm` file and the identity of this program.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Stamp {
 
     /// Returns `true` if `output`, of the module `name`, is complete and has this stamp.
     pub(crate) fn matches(&self, name: &str, output: &Path) -> bool {
-        fs::read_to_string(output.join(FILE)).is_ok_and(|found| found == self.0)
+        fs::read_to_string(output.join(STAMP_FILE)).is_ok_and(|found| found == self.0)
             && bindgen::outputs(name)
                 .iter()
                 .all(|file| output.join(file).is_file())
@@ -41,7 +41,7 @@ impl Stamp {
 
     /// Writes the stamp to `output`.
     pub(crate) fn write(&self, output: &Path) -> Result<()> {
-        fs::write(output.join(FILE), &self.0).context("cannot write the stamp")
+        fs::write(output.join(STAMP_FILE), &self.0).context("cannot write the stamp")
     }
 }
 

@@ -7,7 +7,7 @@ use std::{env, fmt};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::environment::is_foreign;
+use crate::environment::is_build_variable;
 
 /// The compile target of the page.
 pub const TARGET: &str = "wasm32-unknown-unknown";
@@ -40,7 +40,7 @@ impl Toolchain {
                 rustup
             }
         };
-        clean(&mut command).current_dir(root);
+        remove_inherited_variables(&mut command).current_dir(root);
         command
     }
 
@@ -71,7 +71,7 @@ impl fmt::Display for Toolchain {
 fn ensure_target(root: &Path) -> Result<()> {
     // Looks into the sysroot instead of calling rustup, because a compiler from a
     // Linux distribution has no rustup.
-    let sysroot = sysroot(clean(&mut Command::new("rustc")).current_dir(root))
+    let sysroot = sysroot(remove_inherited_variables(&mut Command::new("rustc")).current_dir(root))
         .context("cannot run `rustc`")?;
     if sysroot.join("lib/rustlib").join(TARGET).is_dir() {
         return Ok(());
@@ -88,7 +88,7 @@ fn ensure_target(root: &Path) -> Result<()> {
 fn ensure_nightly(root: &Path) -> Result<()> {
     let mut rustc = Command::new("rustup");
     rustc.args(["run", NIGHTLY, "rustc"]);
-    let found = sysroot(clean(&mut rustc).current_dir(root))
+    let found = sysroot(remove_inherited_variables(&mut rustc).current_dir(root))
         .is_ok_and(|sysroot| sysroot.join("lib/rustlib/src/rust/library").is_dir());
     if found {
         return Ok(());
@@ -114,7 +114,9 @@ fn ensure_nightly(root: &Path) -> Result<()> {
 
 fn rustup(root: &Path, arguments: &[&str]) -> Result<()> {
     let mut command = Command::new("rustup");
-    clean(&mut command).current_dir(root).args(arguments);
+    remove_inherited_variables(&mut command)
+        .current_dir(root)
+        .args(arguments);
     match command.stdout(Stdio::null()).status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => bail!("`rustup {}` failed: {status}", arguments.join(" ")),
@@ -133,11 +135,11 @@ fn sysroot(rustc: &mut Command) -> Result<PathBuf> {
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }
 
-fn clean(command: &mut Command) -> &mut Command {
+fn remove_inherited_variables(command: &mut Command) -> &mut Command {
     for (name, _) in env::vars_os() {
         // Each build sets its own target directory.
-        let foreign = |name: &str| is_foreign(name) || name == "CARGO_TARGET_DIR";
-        if name.to_str().is_some_and(foreign) {
+        let is_inherited = |name: &str| is_build_variable(name) || name == "CARGO_TARGET_DIR";
+        if name.to_str().is_some_and(is_inherited) {
             command.env_remove(name);
         }
     }

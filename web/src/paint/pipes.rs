@@ -12,7 +12,7 @@ use highwater::trace::{Event, NameId, Phase, QueueTotals, RecordKind};
 
 /// Height of the tank relative to the high-water mark, so that exceeding the mark is
 /// visible.
-const HEADROOM: f64 = 1.25;
+const HEADROOM_FACTOR: f64 = 1.25;
 
 pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
     for pair in layout.services.windows(2) {
@@ -217,7 +217,7 @@ fn paint_history(
 
 /// Returns the capacity of the tank, which grows with the peak level.
 fn full_scale(queue: QueueTotals) -> f64 {
-    (queue.mark as f64 * HEADROOM)
+    (queue.mark as f64 * HEADROOM_FACTOR)
         .max(queue.peak as f64)
         .max(1.0)
 }

@@ -17,12 +17,12 @@ pub(crate) fn url() -> JsValue {
 /// Starts processes from the test's own WebAssembly. Each calls the export `run` with
 /// the name of its program.
 pub(crate) fn start_processes_with(run: &str) {
-    let make = Function::new_with_args("url, run, program", MAKE);
+    let make = Function::new_with_args("url, run, program", START_WORKER_SCRIPT);
     let make = make.bind2(&JsValue::NULL, &url(), &run.into());
     highwater_web::set_process_starter(make.unchecked_into());
 }
 
-const MAKE: &str = r#"
+const START_WORKER_SCRIPT: &str = r#"
     const script = `
         const early = [];
         let deliver = (line) => early.push(line);

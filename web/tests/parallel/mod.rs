@@ -13,7 +13,7 @@ const WORKERS: usize = 4;
 /// Calls the test's export `run` once for each list of arguments, on these Workers.
 /// Returns the failures that `run` reports and the errors of the Workers.
 pub(crate) async fn failures(run: &str, calls: impl Iterator<Item = Array>) -> Vec<String> {
-    let make = Function::new_with_args("url, run", MAKE);
+    let make = Function::new_with_args("url, run", START_WORKER_SCRIPT);
     let calls = RefCell::new(calls);
     let failures = RefCell::new(Vec::new());
     let worker = async |call: Function| {
@@ -46,7 +46,7 @@ pub(crate) async fn failures(run: &str, calls: impl Iterator<Item = Array>) -> V
     failures.into_inner().into_iter().chain(left).collect()
 }
 
-const MAKE: &str = r#"
+const START_WORKER_SCRIPT: &str = r#"
     const script = `
         const loaded = import("${url}").then(async (wasm) => {
             await wasm.default("${url}_bg.wasm");

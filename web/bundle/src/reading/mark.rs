@@ -9,20 +9,20 @@ use syn::Item;
 use super::read_text;
 
 /// The file that defines the record kinds, in numeric order.
-const KINDS: &str = "core/src/trace/event.rs";
+const KINDS_FILE: &str = "core/src/trace/event.rs";
 
 /// The names of the record kinds, indexed by number.
 pub(super) struct RecordKinds(Vec<String>);
 
 impl RecordKinds {
     pub(super) fn read(root: &Path) -> Result<Self> {
-        let file = syn::parse_file(&read_text(&root.join(KINDS))?)
-            .with_context(|| format!("cannot parse {KINDS}"))?;
+        let file = syn::parse_file(&read_text(&root.join(KINDS_FILE))?)
+            .with_context(|| format!("cannot parse {KINDS_FILE}"))?;
         let kinds = file.items.into_iter().find_map(|item| match item {
             Item::Enum(kinds) if kinds.ident == "RecordKind" => Some(kinds),
             _ => None,
         });
-        let kinds = kinds.with_context(|| format!("{KINDS} has no enum RecordKind"))?;
+        let kinds = kinds.with_context(|| format!("{KINDS_FILE} has no enum RecordKind"))?;
         let names = kinds.variants.iter();
         Ok(RecordKinds(
             names

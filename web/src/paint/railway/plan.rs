@@ -12,7 +12,7 @@ use highwater::trace::{NameId, RecordKind};
 pub(super) type Point = (f64, f64);
 
 /// Names of error handlers. A trace with one of them is painted as a railway.
-const HANDLERS: [&str; 2] = ["ErrorHandler", "CatchAll"];
+const HANDLER_NAMES: [&str; 2] = ["ErrorHandler", "CatchAll"];
 
 /// The log code of a bug.
 pub(super) const BUG_CODE: &str = "internal_error";
@@ -45,7 +45,7 @@ impl Plan {
     /// Lays out the picture. Returns `None` if the trace has no error handler.
     pub(crate) fn new(surface: &Surface, playback: &Playback) -> Option<Self> {
         let trace = playback.trace();
-        let is_handler = |id: NameId| HANDLERS.contains(&trace.name(id));
+        let is_handler = |id: NameId| HANDLER_NAMES.contains(&trace.name(id));
         let mut events = trace.events.iter();
         let handler = events.find(|event| is_handler(event.source))?.source;
 
