@@ -139,7 +139,7 @@ resumes.
 systemd: use Type=notify-reload. A socket unit overrides --addr.
 
 Exit codes: 0 graceful shutdown, 1 gave up or cannot listen, 2 bad input, 130 or 143
-second signal.")]
+after a second signal.")]
     Cluster(ClusterOptions),
     /// Serve on the socket inherited from a supervisor
     #[cfg(unix)]

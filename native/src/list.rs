@@ -14,7 +14,7 @@ use std::{
 ///
 /// # Errors
 ///
-/// [`Error::Print`].
+/// [`Error::Print`] if the write fails.
 pub(crate) fn list(as_json: bool) -> Result<ExitCode, Error> {
     report::print(&if as_json {
         format!("{:#}\n", catalog())

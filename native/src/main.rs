@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `cli` | the command line |
 //! | `tour`, `run`, `list`, `pipe` | one command each |
-//! | `serve` | the commands `serve` and `cluster`, and their worker processes |
+//! | `serve` | the `serve` and `cluster` commands, and their worker processes |
 //! | `platform`, `compute` | platform ports for native runs: clock, tasks, thread pools |
 //! | `processes` | the process port: starts this program as a child process |
 //! | `world`, `run_thread`, `panic_report` | run an experiment until it completes or panics |

@@ -43,7 +43,7 @@ impl Output {
                 folder.display()
             )));
         }
-        // The temporary file is removed here.
+        // Dropping the result removes the temporary file.
         AtomicFile::create(path, None).map_err(|error| unwritable(error.to_string()))?;
         Ok(Output { path: path.into() })
     }
@@ -95,7 +95,7 @@ pub(crate) fn is_special(path: &Path) -> bool {
         .is_ok_and(|existing| !existing.is_file() && !existing.is_dir())
 }
 
-/// Returns the folder of a file.
+/// Returns the folder that contains a file.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

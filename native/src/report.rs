@@ -91,7 +91,7 @@ fn is_complete(trace: &Trace) -> bool {
     trace.died.is_none() && trace.dropped == 0
 }
 
-/// Returns 1 if the run died or a check failed, else 0.
+/// Returns 1 if the run died or a check failed, otherwise 0.
 pub(crate) fn exit_code(finished_run: &FinishedRun, verdicts: &[Verdict]) -> ExitCode {
     let failed = verdicts
         .iter()
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn report_ends_with_commands_to_repeat_it() {
+    fn report_ends_with_commands_to_reproduce_it() {
         let text = plain(&[("users", "3")]);
         let command = "run decoupling --set users=3 --seed 1 --world virtual";
         assert!(text.contains(command), "{text}");

@@ -142,7 +142,7 @@ mod tests {
     };
     use std::time::Instant;
 
-    /// The time limit of a test, long enough for any machine.
+    /// The time limit of a test, generous enough for slow machines.
     const TEST_TIMEOUT: Duration = Duration::from_mins(1);
 
     #[tokio::test]
@@ -159,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn first_panic_ends_the_run() {
-        // With sync listeners the scenario itself panics, with async listeners a task.
+        // Sync listeners panic in the scenario itself, async listeners in a task.
         for listeners in ["sync", "async"] {
             let experiment = short_experiment(&[
                 ("fault", "panic"),

@@ -128,7 +128,7 @@ impl Flags {
 /// often cannot.
 #[cfg(unix)]
 fn has_owner_rights() -> bool {
-    /// The bit of the capability in the mask.
+    /// The bit in the capability mask.
     const CAP_FOWNER: u64 = 1 << 3;
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));

@@ -85,7 +85,7 @@ pub(crate) struct ClusterOptions {
 /// The maximum number of workers.
 pub(crate) const MAX_WORKERS: u16 = 1024;
 
-/// The maximum of `--give-up-after`, one day.
+/// The maximum `--give-up-after`: one day, in seconds.
 const MAX_GIVE_UP_SECONDS: u32 = 86_400;
 
 fn log_level_parser() -> impl TypedValueParser<Value = LevelFilter> {
@@ -143,7 +143,7 @@ impl ServeOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidAddress`].
+    /// [`Error::InvalidAddress`] if it is not `ADDRESS:PORT`.
     pub(crate) fn addr(&self) -> Result<SocketAddr, Error> {
         parse_addr(&self.addr)
     }
@@ -182,7 +182,7 @@ impl ClusterOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidAddress`].
+    /// [`Error::InvalidAddress`] if it is not `ADDRESS:PORT`.
     pub(crate) fn addr(&self) -> Result<SocketAddr, Error> {
         parse_addr(&self.addr)
     }

@@ -15,7 +15,7 @@ pub(super) const CAPACITY: usize = 512;
 /// pipe atomically, so lines of several processes do not interleave.
 pub(super) const MAX_LINE_BYTES: usize = 4096;
 
-/// The end of a truncated line.
+/// The suffix of a truncated line.
 const ELLIPSIS: &str = "…";
 
 /// A destination for lines.
@@ -129,7 +129,7 @@ impl LineQueue {
         drop(waited);
     }
 
-    /// Drops and counts the queued lines, before the process exits.
+    /// Drops and counts the queued lines before the process exits.
     pub(super) fn drop_queued(&self) {
         let mut state = self.lock();
         let unwritten = state.lines.len() + usize::from(state.writer == Activity::Writing);

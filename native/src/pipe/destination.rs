@@ -54,8 +54,8 @@ pub(crate) struct InPlaceFile {
 }
 
 impl Destination {
-    /// Checks that the output can be written, and creates the temporary file if it is a
-    /// file. Does not change the output itself.
+    /// Checks that the output can be written, and creates a temporary file if the output
+    /// is a file. Does not change the output itself.
     ///
     /// A new file gets the permissions of `model`. With `in_place`, an existing file is
     /// overwritten instead of replaced.

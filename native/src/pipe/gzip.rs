@@ -37,7 +37,7 @@ const SAMPLE_BYTES: usize = 8 * 1024;
 /// quick level truncates long repetitions.
 const REPETITIVE_RATIO: usize = 16;
 
-/// The thorough level is used if it saves more than the quick size divided by this.
+/// The thorough level is used if it saves more than one part in `MIN_SAVING_DIVISOR`.
 const MIN_SAVING_DIVISOR: usize = 512;
 
 /// The gzip header: deflate, no name, no time, unknown system. It is constant, so the
@@ -86,7 +86,7 @@ pub(crate) struct BlockStage {
     is_first: bool,
 }
 
-/// An error of a compression job.
+/// A compression error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GzipError {
     /// The library failed to compress a member.

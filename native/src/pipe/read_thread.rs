@@ -26,7 +26,7 @@ pub(crate) struct ReadThread {
     /// Sends only full chunks, except for the last one, and at least one chunk even if
     /// the input is empty. If false, each read is sent at once.
     pub(crate) sends_full_chunks: bool,
-    /// Measures how long the thread is stalled.
+    /// Measures how long the thread was stalled.
     pub(crate) clock: Arc<dyn Clock>,
     /// Counts the bytes read.
     pub(crate) counters: Arc<Counters>,
@@ -94,8 +94,8 @@ impl ReadThread {
     }
 }
 
-/// A sender that aborts the channel if the thread panics. Just dropping the sender would
-/// close the channel, and partial input would look complete.
+/// A sender that aborts the channel if the thread panics. Simply dropping the sender
+/// would close the channel, and partial input would look complete.
 struct SenderGuard(Option<Sender<Chunk>>);
 
 impl SenderGuard {

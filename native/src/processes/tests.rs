@@ -30,7 +30,7 @@ use std::{
 use tokio::task::LocalSet;
 use worlds::ECHO;
 
-/// The time limit of a test, long enough for any machine.
+/// The time limit of a test, generous enough for slow machines.
 const TEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(super) fn program(name: &str) -> Option<&'static Program> {
@@ -211,7 +211,7 @@ fn children_do_not_outlive_a_killed_parent() {
     }
 }
 
-/// Runs a test on a loop like that of a scenario.
+/// Runs a test on an event loop, as in a scenario.
 fn run_on_loop(main: impl FnOnce(Platform) -> LocalBoxFuture<'static, ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -237,8 +237,8 @@ fn all_are_reaped(ids: &[u32]) -> bool {
     ids.iter().all(|id| state(*id).is_none())
 }
 
-/// Returns the system's state of a process, such as `Z` for a zombie, or `None` if the
-/// process does not exist.
+/// Returns the state of a process from `/proc`, such as `Z` for a zombie, or `None` if
+/// the process does not exist.
 fn state(id: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     // The state follows the name, which can contain any character.

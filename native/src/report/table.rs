@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn bus_calls_listeners_and_handles_nothing() {
+    fn bus_row_shows_calls_but_no_handled_events() {
         let trace = scenario::find("decoupling")
             .unwrap()
             .experiment()

@@ -91,20 +91,20 @@ fn number(line: &str, before: &str) -> u64 {
 #[test]
 fn stalled_log_reader_does_not_block_requests() {
     // At the debug level, every request is logged.
-    let mut service = StalledServer::start(&["--log-level", "debug"]);
+    let mut server = StalledServer::start(&["--log-level", "debug"]);
     let long = "x".repeat(4_000);
     let mut requests = 0;
-    while requests < 20 || service.metric("highwater_log_lines_dropped_total") == 0 {
+    while requests < 20 || server.metric("highwater_log_lines_dropped_total") == 0 {
         for _ in 0..100 {
-            assert!(service.get(&format!("/api/{long}")).contains(" 404 "));
+            assert!(server.get(&format!("/api/{long}")).contains(" 404 "));
             requests += 1;
         }
         assert!(requests < 20_000, "no line was dropped");
     }
-    assert!(service.get("/readyz").contains(" 200 "));
+    assert!(server.get("/readyz").contains(" 200 "));
 
     // The reader resumes.
-    let reader = BufReader::new(service.log.try_clone().unwrap());
+    let reader = BufReader::new(server.log.try_clone().unwrap());
     let (send, lines) = std::sync::mpsc::channel();
     let reading = thread::spawn(move || {
         for line in reader.lines().map_while(Result::ok) {
@@ -119,7 +119,7 @@ fn stalled_log_reader_does_not_block_requests() {
         }
         lines_before_report.push(line);
     };
-    let dropped = service.metric("highwater_log_lines_dropped_total");
+    let dropped = server.metric("highwater_log_lines_dropped_total");
     assert!(
         report.contains(&format!(": {dropped} log lines were")),
         "{report}"
@@ -136,8 +136,8 @@ fn stalled_log_reader_does_not_block_requests() {
     }
 
     // No line is lost at exit.
-    signal("-TERM", service.process.id());
-    assert_eq!(service.process.wait().unwrap().code(), Some(0));
+    signal("-TERM", server.process.id());
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
     reading.join().unwrap();
     let rest: Vec<String> = lines.try_iter().collect();
     assert_eq!(rest.last().unwrap(), "all workers have exited");
@@ -145,33 +145,33 @@ fn stalled_log_reader_does_not_block_requests() {
 
 #[test]
 fn stalled_log_does_not_delay_shutdown() {
-    let mut service = StalledServer::start(&["--log-level", "debug", "--faults"]);
+    let mut server = StalledServer::start(&["--log-level", "debug", "--faults"]);
     for _ in 0..200 {
-        service.get(&format!("/api/{}", "x".repeat(4_000)));
+        server.get(&format!("/api/{}", "x".repeat(4_000)));
     }
     let worker: u32 = {
-        let ready = service.get("/readyz");
+        let ready = server.get("/readyz");
         ready.trim().rsplit(' ').next().unwrap().parse().unwrap()
     };
     signal("-KILL", worker);
     assert!(
-        service.get("/readyz").contains(" 200 "),
+        server.get("/readyz").contains(" 200 "),
         "the killed worker was not replaced"
     );
-    signal("-TERM", service.process.id());
-    assert_eq!(service.process.wait().unwrap().code(), Some(0));
+    signal("-TERM", server.process.id());
+    assert_eq!(server.process.wait().unwrap().code(), Some(0));
 }
 
 #[test]
 fn closed_log_counts_dropped_lines() {
-    let mut service = StalledServer::start(&["--log-level", "debug"]);
+    let mut server = StalledServer::start(&["--log-level", "debug"]);
     let dev_null = File::open("/dev/null").unwrap();
-    drop(std::mem::replace(&mut service.log, dev_null));
+    drop(std::mem::replace(&mut server.log, dev_null));
     for _ in 0..10 {
-        assert!(service.get("/nothing").contains(" 404 "));
+        assert!(server.get("/nothing").contains(" 404 "));
     }
     wait_until("dropped lines to be counted", || {
-        service.metric("highwater_log_lines_dropped_total") >= 10
+        server.metric("highwater_log_lines_dropped_total") >= 10
     });
 }
 
@@ -308,13 +308,13 @@ fn panics_are_logged_as_errors() {
 #[test]
 fn dropped_lines_of_replaced_workers_are_counted() {
     const REQUESTS: u64 = 200;
-    let service = StalledServer::start(&["--log-level", "debug"]);
+    let server = StalledServer::start(&["--log-level", "debug"]);
     for _ in 0..REQUESTS {
-        service.get(&format!("/api/{}", "x".repeat(4_000)));
+        server.get(&format!("/api/{}", "x".repeat(4_000)));
     }
-    signal("-HUP", service.process.id());
+    signal("-HUP", server.process.id());
     // A pipe holds 64 KiB, and each line is longer than 1 KiB.
     wait_until("the lines of the old worker to be counted", || {
-        service.metric("highwater_log_lines_dropped_total") >= REQUESTS - 64
+        server.metric("highwater_log_lines_dropped_total") >= REQUESTS - 64
     });
 }

@@ -238,7 +238,7 @@ fn report_has_no_colours_and_names_its_world() {
 }
 
 #[test]
-fn plot_is_svg() {
+fn plot_is_valid_svg() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plot.svg");
     let plot = path.to_str().unwrap();

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The time limit of a test, long enough for any machine.
+/// The time limit of a test, generous enough for slow machines.
 pub(crate) const TEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The exit code and output of a command that has exited.

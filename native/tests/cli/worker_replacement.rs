@@ -67,15 +67,15 @@ fn bug_returns_500_and_replaces_only_its_worker() {
 #[test]
 fn replaced_worker_closes_its_connections() {
     let server = Server::start_with(&["--faults"]);
-    let mut open = TcpStream::connect(&server.addr).unwrap();
+    let mut connection = TcpStream::connect(&server.addr).unwrap();
     write!(
-        open,
+        connection,
         "POST /api/faults/bug HTTP/1.1\r\nHost: localhost\r\n\r\n"
     )
     .unwrap();
     let mut response = String::new();
     // The read completes because the draining worker closes the connection.
-    open.read_to_string(&mut response).unwrap();
+    connection.read_to_string(&mut response).unwrap();
     assert_eq!(Response::read(&response).status, 500);
 }
 

@@ -13,13 +13,13 @@ fn make_non_blocking(stream: &impl AsFd) {
     rustix::io::ioctl_fionbio(stream, true).unwrap();
 }
 
-/// Waits until all threads of a process sleep. A thread in a busy loop never sleeps.
+/// Waits until all threads of a process sleep. A thread in a busy loop never is_sleeping.
 fn wait_until_idle(child: &mut Child) {
     let tasks = format!("/proc/{}/task", child.id());
     if !fs::exists("/proc/self/task").unwrap() {
         return;
     }
-    let sleeps = |path: &std::path::Path| {
+    let is_sleeping = |path: &std::path::Path| {
         let status = fs::read_to_string(path.join("status")).unwrap_or_default();
         status.contains("State:\tS")
     };
@@ -27,7 +27,7 @@ fn wait_until_idle(child: &mut Child) {
         assert_eq!(child.try_wait().unwrap(), None, "the process exited early");
         let threads: Vec<_> = fs::read_dir(&tasks).unwrap().flatten().collect();
         // The main thread, the read thread and the write thread.
-        threads.len() >= 3 && threads.iter().all(|thread| sleeps(&thread.path()))
+        threads.len() >= 3 && threads.iter().all(|thread| is_sleeping(&thread.path()))
     });
 }
 

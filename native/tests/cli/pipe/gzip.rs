@@ -23,7 +23,7 @@ fn compressed_data_round_trips() {
 }
 
 #[test]
-fn output_of_system_gzip_is_read() {
+fn system_gzip_output_is_decompressed() {
     for size in SIZES {
         let plain = data(size);
         for level in ["-1c", "-6c", "-9c"] {
@@ -60,7 +60,7 @@ fn output_does_not_depend_on_thread_timing() {
 }
 
 #[test]
-fn concatenated_members_are_read() {
+fn concatenated_members_are_decompressed() {
     let parts = [data(10), data(0), data(BLOCK + 3), data(1)];
     let mut packed = Vec::new();
     for part in &parts {
@@ -73,7 +73,7 @@ fn concatenated_members_are_read() {
 }
 
 #[test]
-fn header_with_all_fields_is_read() {
+fn header_with_optional_fields_is_skipped() {
     let mut packed = filter(&["--gzip"], b"text".to_vec()).stdout;
     // Extra bytes, a name and a comment.
     packed[3] = 4 | 8 | 16;
