@@ -69,7 +69,7 @@ use std::fmt;
 /// block_on(async {
 ///     let (sender, mut receiver) = channel(Bound::bytes(8)?, Overflow::Wait);
 ///     sender.send(b"12345".to_vec()).await?;
-///     sender.send(b"67890".to_vec()).await?; // reaches the high mark
+///     sender.send(b"67890".to_vec()).await?; // reaches the high-water mark
 ///     let full = sender.try_send(b"more".to_vec()).unwrap_err();
 ///     assert!(full.is_full());
 ///     assert_eq!(full.into_inner(), b"more", "the item is returned");
