@@ -64,8 +64,8 @@ impl Problem {
     /// The media type.
     pub const CONTENT_TYPE: &'static str = "application/problem+json";
 
-    /// Creates a problem from the public part of an error. Texts are cut at one
-    /// kilobyte, and the list of fields at 32.
+    /// Creates a problem from the public part of an error. Each text is truncated to
+    /// 1 KiB, and at most 32 fields are listed.
     ///
     /// ```
     /// use highwater::error::{AppError, IdGenerator, Problem};
