@@ -144,7 +144,7 @@ fn turn_off(emitter: &Emitter<u8>, name: &str) {
 }
 
 #[test]
-fn running_emits_see_live_removals() {
+fn live_removal_affects_emits_in_progress() {
     let live = |first: fn(&Emitter<u8>)| emit_after(Removal::Live, first);
     assert_eq!(live(|emitter| turn_off(emitter, "a")), ["first", "b"]);
     assert_eq!(live(|emitter| turn_off(emitter, "b")), ["first", "a"]);
