@@ -1,4 +1,4 @@
-//! Chrome's console and Chrome DevTools Protocol commands.
+//! Chrome's console and Chrome `DevTools` Protocol commands.
 
 use anyhow::{Context as _, Result};
 use fantoccini::wd::WebDriverCompatibleCommand;
@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 use url::{ParseError, Url};
 
-/// WebDriver command that returns the console entries since the last call.
+/// `WebDriver` command that returns the console entries since the last call.
 #[derive(Debug)]
 pub(crate) struct Console;
 
@@ -20,7 +20,7 @@ impl WebDriverCompatibleCommand for Console {
     }
 }
 
-/// A Chrome DevTools Protocol command: name and parameters.
+/// A Chrome `DevTools` Protocol command: name and parameters.
 #[derive(Debug)]
 pub(crate) struct Cdp(pub(crate) &'static str, pub(crate) Value);
 

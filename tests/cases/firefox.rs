@@ -57,7 +57,7 @@ pub(crate) async fn console(page: &Page) -> Result<Vec<Entry>> {
     Entry::parse(&run_privileged(page, SCRIPT, Vec::new()).await?)
 }
 
-/// WebDriver command that sets the context of later scripts: `chrome` (the browser) or
+/// `WebDriver` command that sets the context of later scripts: `chrome` (the browser) or
 /// `content` (the page).
 #[derive(Debug)]
 struct Context(&'static str);

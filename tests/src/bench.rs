@@ -127,7 +127,7 @@ fn run_rounds(
 ) -> anyhow::Result<()> {
     for round in 1..=count {
         turns(round, &|progress| {
-            eprintln!("round {round} of {count}: {progress}")
+            eprintln!("round {round} of {count}: {progress}");
         })?;
     }
     Ok(())

@@ -527,7 +527,7 @@ impl Circuit {
                     admitted_count: 0,
                     success_count: 0,
                     until: self.now,
-                })
+                });
             }
             CircuitPhase::HalfOpen {
                 admitted_count,

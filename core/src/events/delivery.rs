@@ -160,7 +160,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
                     let ran = error.delivered();
                     unobserved.push(failure);
                     let observers = error.into_failures().into_iter();
-                    unobserved.extend(observers.map(Failure::from_observer));
+                    unobserved.extend(observers.map(Failure::mark_from_observer));
                     return ran;
                 }
             }

@@ -178,7 +178,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn from_observer(mut self) -> Self {
+    pub(super) fn mark_from_observer(mut self) -> Self {
         self.is_from_observer = true;
         self
     }

@@ -114,12 +114,12 @@ fn problem_body_reports_its_size() {
     let (head, mut body) = response.into_parts();
     assert!(!body.is_end_stream());
     let length = body.size_hint().exact().unwrap();
-    let text = data(next(&mut body));
-    assert_eq!(text.len() as u64, length);
+    let bytes = data(next(&mut body));
+    assert_eq!(bytes.len() as u64, length);
     assert!(body.is_end_stream() && next(&mut body).is_none());
     assert_eq!(body.size_hint().exact(), Some(0));
-    let text = String::from_utf8(text.to_vec()).unwrap();
-    assert_problem(&TextResponse::from_parts(head, text), &test);
+    let json = String::from_utf8(bytes.to_vec()).unwrap();
+    assert_problem(&TextResponse::from_parts(head, json), &test);
 }
 
 #[test]

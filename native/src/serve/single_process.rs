@@ -44,7 +44,7 @@ pub(super) async fn supervise(
     }
     let Content::Page { www, faults, hosts } = config.content;
     let phase = Arc::new(watch::Sender::new(Phase::Serving));
-    let content = super::worker::WorkerContent::Page(PageConfig {
+    let served = super::worker::WorkerContent::Page(PageConfig {
         www: &www,
         faults,
         hosts: &hosts,
@@ -57,7 +57,7 @@ pub(super) async fn supervise(
         failing: FailingWorkers::default(),
         phase: Arc::clone(&phase),
     };
-    let worker = Worker::new(content, context, {
+    let worker = Worker::new(served, context, {
         let phase = Arc::clone(&phase);
         // There is no supervisor to replace this worker.
         move || drop(advance(&phase, Phase::Draining))

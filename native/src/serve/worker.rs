@@ -128,7 +128,7 @@ impl Worker {
     /// Creates a worker. Its phase controls when it drains and stops. `on_bug` is called
     /// after the first bug and decides whether to advance the phase.
     pub(super) fn new(
-        content: WorkerContent<'_>,
+        served: WorkerContent<'_>,
         context: WorkerContext,
         on_bug: impl Fn() + Send + Sync + 'static,
     ) -> Self {
@@ -152,7 +152,7 @@ impl Worker {
             scrape,
             failing,
         };
-        let service = match content {
+        let service = match served {
             WorkerContent::Page(page_config) => {
                 let state = Arc::new(api::ApiState::new(phase.subscribe()));
                 ContentService::Page(router(page_config, state, &shared, layer).into_service())

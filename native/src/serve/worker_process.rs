@@ -58,7 +58,7 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     request_replacement_on_signals(&replacement, &phase).map_err(Error::Runtime)?;
     let faults = options.faults;
     let hosts = options.hosts();
-    let content = match &options.www {
+    let served = match &options.www {
         Some(www) => WorkerContent::Page(PageConfig {
             www,
             faults,
@@ -77,7 +77,7 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
         failing,
         phase,
     };
-    let worker = Worker::new(content, context, on_bug);
+    let worker = Worker::new(served, context, on_bug);
     channel.send(WorkerMessage::Version(env!("CARGO_PKG_VERSION").to_owned()));
     channel.send(WorkerMessage::Ready);
     tokio::spawn({

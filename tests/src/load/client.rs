@@ -63,7 +63,7 @@ impl ClientTask {
                 Ok(status) => {
                     let latency = ended - due.unwrap_or(started);
                     self.shared.tally(self.group, |tally| {
-                        tally.add_response(status, worker, latency)
+                        tally.add_response(status, worker, latency);
                     });
                 }
                 Err(failure) => {

@@ -230,7 +230,7 @@ impl WorkerPool {
                 Action::Kill(worker) => self.kill(worker),
                 Action::Escalate => {
                     self.trace
-                        .instant_with_cause(RecordKind::Exit, self.id, 0, GIVEN_UP)
+                        .instant_with_cause(RecordKind::Exit, self.id, 0, GIVEN_UP);
                 }
                 Action::Reloaded => self.record_state(RELOADED),
                 Action::ReloadAborted(_) => self.record_state(RELOAD_ABORTED),

@@ -137,7 +137,7 @@ impl<'a> HandlerSummary<'a> {
                 exit: None,
             }),
             RecordKind::Exit if trace.name(event.source) == SUPERVISOR => {
-                self.given_up = Some(index)
+                self.given_up = Some(index);
             }
             RecordKind::Exit => match self.current(event.source) {
                 Some(process) => self.processes[process].exit = Some((index, cause)),

@@ -147,7 +147,7 @@ impl Meter {
         }
         self.count_status(status.as_u16());
         with_lock(&self.response_latency, |latencies| {
-            latencies.record(latency)
+            latencies.record(latency);
         });
     }
 

@@ -13,7 +13,7 @@ fn make_non_blocking(stream: &impl AsFd) {
     rustix::io::ioctl_fionbio(stream, true).unwrap();
 }
 
-/// Waits until all threads of a process sleep. A thread in a busy loop never is_sleeping.
+/// Waits until all threads of a process sleep. A thread in a busy loop never sleeps.
 fn wait_until_idle(child: &mut Child) {
     let tasks = format!("/proc/{}/task", child.id());
     if !fs::exists("/proc/self/task").unwrap() {

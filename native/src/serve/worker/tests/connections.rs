@@ -53,10 +53,10 @@ async fn head_sent_byte_by_byte_times_out() {
 async fn idle_connections_time_out() {
     let server = Server::start(Limits::default());
     let mut silent = server.connect("").await;
-    let mut served = server.connect(GET).await;
-    served.response().await;
+    let mut answered = server.connect(GET).await;
+    answered.response().await;
     assert_duration(silent.wait_for_close().await, 60 * SECOND);
-    assert_duration(served.wait_for_close().await, Duration::ZERO);
+    assert_duration(answered.wait_for_close().await, Duration::ZERO);
     let metrics = server.meter.metrics();
     assert_eq!((metrics.idle_timeouts, metrics.open_connections), (2, 0));
 }

@@ -73,10 +73,10 @@ async fn worker_with_a_bug_accepts_no_queued_connections() {
 async fn idle_connections_close_after_the_linger_time() {
     let server = Server::start(Limits::default());
     let mut silent = server.connect("").await;
-    let mut served = server.connect(GET).await;
-    served.response().await;
+    let mut answered = server.connect(GET).await;
+    answered.response().await;
     advance(&server.phase, Phase::Draining);
-    assert_duration(served.wait_for_close().await, SECOND);
+    assert_duration(answered.wait_for_close().await, SECOND);
     assert_duration(silent.wait_for_close().await, Duration::ZERO);
     assert_duration(server.finish().await, Duration::ZERO);
 }
