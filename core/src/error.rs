@@ -110,8 +110,8 @@
 //! # Ok::<(), AppError>(())
 //! ```
 //!
-//! An open breaker stops the retries immediately, because they would fail too. To
-//! write your own loop, use [`RetryPolicy::decide`], [`Breaker::admit`] and
+//! An open breaker rejects the next attempt, which ends the retries, because they would
+//! fail too. To write your own loop, use [`RetryPolicy::decide`], [`Breaker::admit`] and
 //! [`Breaker::record`].
 //!
 //! # Coming from Node

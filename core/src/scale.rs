@@ -1,7 +1,7 @@
 //! Scaling beyond one event loop: CPU work on other threads, and a supervised cluster
 //! of processes.
 //!
-//! **Off the loop.** A [`Pool`] runs [CPU work](Job) on a limited number of threads,
+//! **Off the loop.** A [`Pool`] runs CPU work on a limited number of threads,
 //! queues a bounded amount, and rejects the rest with a retry time. A [`LagMonitor`]
 //! measures how late the event loop runs, which shows whether it needs a pool.
 //!

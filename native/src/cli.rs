@@ -27,7 +27,7 @@ use std::{path::PathBuf, process::ExitCode};
     name = "highwater",
     version,
     after_help = "Examples:
-  highwater                                        the tour, about 20 s
+  highwater                                        the tour, about 30 s
   highwater list                                   scenarios, parameters, presets
   highwater run decoupling --set design=direct     one experiment in real time
   highwater run decoupling --world virtual         the same in simulated time
@@ -158,9 +158,9 @@ Output files are written atomically: the data goes to a temporary file in the sa
 folder, which is renamed when it is complete and on disk. If the run fails, the folder is
 unchanged. A replaced file keeps its permissions, owner, access list and extended
 attributes. A new file gets the input's permissions, as with gzip and cp -p, or default
-permissions (umask) if the input is not a file. Symbolic links are followed. A file that cannot be replaced without loss
-(a mount point, one of several hard links, a file in a read-only folder) needs
---in-place.
+permissions (umask) if the input is not a file. Symbolic links are followed. A file that
+cannot be replaced without loss (a mount point, one of several hard links, a file in a
+read-only folder) needs --in-place.
 
 --gzip writes a single gzip member, which every reader supports. --gunzip reads
 files with several members and ignores trailing zeros. Other trailing data or a truncated

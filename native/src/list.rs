@@ -76,7 +76,11 @@ impl fmt::Display for ScenarioListing {
         for (param, assignment) in params().zip(&assignments) {
             let live = if param.live { ", live" } else { "" };
             writeln!(f, "    {assignment:width$}  {}{live}", param.range())?;
-            writeln!(f, "    {:width$}  {faint}{}{faint:#}", "", param.help)?;
+            writeln!(
+                f,
+                "    {:width$}  {faint}{}. {}{faint:#}",
+                "", param.label, param.help
+            )?;
         }
         writeln!(f, "\n  Presets")?;
         for preset in scenario.presets {

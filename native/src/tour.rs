@@ -42,7 +42,7 @@ pub(crate) async fn tour() -> Result<ExitCode, Error> {
         }
     }
     report::print(if code == ExitCode::SUCCESS {
-        "\nEvery check passed. Run `highwater list` for more presets and parameters, or `highwater serve` for the page.\n"
+        "\nEvery check passed. More: `cargo run -p native -- list` shows all presets and parameters, `cargo run -p native -- serve` opens the page.\n"
     } else {
         "\nSome checks failed: see the lines marked ✗.\n"
     })?;

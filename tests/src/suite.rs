@@ -180,7 +180,7 @@ impl Suite {
                 // Built first, so that no test waits for the build. Fails if a size
                 // budget is exceeded.
                 workspace.cargo("run --package bundle -- --sizes"),
-                // More threads than cores, because the tests mostly wait for the page
+                // Four threads, however few the cores, because the tests mostly wait for the page
                 // and browsers.
                 workspace.cargo("test --workspace --all-features --test e2e -- --test-threads=4"),
             ],
@@ -259,7 +259,7 @@ fn doc_commands(workspace: &Workspace) -> Vec<Command> {
 fn unit_commands(workspace: &Workspace) -> Vec<Command> {
     let core = format!("check --package highwater --target {WASM_TARGET}");
     let mut test = workspace.cargo("test --workspace --all-features --no-fail-fast");
-    // More threads than cores, because slow tests wait for processes and timers.
+    // Four threads, however few the cores: slow tests wait for processes and timers.
     test.env("RUST_TEST_THREADS", "4");
     vec![
         test,
@@ -276,7 +276,7 @@ fn cluster_commands(workspace: &Workspace) -> Vec<Command> {
     // With all features of the workspace, to reuse the other builds.
     let test = "test --workspace --all-features --test native_cluster --no-fail-fast --";
     let mut test = workspace.cargo(test);
-    // More threads than cores, because the tests mostly wait for clusters.
+    // Four threads, however few the cores: the tests mostly wait for clusters.
     test.arg("--test-threads=4");
     vec![workspace.cargo("build --package native"), test]
 }

@@ -239,8 +239,9 @@ impl RetryPolicy {
     /// current attempt or wait. The future is `Send` if those of the operation and of
     /// `sleep` are. It holds no lock across an await.
     ///
-    /// A breaker inside the operation sees each attempt, and the run ends when it
-    /// opens. A breaker around the run sees a single call.
+    /// A breaker inside the operation sees each attempt. Once it is open, it rejects the
+    /// next attempt, and the run ends with that error. A breaker around the run sees a
+    /// single call.
     ///
     /// ```
     /// use highwater::error::{AppError, Breaker, RetryPolicy};

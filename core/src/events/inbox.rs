@@ -114,6 +114,9 @@ impl<E: Clone + Send + Sync + 'static, M> Emitter<E, M> {
     /// to `capacity` of them. The clone is made before it is known whether there is
     /// room, so share large events (`Emitter<Arc<Large>>`).
     ///
+    /// With [`Overflow::Wait`], a plain `emit` to a full inbox fails with [`InboxFull`]; only
+    /// awaited emits wait.
+    ///
     /// ```
     /// use highwater::events::{Emitter, Overflow};
     ///

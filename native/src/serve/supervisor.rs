@@ -374,7 +374,7 @@ impl SupervisorDriver {
 
     fn give_up(&mut self) {
         log(format!(
-            "giving up: no worker was ready for {} s; killing all workers",
+            "giving up: no worker was ready for {} s; shutting down",
             self.give_up_after.as_secs()
         ));
         self.journal.cluster("gave_up", json!({}));

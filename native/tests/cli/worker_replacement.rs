@@ -185,6 +185,7 @@ fn reload_replaces_all_workers_and_drops_no_request() {
     assert!(rest.contains("event: end"), "the run is incomplete: {rest}");
     assert_eq!(server.logged(") is ready").len(), 4);
     assert!(server.logged("crashed").is_empty());
+    assert!(server.logged(" exited").is_empty());
 }
 
 #[test]

@@ -107,8 +107,8 @@ fn sampled_figures_are_marked_in_their_column() {
     let row = rows.find(|row| row["key"] == "p99").unwrap();
     assert_eq!(row["label"], "Latency p99");
     let text = |column: usize| row["cells"][column]["text"].as_str().unwrap();
-    assert!(text(0).ends_with(" on record)"), "{}", text(0));
-    assert!(!text(1).contains("on record"), "{}", text(1));
+    assert!(text(0).ends_with(" recorded)"), "{}", text(0));
+    assert!(!text(1).contains("recorded"), "{}", text(1));
 }
 
 #[wasm_bindgen_test]

@@ -115,8 +115,8 @@ impl SupervisorDriver {
             .worker_with_reason("exited", label, &exit.to_string());
         self.supervisor.exited(id, self.started_at.elapsed());
         match stage {
-            // The supervisor gave up and is killing all workers. The cause has already
-            // been logged.
+            // The supervisor gave up and is shutting down. The cause has already been
+            // logged.
             _ if self.supervisor.has_escalated() => log(format!("{label} exited: {exit}")),
             Stage::Starting => {
                 let program = process.program.display();
@@ -125,7 +125,13 @@ impl SupervisorDriver {
             }
             Stage::Serving => {
                 self.last_failure = format!("{label} {verb}: {exit}");
-                log(format!("{}; replacement starting", self.last_failure));
+                // After a scale-down there may be no slot to fill.
+                let next = if id.slot < self.supervisor.slots() {
+                    "; it will be replaced"
+                } else {
+                    ""
+                };
+                log(format!("{}{next}", self.last_failure));
             }
             Stage::Draining if exit.is_clean() => {}
             Stage::Draining => {
