@@ -126,10 +126,10 @@ async fn unknown_keys_are_reported_and_ignored() -> Result<()> {
             .await?;
         let notice = page.text("#notice").await?;
         for expected in [
-            "seed is 0 to",
+            "seed must be 0 to",
             "unknown parameter \"usres\" (did you mean \"users\"?)",
             "users must be 1 to 10000",
-            "design is events or direct",
+            "design must be events or direct",
             "this page has no world \"mars\"",
         ] {
             ensure!(notice.contains(expected), "{expected} is not in: {notice}");
