@@ -1,7 +1,7 @@
 //! Compares the duration of jobs with the cost model.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use highwater::scale::Job;
+use highwater::platform::Job;
 use std::hint::black_box;
 
 fn jobs(criterion: &mut Criterion) {

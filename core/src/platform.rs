@@ -21,6 +21,8 @@
 
 #[cfg(feature = "compute")]
 mod compute;
+#[cfg(feature = "compute")]
+mod job;
 #[cfg(feature = "processes")]
 mod processes;
 mod random;
@@ -29,6 +31,8 @@ mod virtual_time;
 pub use crate::Clock;
 #[cfg(feature = "compute")]
 pub use compute::{Compute, Executor, QueuedJob, Threads};
+#[cfg(feature = "compute")]
+pub use job::{InvalidJob, Job};
 #[cfg(feature = "processes")]
 pub use processes::{
     Exit, ParentLink, Process, ProcessContext, ProcessEvent, ProcessInput, ProcessLink, Processes,
@@ -42,12 +46,10 @@ pub use virtual_time::{MESSAGE_DELAY, PROCESS_START};
 pub use virtual_time::{Step, VirtualTime};
 
 #[cfg(feature = "compute")]
-use crate::{scale::Job, trace::Recorder};
+use crate::trace::Recorder;
 
-use futures::{
-    channel::oneshot,
-    future::{BoxFuture, LocalBoxFuture},
-};
+use futures_channel::oneshot;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use std::{
     fmt,
     pin::Pin,

@@ -12,14 +12,13 @@
 //! simulate an hour in an instant.
 
 mod admission;
-mod job;
 mod lag;
+mod oneshot;
 mod pool;
 mod supervisor;
 mod ticket;
 mod worker_id;
 
-pub use job::{InvalidJob, Job};
 pub use lag::LagMonitor;
 pub use pool::{Pool, PoolLatencies, PoolOptions, PoolStats, QueueFull, Rejected, Work};
 pub use supervisor::{Action, Escalation, Supervisor, SupervisorOptions};
@@ -29,5 +28,7 @@ pub use worker_id::WorkerId;
 // The compute port admits jobs the same way.
 #[cfg(feature = "compute")]
 pub(crate) use admission::{AdmissionQueue, RunPermit, WhenFull, WorkOutcome};
+#[cfg(feature = "compute")]
+pub(crate) use oneshot::{Sender, oneshot};
 #[cfg(feature = "compute")]
 pub(crate) use ticket::Cancel;

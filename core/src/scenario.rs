@@ -88,7 +88,7 @@ use crate::{
     platform::{Platform, Seed},
     trace::{Event, RecordKind, Recorder, Trace},
 };
-use futures::future::LocalBoxFuture;
+use futures_util::future::LocalBoxFuture;
 
 /// All scenarios in this build, in the order of [`CHAPTERS`].
 pub static ALL: &[&Scenario] = &[

@@ -21,6 +21,27 @@ pub(crate) use loom::sync::{
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
+/// Keeps a value on cache lines of its own, so that threads that change its neighbours
+/// do not slow down its users. Two lines of 64 bytes, because processors also fetch the
+/// adjacent one.
+#[derive(Default)]
+#[repr(align(128))]
+pub(crate) struct CachePadded<T>(T);
+
+impl<T> CachePadded<T> {
+    pub(crate) fn new(value: T) -> Self {
+        CachePadded(value)
+    }
+}
+
+impl<T> std::ops::Deref for CachePadded<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
 /// Locks a mutex and ignores poisoning.
 ///
 /// The crate runs no code that can panic while it holds a lock, so the data is

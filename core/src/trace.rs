@@ -21,6 +21,7 @@
 //! assert_eq!(summary.counters(service).succeeded, 1);
 //! ```
 
+#[cfg(feature = "serde")]
 mod chrome;
 mod event;
 mod recorder;
@@ -33,8 +34,6 @@ pub use recorder::{RecordBatch, Recorder, Span};
 pub use ring::Ring;
 pub use summary::{QueueTotals, Summary};
 pub use wire::{MalformedBatch, PackedBatch};
-
-use serde::{Deserialize, Serialize};
 
 /// The records of one run, with the settings needed to repeat it.
 ///
@@ -50,7 +49,8 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(trace.name(trace.events[0].source), "Api");
 /// assert_eq!(trace.dropped, 0);
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Trace {
     /// The version of the schema: [`VERSION`] at the time of recording.
     pub version: u32,
@@ -192,7 +192,8 @@ impl Trace {
     ///
     /// Each source is a named track. If its spans overlap, more tracks with the same
     /// name follow. The same trace always gives the same bytes. The output is written
-    /// in small pieces, so pass a [`BufWriter`](std::io::BufWriter) for a file.
+    /// in small pieces, so pass a [`BufWriter`](std::io::BufWriter) for a file. Needs
+    /// the feature `serde`.
     ///
     /// ```
     /// use highwater::trace::{RecordKind, Recorder, Trace};
@@ -212,6 +213,7 @@ impl Trace {
     /// # Errors
     ///
     /// Returns the error of the writer.
+    #[cfg(feature = "serde")]
     pub fn write_chrome(&self, writer: impl std::io::Write) -> std::io::Result<()> {
         chrome::write(self, writer)
     }

@@ -4,10 +4,7 @@
 mod tests;
 
 use crate::platform::Stop;
-use highwater::{
-    platform::{Compute, Executor, QueuedJob},
-    scale::Job,
-};
+use highwater::platform::{Compute, Executor, Job, QueuedJob};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::{cell::Cell, sync::Arc, thread};
 

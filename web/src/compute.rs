@@ -1,10 +1,7 @@
 //! The tab's `Compute` port: Workers that share this Worker's memory. Where the
 //! browser does not allow shared memory, jobs run on the event loop.
 
-use highwater::{
-    platform::{Compute, Executor, QueuedJob},
-    scale::Job,
-};
+use highwater::platform::{Compute, Executor, Job, QueuedJob};
 use std::sync::Arc;
 use wasm_bindgen::prelude::*;
 

@@ -6,7 +6,10 @@
 mod computing;
 mod pooled;
 
-use highwater::{platform::Clock, scale::Job, trace::Recorder};
+use highwater::{
+    platform::{Clock, Job},
+    trace::Recorder,
+};
 use highwater_web::tab;
 use std::sync::Arc;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};

@@ -46,7 +46,8 @@ pub struct Classification {
 /// assert_eq!(error.fields()[0].field, "quantity");
 /// assert_eq!(error.fields()[0].detail, "must be at least 1");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct FieldError {
     /// The name of the field, or a path to it.

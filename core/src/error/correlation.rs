@@ -122,6 +122,7 @@ impl fmt::Debug for CorrelationId {
     }
 }
 
+#[cfg(feature = "serde")]
 impl serde::Serialize for CorrelationId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())

@@ -1,8 +1,7 @@
 //! Problem details for clients.
 
 use super::{AppError, CorrelationId, ErrorKind, FieldError, text};
-use serde::Serialize;
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, fmt::Write, time::Duration};
 
 /// The body of an error response: problem details as defined by RFC 9457.
 ///
@@ -35,25 +34,27 @@ use std::{borrow::Cow, time::Duration};
 /// # Ok::<(), highwater::error::InvalidId>(())
 /// ```
 // Boxed, because it passes through every layer of a server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(transparent))]
 #[must_use = "a problem should be sent to the client"]
 pub struct Problem(Box<Members>);
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 struct Members {
-    #[serde(rename = "type")]
+    #[cfg_attr(feature = "serde", serde(rename = "type"))]
     kind: Cow<'static, str>,
     title: &'static str,
     status: u16,
     detail: Cow<'static, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     instance: Option<Cow<'static, str>>,
     code: &'static str,
     id: CorrelationId,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     errors: Vec<FieldError>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     retry_after_ms: Option<u64>,
 }
 
@@ -250,8 +251,110 @@ impl Problem {
     /// ));
     /// ```
     pub fn to_json(&self) -> String {
-        // Strings and numbers always serialize.
-        serde_json::to_string(&self.0).unwrap_or_default()
+        let Members {
+            kind,
+            title,
+            status,
+            detail,
+            instance,
+            code,
+            id,
+            errors,
+            retry_after_ms,
+        } = &*self.0;
+        let mut json = JsonObjects(String::with_capacity(256));
+        json.begin();
+        json.text("type", kind);
+        json.text("title", title);
+        json.number("status", (*status).into());
+        json.text("detail", detail);
+        if let Some(instance) = instance {
+            json.text("instance", instance);
+        }
+        json.text("code", code);
+        json.text("id", id.as_str());
+        if !errors.is_empty() {
+            json.list("errors", errors, |json, FieldError { field, detail }| {
+                json.text("field", field);
+                json.text("detail", detail);
+            });
+        }
+        if let Some(ms) = retry_after_ms {
+            json.number("retry_after_ms", *ms);
+        }
+        json.end();
+        json.0
+    }
+}
+
+/// A writer of JSON objects. The library's only JSON, so it needs no serializer.
+struct JsonObjects(String);
+
+impl JsonObjects {
+    fn begin(&mut self) {
+        if self.0.ends_with('}') {
+            self.0.push(',');
+        }
+        self.0.push('{');
+    }
+
+    fn end(&mut self) {
+        self.0.push('}');
+    }
+
+    fn name(&mut self, name: &str) {
+        if !self.0.ends_with('{') {
+            self.0.push(',');
+        }
+        self.string(name);
+        self.0.push(':');
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.string(value);
+    }
+
+    fn number(&mut self, name: &str, value: u64) {
+        self.name(name);
+        self.0.push_str(&value.to_string());
+    }
+
+    /// Writes a list of objects, whose members `write` writes.
+    fn list<T>(&mut self, name: &str, items: &[T], write: impl Fn(&mut Self, &T)) {
+        self.name(name);
+        self.0.push('[');
+        for item in items {
+            self.begin();
+            write(self, item);
+            self.end();
+        }
+        self.0.push(']');
+    }
+
+    fn string(&mut self, text: &str) {
+        let is_escaped = |c: char| c < ' ' || c == '"' || c == '\\';
+        self.0.push('"');
+        let mut rest = text;
+        while let Some(at) = rest.find(is_escaped) {
+            self.0.push_str(&rest[..at]);
+            // Every escaped character is a single byte.
+            match rest.as_bytes()[at] {
+                b'"' => self.0.push_str(r#"\""#),
+                b'\\' => self.0.push_str(r"\\"),
+                b'\n' => self.0.push_str(r"\n"),
+                b'\r' => self.0.push_str(r"\r"),
+                b'\t' => self.0.push_str(r"\t"),
+                0x08 => self.0.push_str(r"\b"),
+                0x0c => self.0.push_str(r"\f"),
+                control => {
+                    let _infallible = write!(self.0, "\\u{control:04x}");
+                }
+            }
+            rest = &rest[at + 1..];
+        }
+        self.0.push_str(rest);
+        self.0.push('"');
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     monitor::{DeliveryObserver, MonitoredEmit},
 };
 use crate::BoxError;
-use futures::{
+use futures_util::{
     FutureExt, StreamExt,
     future::{BoxFuture, Either},
     stream::FuturesUnordered,

@@ -10,7 +10,7 @@ use super::{
     listener_table::ListenerPosition,
 };
 use crate::BoxError;
-use futures::{Stream, stream::FusedStream};
+use futures_util::{Stream, stream::FusedStream};
 use queue::{InboxQueue, SendOutcome, WaitingSend};
 use std::{
     collections::VecDeque,

@@ -4,7 +4,7 @@ use crate::{
     BoxError,
     sync::{Arc, AtomicBool, Ordering},
 };
-use futures::future::{BoxFuture, ready};
+use futures_util::future::{BoxFuture, ready};
 use std::{
     fmt, marker::PhantomData, panic::Location, sync::atomic::AtomicU64 as Counter, time::Duration,
 };

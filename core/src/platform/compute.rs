@@ -5,14 +5,15 @@ mod job;
 pub use job::QueuedJob;
 pub(super) use job::{JobStart, RunningJob};
 
+use super::job::Job;
 use crate::{
     Clock,
     scale::{
-        AdmissionQueue, Cancel, Cancellation, Job, PoolStats, Rejected, RunPermit, Ticket, WhenFull,
+        AdmissionQueue, Cancel, Cancellation, PoolStats, Rejected, RunPermit, Ticket, WhenFull,
+        oneshot,
     },
     trace::{NameId, RecordKind, Recorder},
 };
-use futures::channel::oneshot;
 use job::AcceptedJob;
 use std::{fmt, rc::Rc, sync::Arc, time::Duration};
 
@@ -52,7 +53,7 @@ pub trait Executor: Send + Sync {
 /// Threads for CPU work behind a bounded queue. Clones share the same threads.
 ///
 /// ```
-/// use highwater::{platform::VirtualTime, scale::Job, trace::Recorder};
+/// use highwater::{platform::{Job, VirtualTime}, trace::Recorder};
 ///
 /// let world = VirtualTime::new();
 /// let trace = Recorder::new(world.timer(), 1024);
@@ -137,7 +138,7 @@ impl Threads {
         trace: &Recorder,
         number: u64,
     ) -> Result<Ticket<u64>, Rejected<Job>> {
-        let (sender, receiver) = oneshot::channel();
+        let (sender, receiver) = oneshot();
         let cancellation = Cancellation::new();
         let wrap = |job| AcceptedJob {
             job,

@@ -6,7 +6,8 @@ mod wire;
 pub use context::{ParentLink, ProcessContext};
 pub use wire::ProcessInput;
 
-use futures::{StreamExt, channel::mpsc, future::LocalBoxFuture};
+use futures_channel::mpsc;
+use futures_util::{StreamExt, future::LocalBoxFuture};
 use std::{cell::RefCell, fmt, future::poll_fn, rc::Rc};
 
 /// The port for processes.

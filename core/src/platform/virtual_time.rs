@@ -41,7 +41,7 @@ a message takes [`MESSAGE_DELAY`].
     feature = "compute",
     doc = "
 Its threads share [`SIMULATED_CORES`] cores. A job takes its
-[cost](crate::scale::Job::cost), plus [`HANDOFF`] on a thread. If there are more busy
+[cost](super::Job::cost), plus [`HANDOFF`] on a thread. If there are more busy
 threads than cores they take turns, with a small overhead. The loop has its own core.
 "
 )]

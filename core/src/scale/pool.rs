@@ -8,13 +8,13 @@ pub use rejected::{QueueFull, Rejected};
 
 use super::{
     admission::{AdmissionQueue, RunPermit, WhenFull, WorkOutcome},
+    oneshot::{Sender, oneshot},
     ticket::{Cancel, Cancellation, Ticket, WorkError},
 };
 use crate::{
     Clock, LatencyHistogram,
     sync::{Arc, Mutex, lock},
 };
-use futures::channel::oneshot;
 use std::{
     any::Any,
     fmt, mem,
@@ -41,17 +41,17 @@ use std::{
 ///
 /// ```
 /// use futures::executor::block_on;
-/// use highwater::scale::{Job, Pool, PoolOptions};
+/// use highwater::scale::{Pool, PoolOptions};
 ///
 /// let pool = Pool::new(PoolOptions::new(2).waiting(100), |work| {
 ///     std::thread::spawn(|| work.run());
 /// });
-/// let tickets = [10, 20, 30].map(|index| {
-///     let job = Job::Fib(index);
-///     pool.try_run(move |_| job.run()).expect("there is room")
+/// let tickets = [10, 20, 30].map(|last: u64| {
+///     let sum_of_squares = move || (1..=last).map(|n| n * n).sum::<u64>();
+///     pool.try_run(move |_| sum_of_squares()).expect("there is room")
 /// });
 /// let results = tickets.map(|ticket| block_on(ticket).unwrap());
-/// assert_eq!(results, [55, 6_765, 832_040]);
+/// assert_eq!(results, [385, 2_870, 9_455]);
 /// assert_eq!(pool.stats().done, 3);
 /// ```
 #[derive(Clone)]
@@ -192,7 +192,7 @@ impl Pool {
         T: Send + 'static,
         F: FnOnce(&Cancellation) -> T + Send + 'static,
     {
-        let (sender, receiver) = oneshot::channel();
+        let (sender, receiver) = oneshot();
         let cancellation = Cancellation::new();
         let accepted_at = self.0.clock.as_ref().map(|clock| clock.now());
         let work_cancellation = cancellation.clone();
@@ -371,7 +371,7 @@ trait ErasedWork: Send {
 
 struct QueuedWork<F, T> {
     state: WorkState<F, T>,
-    sender: Option<oneshot::Sender<Result<T, WorkError>>>,
+    sender: Option<Sender<Result<T, WorkError>>>,
     cancellation: Cancellation,
     accepted_at: Option<Duration>,
 }

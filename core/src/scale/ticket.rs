@@ -1,10 +1,10 @@
 //! Handles to accepted work.
 
+use super::oneshot::Receiver;
 use crate::{
     error::{Classification, Classify, ErrorKind},
     sync::{Arc, AtomicBool, Ordering},
 };
-use futures::channel::oneshot;
 use std::{
     fmt,
     pin::Pin,
@@ -29,7 +29,7 @@ use std::{
 /// ```
 #[must_use = "dropping a ticket cancels its work"]
 pub struct Ticket<T> {
-    result: oneshot::Receiver<Result<T, WorkError>>,
+    result: Receiver<Result<T, WorkError>>,
     pending: Option<PendingWork>,
 }
 
@@ -54,7 +54,7 @@ impl<W: Send> Cancel for super::admission::AdmissionQueue<W> {
 
 impl<T> Ticket<T> {
     pub(crate) fn new(
-        result: oneshot::Receiver<Result<T, WorkError>>,
+        result: Receiver<Result<T, WorkError>>,
         cancellation: Cancellation,
         (number, admission): (u64, Arc<dyn Cancel>),
     ) -> Self {
@@ -74,7 +74,7 @@ impl<T> Future for Ticket<T> {
     type Output = Result<T, WorkError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let result = Pin::new(&mut self.result).poll(context);
+        let result = self.result.poll(context);
         if result.is_ready() {
             self.pending = None;
         }
@@ -103,11 +103,11 @@ impl<T> fmt::Debug for Ticket<T> {
 /// from time to time and return early. Clones share the same state.
 ///
 /// ```
-/// use highwater::scale::{Job, Pool, PoolOptions};
+/// use highwater::scale::{Pool, PoolOptions};
 ///
 /// let pool = Pool::new(PoolOptions::new(1), |work| drop(std::thread::spawn(|| work.run())));
-/// // Would take centuries.
-/// let ticket = pool.try_run(|cancellation| Job::Fib(90).run_until(|| cancellation.is_cancelled()));
+/// // Would run forever.
+/// let ticket = pool.try_run(|cancellation| while !cancellation.is_cancelled() {});
 /// drop(ticket);
 /// while pool.stats().running > 0 {
 ///     std::thread::yield_now();

@@ -12,7 +12,7 @@ mod source;
 mod summary;
 
 use super::{Context, Param, ParamUnit, Preset, Scenario};
-use futures::{FutureExt, future::join};
+use futures_util::{FutureExt, future::join};
 use recorded_queue::RecordedQueue;
 
 /// Trace names, used by diagrams and checks to find sources.

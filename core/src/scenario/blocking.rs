@@ -15,10 +15,10 @@ use super::{
     scaling::{self, KIND},
 };
 use crate::{
-    scale::Job,
+    platform::Job,
     trace::{NameId, RecordKind},
 };
-use futures::FutureExt;
+use futures_util::FutureExt;
 use heartbeat::Heartbeat;
 use server::Server;
 use std::{rc::Rc, time::Duration};

@@ -23,7 +23,7 @@ pub(super) use figures::figures;
 use super::{Context, Preset, Scenario};
 use crate::platform::Program;
 use front::Front;
-use futures::FutureExt;
+use futures_util::FutureExt;
 use std::time::Duration;
 
 // Trace names, used by diagrams and checks to find sources.

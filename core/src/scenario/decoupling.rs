@@ -12,7 +12,7 @@ mod user_service;
 mod wiring;
 
 use super::{Context, Param, ParamUnit, Preset, Scenario};
-use futures::FutureExt;
+use futures_util::FutureExt;
 use service::{DownstreamService, ServiceProfile};
 use user_service::UserService;
 use wiring::BusWiring;

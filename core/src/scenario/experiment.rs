@@ -8,7 +8,7 @@ use crate::{
     platform::{Platform, Seed, VirtualTime},
     trace::{Recorder, Trace},
 };
-use futures::future::LocalBoxFuture;
+use futures_util::future::LocalBoxFuture;
 
 /// Capacity of a run's trace buffer, in records.
 ///

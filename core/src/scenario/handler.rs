@@ -16,7 +16,7 @@ mod worker;
 
 use super::{Context, Preset, Scenario};
 use crate::platform::Program;
-use futures::FutureExt;
+use futures_util::FutureExt;
 use gateway::Gateway;
 
 // Trace names, used by diagrams and checks to find sources.

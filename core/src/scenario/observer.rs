@@ -12,7 +12,7 @@ mod summary;
 mod wiring;
 
 use super::{Context, Param, ParamKind, ParamUnit, Preset, Scenario};
-use futures::FutureExt;
+use futures_util::FutureExt;
 use sensor::Sensor;
 use wiring::SensorWiring;
 

@@ -15,7 +15,7 @@ mod with_pipeline;
 
 use super::{Context, Param, ParamUnit, Preset, Scenario};
 use crate::trace::RecordKind;
-use futures::FutureExt;
+use futures_util::FutureExt;
 
 /// Trace names of the stages, in order, and of the whole transfer.
 const READ: &str = "Read";

@@ -11,8 +11,7 @@ pub(super) use summary::{ScalingSummary, each_job_once, not_exercised, one_resul
 
 use super::{Param, Values};
 use crate::{
-    platform::Threads,
-    scale::Job,
+    platform::{Job, Threads},
     trace::{NameId, RecordKind, Recorder},
 };
 

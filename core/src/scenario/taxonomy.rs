@@ -15,7 +15,7 @@ mod summary;
 
 use super::{Context, Preset, Scenario};
 use designs::Api;
-use futures::FutureExt;
+use futures_util::FutureExt;
 use service::Payment;
 use std::rc::Rc;
 

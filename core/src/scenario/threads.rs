@@ -13,11 +13,10 @@ use super::{
     scaling::{self, KIND, LOOP, POOL},
 };
 use crate::{
-    platform::Threads,
-    scale::Job,
+    platform::{Job, Threads},
     trace::{NameId, RecordKind},
 };
-use futures::{FutureExt, future::join_all};
+use futures_util::{FutureExt, future::join_all};
 use std::time::Duration;
 
 /// The job durations of the break-even measurement, in microseconds.

@@ -9,9 +9,9 @@ use crate::{
     scale::WorkerId,
     trace::{NameId, RecordKind, Recorder},
 };
-use futures::{
+use futures_channel::mpsc;
+use futures_util::{
     StreamExt,
-    channel::mpsc,
     future::{Either, select},
 };
 use std::{rc::Rc, time::Duration};

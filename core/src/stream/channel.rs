@@ -522,7 +522,7 @@ impl<T> Sender<T> {
         self.0.stats()
     }
 
-    /// Converts the sender into a [`Sink`](futures::Sink).
+    /// Converts the sender into a [`Sink`](futures_util::Sink).
     ///
     /// Close the sink after the last item. Dropping an unclosed sink fails the channel
     /// with [`Unfinished`].

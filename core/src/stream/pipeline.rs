@@ -28,7 +28,7 @@ use crate::{
     sync::{Arc, AtomicBool, Ordering},
 };
 use drive::Drive;
-use futures::{
+use futures_util::{
     AsyncRead, AsyncWrite, AsyncWriteExt, FutureExt, Sink, Stream, StreamExt,
     future::{TryFutureExt, poll_fn, try_join},
 };

@@ -11,7 +11,7 @@ use super::{
     pipeline::{Meter, PipelineError, YieldBudget},
 };
 use crate::{BoxError, sync::Arc};
-use futures::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt};
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},

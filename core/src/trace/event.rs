@@ -1,6 +1,5 @@
 //! The schema of a record.
 
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The version of the schema. Raised when a field changes its meaning.
@@ -30,19 +29,26 @@ pub const VERSION: u32 = 1;
 /// assert_eq!((event.source, event.target, event.subject), (bus, Some(mail), 7));
 /// assert_eq!(event.counters.sent, 1);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Event {
     /// The start, relative to the start of the run. Nanoseconds on the wire.
-    #[serde(rename = "at_ns", with = "nanos")]
+    #[cfg_attr(feature = "serde", serde(rename = "at_ns", with = "nanos"))]
     pub at: Duration,
     /// The duration; for a start, its delay. Nanoseconds on the wire.
-    #[serde(rename = "duration_ns", with = "nanos", default)]
-    #[serde(skip_serializing_if = "Duration::is_zero")]
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "duration_ns", with = "nanos", default)
+    )]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Duration::is_zero"))]
     pub duration: Duration,
     /// The source of the record.
     pub source: NameId,
     /// The recipient, for messages.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
     pub target: Option<NameId>,
     /// The kind of record.
     pub kind: RecordKind,
@@ -51,12 +57,15 @@ pub struct Event {
     /// The number of the user, request or chunk that it concerns.
     pub subject: u64,
     /// The cause of the failure, if it ended in one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "serde",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
     pub failure: Option<NameId>,
     /// The totals of the source, including this record.
     pub counters: Counters,
     /// The recording thread; 0 is the loop.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "is_zero"))]
     pub thread: u32,
 }
 
@@ -87,8 +96,9 @@ impl Event {
 /// assert_eq!(RecordKind::Deliver.as_str(), "deliver");
 /// assert!(RecordKind::Deliver.is_message() && !RecordKind::Subscribe.is_message());
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum RecordKind {
     /// A service started, or a process became ready; `subject` is its id.
@@ -279,8 +289,9 @@ impl RecordKind {
 /// let events = recorder.drain().events;
 /// assert_eq!((events[0].phase, events[1].phase), (Phase::Begin, Phase::End));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Phase {
     /// The start of a span. Its end follows.
     Begin,
@@ -307,7 +318,8 @@ pub enum Phase {
 /// assert_eq!((counters.finished(), counters.in_flight()), (2, 1));
 /// # drop(open);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Counters {
     /// Spans of work that began.
     pub started: u64,
@@ -361,8 +373,9 @@ impl Counters {
 /// assert_eq!(recorder.name("Api"), api, "one id per name");
 /// assert_eq!(recorder.name("EmailService").index(), 1);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(transparent))]
 pub struct NameId(u32);
 
 impl NameId {
@@ -388,6 +401,7 @@ impl NameId {
     }
 }
 
+#[cfg(feature = "serde")]
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde calls it with a reference"
@@ -398,6 +412,7 @@ fn is_zero(thread: &u32) -> bool {
 
 /// Durations as whole nanoseconds. 584 years fit, and JSON readers that parse numbers
 /// as doubles are exact for the first 104 days.
+#[cfg(feature = "serde")]
 mod nanos {
     use serde::{Deserialize, Deserializer, Serializer};
     use std::time::Duration;

@@ -2,7 +2,6 @@
 
 use super::{Counters, Event, NameId, Phase, RecordKind, Ring};
 use crate::Clock;
-use serde::{Deserialize, Serialize};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -452,7 +451,8 @@ impl Drop for Span {
 /// let batch = recorder.drain();
 /// assert_eq!((batch.first_name, batch.names.len(), batch.events.len()), (0, 1, 1));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RecordBatch {
     /// The index of the first of `names` in the name table.
     pub first_name: usize,

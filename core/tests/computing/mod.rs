@@ -8,8 +8,8 @@ use futures::{
     future::{LocalBoxFuture, join_all},
 };
 use highwater::{
-    platform::Platform,
-    scale::{Job, Ticket, WorkError},
+    platform::{Job, Platform},
+    scale::{Ticket, WorkError},
     trace::{Event, Phase, RecordBatch, RecordKind, Recorder},
 };
 use std::{collections::BTreeSet, time::Duration};

@@ -8,7 +8,7 @@ use highwater::{
         RetryPolicy,
     },
     events::{Emitter, Failure, InboxFull, ZeroCapacity},
-    scale::{Cancellation, Job, Pool, PoolOptions, QueueFull, Rejected, WorkError},
+    scale::{Cancellation, Pool, PoolOptions, QueueFull, Rejected, WorkError},
     stream::{
         Bound, InvalidBound, LineTooLong, Pipeline, PipelineError, SendError, StreamError,
         TryRecvError, Unfinished, channel,
@@ -149,7 +149,6 @@ fn leaf_errors() -> Vec<(&'static str, BoxError)> {
             "InvalidId",
             Box::new("no id".parse::<CorrelationId>().unwrap_err()),
         ),
-        ("InvalidJob", Box::new("fib".parse::<Job>().unwrap_err())),
         ("Rejected", Box::new(rejected())),
         ("QueueFull", Box::new(QueueFull { retry_after })),
         ("WorkError", Box::new(WorkError::Lost)),

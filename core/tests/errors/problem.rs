@@ -1,6 +1,8 @@
 //! Tests of correlation ids and problem details.
 
+use crate::cases;
 use highwater::error::{AppError, Classification, CorrelationId, ErrorKind, IdGenerator, Problem};
+use proptest::{collection::vec, option, prelude::*};
 use std::time::Duration;
 
 fn id() -> CorrelationId {
@@ -74,7 +76,6 @@ fn problem_has_the_rfc_members() {
         })
     );
     assert_eq!(problem.retry_after_seconds(), Some(1), "rounded up");
-    assert_eq!(serde_json::to_string(&problem).unwrap(), problem.to_json());
 }
 
 #[test]
@@ -87,4 +88,41 @@ fn problem_title_is_the_reason_phrase() {
     assert_eq!(title(422), "Unprocessable Content");
     assert_eq!(title(506), "Variant Also Negotiates");
     assert_eq!((title(499), title(599)), ("Client Error", "Server Error"));
+}
+
+proptest! {
+    #![proptest_config(cases::cases(256))]
+
+    #[test]
+    fn problem_json_reads_back(
+        text in any::<String>(),
+        controls in "[\\x00-\\x7f]*",
+        uri in option::of(any::<String>()),
+        fields in vec((any::<String>(), "[\\x00-\\x7f]*"), 0..3),
+        retry_after_ms in option::of(any::<u32>()),
+    ) {
+        let mut error = AppError::invalid_input([text, controls].concat());
+        for (field, detail) in fields {
+            error = error.with_field(field, detail);
+        }
+        if let Some(ms) = retry_after_ms {
+            error = error.with_retry_after(Duration::from_millis(ms.into()));
+        }
+        let mut problem = Problem::new(&error, &id());
+        if let Some(uri) = &uri {
+            problem = problem.with_type(uri.clone()).with_instance(uri.clone());
+        }
+        let json: serde_json::Value = serde_json::from_str(&problem.to_json()).unwrap();
+        prop_assert_eq!(json["type"].as_str().unwrap(), problem.type_uri());
+        prop_assert_eq!(json["detail"].as_str().unwrap(), problem.detail());
+        prop_assert_eq!(json["retry_after_ms"].as_u64(), retry_after_ms.map(u64::from));
+        let errors = json["errors"].as_array().map_or(&[][..], Vec::as_slice);
+        prop_assert_eq!(errors.len(), problem.errors().len());
+        for (json, field) in errors.iter().zip(problem.errors()) {
+            prop_assert_eq!(json["field"].as_str().unwrap(), &*field.field);
+            prop_assert_eq!(json["detail"].as_str().unwrap(), &*field.detail);
+        }
+        #[cfg(feature = "serde")]
+        prop_assert_eq!(serde_json::to_string(&problem).unwrap(), problem.to_json());
+    }
 }

@@ -2,8 +2,7 @@
 
 use crate::computing;
 use highwater::{
-    platform::{HANDOFF, Platform, SIMULATED_CORES, VirtualTime},
-    scale::Job,
+    platform::{HANDOFF, Job, Platform, SIMULATED_CORES, VirtualTime},
     trace::{Event, Phase, RecordKind, Recorder},
 };
 use std::time::Duration;

@@ -1,10 +1,16 @@
-//! The simulated world: time, threads and processes.
+//! Tests of the module `platform`: the simulated world with its time, threads and
+//! processes, and jobs.
 
+#[cfg(feature = "compute")]
+#[path = "../cases/mod.rs"]
+mod cases;
 #[cfg(feature = "compute")]
 mod compute;
 #[cfg(feature = "compute")]
 #[path = "../computing/mod.rs"]
 mod computing;
+#[cfg(feature = "compute")]
+mod jobs;
 #[cfg(feature = "processes")]
 mod processes;
 #[cfg(feature = "processes")]

@@ -3,7 +3,6 @@
 #[path = "../cases/mod.rs"]
 mod cases;
 mod driven;
-mod jobs;
 mod lag;
 mod pool;
 mod pool_model;

@@ -4,7 +4,8 @@ use super::metrics::Meter;
 use axum::extract::{Query, State, rejection::QueryRejection};
 use highwater::{
     error::AppError,
-    scale::{Cancellation, Job, Pool, PoolOptions, WorkError},
+    platform::Job,
+    scale::{Cancellation, Pool, PoolOptions, WorkError},
 };
 use serde::Deserialize;
 use std::{sync::Arc, thread, time::Instant};

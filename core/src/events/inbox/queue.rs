@@ -3,10 +3,9 @@
 use super::{InboxFull, InboxStats};
 use crate::{
     BoxError, Overflow,
-    sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock},
+    sync::{AtomicBool, AtomicUsize, CachePadded, Mutex, Ordering, lock},
     wait_queue::{WaitOutcome, WaitQueue, WaitTicket, Wakers, wake},
 };
-use crossbeam_utils::CachePadded;
 use std::{
     collections::VecDeque,
     future::Future,

@@ -3,10 +3,10 @@
 use super::name_of;
 use crate::{
     Clock,
-    scale::{Cancellation, Job, RunPermit, WorkError, WorkOutcome},
+    platform::Job,
+    scale::{Cancellation, RunPermit, Sender, WorkError, WorkOutcome},
     trace::{RecordKind, Recorder, Span},
 };
-use futures::channel::oneshot;
 use std::{fmt, sync::Arc, time::Duration};
 
 /// A job that the queue accepted, with all it needs to run and report.
@@ -15,7 +15,7 @@ pub(crate) struct AcceptedJob {
     pub(super) number: u64,
     pub(super) trace: Recorder,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) sender: oneshot::Sender<Result<u64, WorkError>>,
+    pub(super) sender: Sender<Result<u64, WorkError>>,
     pub(super) cancellation: Cancellation,
 }
 

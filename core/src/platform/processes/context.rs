@@ -2,7 +2,8 @@
 
 use super::ProcessEvent;
 use crate::platform::Platform;
-use futures::{StreamExt, channel::mpsc};
+use futures_channel::mpsc;
+use futures_util::StreamExt;
 use std::{
     cell::RefCell,
     convert::Infallible,

@@ -11,7 +11,7 @@ use super::{VirtualTime, timers::Shared};
 use crate::platform::{
     Exit, ParentLink, Process, ProcessContext, ProcessEvent, ProcessLink, Processes, Program,
 };
-use futures::channel::mpsc::{self, UnboundedSender};
+use futures_channel::mpsc::{self, UnboundedSender};
 use mailbox::Mailbox;
 use std::{
     cell::{Cell, RefCell},

@@ -1,7 +1,7 @@
 //! The tasks of a simulated world and their wakers.
 
 use super::{Spawn, timers::Shared};
-use futures::future::LocalBoxFuture;
+use futures_util::future::LocalBoxFuture;
 use slab::Slab;
 use std::{
     cell::{Cell, RefCell},

@@ -4,9 +4,9 @@
 //! Threads keep running while the loop is blocked.
 
 use super::timers::{Shared, deferred_waker};
-use crate::{
-    platform::compute::{Compute, Executor, JobStart, QueuedJob, RunningJob},
-    scale::Job,
+use crate::platform::{
+    Job,
+    compute::{Compute, Executor, JobStart, QueuedJob, RunningJob},
 };
 use std::{
     mem,

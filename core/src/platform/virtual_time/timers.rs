@@ -3,7 +3,7 @@
 #[cfg(feature = "compute")]
 use super::threads::SharedCores;
 use super::{Clock, Timer, tasks::TaskId};
-use futures::future::BoxFuture;
+use futures_util::future::BoxFuture;
 #[cfg(any(feature = "processes", feature = "compute"))]
 use std::task::Wake;
 use std::{

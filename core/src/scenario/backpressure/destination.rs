@@ -5,7 +5,7 @@ use super::{
     recorded_queue::{Chunk, RecordedQueue},
 };
 use crate::{scenario::Context, stream::Receiver, trace::RecordKind};
-use futures::StreamExt;
+use futures_util::StreamExt;
 use std::time::Duration;
 
 /// Duration of the injected stall.

@@ -2,8 +2,8 @@
 
 use super::started;
 use crate::{
+    platform::Job,
     platform::Threads,
-    scale::Job,
     scenario::{
         Context,
         scaling::{self, LOOP, POOL, REQUESTS},

@@ -1,7 +1,10 @@
 //! The worker program, which handles one request at a time.
 
 use super::HEARTBEAT_INTERVAL;
-use crate::{platform::ProcessContext, scale::Job, trace::Recorder};
+use crate::{
+    platform::{Job, ProcessContext},
+    trace::Recorder,
+};
 use std::time::Duration;
 
 /// The time for which a hanging worker blocks its loop. It exceeds any run.

@@ -11,7 +11,7 @@ use crate::{
     scenario::{Context, Values},
     trace::{NameId, RecordKind, Recorder},
 };
-use futures::StreamExt;
+use futures_util::StreamExt;
 use std::{any::Any, cell::RefCell};
 
 /// The bus, its subscriptions, and the tasks that process inboxes.

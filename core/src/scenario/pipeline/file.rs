@@ -6,7 +6,7 @@ use crate::{
     scenario::{Context, Values},
     trace::{NameId, RecordKind, Recorder, Span},
 };
-use futures::{Stream, stream};
+use futures_util::{Stream, stream};
 use std::{io, sync::Arc};
 
 /// An input file, open until it is dropped.

@@ -6,7 +6,7 @@ use crate::{
     scenario::{Context, Values},
     trace::{NameId, RecordKind, Recorder, Span},
 };
-use futures::{FutureExt, Sink, future::LocalBoxFuture};
+use futures_util::{FutureExt, Sink, future::LocalBoxFuture};
 use std::{
     io,
     pin::Pin,

@@ -11,7 +11,7 @@ use crate::{
     stream::{Bound, Pipeline, PipelineError, PipelineMonitor},
     trace::{NameId, RecordKind, Recorder},
 };
-use futures::StreamExt;
+use futures_util::StreamExt;
 use std::{
     cell::{Cell, OnceCell},
     error::Error,

@@ -4,10 +4,9 @@ use super::{SendError, StreamError};
 use crate::{
     BoxError, Clock, Overflow,
     stream::{Amount, Bound, Stats},
-    sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, fence, lock},
+    sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, CachePadded, Mutex, Ordering, fence, lock},
     wait_queue::{WaitOutcome, WaitQueue, WaitTicket, Wakers, wake},
 };
-use crossbeam_utils::CachePadded;
 use std::{
     collections::VecDeque,
     task::{Context, Poll, Waker},

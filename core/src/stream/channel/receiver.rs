@@ -8,7 +8,7 @@ use crate::{
     stream::{Bound, Stats},
     sync::Arc,
 };
-use futures::{Stream, stream::FusedStream};
+use futures_util::{Stream, stream::FusedStream};
 use std::{
     collections::VecDeque,
     fmt,

@@ -5,7 +5,7 @@ use super::{
     queue::{BoundedQueue, QueuedItem, SendAttempt},
 };
 use crate::wait_queue::WaitTicket;
-use futures::future::FusedFuture;
+use futures_util::future::FusedFuture;
 use std::{
     fmt,
     future::Future,

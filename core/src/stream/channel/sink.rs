@@ -5,7 +5,7 @@ use super::{
     queue::{QueuedItem, SendAttempt},
 };
 use crate::{stream::Stats, wait_queue::WaitTicket};
-use futures::Sink;
+use futures_util::Sink;
 use std::{
     fmt,
     pin::Pin,

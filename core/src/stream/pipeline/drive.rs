@@ -2,7 +2,7 @@
 
 use super::{Meter, PipelineError, report::StallTimer};
 use crate::{BoxError, stream::Weigh, sync::Arc};
-use futures::{Sink, Stream, StreamExt};
+use futures_util::{Sink, Stream, StreamExt};
 use std::{
     future::Future,
     pin::Pin,

@@ -2,7 +2,7 @@
 
 use super::{Meter, PipelineError};
 use crate::{BoxError, stream::Weigh, sync::Arc};
-use futures::{Stream, StreamExt, stream::FuturesOrdered};
+use futures_util::{Stream, StreamExt, stream::FuturesOrdered};
 use std::{
     future::Future,
     pin::Pin,

@@ -1,7 +1,7 @@
 //! Runs of complete pipelines.
 
 use super::{PipelineError, PipelineMonitor, PipelineReport};
-use futures::future::{AbortHandle, Abortable, FusedFuture};
+use futures_util::future::{AbortHandle, Abortable, FusedFuture};
 use std::{
     fmt,
     future::Future,

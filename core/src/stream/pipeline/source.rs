@@ -6,7 +6,7 @@ use crate::{
     stream::Weigh,
     sync::{Arc, AtomicBool, Mutex, Ordering, lock},
 };
-use futures::{AsyncRead, Stream};
+use futures_util::{AsyncRead, Stream};
 use std::{
     future::Future,
     io,

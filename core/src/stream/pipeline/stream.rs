@@ -2,7 +2,7 @@
 
 use super::{PipelineError, PipelineMonitor, PipelineSetup};
 use crate::sync::Ordering;
-use futures::{Stream, StreamExt, stream::FusedStream};
+use futures_util::{Stream, StreamExt, stream::FusedStream};
 use std::{
     fmt,
     future::Future,

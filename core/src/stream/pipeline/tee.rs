@@ -5,7 +5,7 @@ use crate::{
     stream::{ChannelSink, SendError, Sender, Weigh},
     sync::Arc,
 };
-use futures::{SinkExt, Stream, StreamExt};
+use futures_util::{SinkExt, Stream, StreamExt};
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},

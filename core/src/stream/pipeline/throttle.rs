@@ -2,7 +2,7 @@
 
 use super::{Meter, PipelineError};
 use crate::{stream::Weigh, sync::Arc};
-use futures::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt};
 use std::{
     future::Future,
     pin::Pin,

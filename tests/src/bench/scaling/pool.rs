@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::stream::{FuturesUnordered, StreamExt as _};
-use highwater::scale::{Job, LagMonitor, Pool, PoolOptions};
+use highwater::scale::{LagMonitor, Pool, PoolOptions};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::sleep_until;
 
@@ -23,13 +23,11 @@ pub(super) fn delay(size: u32) -> LoopDelay {
     event_loop().block_on(async {
         // Starts the threads before the measurement.
         for _ in 0..THREADS {
-            submit(&pool, Job::Fib(1)).await;
+            submit(&pool, 1).await;
         }
         let start = Instant::now();
         let mut monitor = LagMonitor::new(TICK_INTERVAL, start.elapsed());
-        let mut work: FuturesUnordered<_> = (0..THREADS)
-            .map(|_| submit(&pool, Job::Fib(size)))
-            .collect();
+        let mut work: FuturesUnordered<_> = (0..THREADS).map(|_| submit(&pool, size)).collect();
         loop {
             let due = tokio::time::Instant::from_std(start + monitor.next_due());
             tokio::select! {
@@ -64,22 +62,28 @@ pub(super) fn small_task_rate(size: u32) -> f64 {
 async fn measure_rate(pool: &Pool, size: u32, turn: Duration) -> f64 {
     let start = Instant::now();
     let mut done = 0_u64;
-    let mut work: FuturesUnordered<_> = (0..TASKS_IN_FLIGHT)
-        .map(|_| submit(pool, Job::Fib(size)))
-        .collect();
+    let mut work: FuturesUnordered<_> = (0..TASKS_IN_FLIGHT).map(|_| submit(pool, size)).collect();
     while work.next().await.is_some() {
         done += 1;
         if start.elapsed() < turn {
-            work.push(submit(pool, Job::Fib(size)));
+            work.push(submit(pool, size));
         }
     }
     done as f64 / start.elapsed().as_secs_f64()
 }
 
-async fn submit(pool: &Pool, job: Job) -> u64 {
-    let ticket = pool.try_run(move |_| job.run());
+async fn submit(pool: &Pool, size: u32) -> u64 {
+    let ticket = pool.try_run(move |_| fib(size));
     let ticket = ticket.expect("the pool rejected a job");
     ticket.await.expect("the job panicked")
+}
+
+/// The job of `tests/node/bench-pool.mjs`.
+fn fib(index: u32) -> u64 {
+    if index < 2 {
+        return u64::from(index);
+    }
+    fib(index - 1) + fib(index - 2)
 }
 
 fn pool() -> Pool {

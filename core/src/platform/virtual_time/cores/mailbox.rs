@@ -2,7 +2,7 @@
 
 use super::{MESSAGE_DELAY, PROCESS_START, Shared};
 use crate::platform::{Exit, ProcessEvent, virtual_time::timers::deferred_waker};
-use futures::channel::mpsc::UnboundedSender;
+use futures_channel::mpsc::UnboundedSender;
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
 /// The messages between a process and its parent. Times are those of the loop.

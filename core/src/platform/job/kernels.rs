@@ -38,7 +38,6 @@ fn is_prime(number: u32) -> bool {
 }
 
 /// Counts primes with a sieve of Eratosthenes over odd numbers.
-#[cfg(feature = "compute")]
 pub(super) fn sieve(below: u32) -> u64 {
     if below < 3 {
         return 0;

@@ -1,7 +1,7 @@
 //! Jobs: results, costs and texts.
 
 use crate::cases;
-use highwater::scale::Job;
+use highwater::platform::Job;
 use proptest::prelude::*;
 use std::{cell::Cell, time::Duration};
 

@@ -1,4 +1,4 @@
-//! CPU work with the same result on every platform.
+//! CPU work with the same result in every world.
 
 mod cost;
 mod kernels;
@@ -13,12 +13,12 @@ use std::{fmt, str::FromStr, time::Duration};
 /// use does not grow with its size.
 ///
 /// ```
-/// use highwater::scale::Job;
+/// use highwater::platform::Job;
 ///
 /// let job: Job = "fib:20".parse()?;
 /// assert_eq!(job, Job::Fib(20));
 /// assert_eq!(job.run(), 6_765);
-/// # Ok::<(), highwater::scale::InvalidJob>(())
+/// # Ok::<(), highwater::platform::InvalidJob>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Job {
@@ -41,7 +41,7 @@ impl Job {
     /// Runs the job on the current thread and blocks until it is done.
     ///
     /// ```
-    /// use highwater::scale::Job;
+    /// use highwater::platform::Job;
     ///
     /// assert_eq!(Job::Primes(100).run(), 25);
     /// assert_eq!(Job::HashChain(1).run(), 0x6668_7aad_f862_bd77);
@@ -56,7 +56,7 @@ impl Job {
     /// cancelled.
     ///
     /// ```
-    /// use highwater::scale::Job;
+    /// use highwater::platform::Job;
     ///
     /// // Would take centuries.
     /// assert_eq!(Job::Fib(90).run_until(|| true), None);
@@ -78,7 +78,7 @@ impl Job {
     /// is several times slower.
     ///
     /// ```
-    /// use highwater::scale::Job;
+    /// use highwater::platform::Job;
     /// use std::time::Duration;
     ///
     /// assert!(Job::Fib(42).cost() > Duration::from_millis(500));
@@ -93,7 +93,7 @@ impl Job {
     /// or the smallest job if each costs more.
     ///
     /// ```
-    /// use highwater::scale::Job;
+    /// use highwater::platform::Job;
     /// use std::time::Duration;
     ///
     /// let second = Duration::from_secs(1);
@@ -113,9 +113,9 @@ impl Job {
         }
         kind(fits)
     }
+
     /// Computes the result of [`run`](Self::run), using a faster algorithm where
     /// there is one. For simulated time, in which the real duration does not matter.
-    #[cfg(feature = "compute")]
     pub(crate) fn answer(self) -> u64 {
         match self {
             Job::Primes(below) => kernels::sieve(below),
@@ -138,7 +138,7 @@ const KINDS: Kinds = [
 /// Writes the kind and the size: `fib:32`.
 ///
 /// ```
-/// use highwater::scale::Job;
+/// use highwater::platform::Job;
 ///
 /// for job in [Job::Primes(9), Job::Fib(32), Job::HashChain(1), Job::Mandelbrot(0)] {
 ///     assert_eq!(job.to_string().parse(), Ok(job));
@@ -178,7 +178,7 @@ impl FromStr for Job {
 /// The error for a text that is not a job. It contains the text.
 ///
 /// ```
-/// use highwater::{error::AppError, scale::Job};
+/// use highwater::{error::AppError, platform::Job};
 ///
 /// let error = "fib".parse::<Job>().unwrap_err();
 /// assert_eq!(error.0, "fib");
