@@ -66,7 +66,7 @@ async function use(module, chapter) {
   await module.default();
   wasm = module;
   wasm.on_panic((bug) => postMessage({ bug }));
-  wasm.set_process_starter?.((program) => {
+  wasm.set_process_starter((program) => {
     const name = `${chapter}: ${program}`;
     const process = new Worker(new URL("process.js", import.meta.url), { type: "module", name });
     process.postMessage({ load: { chapter, program } });

@@ -5,10 +5,7 @@
 //! | [`Clock`], [`Timer`] | simulated, steppable | `performance.now`, `setTimeout` | the operating system's |
 //! | [`Spawn`] | [`VirtualTime`] | the tab's event loop | tokio, one thread |
 //! | [`Seed`] | the same draws everywhere | | |
-#![cfg_attr(
-    feature = "processes",
-    doc = "| [`Processes`] | a simulated core with its own state | a Worker with its own instance | a child process |"
-)]
+//! | [`Processes`] | a simulated core with its own state | a Worker with its own instance | a child process |
 #![cfg_attr(
     feature = "compute",
     doc = "| [`Compute`] | simulated cores, a cost model | Web Workers sharing memory, or the loop alone | rayon threads |"
@@ -23,7 +20,6 @@
 mod compute;
 #[cfg(feature = "compute")]
 mod job;
-#[cfg(feature = "processes")]
 mod processes;
 mod random;
 mod virtual_time;
@@ -33,7 +29,6 @@ pub use crate::Clock;
 pub use compute::{Compute, Executor, QueuedJob, Threads};
 #[cfg(feature = "compute")]
 pub use job::{InvalidJob, Job};
-#[cfg(feature = "processes")]
 pub use processes::{
     Exit, ParentLink, Process, ProcessContext, ProcessEvent, ProcessInput, ProcessLink, Processes,
     Program,
@@ -41,9 +36,7 @@ pub use processes::{
 pub use random::{Random, Seed};
 #[cfg(feature = "compute")]
 pub use virtual_time::{HANDOFF, SIMULATED_CORES};
-#[cfg(feature = "processes")]
-pub use virtual_time::{MESSAGE_DELAY, PROCESS_START};
-pub use virtual_time::{Step, VirtualTime};
+pub use virtual_time::{MESSAGE_DELAY, PROCESS_START, Step, VirtualTime};
 
 #[cfg(feature = "compute")]
 use crate::trace::Recorder;
@@ -85,7 +78,6 @@ pub trait Spawn {
 pub struct Platform {
     timer: Arc<dyn Timer>,
     spawn: Rc<dyn Spawn>,
-    #[cfg(feature = "processes")]
     processes: Option<Rc<dyn Processes>>,
     #[cfg(feature = "compute")]
     compute: Option<Rc<dyn Compute>>,
@@ -97,7 +89,6 @@ impl Platform {
         Platform {
             timer,
             spawn,
-            #[cfg(feature = "processes")]
             processes: None,
             #[cfg(feature = "compute")]
             compute: None,
@@ -113,7 +104,6 @@ impl Platform {
     }
 
     /// Adds processes.
-    #[cfg(feature = "processes")]
     #[must_use]
     pub fn with_processes(mut self, processes: Rc<dyn Processes>) -> Self {
         self.processes = Some(processes);
@@ -155,7 +145,6 @@ impl Platform {
     ///
     /// If this world has no processes. The platform of a process has none, so a
     /// process cannot start others.
-    #[cfg(feature = "processes")]
     #[must_use = "dropping a process kills it"]
     pub fn start(&self, program: &'static Program) -> Process {
         let processes = self.processes.as_ref();

@@ -82,7 +82,6 @@ pub use scaling::scaling_figures;
 #[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
 pub use worker_slot::{Generation, WorkerSlot, WorkerSlots, WorkerState};
 
-#[cfg(feature = "processes")]
 use crate::platform::Program;
 use crate::{
     platform::{Platform, Seed},
@@ -113,7 +112,6 @@ pub static ALL: &[&Scenario] = &[
 ];
 
 /// All programs that scenarios in this build start as separate processes.
-#[cfg(feature = "processes")]
 pub static PROGRAMS: &[&Program] = &[
     #[cfg(feature = "chapter-errors")]
     &handler::WORKER,
@@ -124,7 +122,6 @@ pub static PROGRAMS: &[&Program] = &[
 /// Returns the program called `name`.
 ///
 /// A new process receives only this name, and looks up its program by it.
-#[cfg(feature = "processes")]
 #[must_use]
 pub fn program(name: &str) -> Option<&'static Program> {
     PROGRAMS

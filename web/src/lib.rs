@@ -16,9 +16,7 @@ mod platform;
 mod playback;
 #[cfg(feature = "threads")]
 mod pool;
-#[cfg(feature = "processes")]
 mod process;
-#[cfg(feature = "processes")]
 mod processes;
 mod session;
 mod view;
@@ -30,13 +28,10 @@ mod view;
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
 pub use address::{Address, scenarios};
-#[cfg(any(feature = "processes", feature = "compute"))]
 pub use platform::tab;
 #[cfg(feature = "threads")]
 pub use pool::check_threads;
-#[cfg(feature = "processes")]
 pub use process::{Inbox, run_process, run_program};
-#[cfg(feature = "processes")]
 pub use processes::set_process_starter;
 pub use session::{on_panic, run};
 pub use view::View;

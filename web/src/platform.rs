@@ -1,6 +1,7 @@
 //! The tab's ports: `performance.now`, `setTimeout`, and the event loop of this
 //! window or Worker.
 
+use crate::processes::TabProcesses;
 use futures::{
     FutureExt,
     channel::oneshot,
@@ -107,17 +108,13 @@ impl Spawn for TabSpawn {
 
 /// Returns the ports of this Worker with a clock that starts now, for tests without a
 /// scenario.
-#[cfg(any(feature = "processes", feature = "compute"))]
 pub fn tab() -> Platform {
     platform(TabTimer::start())
 }
 
 /// Returns the ports of this window or Worker.
 pub(crate) fn platform(timer: Arc<TabTimer>) -> Platform {
-    let platform = core(timer);
-    #[cfg(feature = "processes")]
-    let platform = platform.with_processes(Rc::new(crate::processes::TabProcesses));
-    platform
+    core(timer).with_processes(Rc::new(TabProcesses))
 }
 
 /// Returns the ports of a process, which cannot start processes.

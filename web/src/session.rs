@@ -72,7 +72,6 @@ async fn run_in_tab(experiment: &Experiment, report: Function) -> Option<String>
         let is_finished = matches!(select(running.as_mut(), tick).await, Either::Left(_));
         reporter.report();
         if is_finished {
-            #[cfg(feature = "processes")]
             crate::processes::kill_all();
             return None;
         }

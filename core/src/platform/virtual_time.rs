@@ -1,19 +1,16 @@
 //! The simulated world.
 
-#[cfg(feature = "processes")]
 mod cores;
 mod tasks;
 #[cfg(feature = "compute")]
 mod threads;
 mod timers;
 
-#[cfg(feature = "processes")]
 pub use cores::{MESSAGE_DELAY, PROCESS_START};
 #[cfg(feature = "compute")]
 pub use threads::{HANDOFF, SIMULATED_CORES};
 
 use super::{Clock, Platform, Spawn, Timer};
-#[cfg(feature = "processes")]
 use cores::Cores;
 use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
 use tasks::{Spawner, Tasks};
@@ -29,14 +26,10 @@ use timers::{Shared, VirtualTimer};
 /// Dropping it drops the unfinished tasks. Tasks spawned on its platforms after that
 /// never run.
 ///
-#[cfg_attr(
-    feature = "processes",
-    doc = "Each process is a simulated core with its own tasks and clock, so a blocked process
-delays no other. The next step belongs to the core that is due first; on a tie the
-loop goes first. A process begins [`PROCESS_START`] after the call that starts it, and
-a message takes [`MESSAGE_DELAY`].
-"
-)]
+/// Each process is a simulated core with its own tasks and clock, so a blocked process
+/// delays no other. The next step belongs to the core that is due first; on a tie the
+/// loop goes first. A process begins [`PROCESS_START`] after the call that starts it,
+/// and a message takes [`MESSAGE_DELAY`].
 #[cfg_attr(
     feature = "compute",
     doc = "
@@ -65,7 +58,6 @@ threads than cores they take turns, with a small overhead. The loop has its own 
 pub struct VirtualTime {
     tasks: Rc<Tasks>,
     shared: Arc<Shared>,
-    #[cfg(feature = "processes")]
     cores: Rc<Cores>,
 }
 
@@ -87,7 +79,6 @@ impl VirtualTime {
         VirtualTime {
             tasks: Rc::default(),
             shared: Arc::default(),
-            #[cfg(feature = "processes")]
             cores: Rc::default(),
         }
     }
@@ -95,10 +86,8 @@ impl VirtualTime {
     /// Returns the ports of this world.
     #[must_use]
     pub fn platform(&self) -> Platform {
-        let platform = self.core();
-        #[cfg(feature = "processes")]
-        let platform = platform.with_processes(cores::processes(&self.cores, &self.shared));
-        platform
+        self.core()
+            .with_processes(cores::processes(&self.cores, &self.shared))
     }
 
     /// Returns the ports of one core, which has no processes.
@@ -132,7 +121,6 @@ impl VirtualTime {
     ///
     /// If a task panics: the panic passes through.
     pub fn step(&self) -> Step {
-        #[cfg(feature = "processes")]
         if self.cores.step_before(self.next_at()) {
             return Step::Ran;
         }
@@ -162,9 +150,8 @@ impl VirtualTime {
                 || state
                     .timers
                     .front()
-                    .is_some_and(|((deadline, _), _)| *deadline <= until);
-            #[cfg(feature = "processes")]
-            let due = due || self.cores.next_at().is_some_and(|at| at <= until);
+                    .is_some_and(|((deadline, _), _)| *deadline <= until)
+                || self.cores.next_at().is_some_and(|at| at <= until);
             if !due {
                 state.now = state.now.max(until);
                 return;
@@ -196,7 +183,6 @@ impl VirtualTime {
     }
 }
 
-#[cfg(feature = "processes")]
 impl VirtualTime {
     fn next_at(&self) -> Option<Duration> {
         self.shared.state().next_at()
@@ -212,7 +198,6 @@ impl Drop for VirtualTime {
         drop(unfinished);
         #[cfg(feature = "compute")]
         self.shared.threads.end();
-        #[cfg(feature = "processes")]
         self.cores.end();
     }
 }

@@ -16,7 +16,7 @@ pub(crate) fn oneshot<T>() -> (Sender<T>, Receiver<T>) {
 }
 
 enum State<T> {
-    /// Nothing was sent. Holds the receiver's waker if it waits.
+    /// The initial state. Holds the waker of a waiting receiver.
     Empty(Option<Waker>),
     Sent(T),
     /// The value was received, or one end was dropped before that.

@@ -11,11 +11,8 @@ mod compute;
 mod computing;
 #[cfg(feature = "compute")]
 mod jobs;
-#[cfg(feature = "processes")]
 mod processes;
-#[cfg(feature = "processes")]
 mod processes_model;
 mod virtual_time;
-#[cfg(feature = "processes")]
 #[path = "../worlds/mod.rs"]
 mod worlds;

@@ -4,7 +4,6 @@
 use super::threads::SharedCores;
 use super::{Clock, Timer, tasks::TaskId};
 use futures_util::future::BoxFuture;
-#[cfg(any(feature = "processes", feature = "compute"))]
 use std::task::Wake;
 use std::{
     collections::VecDeque,
@@ -37,7 +36,6 @@ pub(super) type TimerKey = (Duration, u64);
 
 impl ClockState {
     /// Returns the time of the next step, or `None` if there is none.
-    #[cfg(feature = "processes")]
     pub(super) fn next_at(&self) -> Option<Duration> {
         if !self.ready.is_empty() {
             return Some(self.now);
@@ -48,7 +46,6 @@ impl ClockState {
     }
 
     /// Wakes `waker` at the given time.
-    #[cfg(any(feature = "processes", feature = "compute"))]
     pub(super) fn wake_at(&mut self, at: Duration, waker: Waker) {
         let key = (at, self.next_timer);
         self.next_timer += 1;
@@ -153,15 +150,12 @@ impl Drop for Sleep {
 }
 
 /// Wraps a callback as a waker, so that a timer can run it.
-#[cfg(any(feature = "processes", feature = "compute"))]
 pub(super) fn deferred_waker(action: impl FnOnce() + Send + 'static) -> Waker {
     Waker::from(Arc::new(DeferredCall(Mutex::new(Some(Box::new(action))))))
 }
 
-#[cfg(any(feature = "processes", feature = "compute"))]
 struct DeferredCall(Mutex<Option<Box<dyn FnOnce() + Send>>>);
 
-#[cfg(any(feature = "processes", feature = "compute"))]
 impl Wake for DeferredCall {
     fn wake(self: Arc<Self>) {
         let action = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
