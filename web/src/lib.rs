@@ -8,7 +8,7 @@
 #![cfg(target_arch = "wasm32")]
 
 mod address;
-#[cfg(feature = "compute")]
+#[cfg(feature = "scaling")]
 mod compute;
 mod guides;
 mod paint;

@@ -93,7 +93,7 @@ fn timeout(delay_ms: f64) -> BoxFuture<'static, ()> {
 }
 
 /// Completes after all tasks that are already due.
-#[cfg(feature = "compute")]
+#[cfg(feature = "scaling")]
 pub(crate) fn next_turn() -> BoxFuture<'static, ()> {
     timeout(0.0)
 }
@@ -120,7 +120,7 @@ pub(crate) fn platform(timer: Arc<TabTimer>) -> Platform {
 /// Returns the ports of a process, which cannot start processes.
 pub(crate) fn core(timer: Arc<TabTimer>) -> Platform {
     let platform = Platform::new(timer, Rc::new(TabSpawn));
-    #[cfg(feature = "compute")]
+    #[cfg(feature = "scaling")]
     let platform = platform.with_compute(Rc::new(crate::compute::TabCompute));
     platform
 }

@@ -53,7 +53,7 @@ pub fn check_threads() -> String {
 }
 
 /// Returns the number of checked threads; 0 before the check.
-#[cfg(feature = "compute")]
+#[cfg(feature = "scaling")]
 pub(crate) fn checked_threads() -> usize {
     CHECKED_THREADS.load(Ordering::Relaxed)
 }
