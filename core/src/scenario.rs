@@ -29,9 +29,12 @@ mod arrivals;
 mod change;
 mod chapters;
 mod checks;
+mod context;
+mod definition;
 mod experiment;
-mod input_error;
+mod input;
 mod params;
+mod values;
 
 #[cfg(feature = "chapter-streams")]
 mod backpressure;
@@ -72,22 +75,20 @@ mod workers;
 pub use change::{Change, MAX_CHANGES};
 pub use chapters::{CHAPTERS, Chapter};
 pub use checks::{Check, CheckResult, Outcome, Verdict};
+pub use context::Context;
+pub use definition::{Preset, Scenario};
 pub use experiment::{Deadlock, Experiment, TRACE_CAPACITY};
-pub use input_error::InputError;
-pub use params::{Param, ParamKind, ParamUnit, SEED, Value, Values};
+pub use input::InputError;
+pub use params::{Param, ParamKind, ParamUnit, SEED, Value};
 #[cfg(feature = "chapter-errors")]
 pub use railway::Tally;
 #[cfg(feature = "chapter-scaling")]
 pub use scaling::scaling_figures;
+pub use values::Values;
 #[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
 pub use worker_slot::{Generation, WorkerSlot, WorkerSlots, WorkerState};
 
 use crate::platform::Program;
-use crate::{
-    platform::{Platform, Seed},
-    trace::{Event, RecordKind, Recorder, Trace},
-};
-use futures_util::future::LocalBoxFuture;
 
 /// All scenarios in this build, in the order of [`CHAPTERS`].
 pub static ALL: &[&Scenario] = &[
@@ -141,78 +142,4 @@ pub fn find(name: &str) -> Result<&'static Scenario, InputError> {
         .copied()
         .find(|scenario| scenario.name == name)
         .ok_or_else(|| InputError::unknown_scenario(name))
-}
-
-/// A pattern as a runnable experiment.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Scenario {
-    /// The name used in commands and addresses.
-    pub name: &'static str,
-    /// The name of its chapter.
-    pub chapter: &'static str,
-    /// A one-line description.
-    pub summary: &'static str,
-    /// The parameters.
-    pub params: &'static [Param],
-    /// Recommended settings, the most instructive first.
-    pub presets: &'static [Preset],
-    /// Runs the scenario to completion.
-    pub run: fn(Context) -> LocalBoxFuture<'static, ()>,
-    /// The claims that its trace must prove.
-    pub checks: &'static [Check],
-    /// Describes one of its records. [`sentence`](Self::sentence) also handles the
-    /// records common to all scenarios.
-    pub narrate: fn(&Trace, &Event) -> String,
-}
-
-impl Scenario {
-    /// Creates an experiment with default parameters and seed 1.
-    #[must_use]
-    pub fn experiment(&'static self) -> Experiment {
-        Experiment::new(self)
-    }
-
-    /// Judges a trace with every check.
-    ///
-    /// An incomplete trace proves nothing: if the run died or records were
-    /// dropped, every check fails.
-    #[must_use]
-    pub fn judge(&self, trace: &Trace) -> Vec<Verdict> {
-        self.checks.iter().map(|check| check.judge(trace)).collect()
-    }
-
-    /// Describes a record of its trace in one sentence.
-    #[must_use]
-    pub fn sentence(&self, trace: &Trace, event: &Event) -> String {
-        match (event.kind, event.target) {
-            (RecordKind::Change, Some(what)) => {
-                format!("Changed: {}.", trace.name(what))
-            }
-            _ => (self.narrate)(trace, event),
-        }
-    }
-}
-
-/// A named choice of parameters.
-#[derive(Debug)]
-pub struct Preset {
-    /// A short description.
-    pub title: &'static str,
-    /// The parameters that differ from their defaults.
-    pub set: &'static [(&'static str, &'static str)],
-}
-
-/// The inputs of a running scenario.
-#[derive(Clone, Debug)]
-pub struct Context {
-    /// The ports of the world it runs in.
-    pub platform: Platform,
-    /// The recorder of its trace.
-    pub trace: Recorder,
-    /// The seed of its random streams.
-    pub seed: Seed,
-    /// The parameters. Read a [live](field@Param::live) parameter each time it is
-    /// used, since it can change.
-    pub params: Values,
 }

@@ -44,16 +44,20 @@ pub struct Experiment {
     changes: Vec<Change>,
 }
 
-impl Experiment {
-    pub(super) fn new(scenario: &'static Scenario) -> Self {
+impl Scenario {
+    /// Creates an experiment with default parameters and seed 1.
+    #[must_use]
+    pub fn experiment(&'static self) -> Experiment {
         Experiment {
-            scenario,
-            params: Values::defaults(scenario.params),
+            scenario: self,
+            params: Values::defaults(self.params),
             seed: 1,
             changes: Vec::new(),
         }
     }
+}
 
+impl Experiment {
     /// Creates an experiment from the parts of an address,
     /// `#/NAME?seed=…&key=value…`, already split and decoded.
     ///

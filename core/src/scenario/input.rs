@@ -1,6 +1,34 @@
-//! Errors about invalid user input.
+//! User input from addresses and command lines: parsing, and its errors.
 
-use super::{CHAPTERS, Param, SEED, Scenario, change::MAX_CHANGES};
+use super::{CHAPTERS, MAX_CHANGES, Param, ParamKind, SEED, Scenario, Value};
+
+impl Param {
+    /// Parses a value.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InputError::BadValue`], which names the range, if the text is not a
+    /// valid value.
+    pub fn parse(&self, text: &str) -> Result<Value, InputError> {
+        let value = match self.kind {
+            ParamKind::Integer { min, max, .. } => text
+                .trim()
+                .parse()
+                .ok()
+                .filter(|number| (min..=max).contains(number))
+                .map(Value::Integer),
+            ParamKind::Choice { options, .. } => options
+                .iter()
+                .find(|option| **option == text.trim())
+                .map(|option| Value::Choice(option)),
+        };
+        value.ok_or_else(|| InputError::BadValue {
+            key: self.key,
+            value: text.to_owned(),
+            range: self.range(),
+        })
+    }
+}
 
 /// An unknown name or a value out of range.
 ///
