@@ -16,6 +16,7 @@ mod read_thread;
 mod size;
 mod stages;
 mod summary;
+mod write_back;
 mod write_thread;
 
 pub(crate) use size::Size;

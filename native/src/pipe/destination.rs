@@ -1,5 +1,6 @@
 //! The output of a run: a stream, a file to replace or a file to overwrite.
 
+use super::write_back::WriteBack;
 use crate::{
     atomic_file::{AtomicFile, CreateError, Draft, sync},
     blocking::Blocking,
@@ -35,13 +36,15 @@ pub(crate) enum Writer {
     /// Standard output, a named pipe or a device.
     Stream(Blocking),
     /// A temporary file.
-    Draft(Draft),
+    Draft(Draft, WriteBack),
     /// An existing file, truncated before the first write.
     InPlace {
         /// The file.
         file: File,
         /// Set once the file is truncated.
         is_truncated: Arc<AtomicBool>,
+        /// The write-back of its data.
+        write_back: WriteBack,
     },
 }
 
@@ -110,7 +113,13 @@ impl Destination {
                 path: path.to_owned(),
                 is_truncated: Arc::clone(&is_truncated),
             };
-            let open = || Ok(Writer::InPlace { file, is_truncated });
+            let open = || {
+                Ok(Writer::InPlace {
+                    file,
+                    is_truncated,
+                    write_back: WriteBack::default(),
+                })
+            };
             return Ok((Destination::InPlace(in_place_file), Box::new(open)));
         }
         let (atomic, draft) = AtomicFile::create(path, model).map_err(|error| {
@@ -120,7 +129,7 @@ impl Destination {
             };
             unwritable(format!("{error}{hint}"))
         })?;
-        let open = || Ok(Writer::Draft(draft));
+        let open = || Ok(Writer::Draft(draft, WriteBack::default()));
         Ok((Destination::Atomic(atomic), Box::new(open)))
     }
 
@@ -203,10 +212,14 @@ impl Writer {
     pub(crate) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Writer::Stream(file) => file.write_all(bytes),
-            Writer::Draft(draft) => draft.file.write_all(bytes),
-            Writer::InPlace { file, is_truncated } => {
+            Writer::Draft(draft, write_back) => append(&mut draft.file, bytes, write_back),
+            Writer::InPlace {
+                file,
+                is_truncated,
+                write_back,
+            } => {
                 truncate_once(file, is_truncated)?;
-                file.write_all(bytes)
+                append(file, bytes, write_back)
             }
         }
     }
@@ -219,17 +232,25 @@ impl Writer {
     pub(crate) fn finish(self) -> io::Result<()> {
         match self {
             Writer::Stream(file) => file.close(),
-            Writer::Draft(draft) => {
+            Writer::Draft(draft, _) => {
                 draft.finish()?;
                 Blocking::new(draft.file).close()
             }
-            Writer::InPlace { file, is_truncated } => {
+            Writer::InPlace {
+                file, is_truncated, ..
+            } => {
                 truncate_once(&file, &is_truncated)?;
                 sync(&file)?;
                 Blocking::new(file).close()
             }
         }
     }
+}
+
+fn append(file: &mut File, bytes: &[u8], write_back: &mut WriteBack) -> io::Result<()> {
+    file.write_all(bytes)?;
+    write_back.add(file, bytes.len());
+    Ok(())
 }
 
 /// Truncates the file, once.
