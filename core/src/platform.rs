@@ -29,10 +29,7 @@ pub use crate::Clock;
 pub use compute::{Compute, Executor, QueuedJob, Threads};
 #[cfg(feature = "compute")]
 pub use job::{InvalidJob, Job};
-pub use processes::{
-    Exit, ParentLink, Process, ProcessContext, ProcessEvent, ProcessInput, ProcessLink, Processes,
-    Program,
-};
+pub use processes::{Exit, ParentLink, Process, ProcessEvent, ProcessInput, ProcessLink};
 pub use random::{Random, Seed};
 #[cfg(feature = "compute")]
 pub use virtual_time::{HANDOFF, SIMULATED_CORES};
@@ -41,10 +38,16 @@ pub use virtual_time::{MESSAGE_DELAY, PROCESS_START, Step, VirtualTime};
 #[cfg(feature = "compute")]
 use crate::trace::Recorder;
 
-use futures_channel::oneshot;
-use futures_util::future::{BoxFuture, LocalBoxFuture};
+use futures_channel::{mpsc, oneshot};
+use futures_util::{
+    StreamExt,
+    future::{BoxFuture, LocalBoxFuture},
+};
 use std::{
+    cell::RefCell,
+    convert::Infallible,
     fmt,
+    future::{pending, poll_fn},
     pin::Pin,
     rc::Rc,
     sync::Arc,
@@ -71,6 +74,64 @@ pub trait Spawn {
     ///
     /// A panic in a task is a bug and ends the run.
     fn spawn_local(&self, task: LocalBoxFuture<'static, ()>);
+}
+
+/// The port for processes.
+///
+/// Scenarios use it through [`Platform::start`](Platform::start).
+pub trait Processes {
+    /// Starts a program. On failure the returned process has already exited with
+    /// [`Exit::Lost`].
+    fn start(&self, program: &'static Program) -> Process;
+}
+
+/// The code of a process: a plain function, since only messages reach a process.
+/// Settings arrive as the first message.
+///
+/// A new process finds its program by name, so every program is listed in
+/// [`PROGRAMS`](crate::scenario::PROGRAMS).
+///
+/// ```
+/// use highwater::platform::{Exit, ProcessContext, ProcessEvent, Program, VirtualTime};
+///
+/// static SHOUT: Program = Program {
+///     name: "shout",
+///     run: |context| Box::pin(shout(context)),
+/// };
+///
+/// async fn shout(context: ProcessContext) {
+///     context.ready();
+///     while let Some(word) = context.recv().await {
+///         match word.as_str() {
+///             "divide by zero" => match context.crash("cannot divide by zero").await {},
+///             word => context.send(word.to_uppercase()),
+///         }
+///     }
+/// }
+///
+/// let world = VirtualTime::new();
+/// let platform = world.platform();
+/// let events = world.run_to_end(async move {
+///     let process = platform.start(&SHOUT);
+///     process.send("hello");
+///     process.send("divide by zero");
+///     let mut events = vec![process.next().await, process.next().await];
+///     events.push(ProcessEvent::Exited(process.exited().await));
+///     events
+/// });
+/// let bug = "cannot divide by zero".to_owned();
+/// assert_eq!(events.unwrap(), [
+///     ProcessEvent::Ready,
+///     ProcessEvent::Message("HELLO".to_owned()),
+///     ProcessEvent::Exited(Exit::Bug { message: bug, location: None }),
+/// ]);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// The unique name.
+    pub name: &'static str,
+    /// Runs the program. The process exits when the future completes.
+    pub run: fn(ProcessContext) -> LocalBoxFuture<'static, ()>,
 }
 
 /// The ports of one world, as passed to a scenario.
@@ -197,6 +258,77 @@ impl fmt::Debug for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Platform")
             .field("now", &self.now())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The context of a running [`Program`]: its own loop, and the link
+/// to its parent.
+///
+/// Clones belong to the same process; give one to each task.
+#[derive(Clone)]
+pub struct ProcessContext {
+    platform: Platform,
+    inbox: Rc<RefCell<mpsc::UnboundedReceiver<String>>>,
+    parent: Rc<dyn ParentLink>,
+}
+
+impl ProcessContext {
+    /// Creates the context of a process. Messages arrive through `inbox`, which
+    /// closes after the last one.
+    pub fn new(
+        platform: Platform,
+        inbox: mpsc::UnboundedReceiver<String>,
+        parent: Rc<dyn ParentLink>,
+    ) -> Self {
+        ProcessContext {
+            platform,
+            inbox: Rc::new(RefCell::new(inbox)),
+            parent,
+        }
+    }
+
+    /// Returns the ports of this process: its own clock, timer and tasks. The clock
+    /// starts at zero when the process begins, not when the run did. Tasks that are
+    /// unfinished when the program completes are dropped.
+    #[must_use]
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// Waits for the next message. Returns `None` after the last one: the parent
+    /// [asks](Process::close) the process to finish. If the parent is gone,
+    /// the process ends immediately.
+    ///
+    /// Dropping the future loses no message. If two calls wait at the same time,
+    /// only the later one is woken.
+    pub async fn recv(&self) -> Option<String> {
+        poll_fn(|context| self.inbox.borrow_mut().poll_next_unpin(context)).await
+    }
+
+    /// Sends a message to the parent without waiting.
+    pub fn send(&self, message: impl Into<String>) {
+        self.parent.send(ProcessEvent::Message(message.into()));
+    }
+
+    /// Reports to the parent that the process accepts work.
+    pub fn ready(&self) {
+        self.parent.send(ProcessEvent::Ready);
+    }
+
+    /// Crashes the process and never completes. Natively and in the tab this
+    /// panics. In simulated time it ends only this process, whereas a real panic
+    /// would end the run.
+    pub async fn crash(&self, message: impl Into<String>) -> Infallible {
+        self.parent.crash(message.into());
+        pending().await
+    }
+}
+
+impl fmt::Debug for ProcessContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessContext")
+            .field("platform", &self.platform)
             .finish_non_exhaustive()
     }
 }

@@ -12,9 +12,9 @@ use crate::{
         AdmissionQueue, Cancel, Cancellation, PoolStats, Rejected, RunPermit, Ticket, WhenFull,
         oneshot,
     },
-    trace::{NameId, RecordKind, Recorder},
+    trace::{RecordKind, Recorder},
 };
-use job::AcceptedJob;
+use job::{AcceptedJob, name_of};
 use std::{fmt, rc::Rc, sync::Arc, time::Duration};
 
 /// The port for CPU work.
@@ -183,12 +183,4 @@ pub(super) fn run_on_loop(
     let result = compute.run_on_loop(job);
     span.succeed();
     result
-}
-
-/// Returns a thread's source name in a trace; 0 is the loop.
-fn name_of(thread: u32, trace: &Recorder) -> NameId {
-    match thread {
-        0 => trace.name("Loop"),
-        _ => trace.name(&["Thread ", &thread.to_string()].concat()),
-    }
 }

@@ -1,77 +1,17 @@
-//! Programs in processes of their own.
+//! Running processes: handles, events and links.
 
-mod context;
 mod wire;
 
-pub use context::{ParentLink, ProcessContext};
 pub use wire::ProcessInput;
 
 use futures_channel::mpsc;
-use futures_util::{StreamExt, future::LocalBoxFuture};
+use futures_util::StreamExt;
 use std::{cell::RefCell, fmt, future::poll_fn, rc::Rc};
-
-/// The port for processes.
-///
-/// Scenarios use it through [`Platform::start`](super::Platform::start).
-pub trait Processes {
-    /// Starts a program. On failure the returned process has already exited with
-    /// [`Exit::Lost`].
-    fn start(&self, program: &'static Program) -> Process;
-}
-
-/// The code of a process: a plain function, since only messages reach a process.
-/// Settings arrive as the first message.
-///
-/// A new process finds its program by name, so every program is listed in
-/// [`PROGRAMS`](crate::scenario::PROGRAMS).
-///
-/// ```
-/// use highwater::platform::{Exit, ProcessContext, ProcessEvent, Program, VirtualTime};
-///
-/// static SHOUT: Program = Program {
-///     name: "shout",
-///     run: |context| Box::pin(shout(context)),
-/// };
-///
-/// async fn shout(context: ProcessContext) {
-///     context.ready();
-///     while let Some(word) = context.recv().await {
-///         match word.as_str() {
-///             "divide by zero" => match context.crash("cannot divide by zero").await {},
-///             word => context.send(word.to_uppercase()),
-///         }
-///     }
-/// }
-///
-/// let world = VirtualTime::new();
-/// let platform = world.platform();
-/// let events = world.run_to_end(async move {
-///     let process = platform.start(&SHOUT);
-///     process.send("hello");
-///     process.send("divide by zero");
-///     let mut events = vec![process.next().await, process.next().await];
-///     events.push(ProcessEvent::Exited(process.exited().await));
-///     events
-/// });
-/// let bug = "cannot divide by zero".to_owned();
-/// assert_eq!(events.unwrap(), [
-///     ProcessEvent::Ready,
-///     ProcessEvent::Message("HELLO".to_owned()),
-///     ProcessEvent::Exited(Exit::Bug { message: bug, location: None }),
-/// ]);
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct Program {
-    /// The unique name.
-    pub name: &'static str,
-    /// Runs the program. The process exits when the future completes.
-    pub run: fn(ProcessContext) -> LocalBoxFuture<'static, ()>,
-}
 
 /// An event that a process reports to its parent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProcessEvent {
-    /// The process called [`ready`](ProcessContext::ready): it accepts work.
+    /// The process called [`ready`](super::ProcessContext::ready): it accepts work.
     Ready,
     /// The process sent a message.
     Message(String),
@@ -148,6 +88,18 @@ pub trait ProcessLink {
     fn kill(&self);
 }
 
+/// A world's link from a process to its parent.
+pub trait ParentLink {
+    /// Sends an event. Events arrive in order.
+    fn send(&self, event: ProcessEvent);
+
+    /// Crashes the process, by a panic unless the world has its own way. If this
+    /// returns, no code of the process may run any more.
+    fn crash(&self, message: String) {
+        panic!("{message}");
+    }
+}
+
 impl Process {
     /// Creates the handle to a process that a world has started. `events` ends with
     /// [`Exited`](ProcessEvent::Exited); if it closes without that, the process
@@ -181,7 +133,7 @@ impl Process {
     }
 
     /// Asks the process to finish: after the messages already sent it
-    /// [receives](ProcessContext::recv) `None`. Later messages are dropped.
+    /// [receives](super::ProcessContext::recv) `None`. Later messages are dropped.
     pub fn close(&self) {
         self.link.close();
     }

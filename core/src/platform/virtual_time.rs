@@ -1,20 +1,22 @@
 //! The simulated world.
 
 mod cores;
+mod event_loop;
+mod shared_clock;
 mod tasks;
 #[cfg(feature = "compute")]
 mod threads;
 mod timers;
 
 pub use cores::{MESSAGE_DELAY, PROCESS_START};
+pub use event_loop::Step;
 #[cfg(feature = "compute")]
 pub use threads::{HANDOFF, SIMULATED_CORES};
 
-use super::{Clock, Platform, Spawn, Timer};
+use super::{Platform, Timer};
 use cores::Cores;
+use event_loop::EventLoop;
 use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
-use tasks::{Spawner, Tasks};
-use timers::{Shared, VirtualTimer};
 
 /// A single-threaded executor with a simulated clock. The clock stands still while
 /// tasks run and jumps to the next timer when no task can run.
@@ -56,20 +58,9 @@ threads than cores they take turns, with a small overhead. The loop has its own 
 /// assert_eq!(world.run_to_end(task), Some(Duration::from_secs(3600)));
 /// ```
 pub struct VirtualTime {
-    tasks: Rc<Tasks>,
-    shared: Arc<Shared>,
+    // Dropped first: its tasks hold the processes.
+    main: EventLoop,
     cores: Rc<Cores>,
-}
-
-/// The result of [`VirtualTime::step`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// One task ran until it yielded, or a process made a step.
-    Ran,
-    /// No task could run. The clock advanced to the next timer, which fired.
-    Advanced(Duration),
-    /// No task can run and no timer is set, so no further step is possible.
-    Idle,
 }
 
 impl VirtualTime {
@@ -77,8 +68,7 @@ impl VirtualTime {
     #[must_use]
     pub fn new() -> Self {
         VirtualTime {
-            tasks: Rc::default(),
-            shared: Arc::default(),
+            main: EventLoop::new(),
             cores: Rc::default(),
         }
     }
@@ -86,33 +76,20 @@ impl VirtualTime {
     /// Returns the ports of this world.
     #[must_use]
     pub fn platform(&self) -> Platform {
-        self.core()
-            .with_processes(cores::processes(&self.cores, &self.shared))
-    }
-
-    /// Returns the ports of one core, which has no processes.
-    fn core(&self) -> Platform {
-        let spawner = Spawner {
-            tasks: Rc::downgrade(&self.tasks),
-            shared: Arc::clone(&self.shared),
-        };
-        let platform = Platform::new(self.timer(), Rc::new(spawner));
-        #[cfg(feature = "compute")]
-        let platform =
-            platform.with_compute(Rc::new(threads::SimulatedCompute(Arc::clone(&self.shared))));
-        platform
+        let processes = cores::processes(&self.cores, self.main.clock());
+        self.main.platform().with_processes(processes)
     }
 
     /// Returns the clock and timer of this world.
     #[must_use]
     pub fn timer(&self) -> Arc<dyn Timer> {
-        Arc::new(VirtualTimer(Arc::clone(&self.shared)))
+        self.main.timer()
     }
 
     /// Returns the simulated time of the loop.
     #[must_use]
     pub fn now(&self) -> Duration {
-        self.shared.state().now
+        self.main.clock().state().now
     }
 
     /// Performs the next step.
@@ -121,31 +98,17 @@ impl VirtualTime {
     ///
     /// If a task panics: the panic passes through.
     pub fn step(&self) -> Step {
-        if self.cores.step_before(self.next_at()) {
+        if self.cores.step_before(self.main.next_at()) {
             return Step::Ran;
         }
-        let ready = self.shared.state().ready.pop_front();
-        if let Some(task) = ready {
-            self.tasks.run(task);
-            return Step::Ran;
-        }
-        let mut state = self.shared.state();
-        let Some(((deadline, _), waker)) = state.timers.pop_front() else {
-            return Step::Idle;
-        };
-        // `block` may have taken the clock past the deadline already.
-        state.now = state.now.max(deadline);
-        let now = state.now;
-        drop(state);
-        waker.wake();
-        Step::Advanced(now)
+        self.main.step()
     }
 
     /// Runs everything due up to and including `until` and leaves the clock there,
     /// or later if a task blocked past it.
     pub fn run_until(&self, until: Duration) {
         loop {
-            let mut state = self.shared.state();
+            let mut state = self.main.clock().state();
             let due = !state.ready.is_empty()
                 || state
                     .timers
@@ -166,13 +129,10 @@ impl VirtualTime {
     pub fn run_to_end<T: 'static>(&self, main: impl Future<Output = T> + 'static) -> Option<T> {
         let result = Rc::new(RefCell::new(None));
         let main_result = Rc::clone(&result);
-        self.tasks.spawn(
-            &self.shared,
-            Box::pin(async move {
-                let value = main.await;
-                *main_result.borrow_mut() = Some(value);
-            }),
-        );
+        self.main.spawn(Box::pin(async move {
+            let value = main.await;
+            *main_result.borrow_mut() = Some(value);
+        }));
         loop {
             let idle = self.step() == Step::Idle;
             let done = result.borrow_mut().take();
@@ -180,25 +140,6 @@ impl VirtualTime {
                 return done;
             }
         }
-    }
-}
-
-impl VirtualTime {
-    fn next_at(&self) -> Option<Duration> {
-        self.shared.state().next_at()
-    }
-}
-
-impl Drop for VirtualTime {
-    /// Drops every task. Tasks hold ports of this world and thereby each other, so
-    /// they and their spans would otherwise outlive it.
-    fn drop(&mut self) {
-        // Taken out first, because a dropped task may use the ports.
-        let unfinished = self.tasks.unfinished.take();
-        drop(unfinished);
-        #[cfg(feature = "compute")]
-        self.shared.threads.end();
-        self.cores.end();
     }
 }
 
@@ -210,7 +151,7 @@ impl Default for VirtualTime {
 
 impl fmt::Debug for VirtualTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.shared.state();
+        let state = self.main.clock().state();
         f.debug_struct("VirtualTime")
             .field("now", &state.now)
             .field("ready", &state.ready.len())

@@ -1,11 +1,10 @@
 //! Jobs on their way from the queue to a thread.
 
-use super::name_of;
 use crate::{
     Clock,
     platform::Job,
     scale::{Cancellation, RunPermit, Sender, WorkError, WorkOutcome},
-    trace::{RecordKind, Recorder, Span},
+    trace::{NameId, RecordKind, Recorder, Span},
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -131,4 +130,12 @@ fn next(
 ) -> Option<QueuedJob> {
     let accepted = permit.next(ended, took)?;
     Some(QueuedJob { accepted, permit })
+}
+
+/// Returns a thread's source name in a trace; 0 is the loop.
+pub(super) fn name_of(thread: u32, trace: &Recorder) -> NameId {
+    match thread {
+        0 => trace.name("Loop"),
+        _ => trace.name(&["Thread ", &thread.to_string()].concat()),
+    }
 }

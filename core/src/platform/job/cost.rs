@@ -4,7 +4,7 @@
 //! core of a Xeon server, in a release build. There the model is off by less than 20
 //! % for jobs from a millisecond to several seconds.
 
-use super::{Job, kernels};
+use super::kernels;
 use std::time::Duration;
 
 /// Picoseconds per call of the naive recursion.
@@ -22,18 +22,26 @@ const DIVISION: u64 = 3_000;
 /// Picoseconds per number, for composite numbers.
 const NUMBER: u64 = 22_000;
 
-pub(super) fn of(job: Job) -> Duration {
-    // Saturates at about half a year.
-    let picoseconds = match job {
-        Job::Primes(below) => {
-            let below = u64::from(below);
-            let divisions = divisions(below).saturating_mul(DIVISION);
-            divisions.saturating_add(below * NUMBER)
-        }
-        Job::Fib(index) => calls(index).saturating_mul(CALL),
-        Job::HashChain(length) => u64::from(length) * HASH,
-        Job::Mandelbrot(side) => (u64::from(side) * u64::from(side)).saturating_mul(PIXEL),
-    };
+pub(super) fn primes(below: u32) -> Duration {
+    let below = u64::from(below);
+    let divisions = divisions(below).saturating_mul(DIVISION);
+    from_picoseconds(divisions.saturating_add(below * NUMBER))
+}
+
+pub(super) fn fib(index: u32) -> Duration {
+    from_picoseconds(calls(index).saturating_mul(CALL))
+}
+
+pub(super) fn hash_chain(length: u32) -> Duration {
+    from_picoseconds(u64::from(length) * HASH)
+}
+
+pub(super) fn mandelbrot(side: u32) -> Duration {
+    from_picoseconds((u64::from(side) * u64::from(side)).saturating_mul(PIXEL))
+}
+
+/// Saturates at about half a year, as the picoseconds do.
+fn from_picoseconds(picoseconds: u64) -> Duration {
     Duration::from_nanos(picoseconds / 1_000)
 }
 

@@ -7,7 +7,9 @@
 
 mod mailbox;
 
-use super::{VirtualTime, timers::Shared};
+pub use mailbox::{MESSAGE_DELAY, PROCESS_START};
+
+use super::{event_loop::EventLoop, shared_clock::SharedClock};
 use crate::platform::{
     Exit, ParentLink, Process, ProcessContext, ProcessEvent, ProcessLink, Processes, Program,
 };
@@ -19,14 +21,6 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-
-/// The time from the call that starts a simulated process until its program begins.
-/// Small native processes take about as long.
-pub const PROCESS_START: Duration = Duration::from_millis(2);
-
-/// The time a message takes between a simulated process and its parent, about as
-/// long as through a pipe. The report of an exit takes as long.
-pub const MESSAGE_DELAY: Duration = Duration::from_micros(50);
 
 /// The running processes in the order they were started.
 #[derive(Default)]
@@ -53,20 +47,13 @@ impl Cores {
         if core.mailbox.is_killed_by(at) {
             core.mailbox.end();
         } else {
-            core.world.step();
+            core.event_loop.step();
         }
         if core.mailbox.has_ended() {
             let is_other = |other: &Rc<Core>| !Rc::ptr_eq(other, &core);
             self.running.borrow_mut().retain(is_other);
         }
         true
-    }
-
-    /// Ends all processes without reporting an exit.
-    pub(super) fn end(&self) {
-        for core in self.running.take() {
-            core.mailbox.end();
-        }
     }
 
     fn next(&self) -> Option<(Duration, Rc<Core>)> {
@@ -80,10 +67,19 @@ impl Cores {
     }
 }
 
+impl Drop for Cores {
+    /// Ends all processes without reporting an exit.
+    fn drop(&mut self) {
+        for core in self.running.take() {
+            core.mailbox.end();
+        }
+    }
+}
+
 /// A simulated process.
 struct Core {
     /// The tasks and the clock, which starts at zero when the process begins.
-    world: VirtualTime,
+    event_loop: EventLoop,
     mailbox: Rc<Mailbox>,
 }
 
@@ -91,7 +87,7 @@ impl Core {
     /// Returns the time of the next step: the next task or the kill, whichever comes
     /// first.
     fn next_at(&self) -> Option<Duration> {
-        let next = self.world.next_at().map(|at| self.mailbox.to_loop_time(at));
+        let next = self.event_loop.next_at().map(|at| self.mailbox.to_loop_time(at));
         match (next, self.mailbox.killed_at()) {
             (Some(next), Some(killed)) => Some(next.min(killed)),
             (next, killed) => next.or(killed),
@@ -100,43 +96,43 @@ impl Core {
 }
 
 /// Creates the port of a world with these cores.
-pub(super) fn processes(cores: &Rc<Cores>, shared: &Arc<Shared>) -> Rc<dyn Processes> {
+pub(super) fn processes(cores: &Rc<Cores>, parent: &Arc<SharedClock>) -> Rc<dyn Processes> {
     Rc::new(SimulatedProcesses {
         cores: Rc::downgrade(cores),
-        shared: Arc::clone(shared),
+        parent: Arc::clone(parent),
     })
 }
 
 /// The port for processes. It holds the cores weakly because tasks hold it.
 struct SimulatedProcesses {
     cores: Weak<Cores>,
-    shared: Arc<Shared>,
+    parent: Arc<SharedClock>,
 }
 
 impl Processes for SimulatedProcesses {
     fn start(&self, program: &'static Program) -> Process {
         let (events, event_receiver) = mpsc::unbounded();
         let (inbox, received) = mpsc::unbounded();
-        let world = VirtualTime::new();
-        let mailbox = Rc::new(Mailbox::new(&self.shared, &world.shared, events));
+        let event_loop = EventLoop::new();
+        let mailbox = Rc::new(Mailbox::new(&self.parent, event_loop.clock(), events));
         let mut id = 0;
         if let Some(cores) = self.cores.upgrade() {
             id = cores.started.get() + 1;
             cores.started.set(id);
             let parent = Rc::new(Parent(Rc::clone(&mailbox)));
-            let context = ProcessContext::new(world.core(), received, parent);
+            let context = ProcessContext::new(event_loop.platform(), received, parent);
             let ended = Rc::clone(&mailbox);
             let program = (program.run)(context);
             let main = async move {
                 program.await;
                 ended.exit(Exit::Finished);
             };
-            world.tasks.spawn(&world.shared, Box::pin(main));
+            event_loop.spawn(Box::pin(main));
             let mailbox = Rc::clone(&mailbox);
             cores
                 .running
                 .borrow_mut()
-                .push(Rc::new(Core { world, mailbox }));
+                .push(Rc::new(Core { event_loop, mailbox }));
         }
         Process::new(id, event_receiver, Rc::new(Child { mailbox, inbox }))
     }

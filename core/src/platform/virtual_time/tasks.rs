@@ -1,6 +1,7 @@
-//! The tasks of a simulated world and their wakers.
+//! The tasks of a simulated event loop and their wakers.
 
-use super::{Spawn, timers::Shared};
+use super::shared_clock::{SharedClock, TaskId};
+use crate::platform::Spawn;
 use futures_util::future::LocalBoxFuture;
 use slab::Slab;
 use std::{
@@ -13,14 +14,6 @@ use std::{
     task::{Context, Wake, Waker},
 };
 
-/// A task's key in the slab and its unique number. Keys are reused; the number keeps
-/// a late wake-up from reaching another task.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct TaskId {
-    key: usize,
-    number: u64,
-}
-
 pub(super) struct SpawnedTask {
     /// `None` while the task runs.
     future: Option<LocalBoxFuture<'static, ()>>,
@@ -28,14 +21,22 @@ pub(super) struct SpawnedTask {
 }
 
 /// The unfinished tasks.
-#[derive(Default)]
 pub(super) struct Tasks {
     pub(super) unfinished: RefCell<Slab<SpawnedTask>>,
     next: Cell<u64>,
+    clock: Arc<SharedClock>,
 }
 
 impl Tasks {
-    pub(super) fn spawn(&self, shared: &Arc<Shared>, task: LocalBoxFuture<'static, ()>) {
+    pub(super) fn new(clock: &Arc<SharedClock>) -> Self {
+        Tasks {
+            unfinished: RefCell::default(),
+            next: Cell::default(),
+            clock: Arc::clone(clock),
+        }
+    }
+
+    pub(super) fn spawn(&self, task: LocalBoxFuture<'static, ()>) {
         let mut unfinished = self.unfinished.borrow_mut();
         let entry = unfinished.vacant_entry();
         let id = TaskId {
@@ -45,7 +46,7 @@ impl Tasks {
         let waker = Arc::new(TaskWaker {
             id,
             queued: AtomicBool::new(false),
-            shared: Arc::clone(shared),
+            clock: Arc::clone(&self.clock),
         });
         entry.insert(SpawnedTask {
             future: Some(task),
@@ -73,7 +74,7 @@ impl Tasks {
         if waker.queued.swap(true, Ordering::Relaxed) {
             // The task was woken as it ended. Remove it, since an empty turn would not
             // be a step. It stays marked as queued, so it is never queued again.
-            waker.shared.state().ready.retain(|ready| *ready != id);
+            waker.clock.state().ready.retain(|ready| *ready != id);
         }
     }
 
@@ -90,15 +91,12 @@ impl Tasks {
 
 /// The port that starts tasks. It is weak because tasks hold their platform: a
 /// dropped world drops its tasks, which a reset relies on.
-pub(super) struct Spawner {
-    pub(super) tasks: Weak<Tasks>,
-    pub(super) shared: Arc<Shared>,
-}
+pub(super) struct Spawner(pub(super) Weak<Tasks>);
 
 impl Spawn for Spawner {
     fn spawn_local(&self, task: LocalBoxFuture<'static, ()>) {
-        if let Some(tasks) = self.tasks.upgrade() {
-            tasks.spawn(&self.shared, task);
+        if let Some(tasks) = self.0.upgrade() {
+            tasks.spawn(task);
         }
     }
 }
@@ -106,13 +104,13 @@ impl Spawn for Spawner {
 struct TaskWaker {
     id: TaskId,
     queued: AtomicBool,
-    shared: Arc<Shared>,
+    clock: Arc<SharedClock>,
 }
 
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
         if !self.queued.swap(true, Ordering::Relaxed) {
-            self.shared.state().ready.push_back(self.id);
+            self.clock.state().ready.push_back(self.id);
         }
     }
 }

@@ -3,9 +3,9 @@
 //! The loop has its own core, so threads and loop do not slow each other down.
 //! Threads keep running while the loop is blocked.
 
-use super::timers::{Shared, deferred_waker};
+use super::shared_clock::{SharedClock, deferred_waker};
 use crate::platform::{
-    Job,
+    Job, Timer,
     compute::{Compute, Executor, JobStart, QueuedJob, RunningJob},
 };
 use std::{
@@ -25,9 +25,9 @@ pub const HANDOFF: Duration = Duration::from_micros(10);
 const SWITCH_OVERHEAD: u32 = 20;
 
 /// The cores that all threads of a world share.
-#[derive(Default)]
 pub(super) struct SharedCores {
     running: Mutex<RunningJobs>,
+    clock: Arc<SharedClock>,
 }
 
 #[derive(Default)]
@@ -47,21 +47,28 @@ struct RunningJobs {
 }
 
 impl SharedCores {
+    pub(super) fn new(clock: &Arc<SharedClock>) -> Self {
+        SharedCores {
+            running: Mutex::default(),
+            clock: Arc::clone(clock),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, RunningJobs> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs all jobs up to the loop time `until`. Each ends at its own time.
-    pub(super) fn run_until(&self, shared: &Arc<Shared>, until: Duration) {
+    pub(super) fn run_until(self: &Arc<Self>, until: Duration) {
         loop {
             let next = self.lock().next_at();
             let Some(at) = next.filter(|at| *at <= until) else {
                 return;
             };
-            let mut state = shared.state();
+            let mut state = self.clock.state();
             state.now = state.now.max(at);
             drop(state);
-            self.finish_due(shared);
+            self.finish_due();
         }
     }
 
@@ -75,16 +82,16 @@ impl SharedCores {
         drop(jobs);
     }
 
-    fn begin(&self, shared: &Arc<Shared>, thread: u32, job: QueuedJob) {
+    fn begin(self: &Arc<Self>, thread: u32, job: QueuedJob) {
         // Jobs that are due may not have been ended yet.
-        self.finish_due(shared);
+        self.finish_due();
         self.start_next(thread, Some(job));
-        self.schedule_wakeup(shared);
+        self.schedule_wakeup();
     }
 
     /// Ends the jobs that are complete or cancelled.
-    fn finish_due(&self, shared: &Arc<Shared>) {
-        let now = shared.state().now;
+    fn finish_due(self: &Arc<Self>) {
+        let now = self.clock.state().now;
         let mut running = self.lock();
         running.advance_to(now);
         let is_over =
@@ -98,7 +105,7 @@ impl SharedCores {
             let result = (!is_cancelled).then(|| self.result_of(job.job()));
             self.start_next(thread, job.end(result));
         }
-        self.schedule_wakeup(shared);
+        self.schedule_wakeup();
     }
 
     /// Starts the next job on a thread, skipping cancelled ones.
@@ -116,8 +123,8 @@ impl SharedCores {
     }
 
     /// Schedules a wake-up for the end of the next job, unless one is already set.
-    fn schedule_wakeup(&self, shared: &Arc<Shared>) {
-        let now = shared.state().now;
+    fn schedule_wakeup(self: &Arc<Self>) {
+        let now = self.clock.state().now;
         let mut running = self.lock();
         let Some(at) = running.next_at() else {
             return;
@@ -127,13 +134,13 @@ impl SharedCores {
         }
         running.wakeup_at = Some(at);
         drop(running);
-        let weak = Arc::downgrade(shared);
+        let weak = Arc::downgrade(self);
         let finish_due = deferred_waker(move || {
-            if let Some(shared) = weak.upgrade() {
-                shared.threads.finish_due(&shared);
+            if let Some(cores) = weak.upgrade() {
+                cores.finish_due();
             }
         });
-        shared.state().wake_at(at, finish_due);
+        self.clock.state().wake_at(at, finish_due);
     }
 
     fn result_of(&self, job: Job) -> u64 {
@@ -179,7 +186,10 @@ impl RunningJobs {
 }
 
 /// The port for CPU work of a simulated world.
-pub(super) struct SimulatedCompute(pub(super) Arc<Shared>);
+pub(super) struct SimulatedCompute {
+    pub(super) cores: Arc<SharedCores>,
+    pub(super) timer: Arc<dyn Timer>,
+}
 
 impl Compute for SimulatedCompute {
     fn cores(&self) -> usize {
@@ -188,25 +198,25 @@ impl Compute for SimulatedCompute {
 
     fn start(&self, threads: usize) -> Arc<dyn Executor> {
         let count = u32::try_from(threads).unwrap_or(u32::MAX);
-        let mut running = self.0.threads.lock();
+        let mut running = self.cores.lock();
         let first = running.started.saturating_add(1);
         running.started = running.started.saturating_add(count);
         Arc::new(SimulatedThreads {
-            shared: Arc::downgrade(&self.0),
+            cores: Arc::downgrade(&self.cores),
             first,
             count,
         })
     }
 
     fn run_on_loop(&self, job: Job) -> u64 {
-        self.0.block_loop(job.cost());
-        self.0.threads.result_of(job)
+        self.timer.block(job.cost());
+        self.cores.result_of(job)
     }
 }
 
 /// Threads of a simulated world. They are weak because tasks hold them.
 struct SimulatedThreads {
-    shared: Weak<Shared>,
+    cores: Weak<SharedCores>,
     first: u32,
     count: u32,
 }
@@ -221,22 +231,22 @@ impl Executor for SimulatedThreads {
     }
 
     fn execute(&self, job: QueuedJob) {
-        let Some(shared) = self.shared.upgrade() else {
+        let Some(cores) = self.cores.upgrade() else {
             return;
         };
         let is_free = |thread: &u32| {
-            let running = shared.threads.lock();
+            let running = cores.lock();
             !running.has_ended && running.jobs.iter().all(|(busy, ..)| busy != thread)
         };
         let mut all = self.first..self.first.saturating_add(self.count);
         if let Some(thread) = all.find(is_free) {
-            shared.threads.begin(&shared, thread, job);
+            cores.begin(thread, job);
         }
     }
 
     fn on_cancellation(&self) {
-        if let Some(shared) = self.shared.upgrade() {
-            shared.threads.finish_due(&shared);
+        if let Some(cores) = self.cores.upgrade() {
+            cores.finish_due();
         }
     }
 }

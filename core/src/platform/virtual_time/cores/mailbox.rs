@@ -1,16 +1,26 @@
 //! Timed messages between a simulated process and its parent.
 
-use super::{MESSAGE_DELAY, PROCESS_START, Shared};
-use crate::platform::{Exit, ProcessEvent, virtual_time::timers::deferred_waker};
+use crate::platform::{
+    Exit, ProcessEvent,
+    virtual_time::shared_clock::{SharedClock, deferred_waker},
+};
 use futures_channel::mpsc::UnboundedSender;
 use std::{cell::RefCell, sync::Arc, time::Duration};
+
+/// The time from the call that starts a simulated process until its program begins.
+/// Small native processes take about as long.
+pub const PROCESS_START: Duration = Duration::from_millis(2);
+
+/// The time a message takes between a simulated process and its parent, about as
+/// long as through a pipe. The report of an exit takes as long.
+pub const MESSAGE_DELAY: Duration = Duration::from_micros(50);
 
 /// The messages between a process and its parent. Times are those of the loop.
 pub(super) struct Mailbox {
     /// The time at which the process begins.
     begins: Duration,
-    parent: Arc<Shared>,
-    process: Arc<Shared>,
+    parent: Arc<SharedClock>,
+    process: Arc<SharedClock>,
     events: UnboundedSender<ProcessEvent>,
     lifecycle: RefCell<Lifecycle>,
 }
@@ -28,8 +38,8 @@ struct Lifecycle {
 
 impl Mailbox {
     pub(super) fn new(
-        parent: &Arc<Shared>,
-        process: &Arc<Shared>,
+        parent: &Arc<SharedClock>,
+        process: &Arc<SharedClock>,
         events: UnboundedSender<ProcessEvent>,
     ) -> Self {
         Mailbox {
