@@ -6,6 +6,7 @@
 
 mod checks;
 mod destination;
+mod names;
 mod narrate;
 mod recorded_queue;
 mod source;
@@ -14,11 +15,7 @@ mod summary;
 use super::{Context, Param, ParamUnit, Preset, Scenario};
 use futures_util::{FutureExt, future::join};
 use recorded_queue::RecordedQueue;
-
-/// Trace names, used by diagrams and checks to find sources.
-const SOURCE: &str = "Source";
-const BUFFER: &str = "Buffer";
-const DESTINATION: &str = "Destination";
+use names::{SOURCE, BUFFER, DESTINATION};
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "backpressure",
@@ -114,10 +111,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
 async fn run(context: Context) {
     // Registered in processing order.
     for name in [SOURCE, BUFFER, DESTINATION] {
-        let id = context.trace.name(name);
-        context
-            .trace
-            .instant(crate::trace::RecordKind::Start, id, 0);
+        context.start_source(name);
     }
     let (sender, receiver) = RecordedQueue::open(&context);
     let reading = source::read_all(context.clone(), sender);

@@ -14,10 +14,7 @@ use super::{
     Preset, Scenario,
     scaling::{self, KIND},
 };
-use crate::{
-    platform::Job,
-    trace::{NameId, RecordKind},
-};
+use crate::platform::Job;
 use futures_util::FutureExt;
 use heartbeat::Heartbeat;
 use server::Server;
@@ -155,10 +152,4 @@ async fn run(context: Context) {
 fn run_long_job(context: &Context) {
     let job = Job::costing(scaling::kind(&context.params), HOG_DURATION);
     let _result = context.platform.run_on_loop(job, &context.trace, 0);
-}
-
-fn started(context: &Context, name: &str) -> NameId {
-    let id = context.trace.name(name);
-    context.trace.instant(RecordKind::Start, id, 0);
-    id
 }

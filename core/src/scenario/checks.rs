@@ -34,6 +34,16 @@ pub enum CheckResult {
     },
 }
 
+impl CheckResult {
+    /// Creates a [`NotExercised`](Self::NotExercised) result.
+    pub fn not_exercised(claim: impl Into<String>, hint: impl Into<String>) -> Self {
+        CheckResult::NotExercised {
+            claim: claim.into(),
+            hint: hint.into(),
+        }
+    }
+}
+
 /// A check's reported result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verdict {

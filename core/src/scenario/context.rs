@@ -3,7 +3,7 @@
 use super::Values;
 use crate::{
     platform::{Platform, Seed},
-    trace::Recorder,
+    trace::{NameId, RecordKind, Recorder},
 };
 
 /// The inputs of a running scenario.
@@ -18,4 +18,13 @@ pub struct Context {
     /// The parameters. Read a [live](field@super::Param::live) parameter each time it is
     /// used, since it can change.
     pub params: Values,
+}
+
+impl Context {
+    /// Adds a source to the trace, records its start and returns its id.
+    pub fn start_source(&self, name: &str) -> NameId {
+        let id = self.trace.name(name);
+        self.trace.instant(RecordKind::Start, id, 0);
+        id
+    }
 }

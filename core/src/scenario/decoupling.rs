@@ -5,6 +5,7 @@
 //! services and their failures are the same code in both.
 
 mod checks;
+mod names;
 mod narrate;
 mod service;
 mod summary;
@@ -16,16 +17,7 @@ use futures_util::FutureExt;
 use service::{DownstreamService, ServiceProfile};
 use user_service::UserService;
 use wiring::BusWiring;
-
-/// Trace names, used by diagrams and checks to find services.
-const USER_SERVICE: &str = "UserService";
-const EVENT_BUS: &str = "EventBus";
-const EMAIL: &str = "EmailService";
-const AUDIT: &str = "AuditLog";
-const METRICS: &str = "Metrics";
-const LOYALTY: &str = "LoyaltyService";
-/// The name of leaked listeners.
-const SESSION: &str = "Session";
+use names::USER_SERVICE;
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "decoupling",

@@ -6,6 +6,7 @@
 
 mod busy_listener;
 mod checks;
+mod names;
 mod narrate;
 mod sensor;
 mod summary;
@@ -15,26 +16,6 @@ use super::{Context, Param, ParamKind, ParamUnit, Preset, Scenario};
 use futures_util::FutureExt;
 use sensor::Sensor;
 use wiring::SensorWiring;
-
-/// Trace names, used by diagrams and checks to find listeners.
-const SENSOR: &str = "Sensor";
-const EMITTER: &str = "Emitter";
-/// Changes the list or fails, depending on the parameters.
-const DISPLAY: &str = "Display";
-const LOGGER: &str = "Logger";
-/// A once listener.
-const CALIBRATION: &str = "Calibration";
-/// Added last, with `prepend`.
-const ALARM: &str = "Alarm";
-/// Added during an emit.
-const LATE_LISTENER: &str = "Newcomer";
-/// Observes failures of other listeners.
-const ERROR_LOG: &str = "ErrorLog";
-/// A leaked listener.
-const LEAKED_LISTENER: &str = "Forgotten";
-
-/// The reading at which the listener list changes.
-const CHANGE_READING: u64 = 3;
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "observer",

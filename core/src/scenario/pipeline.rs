@@ -6,6 +6,7 @@
 
 mod checks;
 mod file;
+mod names;
 mod narrate;
 mod output;
 mod steps;
@@ -16,17 +17,7 @@ mod with_pipeline;
 use super::{Context, Param, ParamUnit, Preset, Scenario};
 use crate::trace::RecordKind;
 use futures_util::FutureExt;
-
-/// Trace names of the stages, in order, and of the whole transfer.
-const READ: &str = "Read";
-const BUFFER: &str = "Read ahead";
-const PARSE: &str = "Parse";
-const COMPRESS: &str = "Compress";
-const WRITE: &str = "Write";
-const TRANSFER: &str = "Transfer";
-
-/// Number of lines in a batch.
-const BATCH_SIZE: usize = 20;
+use names::{READ, BUFFER, PARSE, COMPRESS, WRITE, TRANSFER};
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "pipeline",
@@ -122,7 +113,7 @@ async fn run(context: Context) {
     let trace = &context.trace;
     // Registered in processing order.
     for name in [READ, BUFFER, PARSE, COMPRESS, WRITE] {
-        trace.instant(RecordKind::Start, trace.name(name), 0);
+        context.start_source(name);
     }
     let transfer = trace.begin(RecordKind::Request, trace.name(TRANSFER), 0);
     let left_open = if context.params.choice("connect") == "pipe" {

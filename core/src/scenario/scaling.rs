@@ -7,7 +7,7 @@ mod summary;
 pub use figures::figures as scaling_figures;
 pub(super) use figures::{dash, milliseconds};
 pub(super) use narrate::narrate;
-pub(super) use summary::{ScalingSummary, each_job_once, not_exercised, one_result};
+pub(super) use summary::{ScalingSummary, each_job_once, one_result};
 
 use super::{Param, Values};
 use crate::{

@@ -7,6 +7,7 @@
 mod bank;
 mod checks;
 mod designs;
+mod names;
 mod narrate;
 mod params;
 mod payment_error;
@@ -18,19 +19,6 @@ use designs::Api;
 use futures_util::FutureExt;
 use service::Payment;
 use std::rc::Rc;
-
-// Trace names, used by diagrams and checks to find sources.
-const API: &str = "Api";
-const GET: &str = "GetPayment";
-const CREATE: &str = "CreatePayment";
-const BANK: &str = "Bank";
-const BREAKER: &str = "Breaker";
-const CATCH_ALL: &str = "CatchAll";
-
-// States of the breaker in the trace.
-const CLOSED: &str = "closed";
-const OPEN: &str = "open";
-const HALF_OPEN: &str = "half-open";
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "taxonomy",

@@ -92,11 +92,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn start(context: &'a Context) -> Self {
-        let [loop_name, pool] = [LOOP, POOL].map(|name| {
-            let id = context.trace.name(name);
-            context.trace.instant(RecordKind::Start, id, 0);
-            id
-        });
+        let [loop_name, pool] = [LOOP, POOL].map(|name| context.start_source(name));
         let max_threads = context.params.integer("threads");
         Run {
             context,

@@ -66,7 +66,7 @@ fn peak_bounded(trace: &Trace) -> CheckResult {
     let claim = "the buffer never holds more than its high-water mark plus one chunk".to_owned();
     let summary = BackpressureSummary::of(trace);
     if trace.param("heed") == "ignore" {
-        return not_exercised(claim, "the mark is ignored: set heed=wait");
+        return CheckResult::not_exercised(claim, "the mark is ignored: set heed=wait");
     }
     CheckResult::Decided {
         claim,
@@ -96,11 +96,11 @@ fn peak_and_input(trace: &Trace) -> CheckResult {
     let bound = summary.high_water_mark + summary.chunk;
     if ignores_mark && summary.peak() <= bound {
         let hint = "the destination kept up: set write=45, read=15, mark=64";
-        return not_exercised(claim, hint);
+        return CheckResult::not_exercised(claim, hint);
     }
     if !ignores_mark && (first < summary.high_water_mark || summary.high_water_mark == 0) {
         let hint = "the first half never reached the mark: set chunks=60, read=15, write=45";
-        return not_exercised(claim, hint);
+        return CheckResult::not_exercised(claim, hint);
     }
     CheckResult::Decided {
         claim,
@@ -123,7 +123,7 @@ fn resumes_at_low_mark(trace: &Trace) -> CheckResult {
     let claim = "a waiting source resumes at half the mark".to_owned();
     let summary = BackpressureSummary::of(trace);
     if summary.levels_at_resume.is_empty() {
-        return not_exercised(
+        return CheckResult::not_exercised(
             claim,
             "the source never waited: set heed=wait, overflow=wait, write=45",
         );
@@ -149,7 +149,7 @@ fn error_stops_the_source(trace: &Trace) -> CheckResult {
     let claim = "when the destination fails, the source stops and both are closed".to_owned();
     let summary = BackpressureSummary::of(trace);
     if summary.failed_at.is_none() {
-        return not_exercised(claim, "nothing failed: set inject=error");
+        return CheckResult::not_exercised(claim, "nothing failed: set inject=error");
     }
     CheckResult::Decided {
         claim,
@@ -165,11 +165,4 @@ fn error_stops_the_source(trace: &Trace) -> CheckResult {
 
 fn kib(bytes: u64) -> String {
     format!("{} KiB", bytes / 1024)
-}
-
-fn not_exercised(claim: String, hint: &str) -> CheckResult {
-    CheckResult::NotExercised {
-        claim,
-        hint: hint.to_owned(),
-    }
 }

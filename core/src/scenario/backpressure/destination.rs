@@ -1,9 +1,6 @@
 //! The slow destination.
 
-use super::{
-    DESTINATION,
-    recorded_queue::{Chunk, RecordedQueue},
-};
+use super::{names::DESTINATION, recorded_queue::{Chunk, RecordedQueue}};
 use crate::{scenario::Context, stream::Receiver, trace::RecordKind};
 use futures_util::StreamExt;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Turns a record into a sentence.
 
-use super::SOURCE;
+use super::names::SOURCE;
 use crate::{
     scenario::format::format_ms,
     trace::{Event, Phase, RecordKind, Trace},

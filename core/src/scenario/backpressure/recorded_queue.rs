@@ -1,6 +1,6 @@
 //! The queue between source and destination, with its level recorded.
 
-use super::BUFFER;
+use super::names::BUFFER;
 use crate::{
     Overflow,
     scenario::Context,

@@ -1,9 +1,6 @@
 //! The fast source.
 
-use super::{
-    SOURCE,
-    recorded_queue::{Chunk, RecordedQueue},
-};
+use super::{names::SOURCE, recorded_queue::{Chunk, RecordedQueue}};
 use crate::{
     scenario::Context,
     stream::{SendError, Sender},

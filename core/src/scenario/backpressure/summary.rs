@@ -1,6 +1,6 @@
 //! A trace summary for the checks.
 
-use super::{BUFFER, DESTINATION, SOURCE};
+use super::names::{BUFFER, DESTINATION, SOURCE};
 use crate::trace::{Event, Phase, RecordKind, Trace};
 
 /// A summary of a trace, collected in one pass.

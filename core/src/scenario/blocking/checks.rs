@@ -6,7 +6,7 @@
 use crate::{
     scenario::{
         checks::{Check, CheckResult},
-        scaling::{ScalingSummary, each_job_once, not_exercised, one_result},
+        scaling::{ScalingSummary, each_job_once, one_result},
     },
     trace::Trace,
 };
@@ -57,7 +57,7 @@ fn no_beat_while_blocked(trace: &Trace) -> CheckResult {
     let claim = "while a job blocks the loop, nothing else runs on it";
     let summary = ScalingSummary::of(trace);
     if summary.loop_jobs == 0 {
-        return not_exercised(claim, "no job ran on the loop: set run=loop, every=20");
+        return CheckResult::not_exercised(claim, "no job ran on the loop: set run=loop, every=20");
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
@@ -73,14 +73,14 @@ fn beats_while_offloaded(trace: &Trace) -> CheckResult {
     let claim = "the heartbeat continues while jobs run on threads";
     let summary = ScalingSummary::of(trace);
     if summary.offloaded_jobs == 0 {
-        return not_exercised(
+        return CheckResult::not_exercised(
             claim,
             summary.why_not_offloaded(trace, "run=offloaded, every=20"),
         );
     }
     // Other load on the machine may delay several heartbeats.
     if summary.compute_time < 10 * summary.interval {
-        return not_exercised(claim, "the jobs took less than ten beats: set size=600");
+        return CheckResult::not_exercised(claim, "the jobs took less than ten beats: set size=600");
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
@@ -96,7 +96,7 @@ fn queue_bounded(trace: &Trace) -> CheckResult {
     let claim = "jobs that fit neither threads nor queue are rejected";
     let summary = ScalingSummary::of(trace);
     if trace.param("run") != "offloaded" || summary.accepted + summary.refused_jobs == 0 {
-        return not_exercised(claim, "nothing was offloaded: set run=offloaded, every=20");
+        return CheckResult::not_exercised(claim, "nothing was offloaded: set run=offloaded, every=20");
     }
     let queue: u64 = trace.param("queue").parse().unwrap_or(0);
     // Without threads, the loop runs one job at a time.

@@ -1,6 +1,5 @@
 //! The loop's heartbeat, which stops while the loop is blocked.
 
-use super::started;
 use crate::{
     platform::Task,
     scale::LagMonitor,
@@ -18,7 +17,7 @@ pub(super) struct Heartbeat {
 impl Heartbeat {
     pub(super) fn start(context: &Context) -> Self {
         let is_stopped = Rc::new(Cell::new(false));
-        let id = started(context, HEARTBEAT);
+        let id = context.start_source(HEARTBEAT);
         let (context, should_stop) = (context.clone(), Rc::clone(&is_stopped));
         let platform = context.platform.clone();
         let task = platform.spawn(async move {

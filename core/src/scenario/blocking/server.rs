@@ -1,6 +1,5 @@
 //! The server on its single loop.
 
-use super::started;
 use crate::{
     platform::Job,
     platform::Threads,
@@ -31,10 +30,10 @@ impl Server {
             let number = |key| usize::try_from(params.integer(key)).unwrap_or(usize::MAX);
             context.platform.threads(number("threads"), number("queue"))
         });
-        let [requests, loop_name] = [REQUESTS, LOOP].map(|name| started(context, name));
+        let [requests, loop_name] = [REQUESTS, LOOP].map(|name| context.start_source(name));
         let pool = context.trace.name(POOL);
         if let Some(threads) = &threads {
-            context.trace.instant(RecordKind::Start, pool, 0);
+            context.start_source(POOL);
             scaling::record_threads(threads, pool, &context.trace);
         }
         Server {

@@ -3,7 +3,7 @@
 //! They depend on counts and record order, never on durations, so they hold in every
 //! world.
 
-use super::{AUDIT, EMAIL, EVENT_BUS, LOYALTY, METRICS, SESSION, summary::DecouplingSummary};
+use super::{names::{AUDIT, EMAIL, EVENT_BUS, LOYALTY, METRICS, SESSION}, summary::DecouplingSummary};
 use crate::{
     scenario::{
         checks::{Check, CheckResult},
@@ -83,7 +83,7 @@ fn failure_and_registration(trace: &Trace) -> CheckResult {
         format!("with events a failing {service} fails no registration")
     };
     if seen == 0 {
-        return not_exercised(
+        return CheckResult::not_exercised(
             claim,
             "nothing failed: set fail=email, or a higher fail_rate",
         );
@@ -131,13 +131,13 @@ fn siblings_run(trace: &Trace) -> CheckResult {
             .count();
     }
     if failures == 0 {
-        return not_exercised(
+        return CheckResult::not_exercised(
             claim,
             "nothing failed: set fail=email, or a higher fail_rate",
         );
     }
     if expected == 0 {
-        return not_exercised(claim, "no service is called after it: set fail=email");
+        return CheckResult::not_exercised(claim, "no service is called after it: set fail=email");
     }
     CheckResult::Decided {
         claim,
@@ -190,7 +190,7 @@ fn no_edit_for_a_subscriber(trace: &Trace) -> CheckResult {
     }
     .to_owned();
     let Some(added_at) = summary.loyalty_started else {
-        return not_exercised(claim, "no service was added: set added=loyalty");
+        return CheckResult::not_exercised(claim, "no service was added: set added=loyalty");
     };
     let loyalty = trace.id(LOYALTY);
     let later: Vec<u64> = summary
@@ -233,7 +233,7 @@ fn inbox_accounts_for_all(trace: &Trace) -> CheckResult {
     }
     .to_owned();
     if summary.is_direct || trace.param("listeners") != "async" {
-        return not_exercised(claim, "no listener has an inbox: set listeners=async");
+        return CheckResult::not_exercised(claim, "no listener has an inbox: set listeners=async");
     }
     let mut total = InboxAccount::default();
     let mut holds = true;
@@ -328,7 +328,7 @@ fn nested_emit_first(trace: &Trace) -> CheckResult {
     }
     .to_owned();
     if trace.param("design") == "direct" || trace.param("reentry") == "none" {
-        return not_exercised(claim, "no listener emits: set reentry=email");
+        return CheckResult::not_exercised(claim, "no listener emits: set reentry=email");
     }
     let mut mail_deliveries = MailDeliveries::of(trace);
     let audit = mail_deliveries.audit;
@@ -352,7 +352,7 @@ fn nested_emit_first(trace: &Trace) -> CheckResult {
         .filter(|(user, mail)| sign_up_of(*user).is_ok_and(|sign_up| *mail < sign_up))
         .count();
     if of_mails.is_empty() {
-        return not_exercised(claim, "no mail was sent: set fail=none");
+        return CheckResult::not_exercised(claim, "no mail was sent: set fail=none");
     }
     CheckResult::Decided {
         claim,
@@ -378,13 +378,6 @@ fn leak_reported(trace: &Trace) -> CheckResult {
     let others = u64::from(trace.param("reentry") == "email" && leaked > 0);
     let hint = "at most ten listeners: set leak=10, design=events, users=12";
     leak_check::leak_reported(trace, SESSION, subscribed - others, leaked, hint)
-}
-
-fn not_exercised(claim: String, hint: &str) -> CheckResult {
-    CheckResult::NotExercised {
-        claim,
-        hint: hint.to_owned(),
-    }
 }
 
 fn failing_service(trace: &Trace) -> &'static str {

@@ -1,6 +1,6 @@
 //! The services that react to a sign-up. Both designs share this code.
 
-use super::{AUDIT, EMAIL, LOYALTY, METRICS};
+use super::names::{AUDIT, EMAIL, LOYALTY, METRICS};
 use crate::{
     platform::{Random, Timer},
     scenario::{Context, Values},
@@ -98,10 +98,8 @@ pub(super) struct DownstreamService {
 
 impl DownstreamService {
     pub(super) fn start(context: &Context, profile: ServiceProfile) -> Self {
-        let id = context.trace.name(profile.name);
-        context.trace.instant(RecordKind::Start, id, 0);
         DownstreamService {
-            id,
+            id: context.start_source(profile.name),
             params: context.params.clone(),
             random: Mutex::new(RandomStreams {
                 latency: context.seed.stream(2 * profile.number),

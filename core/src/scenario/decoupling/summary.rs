@@ -1,6 +1,6 @@
 //! A trace summary for the checks.
 
-use super::{LOYALTY, SESSION, USER_SERVICE};
+use super::names::{LOYALTY, SESSION, USER_SERVICE};
 use crate::trace::{Event, NameId, Phase, RecordKind, Trace};
 use std::collections::BTreeMap;
 

@@ -1,9 +1,6 @@
 //! The service that registers users, in both designs.
 
-use super::{
-    EVENT_BUS, SESSION, USER_SERVICE,
-    service::{DownstreamService, Unavailable},
-};
+use super::{names::{EVENT_BUS, SESSION, USER_SERVICE}, service::{DownstreamService, Unavailable}};
 use crate::{
     events::Bus,
     scenario::Context,
@@ -99,8 +96,7 @@ impl UserService {
     }
 
     fn start(context: &Context, design: SignUpDesign) -> Self {
-        let id = context.trace.name(USER_SERVICE);
-        context.trace.instant(RecordKind::Start, id, 0);
+        let id = context.start_source(USER_SERVICE);
         // Recorded from the design's fields, so the trace shows the actual
         // dependencies.
         for dependency in design.dependencies() {

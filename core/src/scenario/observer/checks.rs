@@ -3,10 +3,7 @@
 //! They depend on counts and record order, never on durations, so they hold in every
 //! world.
 
-use super::{
-    ALARM, CALIBRATION, EMITTER, ERROR_LOG, LATE_LISTENER, LEAKED_LISTENER, LOGGER,
-    summary::{EmitRecord, ObserverSummary},
-};
+use super::{names::{ALARM, CALIBRATION, EMITTER, ERROR_LOG, LATE_LISTENER, LEAKED_LISTENER, LOGGER}, summary::{EmitRecord, ObserverSummary}};
 use crate::{
     scenario::{
         checks::{Check, CheckResult},
@@ -177,7 +174,7 @@ fn removed_during_emit(trace: &Trace) -> CheckResult {
     let logger = trace.id(LOGGER);
     let removed = summary.change(logger, true);
     let Some((removed, during_emit)) = removed.and_then(|it| Some((it, it.during_emit?))) else {
-        return not_exercised(claim, "nothing was removed: set change=remove, readings=4");
+        return CheckResult::not_exercised(claim, "nothing was removed: set change=remove, readings=4");
     };
     let calls = |emit: &EmitRecord| {
         let logger_calls = emit.called.iter().filter(|(it, _)| Some(*it) == logger);
@@ -205,7 +202,7 @@ fn added_during_emit(trace: &Trace) -> CheckResult {
     let late_listener = trace.id(LATE_LISTENER);
     let added = summary.change(late_listener, false);
     let Some((added, during_emit)) = added.and_then(|it| Some((it, it.during_emit?))) else {
-        return not_exercised(claim, "nothing was added: set change=add, readings=4");
+        return CheckResult::not_exercised(claim, "nothing was added: set change=add, readings=4");
     };
     let mut later_emits = summary.emits.iter().filter(|it| it.begin > added.index);
     let later_count = later_emits.clone().count();
@@ -219,7 +216,7 @@ fn added_during_emit(trace: &Trace) -> CheckResult {
     let called = later_emits.clone().filter(|emit| is_called(emit)).count();
     let holds = !was_called_early && later_emits.all(|emit| is_called(emit) == has_turn(emit));
     if later_count == 0 {
-        return not_exercised(claim, "no reading came after it: set readings=4");
+        return CheckResult::not_exercised(claim, "no reading came after it: set readings=4");
     }
     CheckResult::Decided {
         claim,
@@ -246,7 +243,7 @@ fn inner_emit_first(trace: &Trace) -> CheckResult {
         .filter(|it| it.outer.is_some())
         .collect();
     if inner.is_empty() {
-        return not_exercised(claim, "no listener emits: set reentry=alarm");
+        return CheckResult::not_exercised(claim, "no listener emits: set reentry=alarm");
     }
     let is_first = |index: usize, begin: usize, end: usize| {
         let outer = &summary.emits[index];
@@ -293,7 +290,7 @@ fn failure_and_siblings(trace: &Trace) -> CheckResult {
         }
     }
     if later_listeners == 0 {
-        return not_exercised(
+        return CheckResult::not_exercised(
             claim,
             "nothing failed: set fail=display, readings=2 or more",
         );
@@ -330,7 +327,7 @@ fn errors_surface(trace: &Trace) -> CheckResult {
     });
     let observed_count = observed_count.count();
     if failures == 0 {
-        return not_exercised(
+        return CheckResult::not_exercised(
             claim,
             "nothing failed: set fail=display, readings=2 or more",
         );
@@ -367,11 +364,4 @@ fn leak_reported(trace: &Trace) -> CheckResult {
     }
     let hint = "at most ten listeners: set leak=10, readings=12";
     leak_check::leak_reported(trace, LEAKED_LISTENER, max_listeners, leaked, hint)
-}
-
-fn not_exercised(claim: String, hint: &str) -> CheckResult {
-    CheckResult::NotExercised {
-        claim,
-        hint: hint.to_owned(),
-    }
 }

@@ -1,6 +1,6 @@
 //! Turns a record into a sentence.
 
-use super::{ALARM, CALIBRATION};
+use super::names::{ALARM, CALIBRATION};
 use crate::{
     scenario::format::format_ms,
     trace::{Event, Phase, RecordKind, Trace},

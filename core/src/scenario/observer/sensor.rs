@@ -1,6 +1,6 @@
 //! The subject. It announces readings and does not depend on its listeners.
 
-use super::{EMITTER, SENSOR};
+use super::names::{EMITTER, SENSOR};
 use crate::{
     events::{Emitter, FailurePolicy, Notice, Options, Removal},
     scenario::Context,

@@ -1,6 +1,6 @@
 //! A trace summary for the checks.
 
-use super::{ALARM, SENSOR};
+use super::names::{ALARM, SENSOR};
 use crate::trace::{Event, NameId, Phase, RecordKind, Trace};
 
 /// A summary of a trace, collected in one pass.

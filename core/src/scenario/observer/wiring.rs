@@ -1,16 +1,15 @@
 //! Wires the listeners to the sensor. Only this module depends on them.
 
-use super::{
-    ALARM, CALIBRATION, CHANGE_READING, DISPLAY, ERROR_LOG, LATE_LISTENER, LEAKED_LISTENER, LOGGER,
-    busy_listener::{BusyListener, NoSignal},
-    sensor::{Sensor, SensorReading},
-};
+use super::{names::{ALARM, CALIBRATION, DISPLAY, ERROR_LOG, LATE_LISTENER, LEAKED_LISTENER, LOGGER}, busy_listener::{BusyListener, NoSignal}, sensor::{Sensor, SensorReading}};
 use crate::{
     events::{Emitter, Subscription, WeakEmitter},
     scenario::Context,
     trace::{NameId, RecordKind, Recorder},
 };
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// The reading at which the listener list changes.
+const CHANGE_READING: u64 = 3;
 
 /// The listeners of a run.
 pub(super) struct SensorWiring {

@@ -63,7 +63,7 @@ fn memory_bounded(trace: &Trace) -> CheckResult {
         "reading never runs ahead by more than the high-water mark plus one chunk".to_owned();
     let summary = PipelineSummary::of(trace);
     if summary.high_water_mark == 0 {
-        return not_exercised(claim, "there is no buffer: set connect=pipeline");
+        return CheckResult::not_exercised(claim, "there is no buffer: set connect=pipeline");
     }
     CheckResult::Decided {
         claim,
@@ -89,7 +89,7 @@ fn window_bounded(trace: &Trace) -> CheckResult {
         "no more batches are compressed at once than the window allows"
     };
     if summary.max_concurrent == 0 {
-        return not_exercised(claim.to_owned(), "no batch was compressed: set fail=none");
+        return CheckResult::not_exercised(claim.to_owned(), "no batch was compressed: set fail=none");
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
@@ -104,7 +104,7 @@ fn first_error_named(trace: &Trace) -> CheckResult {
     let summary = PipelineSummary::of(trace);
     let fail = trace.param("fail");
     if fail == "none" {
-        return not_exercised(claim, "nothing failed: set fail=write");
+        return CheckResult::not_exercised(claim, "nothing failed: set fail=write");
     }
     let cause = summary.cause.unwrap_or_default();
     CheckResult::Decided {
@@ -156,7 +156,7 @@ fn nothing_half_written(trace: &Trace) -> CheckResult {
     .to_owned();
     let summary = PipelineSummary::of(trace);
     if trace.param("fail") == "none" {
-        return not_exercised(claim, "nothing failed: set fail=write");
+        return CheckResult::not_exercised(claim, "nothing failed: set fail=write");
     }
     CheckResult::Decided {
         claim,
@@ -167,12 +167,5 @@ fn nothing_half_written(trace: &Trace) -> CheckResult {
             summary.discard_count,
             summary.commit_count
         ),
-    }
-}
-
-fn not_exercised(claim: String, hint: &str) -> CheckResult {
-    CheckResult::NotExercised {
-        claim,
-        hint: hint.to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! The input file, with lines generated on demand.
 
-use super::READ;
+use super::names::READ;
 use crate::{
     platform::{Random, Timer},
     scenario::{Context, Values},

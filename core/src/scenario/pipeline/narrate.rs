@@ -1,6 +1,6 @@
 //! Turns a record into a sentence.
 
-use super::{BUFFER, READ, TRANSFER};
+use super::names::{BUFFER, READ, TRANSFER};
 use crate::{
     scenario::format::format_ms,
     trace::{Event, Phase, RecordKind, Trace},

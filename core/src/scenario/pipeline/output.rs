@@ -1,6 +1,6 @@
 //! The output file, partial until it is committed.
 
-use super::{COMPRESS, WRITE, steps};
+use super::{names::{COMPRESS, WRITE}, steps};
 use crate::{
     platform::{Random, Timer},
     scenario::{Context, Values},

@@ -1,12 +1,15 @@
 //! Parsing and compression, shared by both kinds of stage connection.
 
-use super::{COMPRESS, PARSE, file};
+use super::{names::{COMPRESS, PARSE}, file};
 use crate::{
     platform::{Random, Timer},
     scenario::{Context, Values},
     trace::{NameId, RecordKind, Recorder},
 };
 use std::{io, sync::Arc};
+
+/// Number of lines in a batch.
+pub(super) const BATCH_SIZE: usize = 20;
 
 /// A numbered batch of line numbers.
 pub(super) type LineBatch = (u64, Vec<u64>);
@@ -80,6 +83,6 @@ pub(super) fn middle_batch(context: &Context) -> u64 {
     let batches = context
         .params
         .integer("lines")
-        .div_ceil(super::BATCH_SIZE as u64);
+        .div_ceil(BATCH_SIZE as u64);
     batches.div_ceil(2)
 }

@@ -1,11 +1,6 @@
 //! The stages connected as a pipeline.
 
-use super::{
-    BATCH_SIZE, BUFFER, COMPRESS, PARSE, READ, WRITE,
-    file::InputFile,
-    output::{self, OutputSink},
-    steps::{Compressor, LineBatch, Parser},
-};
+use super::{names::{BUFFER, COMPRESS, PARSE, READ, WRITE}, file::InputFile, output::{self, OutputSink}, steps::{BATCH_SIZE, Compressor, LineBatch, Parser}};
 use crate::{
     scenario::Context,
     stream::{Bound, Pipeline, PipelineError, PipelineMonitor},

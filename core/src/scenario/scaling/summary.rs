@@ -175,7 +175,7 @@ pub(in crate::scenario) fn each_job_once(trace: &Trace) -> CheckResult {
     let claim = "each job starts and finishes once, and each thread runs one job at a time";
     let summary = ScalingSummary::of(trace);
     if summary.started == 0 {
-        return not_exercised(claim, "there were no jobs: set every=20");
+        return CheckResult::not_exercised(claim, "there were no jobs: set every=20");
     }
     let thread_ids = match summary.thread_ids.len() {
         0 => "on the loop".to_owned(),
@@ -198,7 +198,7 @@ pub(in crate::scenario) fn one_result(trace: &Trace) -> CheckResult {
     let claim = "equal jobs have equal results, wherever they run";
     let summary = ScalingSummary::of(trace);
     if summary.results < 2 {
-        return not_exercised(claim, "fewer than two jobs ran: set every=20");
+        return CheckResult::not_exercised(claim, "fewer than two jobs ran: set every=20");
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
@@ -209,12 +209,5 @@ pub(in crate::scenario) fn one_result(trace: &Trace) -> CheckResult {
             summary.first_results.len(),
             summary.mismatches
         ),
-    }
-}
-
-pub(in crate::scenario) fn not_exercised(claim: &str, hint: impl Into<String>) -> CheckResult {
-    CheckResult::NotExercised {
-        claim: claim.to_owned(),
-        hint: hint.into(),
     }
 }

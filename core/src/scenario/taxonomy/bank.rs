@@ -1,6 +1,6 @@
 //! The bank that the service depends on, behind a circuit breaker.
 
-use super::{BANK, BREAKER, payment_error::PaymentError};
+use super::{names::{BANK, BREAKER, CLOSED, HALF_OPEN, OPEN}, payment_error::PaymentError};
 use crate::{
     error::{Breaker, BreakerState, Permit},
     platform::{Platform, Random},
@@ -140,8 +140,8 @@ impl RecordedBreaker {
 
 fn name(state: BreakerState) -> &'static str {
     match state {
-        BreakerState::Closed => super::CLOSED,
-        BreakerState::Open => super::OPEN,
-        BreakerState::HalfOpen => super::HALF_OPEN,
+        BreakerState::Closed => CLOSED,
+        BreakerState::Open => OPEN,
+        BreakerState::HalfOpen => HALF_OPEN,
     }
 }

@@ -65,7 +65,7 @@ fn answer_by_class(trace: &Trace) -> CheckResult {
     .to_owned();
     let failed = summary.failed().count();
     if failed == 0 {
-        return not_exercised(claim, NOTHING_FAILED);
+        return CheckResult::not_exercised(claim, NOTHING_FAILED);
     }
     // The last error decides the response.
     let is_expected = |request: &&PaymentRecord| match (request.failure, request.faults.last()) {
@@ -98,10 +98,10 @@ fn retries_by_class(trace: &Trace) -> CheckResult {
     .to_owned();
     let max_attempts = attempts(trace);
     if summary.errors() == 0 {
-        return not_exercised(claim, NOTHING_FAILED);
+        return CheckResult::not_exercised(claim, NOTHING_FAILED);
     }
     if !is_classified && max_attempts < 2 {
-        return not_exercised(claim, "there are no retries: set attempts=3");
+        return CheckResult::not_exercised(claim, "there are no retries: set attempts=3");
     }
     let retries: usize = summary.requests.iter().map(|it| it.retries.len()).sum();
     let unjustified = |request: &PaymentRecord| -> usize {
@@ -155,10 +155,10 @@ fn bugs_and_load(trace: &Trace) -> CheckResult {
     let requests_hit = summary.requests.iter().filter(has_bug).count();
     let bugs: usize = summary.requests.iter().map(bugs).sum();
     if requests_hit == 0 {
-        return not_exercised(claim, "no request hit the bug: set bug=20");
+        return CheckResult::not_exercised(claim, "no request hit the bug: set bug=20");
     }
     if !is_classified && attempts(trace) < 2 {
-        return not_exercised(claim, "there are no retries: set attempts=3");
+        return CheckResult::not_exercised(claim, "there are no retries: set attempts=3");
     }
     let requests_with_bug = summary.requests.iter().filter(has_bug);
     let calls: u64 = requests_with_bug.map(|request| request.calls).sum();
@@ -192,7 +192,7 @@ fn nothing_exposed(trace: &Trace) -> CheckResult {
     .to_owned();
     let failed = summary.failed().count();
     if failed == 0 {
-        return not_exercised(claim, NOTHING_FAILED);
+        return CheckResult::not_exercised(claim, NOTHING_FAILED);
     }
     let exposed = summary.requests.iter().filter(|it| it.exposed > 0).count();
     CheckResult::Decided {
@@ -213,7 +213,7 @@ fn logged_once(trace: &Trace) -> CheckResult {
     .to_owned();
     let errors = summary.errors();
     if errors == 0 {
-        return not_exercised(claim, NOTHING_FAILED);
+        return CheckResult::not_exercised(claim, NOTHING_FAILED);
     }
     let is_correct = |request: &PaymentRecord| {
         if is_classified {
@@ -236,11 +236,11 @@ fn breaker_probes(trace: &Trace) -> CheckResult {
         "an open breaker passes no call; a half-open one passes {MAX_PROBES}, whose success closes it"
     );
     if trace.param("breaker") == "off" {
-        return not_exercised(claim, "there is no breaker: set breaker=on");
+        return CheckResult::not_exercised(claim, "there is no breaker: set breaker=on");
     }
     let breaker = TaxonomySummary::of(trace).breaker;
     if breaker.opened_count == 0 {
-        return not_exercised(
+        return CheckResult::not_exercised(
             claim,
             "the breaker never opened: set outage=1500, interval=30",
         );
@@ -264,11 +264,4 @@ fn is_classified(trace: &Trace) -> bool {
 
 fn attempts(trace: &Trace) -> u64 {
     trace.param("attempts").parse().unwrap_or(1)
-}
-
-fn not_exercised(claim: String, hint: &str) -> CheckResult {
-    CheckResult::NotExercised {
-        claim,
-        hint: hint.to_owned(),
-    }
 }

@@ -1,9 +1,6 @@
 //! Two designs for handling the service's errors.
 
-use super::{
-    API, CATCH_ALL,
-    service::{Payment, PaymentService},
-};
+use super::{names::{API, CATCH_ALL}, service::{Payment, PaymentService}};
 use crate::{
     error::{AppError, Decision, Handler, Incident, RetryBudget, RetryPolicy},
     platform::Platform,
@@ -40,16 +37,15 @@ enum Design {
 impl Api {
     pub(super) fn start(context: &Context) -> Self {
         let trace = context.trace.clone();
-        let id = trace.name(API);
-        trace.instant(RecordKind::Start, id, 0);
+        let id = context.start_source(API);
         let service = PaymentService::start(context);
         let attempts = u32::try_from(context.params.integer("attempts")).unwrap_or(1);
         let design = if context.params.choice("design") == "classified" {
             Design::Classified(Box::new(handler(context, attempts)))
         } else {
-            let id = trace.name(CATCH_ALL);
-            trace.instant(RecordKind::Start, id, 0);
-            Design::CatchAll { id }
+            Design::CatchAll {
+                id: context.start_source(CATCH_ALL),
+            }
         };
         Api {
             id,

@@ -1,6 +1,6 @@
 //! Turns a record into a sentence.
 
-use super::{CREATE, GET};
+use super::names::{CREATE, GET};
 use crate::{
     scenario::railway,
     trace::{Event, Phase, RecordKind, Trace},

@@ -1,6 +1,6 @@
 //! The payment service and its injected faults.
 
-use super::{CREATE, GET, bank::Bank, payment_error::PaymentError};
+use super::{names::{CREATE, GET}, bank::Bank, payment_error::PaymentError};
 use crate::{
     platform::Random,
     scenario::{Context, Values},
@@ -82,11 +82,7 @@ pub(super) struct PaymentService {
 impl PaymentService {
     pub(super) fn start(context: &Context) -> Self {
         let trace = context.trace.clone();
-        let [get, create] = [GET, CREATE].map(|operation| {
-            let id = trace.name(operation);
-            trace.instant(RecordKind::Start, id, 0);
-            id
-        });
+        let [get, create] = [GET, CREATE].map(|operation| context.start_source(operation));
         let bank = Bank::open(context);
         PaymentService {
             trace,

@@ -1,6 +1,6 @@
 //! A summary of a trace, for the checks.
 
-use super::{BREAKER, GET, HALF_OPEN, OPEN, designs::INITIAL_RETRIES};
+use super::{names::{BREAKER, GET, HALF_OPEN, OPEN}, designs::INITIAL_RETRIES};
 use crate::trace::{Event, Phase, RecordKind, Trace};
 use std::mem;
 

@@ -3,7 +3,7 @@
 use crate::{
     scenario::{
         checks::{Check, CheckResult},
-        scaling::{ScalingSummary, each_job_once, not_exercised, one_result},
+        scaling::{ScalingSummary, each_job_once, one_result},
     },
     trace::Trace,
 };
@@ -31,7 +31,7 @@ fn off_the_loop(trace: &Trace) -> CheckResult {
     let claim = "offloaded jobs run off the loop's thread";
     let summary = ScalingSummary::of(trace);
     if summary.offloaded_jobs == 0 {
-        return not_exercised(claim, summary.why_not_offloaded(trace, "threads=2"));
+        return CheckResult::not_exercised(claim, summary.why_not_offloaded(trace, "threads=2"));
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
@@ -44,11 +44,11 @@ fn several_threads(trace: &Trace) -> CheckResult {
     let claim = "with several threads, more than one runs jobs";
     let summary = ScalingSummary::of(trace);
     if summary.offloaded_jobs == 0 {
-        return not_exercised(claim, summary.why_not_offloaded(trace, "threads=2"));
+        return CheckResult::not_exercised(claim, summary.why_not_offloaded(trace, "threads=2"));
     }
     let jobs: u64 = trace.param("jobs").parse().unwrap_or(0);
     if summary.threads < 2 || jobs < 4 * summary.threads {
-        return not_exercised(claim, "set threads=2, jobs=24");
+        return CheckResult::not_exercised(claim, "set threads=2, jobs=24");
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
