@@ -51,15 +51,6 @@ pub struct Goal {
 const SAME_LOAD: &str = "the load is unchanged";
 
 impl Challenge {
-    /// All challenges, in the order of the scenarios.
-    pub const ALL: &[Challenge] = all::ALL;
-
-    /// Returns the challenge of a scenario.
-    #[must_use]
-    pub fn find(scenario: &str) -> Option<&'static Self> {
-        Self::ALL.iter().find(|it| it.scenario == scenario)
-    }
-
     /// Returns the requirements, in the order in which [`judge`](Self::judge) returns
     /// them.
     pub fn claims(&self) -> impl Iterator<Item = &'static str> {

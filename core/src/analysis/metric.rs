@@ -1,7 +1,6 @@
 //! The metrics that can be plotted.
 
-use super::{MeasureUnit, Series};
-use crate::trace::Trace;
+use super::MeasureUnit;
 
 /// A metric that can be plotted over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,19 +85,5 @@ impl Metric {
     /// steps.
     pub(super) fn is_stepped(self) -> bool {
         matches!(self, Metric::InFlight | Metric::Failures | Metric::Bytes)
-    }
-
-    /// Returns the metrics for which a trace has data.
-    #[must_use]
-    pub fn available(trace: &Trace) -> Vec<Self> {
-        let has_points = |metric: &Metric| {
-            let series = Series::of(trace, *metric, None);
-            let mut points = series.lines.iter().flat_map(|line| &line.points);
-            match metric {
-                Metric::Failures => points.any(|point| point.value > Some(0)),
-                _ => points.any(|point| point.value.is_some()),
-            }
-        };
-        Self::ALL.into_iter().filter(has_points).collect()
     }
 }

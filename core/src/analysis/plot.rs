@@ -1,31 +1,26 @@
 //! Plots of several runs.
 
 mod axis;
+mod canvas;
 mod legend;
 mod panel;
+mod plot_run;
 mod svg;
 mod theme;
+
+pub use plot_run::PlotRun;
 
 use super::{
     Metric, Series,
     measures::{duration, nanos},
 };
-use crate::trace::Trace;
+use canvas::{Canvas, DrawResult, HEADING_HEIGHT, MARGIN, PIXEL, TEXT, TITLE, shorten};
 use legend::Legend;
 use panel::Panel;
-use plotters::{coord::Shift, prelude::*};
-use std::{fmt, time::Duration};
-use svg::{Dash, Svg};
+use plotters::prelude::*;
+use std::time::Duration;
+use svg::Svg;
 use theme::Theme;
-
-/// A run and its label in a plot.
-#[derive(Clone, Copy, Debug)]
-pub struct PlotRun<'a> {
-    /// The label in the legend, which should distinguish it from the others.
-    pub label: &'a str,
-    /// The trace of the run.
-    pub trace: &'a Trace,
-}
 
 /// The content and style of a plot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,24 +73,9 @@ pub fn plot(runs: &[PlotRun<'_>], figure: &Figure) -> String {
     svg
 }
 
-/// All lengths are tenths of a pixel, since plotters supports whole numbers only.
-const PIXEL: i32 = 10;
-
-const MARGIN: i32 = 12 * PIXEL;
-const TITLE: i32 = 17 * PIXEL;
-const TEXT: i32 = 13 * PIXEL;
-/// The heights of the title and of the heading of a chart.
+/// The height of the title.
 const TITLE_HEIGHT: i32 = 26 * PIXEL;
-const HEADING_HEIGHT: i32 = 46 * PIXEL;
 const LEGEND_WIDTH: i32 = 230 * PIXEL;
-
-/// The drawing area and its current dash.
-struct Canvas<'a, 'svg> {
-    area: &'a DrawingArea<Svg<'svg>, Shift>,
-    dash: Dash,
-}
-
-type DrawResult = Result<(), DrawingAreaErrorKind<fmt::Error>>;
 
 /// The positions of all parts.
 struct Layout<'a> {
@@ -206,35 +186,8 @@ fn title(runs: &[PlotRun<'_>], figure: &Figure) -> String {
     }
     let scenarios = scenarios.join(", ");
     match (runs, figure.metrics.as_slice()) {
-        ([run], _) => format!("{scenarios}: {}", run_description(run.trace)),
+        ([run], _) => format!("{scenarios}: {}", run.description()),
         (_, [metric]) => format!("{scenarios}: {} of {} runs", metric.label(), runs.len()),
         _ => format!("{scenarios}: {} runs", runs.len()),
     }
-}
-
-/// Returns the world and seed of a run, and whether it is incomplete.
-fn run_description(trace: &Trace) -> String {
-    let world = match trace.world.as_str() {
-        "virtual" => "simulated",
-        "tab" => "in a tab, real time",
-        "native" => "native, real time",
-        other => other,
-    };
-    let died = match (&trace.died, trace.dropped) {
-        (Some(_), _) => ", ended early",
-        (None, 0) => "",
-        (None, _) => ", records lost",
-    };
-    format!("{world}, seed {}{died}", trace.seed)
-}
-
-/// Truncates a text to the available room. Its width depends on an unknown font: on
-/// average, letters are a little more than half as wide as high.
-fn shorten(text: &str, size: i32, room: i32) -> String {
-    let most = usize::try_from(room * 100 / (size * 55)).unwrap_or(0);
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    let kept = text.chars().take(most.saturating_sub(1));
-    kept.chain(['…']).collect()
 }

@@ -18,6 +18,22 @@ const SAMPLES: u32 = 250;
 /// The end time of a span, and its duration.
 type LatencySample = (Duration, Duration);
 
+impl Metric {
+    /// Returns the metrics for which a trace has data.
+    #[must_use]
+    pub fn available(trace: &Trace) -> Vec<Self> {
+        let has_points = |metric: &Metric| {
+            let series = Series::of(trace, *metric, None);
+            let mut points = series.lines.iter().flat_map(|line| &line.points);
+            match metric {
+                Metric::Failures => points.any(|point| point.value > Some(0)),
+                _ => points.any(|point| point.value.is_some()),
+            }
+        };
+        Self::ALL.into_iter().filter(has_points).collect()
+    }
+}
+
 /// One run's metric over time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {

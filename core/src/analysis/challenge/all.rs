@@ -2,13 +2,24 @@
 
 use super::{
     Challenge,
-    Condition::{AtLeast, AtMost, Available, EachThreadHelps, EndedBy, Handled, SpeedUp},
+    condition::Condition::{AtLeast, AtMost, Available, EachThreadHelps, EndedBy, Handled, SpeedUp},
 };
 
 const MS: u64 = 1_000_000;
 const KIB: u64 = 1024;
 
-pub(super) const ALL: &[Challenge] = &[
+impl Challenge {
+    /// All challenges, in the order of the scenarios.
+    pub const ALL: &[Challenge] = ALL;
+
+    /// Returns the challenge of a scenario.
+    #[must_use]
+    pub fn find(scenario: &str) -> Option<&'static Self> {
+        Self::ALL.iter().find(|it| it.scenario == scenario)
+    }
+}
+
+const ALL: &[Challenge] = &[
     Challenge {
         scenario: "observer",
         title: "Deliver every reading",

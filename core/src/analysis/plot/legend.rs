@@ -1,7 +1,8 @@
 //! The legend.
 
 use super::{
-    Canvas, DrawResult, PIXEL, PlotRun, TEXT, run_description, shorten,
+    PlotRun,
+    canvas::{Canvas, DrawResult, PIXEL, TEXT, shorten},
     theme::{Theme, stroke_width},
 };
 use plotters::prelude::*;
@@ -55,7 +56,7 @@ impl<'a> Legend<'a> {
                 canvas.area.draw_text(&line, &theme.text(TEXT), (x, top))?;
                 top += LINE_HEIGHT;
             }
-            let text = shorten(&run_description(run.trace), SMALL, self.room);
+            let text = shorten(&run.description(), SMALL, self.room);
             canvas
                 .area
                 .draw_text(&text, &theme.muted(SMALL), (x, top))?;

@@ -1,8 +1,11 @@
 //! A panel: a chart of one metric of all runs.
 
-use super::theme::{Theme, stroke_width};
 use super::{
-    Canvas, DrawResult, HEADING_HEIGHT, MARGIN, PIXEL, PlotRun, TEXT, axis::Axis, shorten,
+    PlotRun,
+    axis::Axis,
+    canvas::{Canvas, DrawResult, HEADING_HEIGHT, MARGIN, PIXEL, TEXT, shorten},
+    svg::Svg,
+    theme::{Theme, stroke_width},
 };
 use crate::analysis::{
     MeasureUnit, Metric, Point, Series, SeriesLine,
@@ -24,7 +27,7 @@ pub(super) struct Panel<'a> {
     height: i32,
 }
 
-type Chart<'a, 'b> = ChartContext<'a, super::Svg<'b>, Cartesian2d<Axis, Axis>>;
+type Chart<'a, 'b> = ChartContext<'a, Svg<'b>, Cartesian2d<Axis, Axis>>;
 
 const SMALL: i32 = 12 * PIXEL;
 const LEFT: i32 = 46 * PIXEL;

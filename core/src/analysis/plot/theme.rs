@@ -1,6 +1,6 @@
 //! Colours, dashes and markers.
 
-use super::{Canvas, DrawResult, PIXEL, TITLE};
+use super::canvas::{Canvas, DrawResult, PIXEL, TITLE};
 use plotters::prelude::*;
 use plotters_backend::FontStyle;
 
