@@ -60,9 +60,8 @@ impl LatencyHistogram {
     pub fn record(&mut self, time: Duration) {
         self.max = self.max.max(time);
         if let Some(histogram) = &mut self.histogram {
-            let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
             // The histogram resizes itself for any value.
-            let _recorded = histogram.record(nanos);
+            let _recorded = histogram.record(nanos(time));
         }
     }
 
@@ -189,7 +188,6 @@ impl fmt::Debug for LatencyHistogram {
 impl serde::Serialize for LatencyHistogram {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct as _;
-        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let buckets: Vec<_> = self
             .buckets()
             .map(|(time, count)| (nanos(time), count))
@@ -202,4 +200,20 @@ impl serde::Serialize for LatencyHistogram {
         histogram.serialize_field("buckets_ns", &buckets)?;
         histogram.end()
     }
+}
+
+/// Converts to nanoseconds, saturating at 584 years.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Returns a permille quantile of some durations, in any unit, by nearest rank;
+/// `None` for an empty slice. Reorders the durations.
+pub(crate) fn nearest_rank(durations: &mut [u64], permille: usize) -> Option<u64> {
+    if durations.is_empty() {
+        return None;
+    }
+    let rank = (durations.len() * permille).div_ceil(1000);
+    let (_, nearest, _) = durations.select_nth_unstable(rank.saturating_sub(1));
+    Some(*nearest)
 }

@@ -5,7 +5,10 @@ use super::{
     counts::{RunCounts, lag_p99},
     work::{self, WorkSpans},
 };
-use crate::trace::{Event, Trace};
+use crate::{
+    latency::{nanos, nearest_rank},
+    trace::{Event, Trace},
+};
 use std::time::Duration;
 
 /// One measure of a run.
@@ -225,13 +228,16 @@ impl Measures {
 fn latencies(trace: &Trace, done: u64) -> (Option<u64>, [Option<u64>; 3]) {
     let work = WorkSpans::new(trace);
     let ended = work.ended(trace).into_iter();
-    let mut durations: Vec<_> = ended.filter(|it| it.succeeded).map(|it| it.took).collect();
+    let mut durations: Vec<_> = ended
+        .filter(|it| it.succeeded)
+        .map(|it| nanos(it.took))
+        .collect();
     let on_record = durations.len() as u64;
     let sample = (on_record < done).then_some(on_record);
     if !work.has_latency() {
         durations.clear();
     }
-    let within = |permille| percentile(&mut durations, permille).map(nanos);
+    let within = |permille| nearest_rank(&mut durations, permille);
     (sample, [500, 990, 999].map(within))
 }
 
@@ -241,19 +247,4 @@ pub(super) fn duration(trace: &Trace) -> Duration {
         .events
         .last()
         .map_or(Duration::ZERO, Event::recorded_at)
-}
-
-/// Returns a permille quantile (nearest rank); `None` for an empty slice. Reorders
-/// the durations.
-pub(super) fn percentile(durations: &mut [Duration], permille: usize) -> Option<Duration> {
-    let rank = (durations.len() * permille).div_ceil(1000);
-    if durations.is_empty() {
-        return None;
-    }
-    let (_, nearest, _) = durations.select_nth_unstable(rank.saturating_sub(1));
-    Some(*nearest)
-}
-
-pub(super) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

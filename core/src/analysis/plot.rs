@@ -10,10 +10,8 @@ mod theme;
 
 pub use plot_run::PlotRun;
 
-use super::{
-    Metric, Series,
-    measures::{duration, nanos},
-};
+use super::{Metric, Series, measures::duration};
+use crate::latency::nanos;
 use canvas::{Canvas, DrawResult, HEADING_HEIGHT, MARGIN, PIXEL, TEXT, TITLE, shorten};
 use legend::Legend;
 use panel::Panel;

@@ -3,10 +3,13 @@
 use super::{
     Metric,
     counts::{QueueLevels, is_beat},
-    measures::{duration, nanos, percentile},
+    measures::duration,
     work::{self, WorkSpans, WorkTotals},
 };
-use crate::trace::{RecordKind, Trace};
+use crate::{
+    latency::{nanos, nearest_rank},
+    trace::{RecordKind, Trace},
+};
 use std::time::Duration;
 
 /// The maximum number of points per line.
@@ -15,24 +18,8 @@ const MAX_POINTS: usize = 500;
 /// The intervals between samples of a rolling series.
 const SAMPLES: u32 = 250;
 
-/// The end time of a span, and its duration.
-type LatencySample = (Duration, Duration);
-
-impl Metric {
-    /// Returns the metrics for which a trace has data.
-    #[must_use]
-    pub fn available(trace: &Trace) -> Vec<Self> {
-        let has_points = |metric: &Metric| {
-            let series = Series::of(trace, *metric, None);
-            let mut points = series.lines.iter().flat_map(|line| &line.points);
-            match metric {
-                Metric::Failures => points.any(|point| point.value > Some(0)),
-                _ => points.any(|point| point.value.is_some()),
-            }
-        };
-        Self::ALL.into_iter().filter(has_points).collect()
-    }
-}
+/// The end time of a span, and its duration in nanoseconds.
+type LatencySample = (Duration, u64);
 
 /// One run's metric over time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +100,22 @@ impl Series {
     }
 }
 
+impl Metric {
+    /// Returns the metrics for which a trace has data.
+    #[must_use]
+    pub fn available(trace: &Trace) -> Vec<Self> {
+        let has_points = |metric: &Metric| {
+            let series = Series::of(trace, *metric, None);
+            let mut points = series.lines.iter().flat_map(|line| &line.points);
+            match metric {
+                Metric::Failures => points.any(|point| point.value > Some(0)),
+                _ => points.any(|point| point.value.is_some()),
+            }
+        };
+        Self::ALL.into_iter().filter(has_points).collect()
+    }
+}
+
 fn rolling_series(trace: &Trace, metric: Metric, window: Option<Duration>) -> Series {
     let work = WorkSpans::new(trace);
     let (ended, end) = (work.ended(trace), duration(trace));
@@ -120,7 +123,7 @@ fn rolling_series(trace: &Trace, metric: Metric, window: Option<Duration>) -> Se
     // A run shorter than the window has one point, for the whole run.
     let window = window.min(end);
     let well = ended.iter().filter(|it| it.succeeded);
-    let well: Vec<LatencySample> = well.map(|it| (it.at, it.took)).collect();
+    let well: Vec<LatencySample> = well.map(|it| (it.at, nanos(it.took))).collect();
     let latency = |name, permille| {
         let points = rolling_latency(&well, end, window, permille);
         SeriesLine { name, points }
@@ -180,8 +183,8 @@ fn rolling_latency(
         let since = at.saturating_sub(window);
         let from = ends.partition_point(|end| end.0 <= since && !since.is_zero());
         let to = ends.partition_point(|end| end.0 <= at);
-        let mut took: Vec<Duration> = ends[from..to].iter().map(|end| end.1).collect();
-        let value = percentile(&mut took, permille).map(nanos);
+        let mut took: Vec<u64> = ends[from..to].iter().map(|end| end.1).collect();
+        let value = nearest_rank(&mut took, permille);
         Point { at, value }
     };
     times(duration, window).map(within).collect()

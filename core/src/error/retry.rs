@@ -3,6 +3,7 @@
 use super::{AppError, Classification, RetryBudget, correlation::mix, text::Links};
 use crate::{
     Clock,
+    latency::nanos,
     sync::{Arc, AtomicU64, Mutex, Ordering, lock},
 };
 use std::{fmt, time::Duration};
@@ -442,7 +443,6 @@ fn has_open_breaker_cause(error: &AppError) -> bool {
 
 /// Scales a random number to the window.
 fn scale_to_window(window: Duration, draw: u64) -> Duration {
-    let nanos = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
-    let scaled = (u128::from(nanos) * u128::from(draw)) >> u64::BITS;
+    let scaled = (u128::from(nanos(window)) * u128::from(draw)) >> u64::BITS;
     Duration::from_nanos(u64::try_from(scaled).expect("less than the window"))
 }

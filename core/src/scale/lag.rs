@@ -1,6 +1,6 @@
 //! Event loop lag.
 
-use hdrhistogram::Histogram;
+use crate::latency::{LatencyHistogram, nanos};
 use std::time::Duration;
 
 /// The maximum number of values recorded for one late beat. If more intervals were
@@ -39,10 +39,7 @@ pub struct LagMonitor {
     due: Duration,
     beats: u64,
     missed: u64,
-    max: Duration,
-    /// In nanoseconds, with two significant digits. Takes a few kilobytes, regardless
-    /// of the number of values.
-    lags: Option<Histogram<u64>>,
+    lags: LatencyHistogram,
 }
 
 impl LagMonitor {
@@ -64,9 +61,7 @@ impl LagMonitor {
             due: now.saturating_add(interval),
             beats: 0,
             missed: 0,
-            max: Duration::ZERO,
-            // Two digits are within the supported range.
-            lags: Histogram::new(2).ok(),
+            lags: LatencyHistogram::new(),
         }
     }
 
@@ -109,14 +104,13 @@ impl LagMonitor {
     pub fn beat(&mut self, now: Duration) -> Duration {
         let lag = now.saturating_sub(self.due);
         self.beats += 1;
-        self.max = self.max.max(lag);
         let (lag_nanos, interval_nanos) = (nanos(lag), nanos(self.interval));
         let missed = lag_nanos / interval_nanos;
         self.missed = self.missed.saturating_add(missed);
         let step = self.interval.max(lag / MAX_RECORDED_BEATS);
         let mut represented_lag = lag;
         loop {
-            self.record(represented_lag);
+            self.lags.record(represented_lag);
             match represented_lag.checked_sub(step) {
                 Some(less) => represented_lag = less,
                 None => break,
@@ -188,7 +182,7 @@ impl LagMonitor {
     /// assert_eq!(monitor.max(), Duration::from_millis(5));
     /// ```
     pub fn max(&self) -> Duration {
-        self.max
+        self.lags.max()
     }
 
     /// Returns the median lag, including skipped beats, at most 1 % too high. Zero
@@ -205,7 +199,7 @@ impl LagMonitor {
     /// assert_eq!(monitor.p50().as_millis(), 5);
     /// ```
     pub fn p50(&self) -> Duration {
-        self.percentile(0.50)
+        self.lags.quantile(0.50)
     }
 
     /// Returns the 99th percentile of the lag, including skipped beats, at most 1 %
@@ -222,25 +216,6 @@ impl LagMonitor {
     /// assert!(monitor.p99().is_zero() && !monitor.max().is_zero());
     /// ```
     pub fn p99(&self) -> Duration {
-        self.percentile(0.99)
+        self.lags.quantile(0.99)
     }
-
-    fn record(&mut self, lag: Duration) {
-        if let Some(lags) = &mut self.lags {
-            // The histogram resizes itself for any value.
-            let _recorded = lags.record(nanos(lag));
-        }
-    }
-
-    fn percentile(&self, quantile: f64) -> Duration {
-        let lags = self.lags.as_ref().filter(|lags| !lags.is_empty());
-        let value = lags.map_or(0, |lags| lags.value_at_quantile(quantile));
-        // The upper bound of a bucket may exceed its largest value.
-        Duration::from_nanos(value).min(self.max)
-    }
-}
-
-/// Converts to nanoseconds, saturating at 584 years.
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -14,8 +14,8 @@ mod summary;
 
 use super::{Context, Param, ParamUnit, Preset, Scenario};
 use futures_util::{FutureExt, future::join};
+use names::{BUFFER, DESTINATION, SOURCE};
 use recorded_queue::RecordedQueue;
-use names::{SOURCE, BUFFER, DESTINATION};
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "backpressure",

@@ -14,10 +14,10 @@ mod wiring;
 
 use super::{Context, Param, ParamUnit, Preset, Scenario};
 use futures_util::FutureExt;
+use names::USER_SERVICE;
 use service::{DownstreamService, ServiceProfile};
 use user_service::UserService;
 use wiring::BusWiring;
-use names::USER_SERVICE;
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "decoupling",

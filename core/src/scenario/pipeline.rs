@@ -17,7 +17,7 @@ mod with_pipeline;
 use super::{Context, Param, ParamUnit, Preset, Scenario};
 use crate::trace::RecordKind;
 use futures_util::FutureExt;
-use names::{READ, BUFFER, PARSE, COMPRESS, WRITE, TRANSFER};
+use names::{BUFFER, COMPRESS, PARSE, READ, TRANSFER, WRITE};
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "pipeline",

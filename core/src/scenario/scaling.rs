@@ -1,11 +1,12 @@
 //! Shared parts of the CPU work scenarios: job kinds, names, summaries and figures.
 
 mod figures;
+mod format;
 mod narrate;
 mod summary;
 
 pub use figures::figures as scaling_figures;
-pub(super) use figures::{dash, milliseconds};
+pub(super) use format::{dash, milliseconds};
 pub(super) use narrate::narrate;
 pub(super) use summary::{ScalingSummary, each_job_once, one_result};
 

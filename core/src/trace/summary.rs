@@ -1,6 +1,7 @@
 //! The totals of a trace.
 
-use super::{Counters, Event, NameId, Phase, RecordKind, wire::nanoseconds};
+use super::{Counters, Event, NameId, Phase, RecordKind};
+use crate::latency::{nanos, nearest_rank};
 use std::time::Duration;
 
 /// The totals of a trace, or of its beginning: how much each source did, how long it
@@ -112,7 +113,7 @@ impl Summary {
         if event.phase == Phase::End && event.kind.is_work() {
             source.ended += 1;
             if event.failure.is_none() {
-                source.durations.push(nanoseconds(event.duration));
+                source.durations.push(nanos(event.duration));
             }
         }
         match event.kind {
@@ -239,15 +240,8 @@ impl Summary {
     /// ```
     #[must_use]
     pub fn percentile(&self, source: NameId, percent: usize) -> Option<Duration> {
-        let durations = &self.sources.get(source.index())?.durations;
-        let rank = (durations.len() * percent.min(100)).div_ceil(100);
-        let place = rank.saturating_sub(1);
-        if durations.is_empty() {
-            return None;
-        }
-        let mut durations = durations.clone();
-        let (_, nearest, _) = durations.select_nth_unstable(place);
-        Some(Duration::from_nanos(*nearest))
+        let mut durations = self.sources.get(source.index())?.durations.clone();
+        nearest_rank(&mut durations, 10 * percent.min(100)).map(Duration::from_nanos)
     }
 
     /// Returns whether only a [sample](super::Recorder::counting) of the source's

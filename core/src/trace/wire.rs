@@ -1,6 +1,7 @@
 //! A batch as plain numbers.
 
 use super::{Counters, Event, NameId, Phase, RecordBatch, RecordKind, VERSION};
+use crate::latency::nanos;
 use std::time::Duration;
 
 /// A batch in the form in which instances of the program exchange it: names, and
@@ -105,8 +106,8 @@ fn pack(event: &Event) -> [u64; RECORD] {
     } = event.counters;
     let index = |name: Option<NameId>| name.map_or(NONE, NameId::to_u32);
     [
-        nanoseconds(event.at),
-        nanoseconds(event.duration),
+        nanos(event.at),
+        nanos(event.duration),
         pair(event.source.to_u32(), index(event.target)),
         pair(event.kind as u32, event.phase as u32),
         pair(index(event.failure), event.thread),
@@ -142,11 +143,6 @@ fn unpack(record: &[u64; RECORD]) -> Option<Event> {
         },
         thread,
     })
-}
-
-pub(super) fn nanoseconds(duration: Duration) -> u64 {
-    // 584 years fit.
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn pair(high: u32, low: u32) -> u64 {

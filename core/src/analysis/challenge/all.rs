@@ -2,7 +2,9 @@
 
 use super::{
     Challenge,
-    condition::Condition::{AtLeast, AtMost, Available, EachThreadHelps, EndedBy, Handled, SpeedUp},
+    condition::Condition::{
+        AtLeast, AtMost, Available, EachThreadHelps, EndedBy, Handled, SpeedUp,
+    },
 };
 
 const MS: u64 = 1_000_000;

@@ -9,10 +9,9 @@ use super::{
 };
 use crate::analysis::{
     MeasureUnit, Metric, Point, Series, SeriesLine,
-    measures::nanos,
     work::{WorkSpans, WorkTotals},
 };
-use crate::trace::RecordKind;
+use crate::{latency::nanos, trace::RecordKind};
 use plotters::{coord::ranged1d::Ranged, prelude::*};
 use std::time::Duration;
 

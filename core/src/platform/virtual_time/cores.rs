@@ -87,7 +87,10 @@ impl Core {
     /// Returns the time of the next step: the next task or the kill, whichever comes
     /// first.
     fn next_at(&self) -> Option<Duration> {
-        let next = self.event_loop.next_at().map(|at| self.mailbox.to_loop_time(at));
+        let next = self
+            .event_loop
+            .next_at()
+            .map(|at| self.mailbox.to_loop_time(at));
         match (next, self.mailbox.killed_at()) {
             (Some(next), Some(killed)) => Some(next.min(killed)),
             (next, killed) => next.or(killed),
@@ -129,10 +132,10 @@ impl Processes for SimulatedProcesses {
             };
             event_loop.spawn(Box::pin(main));
             let mailbox = Rc::clone(&mailbox);
-            cores
-                .running
-                .borrow_mut()
-                .push(Rc::new(Core { event_loop, mailbox }));
+            cores.running.borrow_mut().push(Rc::new(Core {
+                event_loop,
+                mailbox,
+            }));
         }
         Process::new(id, event_receiver, Rc::new(Child { mailbox, inbox }))
     }

@@ -4,6 +4,7 @@
 //! Threads keep running while the loop is blocked.
 
 use super::shared_clock::{SharedClock, deferred_waker};
+use crate::latency::nanos;
 use crate::platform::{
     Job, Timer,
     compute::{Compute, Executor, JobStart, QueuedJob, RunningJob},
@@ -169,8 +170,9 @@ impl RunningJobs {
         let rest = self.jobs.iter().map(|(_, _, rest)| *rest).min()?;
         // Rounded up, so that the job is complete by then. A duration too long for
         // 64 bits wakes early and is scheduled again.
-        let rest = u64::try_from(rest.as_nanos()).unwrap_or(u64::MAX);
-        let left = rest.saturating_mul(self.slowness().into()).div_ceil(1_000);
+        let left = nanos(rest)
+            .saturating_mul(self.slowness().into())
+            .div_ceil(1_000);
         Some(self.since.saturating_add(Duration::from_nanos(left)))
     }
 

@@ -1,6 +1,9 @@
 //! The slow destination.
 
-use super::{names::DESTINATION, recorded_queue::{Chunk, RecordedQueue}};
+use super::{
+    names::DESTINATION,
+    recorded_queue::{Chunk, RecordedQueue},
+};
 use crate::{scenario::Context, stream::Receiver, trace::RecordKind};
 use futures_util::StreamExt;
 use std::time::Duration;

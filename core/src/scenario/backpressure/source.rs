@@ -1,6 +1,9 @@
 //! The fast source.
 
-use super::{names::SOURCE, recorded_queue::{Chunk, RecordedQueue}};
+use super::{
+    names::SOURCE,
+    recorded_queue::{Chunk, RecordedQueue},
+};
 use crate::{
     scenario::Context,
     stream::{SendError, Sender},

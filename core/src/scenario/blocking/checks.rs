@@ -80,7 +80,10 @@ fn beats_while_offloaded(trace: &Trace) -> CheckResult {
     }
     // Other load on the machine may delay several heartbeats.
     if summary.compute_time < 10 * summary.interval {
-        return CheckResult::not_exercised(claim, "the jobs took less than ten beats: set size=600");
+        return CheckResult::not_exercised(
+            claim,
+            "the jobs took less than ten beats: set size=600",
+        );
     }
     CheckResult::Decided {
         claim: claim.to_owned(),
@@ -96,7 +99,10 @@ fn queue_bounded(trace: &Trace) -> CheckResult {
     let claim = "jobs that fit neither threads nor queue are rejected";
     let summary = ScalingSummary::of(trace);
     if trace.param("run") != "offloaded" || summary.accepted + summary.refused_jobs == 0 {
-        return CheckResult::not_exercised(claim, "nothing was offloaded: set run=offloaded, every=20");
+        return CheckResult::not_exercised(
+            claim,
+            "nothing was offloaded: set run=offloaded, every=20",
+        );
     }
     let queue: u64 = trace.param("queue").parse().unwrap_or(0);
     // Without threads, the loop runs one job at a time.

@@ -3,7 +3,10 @@
 //! They depend on counts and record order, never on durations, so they hold in every
 //! world.
 
-use super::{names::{AUDIT, EMAIL, EVENT_BUS, LOYALTY, METRICS, SESSION}, summary::DecouplingSummary};
+use super::{
+    names::{AUDIT, EMAIL, EVENT_BUS, LOYALTY, METRICS, SESSION},
+    summary::DecouplingSummary,
+};
 use crate::{
     scenario::{
         checks::{Check, CheckResult},

@@ -1,6 +1,9 @@
 //! The service that registers users, in both designs.
 
-use super::{names::{EVENT_BUS, SESSION, USER_SERVICE}, service::{DownstreamService, Unavailable}};
+use super::{
+    names::{EVENT_BUS, SESSION, USER_SERVICE},
+    service::{DownstreamService, Unavailable},
+};
 use crate::{
     events::Bus,
     scenario::Context,

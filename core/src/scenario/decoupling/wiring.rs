@@ -1,6 +1,10 @@
 //! Wires the services to the bus. Only this module depends on the listeners.
 
-use super::{names::{AUDIT, EMAIL, EVENT_BUS}, service::{DownstreamService, Unavailable}, user_service::{MailSent, UserRegistered}};
+use super::{
+    names::{AUDIT, EMAIL, EVENT_BUS},
+    service::{DownstreamService, Unavailable},
+    user_service::{MailSent, UserRegistered},
+};
 use crate::{
     events::{Bus, Emitter, Inbox, InboxFull, ListenerId, Notice, Options, Overflow, Subscription},
     platform::Task,

@@ -3,7 +3,10 @@
 //! They depend on counts and record order, never on durations, so they hold in every
 //! world.
 
-use super::{names::{ALARM, CALIBRATION, EMITTER, ERROR_LOG, LATE_LISTENER, LEAKED_LISTENER, LOGGER}, summary::{EmitRecord, ObserverSummary}};
+use super::{
+    names::{ALARM, CALIBRATION, EMITTER, ERROR_LOG, LATE_LISTENER, LEAKED_LISTENER, LOGGER},
+    summary::{EmitRecord, ObserverSummary},
+};
 use crate::{
     scenario::{
         checks::{Check, CheckResult},
@@ -174,7 +177,10 @@ fn removed_during_emit(trace: &Trace) -> CheckResult {
     let logger = trace.id(LOGGER);
     let removed = summary.change(logger, true);
     let Some((removed, during_emit)) = removed.and_then(|it| Some((it, it.during_emit?))) else {
-        return CheckResult::not_exercised(claim, "nothing was removed: set change=remove, readings=4");
+        return CheckResult::not_exercised(
+            claim,
+            "nothing was removed: set change=remove, readings=4",
+        );
     };
     let calls = |emit: &EmitRecord| {
         let logger_calls = emit.called.iter().filter(|(it, _)| Some(*it) == logger);

@@ -1,6 +1,10 @@
 //! Wires the listeners to the sensor. Only this module depends on them.
 
-use super::{names::{ALARM, CALIBRATION, DISPLAY, ERROR_LOG, LATE_LISTENER, LEAKED_LISTENER, LOGGER}, busy_listener::{BusyListener, NoSignal}, sensor::{Sensor, SensorReading}};
+use super::{
+    busy_listener::{BusyListener, NoSignal},
+    names::{ALARM, CALIBRATION, DISPLAY, ERROR_LOG, LATE_LISTENER, LEAKED_LISTENER, LOGGER},
+    sensor::{Sensor, SensorReading},
+};
 use crate::{
     events::{Emitter, Subscription, WeakEmitter},
     scenario::Context,

@@ -89,7 +89,10 @@ fn window_bounded(trace: &Trace) -> CheckResult {
         "no more batches are compressed at once than the window allows"
     };
     if summary.max_concurrent == 0 {
-        return CheckResult::not_exercised(claim.to_owned(), "no batch was compressed: set fail=none");
+        return CheckResult::not_exercised(
+            claim.to_owned(),
+            "no batch was compressed: set fail=none",
+        );
     }
     CheckResult::Decided {
         claim: claim.to_owned(),

@@ -1,6 +1,9 @@
 //! The output file, partial until it is committed.
 
-use super::{names::{COMPRESS, WRITE}, steps};
+use super::{
+    names::{COMPRESS, WRITE},
+    steps,
+};
 use crate::{
     platform::{Random, Timer},
     scenario::{Context, Values},

@@ -1,6 +1,9 @@
 //! Parsing and compression, shared by both kinds of stage connection.
 
-use super::{names::{COMPRESS, PARSE}, file};
+use super::{
+    file,
+    names::{COMPRESS, PARSE},
+};
 use crate::{
     platform::{Random, Timer},
     scenario::{Context, Values},
@@ -80,9 +83,6 @@ impl Compressor {
 
 /// Returns the number of the middle batch.
 pub(super) fn middle_batch(context: &Context) -> u64 {
-    let batches = context
-        .params
-        .integer("lines")
-        .div_ceil(BATCH_SIZE as u64);
+    let batches = context.params.integer("lines").div_ceil(BATCH_SIZE as u64);
     batches.div_ceil(2)
 }

@@ -1,6 +1,9 @@
 //! A trace summary for the checks.
 
-use super::{names::{COMPRESS, READ, TRANSFER, WRITE}, steps::BATCH_SIZE};
+use super::{
+    names::{COMPRESS, READ, TRANSFER, WRITE},
+    steps::BATCH_SIZE,
+};
 use crate::trace::{NameId, Phase, RecordKind, Trace};
 
 /// A summary of a trace, collected in one pass.

@@ -1,7 +1,13 @@
 //! The stages connected by hand, like `pipe` without error handling. A failure is
 //! reported, but the other stages' files stay open.
 
-use super::{names::{BUFFER, COMPRESS, PARSE, READ, WRITE}, file::InputFile, output::{self, OutputFile}, steps::{BATCH_SIZE, Compressor, Parser}, with_pipeline::FIRST_BATCH_STREAM};
+use super::{
+    file::InputFile,
+    names::{BUFFER, COMPRESS, PARSE, READ, WRITE},
+    output::{self, OutputFile},
+    steps::{BATCH_SIZE, Compressor, Parser},
+    with_pipeline::FIRST_BATCH_STREAM,
+};
 use crate::{
     scenario::Context,
     trace::{NameId, RecordKind},

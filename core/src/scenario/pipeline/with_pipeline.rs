@@ -1,6 +1,11 @@
 //! The stages connected as a pipeline.
 
-use super::{names::{BUFFER, COMPRESS, PARSE, READ, WRITE}, file::InputFile, output::{self, OutputSink}, steps::{BATCH_SIZE, Compressor, LineBatch, Parser}};
+use super::{
+    file::InputFile,
+    names::{BUFFER, COMPRESS, PARSE, READ, WRITE},
+    output::{self, OutputSink},
+    steps::{BATCH_SIZE, Compressor, LineBatch, Parser},
+};
 use crate::{
     scenario::Context,
     stream::{Bound, Pipeline, PipelineError, PipelineMonitor},

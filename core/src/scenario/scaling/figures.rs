@@ -1,7 +1,11 @@
 //! Figures of a scaling scenario's run, for display.
 
-use super::{HEARTBEAT, REQUESTS, ScalingSummary};
+use super::{
+    HEARTBEAT, REQUESTS, ScalingSummary,
+    format::{dash, milliseconds},
+};
 use crate::{
+    latency::nanos,
     scale::LagMonitor,
     scenario::cluster,
     trace::{Event, Phase, RecordKind, Trace},
@@ -132,22 +136,7 @@ fn micros(micros: u64) -> String {
     format!("{micros} µs")
 }
 
-/// Formats a duration with 64-bit integers only. Formatting other numbers would add more
-/// to the page download than a whole scenario.
-pub(in crate::scenario) fn milliseconds(duration: Duration) -> String {
-    let hundredths = nanos(duration) / 10_000;
-    format!("{}.{:02} ms", hundredths / 100, hundredths % 100)
-}
-
 fn ratio(base: Duration, took: Duration) -> String {
     let hundredths = nanos(base).saturating_mul(100) / nanos(took).max(1);
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-pub(in crate::scenario) fn dash() -> String {
-    "–".to_owned()
 }

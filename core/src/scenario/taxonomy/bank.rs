@@ -1,6 +1,9 @@
 //! The bank that the service depends on, behind a circuit breaker.
 
-use super::{names::{BANK, BREAKER, CLOSED, HALF_OPEN, OPEN}, payment_error::PaymentError};
+use super::{
+    names::{BANK, BREAKER, CLOSED, HALF_OPEN, OPEN},
+    payment_error::PaymentError,
+};
 use crate::{
     error::{Breaker, BreakerState, Permit},
     platform::{Platform, Random},

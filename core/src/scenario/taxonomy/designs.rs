@@ -1,6 +1,9 @@
 //! Two designs for handling the service's errors.
 
-use super::{names::{API, CATCH_ALL}, service::{Payment, PaymentService}};
+use super::{
+    names::{API, CATCH_ALL},
+    service::{Payment, PaymentService},
+};
 use crate::{
     error::{AppError, Decision, Handler, Incident, RetryBudget, RetryPolicy},
     platform::Platform,

@@ -1,6 +1,10 @@
 //! The payment service and its injected faults.
 
-use super::{names::{CREATE, GET}, bank::Bank, payment_error::PaymentError};
+use super::{
+    bank::Bank,
+    names::{CREATE, GET},
+    payment_error::PaymentError,
+};
 use crate::{
     platform::Random,
     scenario::{Context, Values},

@@ -1,6 +1,9 @@
 //! A summary of a trace, for the checks.
 
-use super::{names::{BREAKER, GET, HALF_OPEN, OPEN}, designs::INITIAL_RETRIES};
+use super::{
+    designs::INITIAL_RETRIES,
+    names::{BREAKER, GET, HALF_OPEN, OPEN},
+};
 use crate::trace::{Event, Phase, RecordKind, Trace};
 use std::mem;
 
