@@ -1,6 +1,7 @@
 //! The parameter values of a run.
 
 use super::{Param, Value, change::Schedule};
+use crate::Overflow;
 use std::time::Duration;
 
 /// The values of a scenario's parameters.
@@ -83,6 +84,22 @@ impl Values {
         match self.get(key) {
             Value::Choice(word) => word,
             Value::Integer(_) => panic!("{key} is not a choice"),
+        }
+    }
+
+    /// Returns the policy selected by the choice `overflow`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the schema has no such choice, which is a bug in the scenario.
+    #[must_use]
+    pub fn overflow(&self) -> Overflow {
+        match self.choice("overflow") {
+            "drop-oldest" => Overflow::DropOldest,
+            "drop-newest" => Overflow::DropNewest,
+            "latest" => Overflow::Latest,
+            "fail" => Overflow::Fail,
+            _ => Overflow::Wait,
         }
     }
 

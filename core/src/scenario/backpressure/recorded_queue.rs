@@ -2,7 +2,6 @@
 
 use super::names::BUFFER;
 use crate::{
-    Overflow,
     scenario::Context,
     stream::{Bound, Receiver, Sender, channel},
     trace::{NameId, RecordKind, Recorder},
@@ -30,18 +29,11 @@ impl RecordedQueue {
         (Receiver<Chunk>, RecordedQueue),
     ) {
         let params = &context.params;
-        let overflow = match params.choice("overflow") {
-            "drop-oldest" => Overflow::DropOldest,
-            "drop-newest" => Overflow::DropNewest,
-            "latest" => Overflow::Latest,
-            "fail" => Overflow::Fail,
-            _ => Overflow::Wait,
-        };
         let high_water_mark = params.kibibytes("mark");
         // Only bytes count towards the mark.
         let bound = Bound::weight(high_water_mark, |chunk: &Chunk| chunk.1.len());
         let bound = bound.expect("the parameter's minimum is 1");
-        let (sender, receiver) = channel(bound, overflow);
+        let (sender, receiver) = channel(bound, params.overflow());
         let queue = RecordedQueue {
             id: context.trace.name(BUFFER),
             trace: context.trace.clone(),

@@ -6,9 +6,9 @@ use super::{
     user_service::{MailSent, UserRegistered},
 };
 use crate::{
-    events::{Bus, Emitter, Inbox, InboxFull, ListenerId, Notice, Options, Overflow, Subscription},
+    events::{Bus, Emitter, Inbox, InboxFull, ListenerId, Notice, Options, Subscription},
     platform::Task,
-    scenario::{Context, Values},
+    scenario::Context,
     trace::{NameId, RecordKind, Recorder},
 };
 use futures_util::StreamExt;
@@ -97,8 +97,7 @@ impl BusWiring {
     fn subscribe_inbox(&self, service: DownstreamService, mail_announcer: Option<MailAnnouncer>) {
         let (params, trace) = (&self.context.params, self.context.trace.clone());
         let capacity = usize::try_from(params.integer("inbox")).unwrap_or(usize::MAX);
-        let overflow = overflow(params);
-        let inbox = self.bus.inbox(service.name(), capacity, overflow);
+        let inbox = self.bus.inbox(service.name(), capacity, params.overflow());
         let inbox = inbox.expect("the parameter's minimum is 1");
         self.inboxes.borrow_mut().push(inbox.id());
         let task = process_inbox(inbox, service, mail_announcer, trace);
@@ -162,16 +161,6 @@ async fn process_inbox(
         if let (Ok(()), Some(mail_announcer)) = (handled, &mail_announcer) {
             mail_announcer.emit_mail_sent(event.user);
         }
-    }
-}
-
-fn overflow(params: &Values) -> Overflow {
-    match params.choice("overflow") {
-        "drop-oldest" => Overflow::DropOldest,
-        "drop-newest" => Overflow::DropNewest,
-        "latest" => Overflow::Latest,
-        "fail" => Overflow::Fail,
-        _ => Overflow::Wait,
     }
 }
 
