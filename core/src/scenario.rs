@@ -2,8 +2,8 @@
 //!
 //! A scenario is written once, against the ports in
 //! [`platform`](crate::platform), and runs in every world. A run records a
-//! [`Trace`], and the scenario's [`Check`]s judge it. Exit codes, test results
-//! and the page's verdicts come from these checks alone.
+//! [`Trace`](crate::trace::Trace), and the scenario's [`Check`]s judge it. Exit codes,
+//! test results and the page's verdicts come from these checks alone.
 //!
 //! ```
 //! use highwater::scenario::{self, Outcome};
