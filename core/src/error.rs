@@ -128,6 +128,7 @@
 mod app_error;
 mod breaker;
 mod budget;
+pub(crate) mod causes;
 mod chain;
 mod class;
 mod classification;
@@ -142,7 +143,7 @@ mod listeners;
 mod problem;
 mod result_ext;
 mod retry;
-pub(crate) mod text;
+mod text;
 
 pub use app_error::AppError;
 pub use breaker::{Breaker, BreakerOpen, BreakerState, Permit};

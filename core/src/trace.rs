@@ -186,35 +186,4 @@ impl Trace {
         }
         summary
     }
-
-    /// Writes the trace in the Chrome trace-event format, which Perfetto and
-    /// `about:tracing` open.
-    ///
-    /// Each source is a named track. If its spans overlap, more tracks with the same
-    /// name follow. The same trace always gives the same bytes. The output is written
-    /// in small pieces, so pass a [`BufWriter`](std::io::BufWriter) for a file. Needs
-    /// the feature `serde`.
-    ///
-    /// ```
-    /// use highwater::trace::{RecordKind, Recorder, Trace};
-    /// use std::{sync::Arc, time::Duration};
-    ///
-    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
-    /// recorder.begin(RecordKind::Request, recorder.name("Api"), 1).succeed();
-    /// let mut trace = Trace::default();
-    /// trace.append(recorder.drain());
-    ///
-    /// let mut json = Vec::new();
-    /// trace.write_chrome(&mut json)?;
-    /// assert!(json.starts_with(b"{\"traceEvents\":["));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns the error of the writer.
-    #[cfg(feature = "serde")]
-    pub fn write_chrome(&self, writer: impl std::io::Write) -> std::io::Result<()> {
-        chrome::write(self, writer)
-    }
 }

@@ -1,6 +1,6 @@
 //! The application's error type.
 
-use super::{Chain, Class, Classification, ErrorKind, FieldError, text};
+use super::{Chain, Class, Classification, Classify, ErrorKind, FieldError, text};
 use crate::sync::{AtomicBool, Ordering};
 use std::{any::Any, borrow::Cow, error::Error, fmt, panic::Location, time::Duration};
 
@@ -675,15 +675,11 @@ impl AppError {
     }
 }
 
-/// `{}` writes the client's message. `{:#}` writes the operator's message with all
-/// sources.
-impl fmt::Display for AppError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if f.alternate() {
-            text::write_chain(self, f)
-        } else {
-            f.write_str(self.public_message())
-        }
+/// The error becomes the source. The location is that of the `?`.
+impl<E: Classify + Send + Sync + 'static> From<E> for AppError {
+    #[track_caller]
+    fn from(error: E) -> Self {
+        AppError::new(error.classify()).with_source(error)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The classification of errors.
 
-use super::{AppError, Class, ErrorKind};
+use super::{Class, ErrorKind};
 use std::{borrow::Cow, error::Error, time::Duration};
 
 /// Determines how an error is handled: an [`ErrorKind`] plus overrides of its
@@ -298,7 +298,7 @@ impl From<ErrorKind> for Classification {
 }
 
 /// An error type that provides its own [`Classification`], so that `?` converts it to
-/// an [`AppError`].
+/// an [`AppError`](super::AppError).
 ///
 /// Implement it for your own error enums, usually with a single `match`. An error
 /// without it does not convert with `?`; [classify it](super::ResultExt::classified)
@@ -350,12 +350,4 @@ impl From<ErrorKind> for Classification {
 pub trait Classify: Error {
     /// Returns the classification.
     fn classify(&self) -> Classification;
-}
-
-/// The error becomes the source. The location is that of the `?`.
-impl<E: Classify + Send + Sync + 'static> From<E> for AppError {
-    #[track_caller]
-    fn from(error: E) -> Self {
-        AppError::new(error.classify()).with_source(error)
-    }
 }

@@ -1,6 +1,6 @@
 //! Retries with backoff, jitter and a budget.
 
-use super::{AppError, Classification, RetryBudget, correlation::mix, text::Links};
+use super::{AppError, Classification, RetryBudget, causes::Links, correlation::mix};
 use crate::{
     Clock,
     latency::nanos,

@@ -2,8 +2,7 @@
 
 use super::{
     Awaited, EmitError, Emitter, Failure, ListenerId, ListenerOutcome, Notice, Options, Plain,
-    Subscription, WeakBus, emitter::Errors, monitor::Monitor, snapshot::Snapshot,
-    subscription::Registry,
+    Subscription, emitter::Errors, monitor::Monitor, snapshot::Snapshot, subscription::Registry,
 };
 use std::{
     any::{Any, TypeId},
@@ -31,11 +30,11 @@ use std::{
 /// assert_eq!(bus.emit(&OrderShipped(7)).unwrap(), 0, "no listener, no error");
 /// ```
 pub struct Bus<M = Plain> {
-    pub(super) shared: Arc<BusShared>,
+    shared: Arc<BusShared>,
     mode: PhantomData<fn() -> M>,
 }
 
-pub(super) struct BusShared {
+struct BusShared {
     table: Snapshot<EmitterTable>,
     options: Options,
     /// Created on first use.
@@ -204,7 +203,7 @@ impl AsyncBus {
 }
 
 impl<M> Bus<M> {
-    pub(super) fn from_shared(shared: Arc<BusShared>) -> Self {
+    fn from_shared(shared: Arc<BusShared>) -> Self {
         Bus {
             shared,
             mode: PhantomData,
@@ -521,6 +520,60 @@ impl<M> fmt::Debug for Bus<M> {
         f.debug_struct("Bus")
             .field("event_types", &self.event_types())
             .finish_non_exhaustive()
+    }
+}
+
+/// A weak handle of a [`Bus`], for a listener that uses its own bus. See
+/// [`Bus::downgrade`].
+///
+/// ```
+/// use highwater::events::Bus;
+///
+/// let bus = Bus::new();
+/// let weak = bus.downgrade();
+/// bus.on("double", move |n: &u8| {
+///     let bus = weak.upgrade().expect("the bus is emitting");
+///     bus.emit(&(u16::from(*n) * 2)).map(drop)
+/// }).detach();
+/// bus.on("doubled", |n: &u16| assert_eq!(*n, 14)).detach();
+/// assert_eq!(bus.emit(&7_u8).unwrap(), 1);
+/// ```
+pub struct WeakBus<M = Plain> {
+    shared: Weak<BusShared>,
+    mode: PhantomData<fn() -> M>,
+}
+
+impl<M> WeakBus<M> {
+    /// Returns the bus, if it still exists.
+    ///
+    /// ```
+    /// use highwater::events::Bus;
+    ///
+    /// let bus = Bus::new();
+    /// bus.on("work", |_: &u8| ()).detach();
+    /// let weak = bus.downgrade();
+    /// assert_eq!(weak.upgrade().unwrap().emit(&1_u8).unwrap(), 1, "the same bus");
+    /// drop(bus);
+    /// assert!(weak.upgrade().is_none());
+    /// ```
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Bus<M>> {
+        self.shared.upgrade().map(Bus::from_shared)
+    }
+}
+
+impl<M> Clone for WeakBus<M> {
+    fn clone(&self) -> Self {
+        WeakBus {
+            shared: Weak::clone(&self.shared),
+            mode: PhantomData,
+        }
+    }
+}
+
+impl<M> fmt::Debug for WeakBus<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakBus")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     EmitError, Failure, Leak, ListenerId, ListenerOutcome, Notice, Options, Registration, Removal,
-    Subscription, WeakEmitter,
+    Subscription,
     listener::{FnListener, Listen, ListenerEntry},
     listener_table::{ListenerPosition, ListenerTable},
     monitor::Monitor,
@@ -263,7 +263,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     ///
     /// A listener that holds its own emitter, to emit again, keeps it alive for as
     /// long as it is subscribed; if detached, for ever. Let it hold a
-    /// [`WeakEmitter`](super::WeakEmitter) instead.
+    /// [`WeakEmitter`] instead.
     ///
     /// ```
     /// use highwater::events::Emitter;
@@ -658,5 +658,63 @@ impl<E: ?Sized + 'static, M> fmt::Debug for Emitter<E, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.listeners().into_iter().map(|listener| listener.name);
         f.debug_list().entries(names).finish()
+    }
+}
+
+/// A weak handle of an [`Emitter`], for a listener that emits on its own emitter.
+/// With a strong handle, the two would keep each other alive.
+///
+/// ```
+/// use highwater::events::Emitter;
+///
+/// let emitter: Emitter<u32> = Emitter::new();
+/// let weak = emitter.downgrade();
+/// emitter.on("countdown", move |n: &u32| {
+///     if let (Some(emitter), true) = (weak.upgrade(), *n > 0) {
+///         emitter.emit(&(n - 1)).unwrap();
+///     }
+/// }).detach();
+/// emitter.emit(&3).unwrap();
+///
+/// let weak = emitter.downgrade();
+/// drop(emitter);
+/// assert!(weak.upgrade().is_none());
+/// ```
+pub struct WeakEmitter<E: ?Sized, M = Plain> {
+    shared: Weak<EmitterShared<E>>,
+    mode: PhantomData<fn() -> M>,
+}
+
+impl<E: ?Sized, M> WeakEmitter<E, M> {
+    /// Returns the emitter, if it still exists.
+    ///
+    /// ```
+    /// use highwater::events::Emitter;
+    ///
+    /// let emitter: Emitter<u8> = Emitter::new();
+    /// emitter.on("work", |_| ()).detach();
+    /// let weak = emitter.downgrade();
+    /// assert_eq!(weak.upgrade().unwrap().emit(&1).unwrap(), 1, "the same emitter");
+    /// drop(emitter);
+    /// assert!(weak.upgrade().is_none());
+    /// ```
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Emitter<E, M>> {
+        self.shared.upgrade().map(Emitter::from_shared)
+    }
+}
+
+impl<E: ?Sized, M> Clone for WeakEmitter<E, M> {
+    fn clone(&self) -> Self {
+        WeakEmitter {
+            shared: Weak::clone(&self.shared),
+            mode: PhantomData,
+        }
+    }
+}
+
+impl<E: ?Sized, M> fmt::Debug for WeakEmitter<E, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakEmitter")
     }
 }

@@ -1,7 +1,7 @@
 //! The errors of an emit.
 
 use super::{ListenerId, Registration};
-use crate::{BoxError, error::text};
+use crate::BoxError;
 use std::{error::Error, fmt, panic::Location, sync::Arc};
 
 /// The error of an emit whose failures had no observer.
@@ -89,9 +89,20 @@ impl EmitError {
     pub fn into_failures(self) -> Vec<Failure> {
         self.0.failures
     }
-}
 
-impl EmitError {
+    /// Returns how many listeners failed, in words.
+    pub(crate) fn summary(&self) -> impl fmt::Display {
+        fmt::from_fn(move |f| match self.delivered() {
+            0 => f.write_str("unobserved"),
+            _ if self.was_raised() => f.write_str("an observer failed"),
+            ran => {
+                let failures = self.failures().iter();
+                let failed = failures.filter(|failure| !failure.is_from_observer).count();
+                write!(f, "{failed} of {ran} listeners failed")
+            }
+        })
+    }
+
     /// Returns whether the failure was raised, instead of returned by a listener.
     fn was_raised(&self) -> bool {
         self.failures()
@@ -106,18 +117,6 @@ impl fmt::Debug for EmitError {
             .field("delivered", &self.delivered())
             .field("failures", &self.failures())
             .finish()
-    }
-}
-
-impl Error for EmitError {
-    /// Returns the cause of the listener's error if only one listener failed: that
-    /// error is part of this one's text. With several failures, the text contains all
-    /// causes.
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self.failures() {
-            [only] => only.source(),
-            _ => None,
-        }
     }
 }
 
@@ -197,28 +196,7 @@ impl Failure {
             is_from_observer: false,
         }
     }
-}
 
-impl Error for Failure {
-    /// Returns the cause of the listener's [`error`](Self::error), which is part of
-    /// this one's text.
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        text::first_cause_with_text(&*self.error).source()
-    }
-}
-
-/// Writes the listener and its error; with `{:#}`, also the causes.
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.name())?;
-        if f.alternate() {
-            return text::write_with_causes(&*self.error, f);
-        }
-        text::write_own_text(text::first_cause_with_text(&*self.error), f)
-    }
-}
-
-impl Failure {
     /// Returns the name of the listener, marked if it is an observer.
     pub(crate) fn name(&self) -> impl fmt::Display {
         let role = if self.is_from_observer {
@@ -227,36 +205,5 @@ impl Failure {
             ""
         };
         fmt::from_fn(move |f| write!(f, "{role}{}", self.listener))
-    }
-}
-
-/// Writes how many listeners failed, and each failure. With several failures the
-/// causes are included, since they cannot all be the [source](Error::source).
-impl fmt::Display for EmitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.summary())?;
-        if let ([only], false) = (self.failures(), f.alternate()) {
-            return only.fmt(f);
-        }
-        for (index, failure) in self.failures().iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{failure:#}")?;
-        }
-        Ok(())
-    }
-}
-
-impl EmitError {
-    /// Returns how many listeners failed, in words.
-    pub(crate) fn summary(&self) -> impl fmt::Display {
-        fmt::from_fn(move |f| match self.delivered() {
-            0 => f.write_str("unobserved"),
-            _ if self.was_raised() => f.write_str("an observer failed"),
-            ran => {
-                let failures = self.failures().iter();
-                let failed = failures.filter(|failure| !failure.is_from_observer).count();
-                write!(f, "{failed} of {ran} listeners failed")
-            }
-        })
     }
 }

@@ -1,6 +1,6 @@
 //! Admission control: run, queue or reject.
 
-use super::PoolStats;
+use super::pool::PoolStats;
 use crate::sync::{Arc, Mutex, lock};
 use std::{collections::VecDeque, time::Duration};
 

@@ -2,9 +2,11 @@
 
 mod options;
 mod rejected;
+mod stats;
 
 pub use options::PoolOptions;
 pub use rejected::{QueueFull, Rejected};
+pub use stats::{PoolLatencies, PoolStats};
 
 use super::{
     admission::{AdmissionQueue, RunPermit, WhenFull, WorkOutcome},
@@ -12,7 +14,7 @@ use super::{
     ticket::{Cancel, Cancellation, Ticket, WorkError},
 };
 use crate::{
-    Clock, LatencyHistogram,
+    Clock,
     sync::{Arc, Mutex, lock},
 };
 use std::{
@@ -247,6 +249,13 @@ impl Pool {
     }
 }
 
+impl<W: Send> Cancel for AdmissionQueue<W> {
+    fn cancel(&self, number: u64) {
+        // Dropped without holding the lock.
+        drop(AdmissionQueue::cancel(self, number));
+    }
+}
+
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
@@ -254,48 +263,6 @@ impl fmt::Debug for Pool {
             .field("has_clock", &self.0.clock.is_some())
             .finish()
     }
-}
-
-/// Work counts of a [`Pool`]. Accepted work is running, waiting, or has one of four
-/// outcomes.
-///
-/// ```
-/// use highwater::scale::{Pool, PoolOptions, PoolStats};
-///
-/// let pool = Pool::new(PoolOptions::new(1), |work| work.run());
-/// assert_eq!(pool.stats(), PoolStats::default());
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct PoolStats {
-    /// Work that is running now.
-    pub running: usize,
-    /// Accepted work that is queued now.
-    pub waiting: usize,
-    /// Work accepted since the pool was created.
-    pub accepted: u64,
-    /// Rejected work.
-    pub rejected: u64,
-    /// Work that finished.
-    pub done: u64,
-    /// Work that panicked.
-    pub panicked: u64,
-    /// Work whose ticket was dropped before it finished.
-    pub cancelled: u64,
-    /// Work dropped by the threads that should have run it.
-    pub lost: u64,
-}
-
-/// The latencies of a [`Pool`]. Histograms of several pools can be merged.
-#[derive(Clone, Debug, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct PoolLatencies {
-    /// The time from acceptance to start.
-    pub waited: LatencyHistogram,
-    /// The time from start to completion.
-    pub ran: LatencyHistogram,
 }
 
 /// Accepted work for a thread to [`run`](Self::run).

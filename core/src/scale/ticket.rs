@@ -45,13 +45,6 @@ pub(crate) trait Cancel: Send + Sync {
     fn cancel(&self, number: u64);
 }
 
-impl<W: Send> Cancel for super::admission::AdmissionQueue<W> {
-    fn cancel(&self, number: u64) {
-        // Dropped without holding the lock.
-        drop(super::admission::AdmissionQueue::cancel(self, number));
-    }
-}
-
 impl<T> Ticket<T> {
     pub(crate) fn new(
         result: Receiver<Result<T, WorkError>>,

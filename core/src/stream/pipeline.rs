@@ -5,6 +5,7 @@ mod error;
 mod parallel;
 mod report;
 mod run;
+mod setup;
 mod source;
 mod stream;
 mod tee;
@@ -19,13 +20,13 @@ pub use stream::PipelineStream;
 pub(super) use yield_budget::YieldBudget;
 
 use super::{
-    Bound, InvalidBound, Receiver, Sender, Weigh,
+    Bound, Receiver, Sender, Weigh,
     channel::new_channel,
     stage::{Batch, Chunks, FilterMap, Lines, Stage, StageStream},
 };
 use crate::{
     BoxError, Clock, Overflow,
-    sync::{Arc, AtomicBool, Ordering},
+    sync::{Arc, Ordering},
 };
 use drive::Drive;
 use futures_util::{
@@ -34,6 +35,7 @@ use futures_util::{
 };
 use parallel::Parallel;
 use report::StallTimer;
+use setup::PipelineSetup;
 use source::{ReadChunks, SourceStream};
 use std::{convert::Infallible, fmt, future::Future, time::Duration};
 use tee::Tee;
@@ -77,33 +79,6 @@ pub struct Pipeline<S, P> {
     /// Fills the buffers or watches the source.
     pumps: P,
     setup: PipelineSetup,
-}
-
-struct PipelineSetup {
-    clock: Option<Arc<dyn Clock>>,
-    meters: Vec<Arc<Meter>>,
-    /// The error of the first invalid size.
-    size_error: Option<PipelineError>,
-    /// Set while no buffer polls the source.
-    needs_watch: Arc<AtomicBool>,
-}
-
-impl PipelineSetup {
-    /// Adds the meter of a new stage.
-    fn meter(&mut self, name: impl Into<Arc<str>>) -> Arc<Meter> {
-        let meter = Arc::new(Meter::new(name.into(), self.clock.clone()));
-        self.meters.push(Arc::clone(&meter));
-        meter
-    }
-
-    /// Validates a size. If it is 0, records an error for the run to return, and
-    /// substitutes 1.
-    fn checked_size(&mut self, size: usize, meter: &Meter) -> usize {
-        if size == 0 && self.size_error.is_none() {
-            self.size_error = Some(meter.fail(InvalidBound::Zero));
-        }
-        size.max(1)
-    }
 }
 
 /// Sources.
@@ -159,12 +134,7 @@ impl Pipeline<(), ()> {
         E: Into<BoxError>,
         S: Stream<Item = Result<T, E>>,
     {
-        let mut setup = PipelineSetup {
-            clock: None,
-            meters: Vec::new(),
-            size_error: None,
-            needs_watch: Arc::new(AtomicBool::new(true)),
-        };
+        let mut setup = PipelineSetup::new();
         let meter = setup.meter(name);
         let (stream, watch) = SourceStream::new(stream, meter, Arc::clone(&setup.needs_watch));
         Pipeline {
@@ -177,7 +147,7 @@ impl Pipeline<(), ()> {
     /// Starts a pipeline with the bytes of a reader, in chunks of at most `size` bytes.
     ///
     /// Each read yields one chunk. A read error fails the run, and so does a size of 0,
-    /// with [`InvalidBound::Zero`].
+    /// with [`InvalidBound::Zero`](super::InvalidBound::Zero).
     ///
     /// ```
     /// use futures::{executor::block_on, io::Cursor, sink};
@@ -458,7 +428,7 @@ where
     /// Adds a stage that splits bytes into [`Lines`] of at most `max_len` bytes.
     ///
     /// A longer line fails the run with [`LineTooLong`](super::LineTooLong). A
-    /// `max_len` of 0 fails it with [`InvalidBound::Zero`].
+    /// `max_len` of 0 fails it with [`InvalidBound::Zero`](super::InvalidBound::Zero).
     ///
     /// ```
     /// use futures::{TryStreamExt, executor::block_on, io::Cursor};

@@ -1,8 +1,10 @@
 //! The log line of an error.
 
 use crate::error::{
-    AppError, ErrorReport, listeners,
-    text::{self, Links},
+    AppError, ErrorReport,
+    causes::{Links, write_chain},
+    listeners,
+    text::ELLIPSIS,
 };
 use std::fmt::{self, Write};
 
@@ -31,9 +33,6 @@ const BUILT_IN_KEYS: [&str; 14] = [
     "value",
 ];
 
-/// Replaces omitted text.
-const ELLIPSIS: &str = "…";
-
 /// Formats an error report as one line without control characters.
 pub(super) fn format(report: &ErrorReport<'_>) -> String {
     let ErrorReport {
@@ -51,7 +50,7 @@ pub(super) fn format(report: &ErrorReport<'_>) -> String {
     line.client_text("operation", incident.operation);
     line.number("attempt", incident.attempt);
     line.quoted("at", |value| write!(value, "{}", error.location()));
-    line.quoted("error", |value| text::write_chain(error, value));
+    line.quoted("error", |value| write_chain(error, value));
     line.error_values(error);
     for link in Links::of(error) {
         if let Some(cause) = link.downcast_ref() {

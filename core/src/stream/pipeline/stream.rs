@@ -1,6 +1,6 @@
 //! Streams of pipeline items.
 
-use super::{PipelineError, PipelineMonitor, PipelineSetup};
+use super::{PipelineError, PipelineMonitor, setup::PipelineSetup};
 use crate::sync::Ordering;
 use futures_util::{Stream, StreamExt, stream::FusedStream};
 use std::{
