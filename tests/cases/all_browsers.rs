@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::appearance::{Appearance, DESKTOP_WIDTH, NARROW_WIDTH};
-use crate::browser::{self, BrowserKind, Page};
+use crate::browser::{self, Page};
+use crate::driver::BrowserKind;
 use crate::experiment::{evaluate, finish_run, navigate, wait_until};
 use crate::native::{self, list_scenarios};
 use crate::server::Serve;

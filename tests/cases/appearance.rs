@@ -3,8 +3,9 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::browser::{BrowserKind, Page};
+use crate::browser::Page;
 use crate::console::Cdp;
+use crate::driver::BrowserKind;
 use crate::experiment::wait_until;
 use crate::firefox;
 
@@ -91,7 +92,7 @@ impl Appearance {
             u8::from(self.has_reduced_motion).into(),
             Value::from(self.width),
         ];
-        firefox::run_privileged(page, SCRIPT, arguments.to_vec()).await?;
+        firefox::run_privileged(&page.client, SCRIPT, arguments.to_vec()).await?;
         Ok(())
     }
 }

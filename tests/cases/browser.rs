@@ -24,20 +24,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::console::{Console, Entry};
-use crate::driver::Driver;
+use crate::driver::{BrowserKind, Driver};
 use crate::firefox;
 
 /// Time limit for an element to appear. Only failing cases wait this long.
 const TIMEOUT: Duration = Duration::from_secs(20);
-
-/// The browser to use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BrowserKind {
-    /// Chrome or Chromium.
-    Chrome,
-    /// Firefox.
-    Firefox,
-}
 
 /// An open browser window with its [`Driver`].
 pub(crate) struct Page {
@@ -129,7 +120,7 @@ impl Page {
     /// uncaught exceptions, failed requests and policy violations.
     pub(crate) async fn console(&self) -> Result<Vec<Entry>> {
         if self.kind == BrowserKind::Firefox {
-            return firefox::console(self).await;
+            return firefox::console(&self.client).await;
         }
         let response = self.client.issue_cmd(Console).await?;
         Entry::parse(&response)

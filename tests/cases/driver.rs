@@ -8,14 +8,21 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::browser::BrowserKind;
-
 /// Time limit for the driver to start.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Maximum number of start attempts. chromedriver picks a free IPv6 port and exits if
 /// the same IPv4 port is in use.
 const MAX_START_ATTEMPTS: usize = 10;
+
+/// The browser to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BrowserKind {
+    /// Chrome or Chromium.
+    Chrome,
+    /// Firefox.
+    Firefox,
+}
 
 /// A driver process, killed on drop. Chrome exits with its driver. Firefox must be
 /// closed first.

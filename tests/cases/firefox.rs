@@ -4,12 +4,12 @@
 //! console and set user preferences, which `WebDriver` cannot do.
 
 use anyhow::{Context as _, Result};
+use fantoccini::Client;
 use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
 use http::Method;
 use serde_json::{Value, json};
 use url::{ParseError, Url};
 
-use crate::browser::Page;
 use crate::console::Entry;
 
 pub(crate) fn capabilities() -> Capabilities {
@@ -24,20 +24,20 @@ pub(crate) fn capabilities() -> Capabilities {
 
 /// Runs a script with system access.
 pub(crate) async fn run_privileged(
-    page: &Page,
+    client: &Client,
     script: &str,
     arguments: Vec<Value>,
 ) -> Result<Value> {
-    page.client.issue_cmd(Context("chrome")).await?;
-    let result = page.client.execute(script, arguments).await;
-    page.client.issue_cmd(Context("content")).await?;
+    client.issue_cmd(Context("chrome")).await?;
+    let result = client.execute(script, arguments).await;
+    client.issue_cmd(Context("content")).await?;
     result.context("a script with system access failed")
 }
 
 /// Returns the console entries of pages since the last call. Excludes failed requests,
 /// and Firefox's warning about a Worker that exited before the service worker
 /// responded.
-pub(crate) async fn console(page: &Page) -> Result<Vec<Entry>> {
+pub(crate) async fn console(client: &Client) -> Result<Vec<Entry>> {
     const SCRIPT: &str = "
         const kept = Cc['@mozilla.org/consoleAPI-storage;1'].getService(Ci.nsIConsoleAPIStorage);
         const called = kept.getEvents().map(({ level, filename, arguments: [what] }) =>
@@ -54,7 +54,7 @@ pub(crate) async fn console(page: &Page) -> Result<Vec<Entry>> {
         return [...called, ...thrown]
             .filter(({ filename }) => filename.startsWith('http'))
             .map(({ level, filename, message }) => ({ level, message: `${filename} ${message}` }));";
-    Entry::parse(&run_privileged(page, SCRIPT, Vec::new()).await?)
+    Entry::parse(&run_privileged(client, SCRIPT, Vec::new()).await?)
 }
 
 /// `WebDriver` command that sets the context of later scripts: `chrome` (the browser) or

@@ -2,7 +2,8 @@
 
 use anyhow::{Result, ensure};
 
-use crate::browser::{BrowserKind, Page};
+use crate::browser::Page;
+use crate::driver::BrowserKind;
 use crate::experiment::{evaluate, finish_run, wait_until};
 use crate::server::{Folder, Serve};
 

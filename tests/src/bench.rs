@@ -4,14 +4,13 @@ mod errors;
 mod events;
 mod outcome;
 mod queue;
+mod rounds;
 mod scaling;
 mod streams;
 
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 use bytesize::ByteSize;
-
-const HIGHWATER: &str = "highwater";
 
 /// Available comparisons.
 #[derive(clap::Subcommand)]
@@ -117,28 +116,6 @@ fn size(text: &str) -> Result<ByteSize, String> {
         return Err("the size must be at least 1MiB".to_owned());
     }
     Ok(size)
-}
-
-/// Measures all contestants in every round, so that background load affects all of
-/// them. Prints the progress to standard error.
-fn run_rounds(
-    count: usize,
-    mut turns: impl FnMut(usize, &dyn Fn(&str)) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    for round in 1..=count {
-        turns(round, &|progress| {
-            eprintln!("round {round} of {count}: {progress}");
-        })?;
-    }
-    Ok(())
-}
-
-/// Runs a program and returns its standard output, or `None` if it does not exist or
-/// fails.
-fn stdout_of(command: &mut Command) -> Option<String> {
-    let result = command.stderr(Stdio::null()).output().ok()?;
-    let text = String::from_utf8(result.stdout).ok()?;
-    result.status.success().then(|| text.trim().to_owned())
 }
 
 #[cfg(test)]

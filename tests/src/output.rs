@@ -7,6 +7,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
+/// Announces an installation, which may take a while.
+pub(crate) fn announce_installation(what: &str) {
+    eprintln!("tests: installing {what}…");
+}
+
 /// The destination of a suite's output.
 ///
 /// When two suites run concurrently, one prints directly. The output of the other is

@@ -1,7 +1,7 @@
 //! Runs a command, shows its output and counts its tests.
 
 use std::io::{BufRead as _, BufReader, Read, Write};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -53,6 +53,14 @@ pub(crate) fn run_checked(command: &mut Command) -> Result<()> {
         return Ok(());
     }
     bail!("`{}` failed", command_line(command))
+}
+
+/// Runs `command` and returns its trimmed standard output, or `None` if it does not exist
+/// or fails.
+pub(crate) fn stdout_of(command: &mut Command) -> Option<String> {
+    let result = command.stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(result.stdout).ok()?;
+    result.status.success().then(|| text.trim().to_owned())
 }
 
 /// Returns the command line of `command`.

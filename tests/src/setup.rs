@@ -85,8 +85,3 @@ pub(crate) fn install_missing(
     io::stdout().flush()?;
     Ok(errors)
 }
-
-/// Announces an installation, which may take a while.
-fn announce_installation(what: &str) {
-    eprintln!("tests: installing {what}…");
-}

@@ -59,7 +59,7 @@ impl Executor for LoopExecutor {
             let mut next = Some(job);
             while let Some(job) = next {
                 // Lets other tasks run between two jobs.
-                crate::platform::next_turn().await;
+                crate::timer::next_turn().await;
                 next = job.run_one(0);
             }
         });

@@ -19,6 +19,7 @@ mod pool;
 mod process;
 mod processes;
 mod session;
+mod timer;
 mod view;
 
 /// Smaller and faster than the default allocator. The threaded build uses the default,

@@ -1,6 +1,6 @@
 //! The thread pool: Workers that share one memory, started by wasm-bindgen-rayon.
 
-use crate::{address::json, platform::TabTimer};
+use crate::{address::json, timer::TabTimer};
 use highwater::trace::{RecordBatch, RecordKind, Recorder};
 use serde::Serialize;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};

@@ -1,7 +1,7 @@
 //! The process side: runs one program of a scenario in its own Worker, connected to its
 //! parent.
 
-use crate::platform::{TabTimer, core};
+use crate::{platform::core, timer::TabTimer};
 use futures::channel::mpsc::{self, UnboundedSender};
 use highwater::{
     platform::{Exit, ParentLink, ProcessContext, ProcessEvent, ProcessInput, Program},

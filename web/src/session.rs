@@ -1,9 +1,6 @@
 //! Runs an experiment in a Worker and reports its records to the page.
 
-use crate::{
-    address,
-    platform::{TabTimer, platform},
-};
+use crate::{address, platform::platform, timer::TabTimer};
 use futures::future::{Either, select};
 use highwater::{
     platform::{Clock, Step, Timer, VirtualTime},

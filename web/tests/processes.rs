@@ -41,7 +41,7 @@ async fn panic_anywhere_is_reported_as_a_bug() {
             Exit::Bug { message, location } => {
                 assert_eq!(message, says);
                 let location = location.unwrap();
-                assert!(location.contains("worlds/mod.rs:"), "{location}");
+                assert!(location.contains("worlds/echo.rs:"), "{location}");
             }
             other => panic!("{order}: {other:?}"),
         }

@@ -7,11 +7,10 @@ mod worker;
 pub(crate) use event::{Event, event};
 use highwater::scale::{Action, Supervisor, SupervisorOptions, WorkerId};
 use std::{collections::BTreeMap, time::Duration};
-use worker::{Role, State, Worker};
+use worker::{Role, STABLE_AFTER, State, Worker};
 
 const MAX_RESTARTS: usize = 4;
 const PERIOD: Duration = Duration::from_secs(5);
-const STABLE_AFTER: Duration = Duration::from_secs(3);
 const READY_WITHIN: Duration = Duration::from_secs(2);
 const HEARTBEAT_WITHIN: Duration = Duration::from_secs(4);
 const DRAIN_WITHIN: Duration = Duration::from_secs(6);

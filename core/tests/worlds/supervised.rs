@@ -1,6 +1,6 @@
 //! Supervised processes, as in a scenario.
 
-use super::ECHO;
+use super::echo::ECHO;
 use futures::{
     StreamExt,
     channel::mpsc,

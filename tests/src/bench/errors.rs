@@ -6,14 +6,10 @@ mod servers;
 mod statistics;
 
 use super::outcome::Outcome;
-use super::run_rounds;
-use outcome::ErrorsOutcome;
+use super::rounds::run_rounds;
+use outcome::{ErrorsOutcome, ROUNDS};
 use rendering::Step;
 use servers::Servers;
-
-/// The number of rounds. Each yields one pair of measurements: with and without the
-/// layer.
-const ROUNDS: usize = 100;
 
 pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
     let mut outcome = ErrorsOutcome::default();

@@ -6,14 +6,12 @@ mod node;
 mod outcome;
 
 use super::outcome::Outcome;
-use super::{HIGHWATER, run_rounds};
+use super::rounds::{HIGHWATER, run_rounds};
 use crate::workspace::Workspace;
 pub(super) use emitters::EmitterTurn;
 
 use emitters::EmitterKind;
-use outcome::EventsOutcome;
-
-const ROUNDS: usize = 7;
+use outcome::{EventsOutcome, ROUNDS};
 
 pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
     let node = node::Node::find(&Workspace::new()?);

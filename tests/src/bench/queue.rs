@@ -8,7 +8,7 @@ use futures::executor::block_on;
 use futures::join;
 use serde_json::{Value, json};
 
-use super::outcome::BestResults;
+use super::rounds::BestResults;
 
 /// The capacity of the queues.
 pub(super) const CAPACITY: usize = 1024;

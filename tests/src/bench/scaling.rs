@@ -10,18 +10,12 @@ mod servers;
 mod soak;
 
 use super::outcome::Outcome;
-use super::run_rounds;
+use super::rounds::{HIGHWATER, run_rounds};
 use crate::workspace::Workspace;
 use node::{Execution, Node};
-use outcome::ScalingOutcome;
+use outcome::{HTTP_ROUNDS, POOL_ROUNDS, ScalingOutcome};
+use pool::{SLOW_JOB, TINY_JOB};
 use servers::{Contestant, Servers};
-
-const HTTP_ROUNDS: usize = 5;
-const POOL_ROUNDS: usize = 3;
-/// The input of a job that takes seconds.
-const SLOW_JOB: u32 = 42;
-/// The input of a job that takes less time than handing it to another thread.
-const TINY_JOB: u32 = 5;
 
 pub(super) use soak::run as soak;
 
@@ -64,12 +58,12 @@ pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
             }
         }
         progress(&format!("two fib({SLOW_JOB}), highwater"));
-        outcome.delay(super::HIGHWATER, pool::delay(SLOW_JOB));
+        outcome.delay(HIGHWATER, pool::delay(SLOW_JOB));
         progress("small tasks");
         if let Some(per_second) = node.small_task_rate(TINY_JOB)? {
             outcome.tasks(node::PISCINA, per_second);
         }
-        outcome.tasks(super::HIGHWATER, pool::small_task_rate(TINY_JOB));
+        outcome.tasks(HIGHWATER, pool::small_task_rate(TINY_JOB));
         Ok(())
     })?;
 

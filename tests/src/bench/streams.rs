@@ -12,20 +12,10 @@ mod outcome;
 use bytesize::ByteSize;
 
 use super::outcome::Outcome;
-use super::queue::Setting;
-use super::run_rounds;
+use super::rounds::run_rounds;
 use crate::workspace::Workspace;
 use files::{Files, Task};
-use outcome::StreamsOutcome;
-
-const CHANNEL_ROUNDS: usize = 7;
-/// Fewer rounds than for channels, since each run takes seconds and averages out noise.
-const FILE_ROUNDS: usize = 3;
-/// Runs per round of the tasks that take about a second. Disk and memory add as much
-/// variation as the program itself.
-const RUNS_PER_ROUND: usize = 3;
-
-const SETTINGS: [Setting; 2] = [Setting::OneThread, Setting::TwoThreads];
+use outcome::{CHANNEL_ROUNDS, FILE_ROUNDS, StreamsOutcome};
 
 /// A part of the comparison.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -62,7 +52,7 @@ pub(super) fn run(size: ByteSize, only: Option<Part>) -> anyhow::Result<Box<dyn 
     }
     if only != Some(Part::Files) {
         run_rounds(CHANNEL_ROUNDS, |_, progress| {
-            for setting in SETTINGS {
+            for setting in channels::SETTINGS {
                 for (name, time) in channels::ALL {
                     progress(&format!("channels, {name}"));
                     outcome.channel(name, setting, time(setting));

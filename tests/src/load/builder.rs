@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::client::Client;
-use crate::running::RunningLoad;
 
 /// The default request timeout.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,15 +68,5 @@ impl Load {
         );
         self.rate = Some(per_second);
         self
-    }
-
-    /// Starts the load test on its own thread.
-    ///
-    /// # Panics
-    ///
-    /// If the thread or its event loop cannot be created.
-    #[must_use]
-    pub fn start(self) -> RunningLoad {
-        RunningLoad::start(self)
     }
 }

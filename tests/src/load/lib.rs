@@ -12,14 +12,15 @@
 //! Requests are never retried, and the outcome of each is counted: see
 //! [`Ledger::adds_up`].
 //!
-//! `builder` configures a load test and `running` runs it. A `client` sends requests
-//! over a `connection` and parses each `response`. `arrivals` schedules the requests of
+//! `builder` configures a load test and `running` runs it. A `client_task` sends the
+//! requests of a `client` over a `connection` and parses each `response`. `arrivals` schedules the requests of
 //! an open loop. `ledger` holds the results, with a `tally` for each kind of client.
 //! `cluster` starts a server as a child process, reads its events and sends it signals.
 
 mod arrivals;
 mod builder;
 mod client;
+mod client_task;
 pub mod cluster;
 mod connection;
 mod ledger;

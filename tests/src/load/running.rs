@@ -1,7 +1,6 @@
 //! Running load tests.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,8 @@ use tokio::task::JoinSet;
 
 use crate::arrivals::Arrivals;
 use crate::builder::Load;
-use crate::client::{Client, ClientTask};
+use crate::client::Client;
+use crate::client_task::{ClientTask, Shared};
 use crate::ledger::Ledger;
 use crate::tally::Tally;
 
@@ -28,8 +28,14 @@ pub struct RunningLoad {
     thread: Option<JoinHandle<()>>,
 }
 
-impl RunningLoad {
-    pub(crate) fn start(load: Load) -> Self {
+impl Load {
+    /// Starts the load test on its own thread.
+    ///
+    /// # Panics
+    ///
+    /// If the thread or its event loop cannot be created.
+    #[must_use]
+    pub fn start(self) -> RunningLoad {
         let (stop, stopped) = watch::channel(false);
         let Load {
             addr,
@@ -37,7 +43,7 @@ impl RunningLoad {
             timeout,
             rate,
             groups,
-        } = load;
+        } = self;
         let shared = Arc::new(Shared {
             addr,
             path,
@@ -62,7 +68,9 @@ impl RunningLoad {
             thread: Some(thread),
         }
     }
+}
 
+impl RunningLoad {
     /// Returns the outcomes so far.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
@@ -145,33 +153,4 @@ async fn run_clients(
     }
     // Propagates any client's panic.
     tasks.join_all().await;
-}
-
-/// State shared by the clients.
-pub(crate) struct Shared {
-    pub(crate) addr: SocketAddr,
-    pub(crate) path: String,
-    pub(crate) timeout: Duration,
-    stopped: watch::Receiver<bool>,
-    ledger: Mutex<Ledger>,
-}
-
-impl Shared {
-    pub(crate) fn tally(&self, group: usize, update: impl FnOnce(&mut Tally)) {
-        update(&mut self.lock().tallies[group].1);
-    }
-
-    pub(crate) fn is_stopped(&self) -> bool {
-        *self.stopped.borrow()
-    }
-
-    /// Completes when the load test is stopped.
-    pub(crate) async fn stopped(&self) {
-        // An error means that the sender was dropped, which also stops the load test.
-        let _ = self.stopped.clone().wait_for(|stopped| *stopped).await;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }

@@ -4,8 +4,8 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 
-use super::announce_installation;
 use super::system::{System, install};
+use crate::output::announce_installation;
 use crate::run::run_checked;
 use crate::workspace::Workspace;
 

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::announce_installation;
+use crate::output::announce_installation;
 use crate::run::run_checked;
 use crate::workspace::{NIGHTLY_TOOLCHAIN, WASM_TARGET, Workspace};
 

@@ -5,8 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result, bail};
 use nix::unistd::Uid;
 
-use super::announce_installation;
-use crate::output::Output;
+use crate::output::{Output, announce_installation};
 use crate::run::{run, run_checked};
 use crate::workspace::Workspace;
 

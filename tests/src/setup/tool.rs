@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::announce_installation;
+use crate::output::announce_installation;
 use crate::run::run_checked;
 use crate::workspace::Workspace;
 

@@ -6,6 +6,7 @@
 #![cfg(target_arch = "wasm32")]
 
 mod challenge;
+mod labelled_run;
 mod runs;
 mod side_by_side;
 mod table;

@@ -1,19 +1,15 @@
 //! The runs to compare.
 
-use crate::table::Table;
+use crate::{labelled_run::LabelledRun, table::Table};
 use highwater::{
-    analysis::{self, Figure, Measures, Metric, PlotRun},
+    analysis::{self, Figure, Metric, PlotRun},
     trace::{PackedBatch, RecordBatch, Trace},
 };
 use serde::Serialize;
-use std::cell::OnceCell;
 use wasm_bindgen::prelude::*;
 
 /// Maximum number of runs.
 pub(crate) const MAX_RUNS: usize = 6;
-
-/// Maximum number of records kept per run, more than any scenario writes.
-const MAX_RECORDS: usize = 1 << 19;
 
 /// Up to six runs with their traces.
 ///
@@ -22,20 +18,6 @@ const MAX_RECORDS: usize = 1 << 19;
 #[wasm_bindgen]
 #[derive(Default)]
 pub struct Runs(pub(crate) Vec<LabelledRun>);
-
-/// A run with its label and cached results.
-pub(crate) struct LabelledRun {
-    pub(crate) label: String,
-    pub(crate) trace: Trace,
-    /// Page address of the run; empty if it has none.
-    pub(crate) address: String,
-    /// Number of records beyond the limit.
-    truncated: u64,
-    /// Cached, because computing it for a long run takes a while.
-    measures: OnceCell<Measures>,
-    metrics: OnceCell<Vec<Metric>>,
-    digest: OnceCell<String>,
-}
 
 #[wasm_bindgen]
 impl Runs {
@@ -57,19 +39,9 @@ impl Runs {
         names: Vec<String>,
         words: Vec<u64>,
     ) -> Result<(), JsError> {
-        let mut batch = RecordBatch::try_from(PackedBatch { names, words })?;
-        let run = self.get_mut(index)?;
-        run.measures.take();
-        run.metrics.take();
-        run.digest.take();
-        let trace = &mut run.trace;
-        let room = MAX_RECORDS.saturating_sub(trace.events.len());
-        let excess = batch.events.len().saturating_sub(room) as u64;
-        batch.events.truncate(room);
-        trace.append(batch);
-        // Records beyond the limit count as dropped.
-        run.truncated += excess;
-        run.trace.dropped += run.truncated;
+        let batch = RecordBatch::try_from(PackedBatch { names, words })?;
+        let run = self.0.get_mut(index).ok_or_else(no_such_run)?;
+        run.append(batch);
         Ok(())
     }
 
@@ -169,15 +141,7 @@ impl Runs {
                 trace.params.push((key.clone(), value.clone()));
             }
         }
-        self.0.push(LabelledRun {
-            label,
-            trace,
-            address: String::new(),
-            truncated: 0,
-            measures: OnceCell::new(),
-            metrics: OnceCell::new(),
-            digest: OnceCell::new(),
-        });
+        self.0.push(LabelledRun::new(label, trace));
         Ok(self.0.len() - 1)
     }
 
@@ -248,31 +212,6 @@ impl Runs {
 
     pub(crate) fn get(&self, index: usize) -> Result<&LabelledRun, JsError> {
         self.0.get(index).ok_or_else(no_such_run)
-    }
-
-    fn get_mut(&mut self, index: usize) -> Result<&mut LabelledRun, JsError> {
-        self.0.get_mut(index).ok_or_else(no_such_run)
-    }
-}
-
-impl LabelledRun {
-    pub(crate) fn measures(&self) -> &Measures {
-        self.measures.get_or_init(|| Measures::of(&self.trace))
-    }
-
-    fn metrics(&self) -> &[Metric] {
-        self.metrics.get_or_init(|| Metric::available(&self.trace))
-    }
-
-    pub(crate) fn digest(&self) -> &str {
-        self.digest.get_or_init(|| analysis::digest(&self.trace))
-    }
-
-    fn run(&self) -> PlotRun<'_> {
-        PlotRun {
-            label: &self.label,
-            trace: &self.trace,
-        }
     }
 }
 

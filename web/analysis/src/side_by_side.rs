@@ -1,7 +1,8 @@
 //! The page's run comparison: selection, labels and table.
 
 use crate::{
-    runs::{LabelledRun, MAX_RUNS, Runs},
+    labelled_run::LabelledRun,
+    runs::{MAX_RUNS, Runs},
     table::Table,
 };
 use highwater::trace::Trace;

@@ -1,6 +1,6 @@
 //! The comparison table.
 
-use crate::runs::LabelledRun;
+use crate::labelled_run::LabelledRun;
 use highwater::analysis::{Measure, MeasureUnit, Measures};
 use serde::Serialize;
 

@@ -4,9 +4,9 @@ mod excerpt;
 mod guide;
 mod mark;
 mod table;
+mod text;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::layout::Chapter;
 use excerpt::Excerpt;
 use mark::RecordKinds;
+use text::read_text;
 
 /// File name in a chapter's output.
 pub(crate) const READING_FILE: &str = "reading.json";
@@ -69,10 +70,6 @@ pub(crate) fn generate(root: &Path, chapter: &Chapter) -> Result<String> {
 fn is_scenario(name: &str) -> bool {
     let mut chapters = crate::CHAPTERS.iter();
     chapters.any(|chapter| chapter.scenarios.contains(&name))
-}
-
-fn read_text(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::{
     surface::{Text, clamp},
 };
 use crate::playback::Playback;
+use highwater::trace::Event;
 use std::time::Duration;
 
 /// The time span shown.
@@ -12,12 +13,7 @@ const WINDOW: Duration = Duration::from_secs(3);
 
 pub(super) fn ticks(surface: &Surface, scale: &Scale, top: f64, bottom: f64) {
     let theme = surface.theme;
-    let style = Text {
-        size: 11,
-        bold: false,
-        color: theme.muted,
-        align: "center",
-    };
+    let style = Text::small(theme.muted, false, "center");
     let halves = |at: Duration| at.as_secs() * 2 + u64::from(at.subsec_millis() / 500);
     for tick in halves(scale.since()) + 1..=halves(scale.now) {
         let at = Duration::from_millis(500 * tick);
@@ -33,6 +29,12 @@ pub(super) fn ticks(surface: &Surface, scale: &Scale, top: f64, bottom: f64) {
 /// Returns the left edge of the lanes, after their labels.
 pub(super) fn lanes_left(surface: &Surface) -> f64 {
     clamp(surface.width * 0.2, 84.0, 130.0)
+}
+
+/// Returns whole milliseconds in 64 bits: formatting 128 bits costs a kilobyte of wasm.
+#[cfg(feature = "scaling")]
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    duration.as_secs() * 1_000 + u64::from(duration.subsec_millis())
 }
 
 /// Maps a time to a horizontal position.
@@ -67,5 +69,15 @@ impl Scale {
     pub(super) fn x(&self, at: Duration) -> f64 {
         let progress = at.saturating_sub(self.since()).as_secs_f64() / WINDOW.as_secs_f64();
         self.left + self.width * progress.min(1.0)
+    }
+
+    /// Returns the records in the time shown, latest first.
+    pub(super) fn records<'a>(
+        &self,
+        playback: &'a Playback,
+    ) -> impl Iterator<Item = &'a Event> + use<'a> {
+        let since = self.since();
+        let played = playback.played().iter().rev();
+        played.take_while(move |event| event.recorded_at() >= since)
     }
 }

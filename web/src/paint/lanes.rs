@@ -22,12 +22,7 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
     ticks(surface, &scale, top, bottom);
     for (index, id) in lanes.iter().enumerate() {
         let middle = top + lane_height * (index as f64 + 0.5);
-        let style = Text {
-            size: 11,
-            bold: false,
-            color: theme.muted,
-            align: "right",
-        };
+        let style = Text::small(theme.muted, false, "right");
         let name = playback.trace().name(*id);
         surface.text(
             name,
@@ -43,12 +38,8 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
         );
     }
 
-    let since = scale.since();
-    let ended = playback
-        .played()
-        .iter()
-        .rev()
-        .take_while(|event| event.recorded_at() >= since)
+    let ended = scale
+        .records(playback)
         .filter(|event| event.phase == Phase::End && event.kind != RecordKind::Open)
         .map(|event| (event, event.recorded_at()));
     let open = playback

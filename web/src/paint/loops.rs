@@ -9,7 +9,7 @@ mod rows;
 
 use super::{
     Surface,
-    axis::{Scale, ticks},
+    axis::{Scale, milliseconds, ticks},
     surface::Text,
 };
 use crate::playback::Playback;
@@ -42,11 +42,6 @@ pub(super) fn paint(surface: &Surface, playback: &Playback) {
     }
 }
 
-/// Returns whole milliseconds in 64 bits: formatting 128 bits costs a kilobyte of wasm.
-fn milliseconds(duration: Duration) -> u64 {
-    duration.as_secs() * 1_000 + u64::from(duration.subsec_millis())
-}
-
 /// Paints the label at the left of a lane.
 fn paint_label(surface: &Surface, rows: &Rows, row: &Row, playback: &Playback) {
     let theme = surface.theme;
@@ -67,14 +62,14 @@ fn paint_label(surface: &Surface, rows: &Rows, row: &Row, playback: &Playback) {
     surface.text(
         name,
         at(middle - up),
-        style(theme.text, true, "right"),
+        Text::small(theme.text, true, "right"),
         max_width,
     );
     if up > 0.0 {
         surface.text(
             &text,
             at(middle + up),
-            style(color, false, "right"),
+            Text::small(color, false, "right"),
             max_width,
         );
     }
@@ -90,7 +85,8 @@ fn paint_bars(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) 
     };
     let open = playback.open().filter(belongs_to_row);
     let open = open.map(|event| (event, scale.now, true));
-    let ended = in_window(playback, scale)
+    let ended = scale
+        .records(playback)
         .filter(|event| event.phase == Phase::End)
         .filter(belongs_to_row)
         .map(|event| (event, event.recorded_at(), false));
@@ -136,7 +132,12 @@ fn paint_bar(
         let name = playback.trace().name(event.source);
         let at = (from + width / 2.0, y + height / 2.0);
         if width > 40.0 {
-            surface.text(name, at, style(theme.text, false, "center"), width - 6.0);
+            surface.text(
+                name,
+                at,
+                Text::small(theme.text, false, "center"),
+                width - 6.0,
+            );
         }
         return;
     }
@@ -152,27 +153,8 @@ fn paint_bar(
         surface.text(
             &text,
             at,
-            style(theme.background, true, "center"),
+            Text::small(theme.background, true, "center"),
             width - 6.0,
         );
-    }
-}
-
-/// Returns the records in the time shown, latest first.
-fn in_window<'a>(
-    playback: &'a Playback,
-    scale: &Scale,
-) -> impl Iterator<Item = &'a Event> + use<'a> {
-    let since = scale.since();
-    let played = playback.played().iter().rev();
-    played.take_while(move |event| event.recorded_at() >= since)
-}
-
-fn style<'a>(color: &'a str, bold: bool, align: &'static str) -> Text<'a> {
-    Text {
-        size: 11,
-        bold,
-        color,
-        align,
     }
 }

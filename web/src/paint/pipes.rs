@@ -97,12 +97,7 @@ fn paint_tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueT
     let (left, right) = (node.x - 6.0, node.x + node.width + 6.0);
     surface.line((left, mark), (right, mark), theme.text, 2.0);
     let middle = node.x + node.width / 2.0;
-    let style = |bold, color| Text {
-        size: 11,
-        bold,
-        color,
-        align: "center",
-    };
+    let style = |bold, color| Text::small(color, bold, "center");
     let max_width = node.width + 24.0;
     let name = playback.trace().name(node.id);
     surface.text(
@@ -167,12 +162,7 @@ fn paint_history(
     let (top, bottom) = (layout.history_top + 6.0, layout.lanes_top - 6.0);
     let full = full_scale(queue);
     let y = |bytes: u64| bottom - (bottom - top) * (bytes as f64 / full).min(1.0);
-    let style = Text {
-        size: 11,
-        bold: false,
-        color: theme.muted,
-        align: "right",
-    };
+    let style = Text::small(theme.muted, false, "right");
     let left = layout.lanes_left;
     surface.line(
         (left, bottom),

@@ -12,7 +12,7 @@ use highwater::{
     trace::{NameId, RecordKind},
 };
 pub(super) use plan::Plan;
-use plan::{Point, RestartTrack};
+use plan::RestartTrack;
 
 /// Height of a line of text.
 const LINE_HEIGHT: f64 = 14.0;
@@ -47,7 +47,7 @@ fn paint_tracks(surface: &Surface, plan: &Plan) {
             plan.success_path(node),
             plan.handler_path(node),
         ] {
-            paint_track(surface, &path, surface.theme.line, 1.5);
+            surface.path(&path, surface.theme.line, 1.5);
         }
     }
     for path in [
@@ -56,22 +56,7 @@ fn paint_tracks(surface: &Surface, plan: &Plan) {
         plan.response_path(1),
         plan.response_path(2),
     ] {
-        paint_track(surface, &path, surface.theme.line, 1.5);
-    }
-}
-
-fn paint_track(surface: &Surface, path: &[Point], color: &str, weight: f64) {
-    for pair in path.windows(2) {
-        surface.line(pair[0], pair[1], color, weight);
-    }
-}
-
-fn style<'a>(color: &'a str, bold: bool, align: &'static str) -> Text<'a> {
-    Text {
-        size: 11,
-        bold,
-        color,
-        align,
+        surface.path(&path, surface.theme.line, 1.5);
     }
 }
 
@@ -122,17 +107,22 @@ fn paint_server(surface: &Surface, node: &super::layout::Node, playback: &Playba
         max_width * 0.5
     };
     let name = playback.trace().name(node.id);
-    surface.text(name, (left, above), style(theme.text, true, "left"), share);
+    surface.text(
+        name,
+        (left, above),
+        Text::small(theme.text, true, "left"),
+        share,
+    );
     surface.text(
         &state,
         (right, above),
-        style(border, true, "right"),
+        Text::small(border, true, "right"),
         max_width * 0.44,
     );
     surface.text(
         &detail,
         (left, below),
-        style(theme.muted, false, "left"),
+        Text::small(theme.muted, false, "left"),
         max_width,
     );
 }
@@ -181,7 +171,7 @@ fn paint_responses(surface: &Surface, plan: &Plan, tally: &Tally) {
         surface.text(
             &text,
             (middle, y - up),
-            style(theme.text, true, "center"),
+            Text::small(theme.text, true, "center"),
             max_width,
         );
         if is_wrong {
@@ -189,7 +179,7 @@ fn paint_responses(surface: &Surface, plan: &Plan, tally: &Tally) {
             surface.text(
                 &wrong,
                 (middle, y + up),
-                style(theme.bad, true, "center"),
+                Text::small(theme.bad, true, "center"),
                 max_width,
             );
         }
@@ -211,7 +201,7 @@ fn paint_handler(surface: &Surface, plan: &Plan, playback: &Playback) {
     surface.text(
         &title,
         (left, y),
-        style(theme.text, true, "left"),
+        Text::small(theme.text, true, "left"),
         max_width,
     );
     let bottom = node.y + node.height;
@@ -230,14 +220,19 @@ fn paint_handler(surface: &Surface, plan: &Plan, playback: &Playback) {
         let color = if is_bug { theme.bad } else { theme.muted };
         let sign = if is_bug { "✗ " } else { "" };
         let line = format!("{sign}request-{} {code}", event.subject);
-        surface.text(&line, (left, y), style(color, is_bug, "left"), max_width);
+        surface.text(
+            &line,
+            (left, y),
+            Text::small(color, is_bug, "left"),
+            max_width,
+        );
     }
     let retries = format!("↻ {} retried", playback.tally().retries);
     let (at, label_width) = plan.retry_label();
     surface.text(
         &retries,
         at,
-        style(theme.text, false, "center"),
+        Text::small(theme.text, false, "center"),
         label_width,
     );
 }
@@ -254,7 +249,7 @@ fn paint_restart_track(surface: &Surface, plan: &Plan, playback: &Playback) {
     else {
         return;
     };
-    paint_track(surface, &plan.crash_path(), theme.line, 1.5);
+    surface.path(&plan.crash_path(), theme.line, 1.5);
     surface.line((stops[0], y), (stops[2], y), theme.line, 1.5);
     let has_slot = |state, least| {
         let mut slots = tally.worker_slots().iter();
@@ -282,7 +277,7 @@ fn paint_restart_track(surface: &Surface, plan: &Plan, playback: &Playback) {
         surface.text(
             &label,
             (x, y + 14.0),
-            style(color, is_now, "center"),
+            Text::small(color, is_now, "center"),
             label_width,
         );
     }

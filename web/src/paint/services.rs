@@ -67,12 +67,7 @@ fn paint_wires(surface: &Surface, layout: &Layout, playback: &Playback) {
 fn paint_bus(surface: &Surface, bus: &Node, name: &str) {
     let theme = surface.theme;
     surface.panel(bus.x, bus.y, bus.width, bus.height, theme.accent, 1.5);
-    let style = Text {
-        size: 11,
-        bold: true,
-        color: theme.accent,
-        align: "center",
-    };
+    let style = Text::small(theme.accent, true, "center");
     let middle = bus.x + bus.width / 2.0;
     surface.text(name, (middle, bus.y - 8.0), style, bus.width + 40.0);
 }
@@ -109,12 +104,7 @@ pub(super) fn paint_panel(surface: &Surface, node: &Node, playback: &Playback, l
         color: theme.text,
         align: "left",
     };
-    let detail = Text {
-        size: 11,
-        bold: false,
-        color: theme.muted,
-        align: "left",
-    };
+    let detail = Text::small(theme.muted, false, "left");
     let line_height = 16.0;
     // The name is always shown. Details are omitted if there is no space.
     let has_room_for = |count: usize| line_height * (count as f64 + 1.0) < node.height;

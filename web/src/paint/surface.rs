@@ -127,6 +127,14 @@ impl Surface {
         context.stroke();
     }
 
+    /// Paints lines from each point to the next.
+    #[cfg(feature = "errors")]
+    pub(crate) fn path(&self, points: &[(f64, f64)], color: &str, weight: f64) {
+        for pair in points.windows(2) {
+            self.line(pair[0], pair[1], color, weight);
+        }
+    }
+
     pub(crate) fn dot(&self, at: (f64, f64), radius: f64, color: &str) {
         let context = &self.context;
         context.begin_path();
@@ -175,6 +183,17 @@ pub(crate) struct Text<'a> {
     pub(crate) bold: bool,
     pub(crate) color: &'a str,
     pub(crate) align: &'static str,
+}
+
+impl<'a> Text<'a> {
+    pub(crate) fn small(color: &'a str, bold: bool, align: &'static str) -> Self {
+        Text {
+            size: 11,
+            bold,
+            color,
+            align,
+        }
+    }
 }
 
 /// Clamps `value` to `min..=max`; `NaN` becomes `min`. `f64::clamp` can panic and

@@ -1,6 +1,8 @@
 //! The model of an emitter.
 
-use super::{Line, MAX_LISTENERS, MAX_MONITORS, Placement, SeenNotice, Shared, World, perform};
+use super::steps::{
+    Line, MAX_LISTENERS, MAX_MONITORS, Placement, SeenNotice, Shared, World, perform,
+};
 use highwater::events::{FailurePolicy, Removal};
 use std::sync::{Mutex, MutexGuard};
 

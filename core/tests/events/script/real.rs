@@ -1,6 +1,8 @@
 //! The emitter, and the state of a script.
 
-use super::{Line, MAX_LISTENERS, MAX_MONITORS, Placement, SeenNotice, Shared, World, perform};
+use super::steps::{
+    Line, MAX_LISTENERS, MAX_MONITORS, Placement, SeenNotice, Shared, World, perform,
+};
 use highwater::events::{
     CachedEmitter, Emitter, Failure, ListenerId, Notice, Options, Registration,
 };

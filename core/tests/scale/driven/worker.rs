@@ -1,7 +1,8 @@
 //! The expected state of a worker.
 
-use super::STABLE_AFTER;
 use std::time::Duration;
+
+pub(super) const STABLE_AFTER: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum State {

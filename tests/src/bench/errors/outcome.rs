@@ -4,11 +4,15 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::super::outcome::{BestResults, Outcome, Target};
-use super::ROUNDS;
+use super::super::outcome::{Outcome, Target};
+use super::super::rounds::BestResults;
 use super::rendering::Step;
 use super::servers::{RequestTimes, Setup};
 use super::statistics::{Difference, Quartiles};
+
+/// The number of rounds. Each yields one pair of measurements: with and without the
+/// layer.
+pub(super) const ROUNDS: usize = 100;
 
 #[derive(Default)]
 pub(super) struct ErrorsOutcome {

@@ -11,8 +11,9 @@ use anyhow::Context as _;
 use clap::ValueEnum as _;
 use highwater::events::{Emitter, Options};
 
-use super::super::{HIGHWATER, stdout_of};
+use super::super::rounds::HIGHWATER;
 use super::outcome::{BARE_LOOP, HIGHWATER_CACHED};
+use crate::run::stdout_of;
 
 /// The measured listener counts.
 pub(super) const LISTENERS: [usize; 3] = [1, 10, 100];

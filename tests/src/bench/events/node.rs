@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
-use super::super::stdout_of;
 use super::emitters::TURN;
+use crate::run::stdout_of;
 use crate::workspace::Workspace;
 
 const EVENTEMITTER3: &str = "eventemitter3";

@@ -4,10 +4,12 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::super::HIGHWATER;
-use super::super::outcome::{BestResults, Outcome, Target, or_dash};
+use super::super::outcome::{Outcome, Target, or_dash};
 use super::super::queue::{Rates, Setting};
-use super::{ROUNDS, inboxes};
+use super::super::rounds::{BestResults, HIGHWATER};
+use super::inboxes;
+
+pub(super) const ROUNDS: usize = 7;
 
 /// The handle for loops that emit continuously. The targets apply to it.
 pub(super) const HIGHWATER_CACHED: &str = "highwater, cached";

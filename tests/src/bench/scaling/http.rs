@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use load::{Client, Load};
 
-use super::super::stdout_of;
+use crate::run::stdout_of;
 use crate::workspace::Workspace;
 
 const CONNECTIONS: usize = 64;

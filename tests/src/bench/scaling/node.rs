@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::super::stdout_of;
+use crate::run::stdout_of;
 use crate::workspace::Workspace;
 
 pub(super) const PISCINA: &str = "piscina";

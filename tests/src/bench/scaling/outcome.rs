@@ -4,13 +4,16 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::super::HIGHWATER;
-use super::super::outcome::{BestResults, Outcome, Target, or_dash};
+use super::super::outcome::{Outcome, Target, or_dash};
+use super::super::rounds::{BestResults, HIGHWATER};
 use super::http::HttpResult;
 use super::node::{LoopDelay, PISCINA};
+use super::pool::{SLOW_JOB, TINY_JOB};
 use super::restarts::Restarts;
 use super::servers::Contestant;
-use super::{HTTP_ROUNDS, POOL_ROUNDS, SLOW_JOB, TINY_JOB};
+
+pub(super) const HTTP_ROUNDS: usize = 5;
+pub(super) const POOL_ROUNDS: usize = 3;
 
 pub(super) struct ScalingOutcome {
     versions: Vec<String>,

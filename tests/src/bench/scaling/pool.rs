@@ -9,6 +9,10 @@ use tokio::time::sleep_until;
 
 use super::node::LoopDelay;
 
+/// The input of a job that takes seconds.
+pub(super) const SLOW_JOB: u32 = 42;
+/// The input of a job that takes less time than handing it to another thread.
+pub(super) const TINY_JOB: u32 = 5;
 const THREADS: usize = 2;
 /// The interval of the event loop's timer.
 const TICK_INTERVAL: Duration = Duration::from_millis(5);

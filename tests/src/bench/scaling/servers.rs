@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use load::cluster::Cluster;
 
-use super::super::HIGHWATER;
+use super::super::rounds::HIGHWATER;
 use crate::run::run_checked;
 use crate::workspace::Workspace;
 

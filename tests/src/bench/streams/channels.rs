@@ -6,11 +6,13 @@ use std::time::Instant;
 use futures::StreamExt as _;
 use highwater::stream::{Bound, Overflow, channel_with_clock};
 
-use super::super::HIGHWATER;
 use super::super::queue::{CAPACITY, Setting, time};
+use super::super::rounds::HIGHWATER;
 
 /// Measures a channel. Returns million items per second.
 type Time = fn(Setting) -> f64;
+
+pub(super) const SETTINGS: [Setting; 2] = [Setting::OneThread, Setting::TwoThreads];
 
 pub(super) const ALL: [(&str, Time); 5] = [
     (HIGHWATER, highwater),

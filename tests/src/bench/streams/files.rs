@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 use bytesize::ByteSize;
 
-use super::super::{HIGHWATER, stdout_of};
+use super::super::rounds::HIGHWATER;
+use super::data;
 use super::measure::{ResourceUsage, measure};
-use super::{RUNS_PER_ROUND, data};
-use crate::run::run_checked;
+use crate::run::{run_checked, stdout_of};
 use crate::workspace::Workspace;
 
 pub(super) const NODE: &str = "Node pipeline";
@@ -18,6 +18,10 @@ pub(super) const NODE: &str = "Node pipeline";
 pub(super) const NODE_IGNORING_FALSE: &str = "Node, `false` ignored";
 pub(super) const PIGZ: &str = "pigz";
 pub(super) const GZIP: &str = "gzip";
+
+/// Runs per round of the tasks that take about a second. Disk and memory add as much
+/// variation as the program itself.
+const RUNS_PER_ROUND: usize = 3;
 
 /// The input size factor of the memory growth measurement.
 const GROWTH_FACTOR: u64 = 8;

@@ -4,12 +4,17 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::super::HIGHWATER;
-use super::super::outcome::{BestResults, Outcome, Target, or_dash};
+use super::super::outcome::{Outcome, Target, or_dash};
 use super::super::queue::{CAPACITY, Rates, Setting};
+use super::super::rounds::{BestResults, HIGHWATER};
+use super::channels::SETTINGS;
+use super::data;
 use super::files::{FileResult, Files, GZIP, NODE, PIGZ, Task};
 use super::measure::baseline_mib;
-use super::{CHANNEL_ROUNDS, FILE_ROUNDS, SETTINGS, data};
+
+pub(super) const CHANNEL_ROUNDS: usize = 7;
+/// Fewer rounds than for channels, since each run takes seconds and averages out noise.
+pub(super) const FILE_ROUNDS: usize = 3;
 
 const CHANNEL: &str = "async-channel";
 

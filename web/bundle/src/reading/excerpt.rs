@@ -8,8 +8,8 @@ use syn::spanned::Spanned as _;
 use syn::{Attribute, File, ImplItem, Item, Type};
 
 use super::mark::{Mark, RecordKinds};
-use super::read_text;
 use super::table::ExcerptSpec;
+use super::text::read_text;
 
 /// Maximum number of lines that fit beside the picture.
 const MAX_LINES: usize = 36;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use syn::Item;
 
-use super::read_text;
+use super::text::read_text;
 
 /// The file that defines the record kinds, in numeric order.
 const KINDS_FILE: &str = "core/src/trace/event.rs";

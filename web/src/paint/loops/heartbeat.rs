@@ -1,8 +1,12 @@
 //! Heartbeat lines: a spike for each beat, flat where beats are missing.
 
-use super::{in_window, milliseconds, rows::Row, style};
+use super::rows::Row;
 use crate::{
-    paint::{Surface, axis::Scale},
+    paint::{
+        Surface,
+        axis::{Scale, milliseconds},
+        surface::Text,
+    },
     playback::Playback,
 };
 use highwater::{
@@ -30,7 +34,8 @@ pub(super) fn paint_loop(surface: &Surface, row: &Row, scale: &Scale, playback: 
         spike_height: row.height * 0.36,
         flat_after: Duration::from_millis(3 * millis),
     };
-    let beats = in_window(playback, scale)
+    let beats = scale
+        .records(playback)
         .filter(|event| event.source == row.id && event.phase == Phase::End)
         .map(|event| (event.recorded_at(), Activity::Beat));
     let mut played = playback.played().iter();
@@ -60,7 +65,8 @@ pub(super) fn paint_worker(surface: &Surface, row: &Row, scale: &Scale, playback
         _ => None,
     };
     let is_worker = |event: &&Event| event.source == row.id;
-    let activities = in_window(playback, scale)
+    let activities = scale
+        .records(playback)
         .filter(is_worker)
         .filter_map(|event| Some((event.recorded_at(), activity(event)?)));
     let state = playback.worker_slot(row.id).map(|it| it.state);
@@ -113,7 +119,7 @@ fn paint_line(
                 let flat = milliseconds(end.saturating_sub(at));
                 let text = format!("no heartbeat, {flat} ms");
                 let at = (f64::midpoint(x, right), heartbeat.y - 8.0);
-                surface.text(&text, at, style(theme.bad, true, "center"), right - x);
+                surface.text(&text, at, Text::small(theme.bad, true, "center"), right - x);
             }
         }
         segment_end = (activity != Activity::Start).then_some(at);

@@ -1,8 +1,8 @@
 //! Lifecycles of worker processes, slot by slot, and the supervisor's state changes.
 
-use super::{in_window, rows::Row, style};
+use super::rows::Row;
 use crate::{
-    paint::{Surface, axis::Scale},
+    paint::{Surface, axis::Scale, surface::Text},
     playback::Playback,
 };
 use highwater::trace::{Event, RecordKind};
@@ -54,7 +54,12 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
             let at = (scale.x(event.at) + 2.0, row.top + row.height * 0.1);
             let id = event.subject.to_string();
             if at.0 > text_end {
-                surface.text(&id, at, style(surface.theme.muted, false, "left"), 50.0);
+                surface.text(
+                    &id,
+                    at,
+                    Text::small(surface.theme.muted, false, "left"),
+                    50.0,
+                );
                 text_end = at.0 + LETTER_WIDTH * id.len() as f64;
             }
         }
@@ -122,7 +127,12 @@ fn paint_exit(
     let at = (left + width + 2.0, row.top + row.height * 0.1);
     if left > *text_end {
         *text_end = left + width;
-        surface.text(cause, at, style(theme.bad, true, "right"), width.max(10.0));
+        surface.text(
+            cause,
+            at,
+            Text::small(theme.bad, true, "right"),
+            width.max(10.0),
+        );
     }
 }
 
@@ -136,7 +146,7 @@ pub(super) fn paint_supervisor_flags(
     let theme = surface.theme;
     let mut right = f64::INFINITY;
     let is_supervisor = |event: &&Event| event.source == row.id;
-    for event in in_window(playback, scale).filter(is_supervisor) {
+    for event in scale.records(playback).filter(is_supervisor) {
         let (word, color) = match (event.kind, event.target, event.failure) {
             (RecordKind::Switch, Some(state), _) => (state, theme.accent),
             (RecordKind::Exit, _, Some(cause)) => (cause, theme.bad),
@@ -153,11 +163,11 @@ pub(super) fn paint_supervisor_flags(
         let text = [sign, playback.trace().name(word)].concat();
         let at = (x + 4.0, row.top + row.height / 2.0);
         if max_width > 30.0 {
-            surface.text(&text, at, style(color, true, "left"), max_width);
+            surface.text(&text, at, Text::small(color, true, "left"), max_width);
         } else if is_free && x - scale.x(scale.since()) > 60.0 {
             right = x - 124.0;
             let at = (x - 4.0, row.top + row.height / 2.0);
-            surface.text(&text, at, style(color, true, "right"), 120.0);
+            surface.text(&text, at, Text::small(color, true, "right"), 120.0);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Requests as dots, placed by arrival time and by queue length on arrival.
 
-use super::{in_window, rows::Row, style};
+use super::rows::Row;
 use crate::{
-    paint::{Surface, axis::Scale},
+    paint::{Surface, axis::Scale, surface::Text},
     playback::Playback,
 };
 use highwater::trace::{Event, Phase, RecordKind};
@@ -22,7 +22,7 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
         let left = scale.x(scale.since());
         (scale.x(event.at).max(left), bottom - offset)
     };
-    let events: Vec<&Event> = in_window(playback, scale).filter(is_request).collect();
+    let events: Vec<&Event> = scale.records(playback).filter(is_request).collect();
     let ends = || events.iter().filter(|event| event.phase == Phase::End);
     // Identified by user and arrival time, because users send several requests.
     let open: Vec<_> = playback
@@ -77,11 +77,11 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
     if counters.failed > 0 {
         let text = format!("✗ {} failed", counters.failed);
         let at = (scale.right() - 4.0, row.top + 8.0);
-        surface.text(&text, at, style(theme.bad, true, "right"), 120.0);
+        surface.text(&text, at, Text::small(theme.bad, true, "right"), 120.0);
     }
     if playback.summary().is_sample(row.id) {
         let at = (scale.right() - 4.0, row.top + row.height - 8.0);
         let text = "sampled dots and bars";
-        surface.text(text, at, style(theme.muted, false, "right"), 160.0);
+        surface.text(text, at, Text::small(theme.muted, false, "right"), 160.0);
     }
 }

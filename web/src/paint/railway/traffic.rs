@@ -2,7 +2,6 @@
 
 use super::{
     super::{Surface, services},
-    paint_track,
     plan::{Plan, Point},
 };
 use crate::playback::Playback;
@@ -25,7 +24,7 @@ enum Marker {
 pub(super) fn paint_latest(surface: &Surface, plan: &Plan, playback: &Playback) {
     let latest = playback.latest();
     if let Some((path, marker)) = latest.and_then(|event| path_of(plan, playback, event)) {
-        paint_track(surface, &path, color(surface, marker), 3.0);
+        surface.path(&path, color(surface, marker), 3.0);
     }
 }
 
