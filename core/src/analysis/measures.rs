@@ -1,7 +1,7 @@
 //! The measures by which runs are compared.
 
 use super::{
-    MeasureUnit,
+    MeasureUnit::{self, Bytes, Count, MilliPerSecond, Nanoseconds},
     counts::{RunCounts, lag_p99},
     work::{self, WorkSpans},
 };
@@ -68,48 +68,51 @@ impl Measures {
         };
         let name = |what: &str| [&noun[..1].to_uppercase(), &noun[1..], what].concat();
         let of = |part: &str| [scope, part].concat();
-
-        let mut measures = Measures::default();
-        measures.add(
-            "duration",
-            "Duration",
-            MeasureUnit::Nanoseconds,
-            Some(nanos(duration)),
-        );
-        measures.add(
-            "begun",
-            &name(" started"),
-            MeasureUnit::Count,
-            Some(done.started),
-        );
-        measures.add(
-            "done",
-            &name(" succeeded"),
-            MeasureUnit::Count,
-            Some(done.succeeded),
-        );
-        measures.add(
-            "failed",
-            &name(" failed"),
-            MeasureUnit::Count,
-            Some(done.failed),
-        );
-        measures.add(
-            "throughput",
-            "Successes per second",
-            MeasureUnit::MilliPerSecond,
-            rate,
-        );
-        measures.add("p50", &of("p50"), MeasureUnit::Nanoseconds, p50);
-        measures.add("p99", &of("p99"), MeasureUnit::Nanoseconds, p99);
-        measures.add("p999", &of("p99.9"), MeasureUnit::Nanoseconds, p999);
-        measures.add(
-            "in_flight",
-            "Peak in flight",
-            MeasureUnit::Count,
-            in_flight.max(),
-        );
-        measures.add_counts(trace, &counts);
+        let queue = |bytes| counts.has_queue.then_some(bytes);
+        let stalled = counts.stalled.map(nanos);
+        let lag = lag_p99(trace).map(nanos);
+        let records = trace.events.len() as u64;
+        let rows: [(_, &str, _, _); 21] = [
+            ("duration", "Duration", Nanoseconds, Some(nanos(duration))),
+            ("begun", &name(" started"), Count, Some(done.started)),
+            ("done", &name(" succeeded"), Count, Some(done.succeeded)),
+            ("failed", &name(" failed"), Count, Some(done.failed)),
+            ("throughput", "Successes per second", MilliPerSecond, rate),
+            ("p50", &of("p50"), Nanoseconds, p50),
+            ("p99", &of("p99"), Nanoseconds, p99),
+            ("p999", &of("p99.9"), Nanoseconds, p999),
+            ("in_flight", "Peak in flight", Count, in_flight.max()),
+            ("wrong", "Wrong answers", Count, Some(counts.wrong)),
+            (
+                "exposed",
+                "Responses with internals",
+                Count,
+                Some(counts.exposed),
+            ),
+            ("retries", "Retries", Count, Some(counts.retries)),
+            (
+                "dropped",
+                "Dropped by a full queue",
+                Count,
+                Some(counts.dropped),
+            ),
+            ("refused", "Refused", Count, Some(counts.refused)),
+            ("mark", "High-water mark", Bytes, queue(counts.mark)),
+            ("bytes", "Most held", Bytes, queue(counts.most_bytes)),
+            ("stalled", "Writers stalled", Nanoseconds, stalled),
+            ("lag", "Loop lag p99", Nanoseconds, lag),
+            ("processes_lost", "Processes lost", Count, Some(counts.lost)),
+            ("records", "Records", Count, Some(records)),
+            ("records_lost", "Records lost", Count, Some(trace.dropped)),
+        ];
+        let measure = |(key, label, unit, value): (_, &str, _, _)| Measure {
+            key,
+            label: label.to_owned(),
+            unit,
+            value,
+            note: None,
+        };
+        let mut measures = Measures(rows.map(measure).into());
         if let Some(on_record) = sample {
             let text = format!("of {on_record} recorded");
             measures.remark(&["p50", "p99", "p999"], &text);
@@ -117,92 +120,6 @@ impl Measures {
             measures.remark(&["in_flight"], "at least");
         }
         measures
-    }
-
-    fn add_counts(&mut self, trace: &Trace, counts: &RunCounts) {
-        let queue = |bytes| counts.has_queue.then_some(bytes);
-        self.add(
-            "wrong",
-            "Wrong answers",
-            MeasureUnit::Count,
-            Some(counts.wrong),
-        );
-        self.add(
-            "exposed",
-            "Responses with internals",
-            MeasureUnit::Count,
-            Some(counts.exposed),
-        );
-        self.add(
-            "retries",
-            "Retries",
-            MeasureUnit::Count,
-            Some(counts.retries),
-        );
-        self.add(
-            "dropped",
-            "Dropped by a full queue",
-            MeasureUnit::Count,
-            Some(counts.dropped),
-        );
-        self.add(
-            "refused",
-            "Refused",
-            MeasureUnit::Count,
-            Some(counts.refused),
-        );
-        self.add(
-            "mark",
-            "High-water mark",
-            MeasureUnit::Bytes,
-            queue(counts.mark),
-        );
-        self.add(
-            "bytes",
-            "Most held",
-            MeasureUnit::Bytes,
-            queue(counts.most_bytes),
-        );
-        self.add(
-            "stalled",
-            "Writers stalled",
-            MeasureUnit::Nanoseconds,
-            counts.stalled.map(nanos),
-        );
-        self.add(
-            "lag",
-            "Loop lag p99",
-            MeasureUnit::Nanoseconds,
-            lag_p99(trace).map(nanos),
-        );
-        self.add(
-            "processes_lost",
-            "Processes lost",
-            MeasureUnit::Count,
-            Some(counts.lost),
-        );
-        self.add(
-            "records",
-            "Records",
-            MeasureUnit::Count,
-            Some(trace.events.len() as u64),
-        );
-        self.add(
-            "records_lost",
-            "Records lost",
-            MeasureUnit::Count,
-            Some(trace.dropped),
-        );
-    }
-
-    fn add(&mut self, key: &'static str, label: &str, unit: MeasureUnit, value: Option<u64>) {
-        self.0.push(Measure {
-            key,
-            label: label.to_owned(),
-            unit,
-            value,
-            note: None,
-        });
     }
 
     fn remark(&mut self, keys: &[&str], text: &str) {

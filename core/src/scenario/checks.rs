@@ -70,6 +70,12 @@ pub enum Outcome {
 }
 
 impl Check {
+    /// Creates a check.
+    #[must_use]
+    pub const fn new(name: &'static str, decide: fn(&Trace) -> CheckResult) -> Self {
+        Check { name, decide }
+    }
+
     /// Judges a trace. An incomplete trace fails.
     #[must_use]
     pub fn judge(&self, trace: &Trace) -> Verdict {

@@ -21,10 +21,7 @@ pub(super) fn leak_reported(
     let mut reports = trace.events.iter().filter(|it| it.kind == RecordKind::Leak);
     let (report, repeated) = (reports.next(), reports.count());
     if report.is_none() && (leaked == 0 || listeners <= MAX_LISTENERS) {
-        return CheckResult::NotExercised {
-            claim,
-            hint: hint.to_owned(),
-        };
+        return CheckResult::not_exercised(claim, hint);
     }
     let Some(report) = report.filter(|_| repeated == 0) else {
         let times = repeated + usize::from(report.is_some());

@@ -10,26 +10,11 @@ use crate::{
 };
 
 pub(super) const ALL: &[Check] = &[
-    Check {
-        name: "every-chunk-accounted",
-        decide: every_chunk_accounted,
-    },
-    Check {
-        name: "peak-bounded",
-        decide: peak_bounded,
-    },
-    Check {
-        name: "peak-and-input",
-        decide: peak_and_input,
-    },
-    Check {
-        name: "resumes-at-low-mark",
-        decide: resumes_at_low_mark,
-    },
-    Check {
-        name: "error-stops-the-source",
-        decide: error_stops_the_source,
-    },
+    Check::new("every-chunk-accounted", every_chunk_accounted),
+    Check::new("peak-bounded", peak_bounded),
+    Check::new("peak-and-input", peak_and_input),
+    Check::new("resumes-at-low-mark", resumes_at_low_mark),
+    Check::new("error-stops-the-source", error_stops_the_source),
 ];
 
 fn every_chunk_accounted(trace: &Trace) -> CheckResult {

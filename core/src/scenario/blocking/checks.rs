@@ -12,30 +12,12 @@ use crate::{
 };
 
 pub(in crate::scenario) const ALL: &[Check] = &[
-    Check {
-        name: "every-request-answered",
-        decide: every_request_answered,
-    },
-    Check {
-        name: "no-beat-while-blocked",
-        decide: no_beat_while_blocked,
-    },
-    Check {
-        name: "beats-while-offloaded",
-        decide: beats_while_offloaded,
-    },
-    Check {
-        name: "each-job-once",
-        decide: each_job_once,
-    },
-    Check {
-        name: "queue-bounded",
-        decide: queue_bounded,
-    },
-    Check {
-        name: "one-result",
-        decide: one_result,
-    },
+    Check::new("every-request-answered", every_request_answered),
+    Check::new("no-beat-while-blocked", no_beat_while_blocked),
+    Check::new("beats-while-offloaded", beats_while_offloaded),
+    Check::new("each-job-once", each_job_once),
+    Check::new("queue-bounded", queue_bounded),
+    Check::new("one-result", one_result),
 ];
 
 fn every_request_answered(trace: &Trace) -> CheckResult {

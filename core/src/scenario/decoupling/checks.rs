@@ -16,38 +16,14 @@ use crate::{
 };
 
 pub(super) const ALL: &[Check] = &[
-    Check {
-        name: "every-sign-up-answered",
-        decide: every_sign_up_answered,
-    },
-    Check {
-        name: "failure-and-registration",
-        decide: failure_and_registration,
-    },
-    Check {
-        name: "siblings-run",
-        decide: siblings_run,
-    },
-    Check {
-        name: "latency-includes-email",
-        decide: latency_includes_email,
-    },
-    Check {
-        name: "no-edit-for-a-subscriber",
-        decide: no_edit_for_a_subscriber,
-    },
-    Check {
-        name: "inbox-accounts-for-all",
-        decide: inbox_accounts_for_all,
-    },
-    Check {
-        name: "nested-emit-first",
-        decide: nested_emit_first,
-    },
-    Check {
-        name: "leak-reported",
-        decide: leak_reported,
-    },
+    Check::new("every-sign-up-answered", every_sign_up_answered),
+    Check::new("failure-and-registration", failure_and_registration),
+    Check::new("siblings-run", siblings_run),
+    Check::new("latency-includes-email", latency_includes_email),
+    Check::new("no-edit-for-a-subscriber", no_edit_for_a_subscriber),
+    Check::new("inbox-accounts-for-all", inbox_accounts_for_all),
+    Check::new("nested-emit-first", nested_emit_first),
+    Check::new("leak-reported", leak_reported),
 ];
 
 fn every_sign_up_answered(trace: &Trace) -> CheckResult {

@@ -16,42 +16,15 @@ use crate::{
 };
 
 pub(super) const ALL: &[Check] = &[
-    Check {
-        name: "every-reading-announced",
-        decide: every_reading_announced,
-    },
-    Check {
-        name: "in-order",
-        decide: in_order,
-    },
-    Check {
-        name: "once-called-once",
-        decide: once_called_once,
-    },
-    Check {
-        name: "removed-during-emit",
-        decide: removed_during_emit,
-    },
-    Check {
-        name: "added-during-emit",
-        decide: added_during_emit,
-    },
-    Check {
-        name: "inner-emit-first",
-        decide: inner_emit_first,
-    },
-    Check {
-        name: "failure-and-siblings",
-        decide: failure_and_siblings,
-    },
-    Check {
-        name: "errors-surface",
-        decide: errors_surface,
-    },
-    Check {
-        name: "leak-reported",
-        decide: leak_reported,
-    },
+    Check::new("every-reading-announced", every_reading_announced),
+    Check::new("in-order", in_order),
+    Check::new("once-called-once", once_called_once),
+    Check::new("removed-during-emit", removed_during_emit),
+    Check::new("added-during-emit", added_during_emit),
+    Check::new("inner-emit-first", inner_emit_first),
+    Check::new("failure-and-siblings", failure_and_siblings),
+    Check::new("errors-surface", errors_surface),
+    Check::new("leak-reported", leak_reported),
 ];
 
 fn every_reading_announced(trace: &Trace) -> CheckResult {

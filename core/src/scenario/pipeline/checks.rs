@@ -10,30 +10,12 @@ use crate::{
 };
 
 pub(super) const ALL: &[Check] = &[
-    Check {
-        name: "in-order-and-complete",
-        decide: in_order_and_complete,
-    },
-    Check {
-        name: "memory-bounded",
-        decide: memory_bounded,
-    },
-    Check {
-        name: "window-bounded",
-        decide: window_bounded,
-    },
-    Check {
-        name: "first-error-named",
-        decide: first_error_named,
-    },
-    Check {
-        name: "everything-ended",
-        decide: everything_ended,
-    },
-    Check {
-        name: "nothing-half-written",
-        decide: nothing_half_written,
-    },
+    Check::new("in-order-and-complete", in_order_and_complete),
+    Check::new("memory-bounded", memory_bounded),
+    Check::new("window-bounded", window_bounded),
+    Check::new("first-error-named", first_error_named),
+    Check::new("everything-ended", everything_ended),
+    Check::new("nothing-half-written", nothing_half_written),
 ];
 
 fn in_order_and_complete(trace: &Trace) -> CheckResult {

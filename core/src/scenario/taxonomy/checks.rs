@@ -13,34 +13,13 @@ use crate::{
 };
 
 pub(super) const ALL: &[Check] = &[
-    Check {
-        name: "every-request-answered",
-        decide: every_request_answered,
-    },
-    Check {
-        name: "answer-by-class",
-        decide: answer_by_class,
-    },
-    Check {
-        name: "retries-by-class",
-        decide: retries_by_class,
-    },
-    Check {
-        name: "bugs-and-load",
-        decide: bugs_and_load,
-    },
-    Check {
-        name: "nothing-exposed",
-        decide: nothing_exposed,
-    },
-    Check {
-        name: "logged-once",
-        decide: logged_once,
-    },
-    Check {
-        name: "breaker-probes",
-        decide: breaker_probes,
-    },
+    Check::new("every-request-answered", every_request_answered),
+    Check::new("answer-by-class", answer_by_class),
+    Check::new("retries-by-class", retries_by_class),
+    Check::new("bugs-and-load", bugs_and_load),
+    Check::new("nothing-exposed", nothing_exposed),
+    Check::new("logged-once", logged_once),
+    Check::new("breaker-probes", breaker_probes),
 ];
 
 fn every_request_answered(trace: &Trace) -> CheckResult {

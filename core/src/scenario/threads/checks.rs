@@ -9,22 +9,10 @@ use crate::{
 };
 
 pub(in crate::scenario) const ALL: &[Check] = &[
-    Check {
-        name: "each-job-once",
-        decide: each_job_once,
-    },
-    Check {
-        name: "one-result",
-        decide: one_result,
-    },
-    Check {
-        name: "off-the-loop",
-        decide: off_the_loop,
-    },
-    Check {
-        name: "several-threads",
-        decide: several_threads,
-    },
+    Check::new("each-job-once", each_job_once),
+    Check::new("one-result", one_result),
+    Check::new("off-the-loop", off_the_loop),
+    Check::new("several-threads", several_threads),
 ];
 
 fn off_the_loop(trace: &Trace) -> CheckResult {
