@@ -105,8 +105,8 @@ pub use channel::{
     SendPermit, Sender, StreamError, TryRecvError, Unfinished, channel, channel_with_clock,
 };
 pub use pipeline::{
-    CancelHandle, Pipeline, PipelineError, PipelineMonitor, PipelineReport, PipelineRun,
-    PipelineStream, StageReport,
+    BoxedPipeline, CancelHandle, Pipeline, PipelineError, PipelineMonitor, PipelineReport,
+    PipelineRun, PipelineStream, StageReport,
 };
 pub use stage::{Batch, Chunks, LineTooLong, Lines, Stage};
 pub use stats::{Amount, Stats};

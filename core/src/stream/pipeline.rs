@@ -31,7 +31,8 @@ use crate::{
 use drive::Drive;
 use futures_util::{
     AsyncRead, AsyncWrite, AsyncWriteExt, FutureExt, Sink, Stream, StreamExt,
-    future::{TryFutureExt, poll_fn, try_join},
+    future::{BoxFuture, TryFutureExt, poll_fn, try_join},
+    stream::BoxStream,
 };
 use parallel::Parallel;
 use report::StallTimer;
@@ -80,6 +81,10 @@ pub struct Pipeline<S, P> {
     pumps: P,
     setup: PipelineSetup,
 }
+
+/// A pipeline of items of type `T` with any stages, see [`Pipeline::boxed`].
+pub type BoxedPipeline<'a, T> =
+    Pipeline<BoxStream<'a, Result<T, PipelineError>>, BoxFuture<'a, Result<(), PipelineError>>>;
 
 /// Sources.
 impl Pipeline<(), ()> {
@@ -634,6 +639,34 @@ where
         Pipeline {
             stream,
             pumps: try_join(self.pumps, pump).map_ok(|_| ()),
+            setup: self.setup,
+        }
+    }
+
+    /// Hides the types of the stages, so that stages can be added in a loop or only under
+    /// a condition.
+    ///
+    /// Costs two allocations, and a virtual call per item.
+    ///
+    /// ```
+    /// use futures::{TryStreamExt, executor::block_on, stream};
+    /// use highwater::stream::Pipeline;
+    ///
+    /// let mut numbers = Pipeline::from_stream("numbers", stream::iter([1, 2, 3])).boxed();
+    /// for factor in [2, 5] {
+    ///     numbers = numbers.map("multiply", move |number| number * factor).boxed();
+    /// }
+    /// assert_eq!(block_on(numbers.into_stream().try_collect::<Vec<_>>())?, [10, 20, 30]);
+    /// # Ok::<(), highwater::stream::PipelineError>(())
+    /// ```
+    pub fn boxed<'a>(self) -> BoxedPipeline<'a, T>
+    where
+        S: Send + 'a,
+        P: Send + 'a,
+    {
+        Pipeline {
+            stream: self.stream.boxed(),
+            pumps: self.pumps.boxed(),
             setup: self.setup,
         }
     }
