@@ -9,7 +9,8 @@
 mod attributes;
 mod checks;
 
-use crate::output::{folder_of, target_of};
+pub(crate) use checks::CreateError;
+
 use attributes::Attributes;
 use std::{
     fs::{self, File, OpenOptions},
@@ -35,17 +36,6 @@ pub(crate) struct Draft {
     /// The file to write to.
     pub(crate) file: File,
     attributes: Attributes,
-}
-
-/// The reason a file cannot be created or replaced, detected before any data is written.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CreateError {
-    /// The file cannot be written.
-    #[error(transparent)]
-    Write(#[from] io::Error),
-    /// The file can be written, but not replaced.
-    #[error("it cannot be replaced: {0}")]
-    Replace(String),
 }
 
 impl AtomicFile {
@@ -152,6 +142,35 @@ pub(crate) fn sync(file: &File) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         done => done,
     }
+}
+
+/// Returns the folder that contains a file.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Follows symbolic links to the file to replace. The file may not exist yet.
+///
+/// # Errors
+///
+/// If the links form a cycle.
+fn target_of(path: &Path) -> io::Result<PathBuf> {
+    /// The Linux limit.
+    const MAX_LINKS: usize = 40;
+    if let Ok(target) = path.canonicalize() {
+        return Ok(target);
+    }
+    let mut target = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match fs::read_link(&target) {
+            Ok(next) => target = folder_of(&target).join(next),
+            Err(_not_a_link) => return Ok(target),
+        }
+    }
+    Err(io::Error::other("too many levels of symbolic links"))
 }
 
 /// Creates a temporary file that is removed on drop, with mode 0600 if `is_private`.

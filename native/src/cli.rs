@@ -6,7 +6,7 @@ mod serve_options;
 pub(crate) use serve_options::WorkerOptions;
 pub(crate) use serve_options::{ClusterOptions, MAX_WORKERS, ServeOptions};
 
-use crate::{error::Error, pipe::Size, report::BAD, world::World};
+use crate::{error::Error, pipe::Size, terminal::BAD, world::World};
 use clap::{
     Args, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},

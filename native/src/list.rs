@@ -1,6 +1,6 @@
 //! `highwater list`: scenarios with their parameters and presets.
 
-use crate::{error::Error, report};
+use crate::{error::Error, terminal};
 use anstyle::Style;
 use highwater::scenario::{self, Preset, SEED, Scenario};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use std::{
 ///
 /// [`Error::Print`] if the write fails.
 pub(crate) fn list(as_json: bool) -> Result<ExitCode, Error> {
-    report::print(&if as_json {
+    terminal::print(&if as_json {
         format!("{:#}\n", catalog())
     } else {
         scenario::ALL
@@ -59,7 +59,7 @@ impl fmt::Display for ScenarioListing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ScenarioListing(scenario) = self;
         let bold = Style::new().bold();
-        let faint = report::FAINT;
+        let faint = terminal::FAINT;
         writeln!(f, "{bold}{}{bold:#}: {}", scenario.name, scenario.summary)?;
         writeln!(f, "\n  Parameters with their defaults (--set key=value)")?;
         if scenario.params.iter().any(|param| param.live) {

@@ -10,7 +10,7 @@
 mod sampler;
 mod writer;
 
-use crate::report;
+use crate::terminal;
 use highwater::error::ErrorReport;
 use log::{Level, LevelFilter};
 use sampler::{LineKind, Sampler};
@@ -255,7 +255,7 @@ fn strip_unsupported_colours(line: &str) -> String {
 }
 
 fn write_directly(line: &str) {
-    report::print_to_stderr(&format!("{line}\n"));
+    terminal::print_to_stderr(&format!("{line}\n"));
 }
 
 fn lock(sampler: &Mutex<Sampler>) -> MutexGuard<'_, Sampler> {

@@ -8,7 +8,7 @@
 //! | `platform`, `compute` | platform ports for native runs: clock, tasks, thread pools |
 //! | `processes` | the process port: starts this program as a child process |
 //! | `world`, `run_thread`, `panic_report` | run an experiment until it completes or panics |
-//! | `report`, `output` | reports on standard output, and output files |
+//! | `report`, `output`, `terminal` | reports, output files, and text on the terminal |
 //! | `logging` | non-blocking logging for server processes |
 //! | `atomic_file`, `blocking` | atomic file replacement; blocking I/O on non-blocking descriptors |
 //! | `error`, `interrupt` | errors and termination signals |
@@ -35,6 +35,7 @@ mod report;
 mod run;
 mod run_thread;
 mod serve;
+mod terminal;
 mod tour;
 mod world;
 
@@ -61,7 +62,11 @@ fn main() -> ExitCode {
         .map_err(Error::Runtime)
         .and_then(|runtime| runtime.block_on(command(cli)));
     let code = outcome.unwrap_or_else(|error| {
-        logging::styled(&format!("{}error:{:#} {error}", report::BAD, report::BAD));
+        logging::styled(&format!(
+            "{}error:{:#} {error}",
+            terminal::BAD,
+            terminal::BAD
+        ));
         ExitCode::from(error.exit_code())
     });
     logging::flush();

@@ -1,6 +1,9 @@
 //! Output files that are written completely or not at all.
 
-use crate::{atomic_file::AtomicFile, error::Error};
+use crate::{
+    atomic_file::{AtomicFile, folder_of},
+    error::Error,
+};
 use std::{
     fs,
     io::{self, BufWriter, Write},
@@ -93,35 +96,6 @@ impl Output {
 pub(crate) fn is_special(path: &Path) -> bool {
     path.metadata()
         .is_ok_and(|existing| !existing.is_file() && !existing.is_dir())
-}
-
-/// Returns the folder that contains a file.
-pub(crate) fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
-}
-
-/// Follows symbolic links to the file to replace. The file may not exist yet.
-///
-/// # Errors
-///
-/// If the links form a cycle.
-pub(crate) fn target_of(path: &Path) -> io::Result<PathBuf> {
-    /// The Linux limit.
-    const MAX_LINKS: usize = 40;
-    if let Ok(target) = path.canonicalize() {
-        return Ok(target);
-    }
-    let mut target = path.to_owned();
-    for _ in 0..MAX_LINKS {
-        match fs::read_link(&target) {
-            Ok(next) => target = folder_of(&target).join(next),
-            Err(_not_a_link) => return Ok(target),
-        }
-    }
-    Err(io::Error::other("too many levels of symbolic links"))
 }
 
 #[cfg(test)]

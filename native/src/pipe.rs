@@ -21,8 +21,7 @@ mod write_thread;
 
 pub(crate) use size::Size;
 
-use crate::{cli::PipeOptions, error::Error, platform::NativeTimer, report};
-use buffers::{BufferPool, Chunk};
+use crate::{cli::PipeOptions, error::Error, platform::NativeTimer, terminal};
 use counters::Counters;
 use destination::{Destination, OpenWriter};
 use highwater::{
@@ -31,12 +30,10 @@ use highwater::{
 };
 use input::Input;
 use read_thread::ReadThread;
+use stages::Stages;
 use std::{io, path::Path, process::ExitCode, sync::Arc};
 use summary::Summary;
 use write_thread::WriteThread;
-
-/// The size of a read, in bytes. Larger reads are not faster.
-const CHUNK_BYTES: usize = 256 * 1024;
 
 /// The exit code if the reader closes the output: 128 plus SIGPIPE, as with other
 /// filters.
@@ -62,11 +59,12 @@ pub(crate) async fn pipe(options: &PipeOptions) -> Result<ExitCode, Error> {
         Destination::prepare(&options.output, options.in_place, input.file())?;
     let _signal = ignore_file_size_signal();
 
-    let resources = RunResources::new(options);
     let len = input.len();
     let is_stdout = options.output.as_os_str() == "-";
-    let run = run(options, &resources, input, &mut destination, open);
-    let report = match progress::run_with_bar(len, is_stdout, &resources.counters, run).await {
+    let mut run = Run::new(options).map_err(Error::Runtime)?;
+    let counters = Arc::clone(&run.counters);
+    let completed = run.complete(input, &mut destination, open);
+    let report = match progress::run_with_bar(len, is_stdout, &counters, completed).await {
         // The reader closed the output: exit quietly.
         Err(error) if is_closed_output(&error) => {
             return Ok(ExitCode::from(CLOSED_OUTPUT_EXIT_CODE));
@@ -74,111 +72,111 @@ pub(crate) async fn pipe(options: &PipeOptions) -> Result<ExitCode, Error> {
         Err(error) => return Err(destination.annotate(error)),
         Ok(report) => report,
     };
-    print(options, &resources.summary(options, report), is_stdout)?;
+    let summary = run.summary(report);
+    match (options.json, is_stdout) {
+        (true, false) => terminal::print(&summary.json())?,
+        (true, true) => terminal::print_to_stderr(&summary.json()),
+        (false, _) => terminal::print_to_stderr(&summary.text()),
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Streams the input and completes the output.
-async fn run(
-    options: &PipeOptions,
-    resources: &RunResources,
-    input: Input,
-    destination: &mut Destination,
-    open: OpenWriter,
-) -> Result<PipelineReport, Error> {
-    let bound = Bound::bytes(resources.high_water)
-        .map_err(|error| Error::Runtime(io::Error::other(error)))?;
-    let write_thread =
-        WriteThread::start(open, bound, Arc::clone(&resources.counters)).map_err(Error::Runtime)?;
-    let run = resources
-        .start(options, input, bound, write_thread.clone())
-        .map_err(Error::Runtime)?;
-    let report = match run.await {
-        Ok(report) => report,
-        Err(error) => {
-            // A stream still receives everything before the error. Wait for the write
-            // thread, because the process could exit first.
-            if destination.keeps_partial_output() && error.stage() != Some("output") {
-                write_thread.drain().await;
-            }
-            return Err(stage_error(options, error));
-        }
-    };
-    let completed = destination.complete().await;
-    completed.map_err(|cause| Error::Pipe {
-        stage: "output".into(),
-        file: display_name(&options.output, "standard output"),
-        cause: cause.into(),
-    })?;
-    Ok(report)
-}
-
-/// The buffers, counters and clock of a run.
-struct RunResources {
-    high_water: usize,
-    input_buffers: Arc<BufferPool>,
-    output_buffers: Arc<BufferPool>,
-    /// For `--gzip`: copies of the bytes that precede each block.
-    window_buffers: Arc<BufferPool>,
+/// A run: its stages, counters and clock.
+struct Run {
+    /// The displayed names of the input and the output.
+    files: [String; 2],
+    stages: Stages,
     counters: Arc<Counters>,
     clock: Arc<dyn Clock>,
 }
 
-impl RunResources {
-    fn new(options: &PipeOptions) -> Self {
-        let default = if options.gzip {
-            gzip::default_high_water()
-        } else {
-            4 * CHUNK_BYTES
-        };
-        let high_water = options.high_water.map_or(default, Size::bytes);
-        let (chunk, output) = if options.gzip {
-            let block = gzip::BLOCK_BYTES.min(high_water);
-            (block, gzip::max_output_len(block))
-        } else {
-            let chunk = CHUNK_BYTES.min(high_water);
-            (chunk, chunk)
-        };
-        RunResources {
-            high_water,
-            input_buffers: BufferPool::new(chunk),
-            output_buffers: BufferPool::new(output),
-            window_buffers: BufferPool::new(gzip::WINDOW_BYTES),
-            counters: Arc::default(),
-            clock: Arc::new(NativeTimer::start(Arc::default())),
-        }
-    }
-
-    fn start(
-        &self,
-        options: &PipeOptions,
-        input: Input,
-        bound: Bound<Chunk>,
-        write_thread: WriteThread,
-    ) -> io::Result<impl Future<Output = Result<PipelineReport, PipelineError>> + use<>> {
-        let chunks = ReadThread {
-            buffers: Arc::clone(&self.input_buffers),
-            bound,
-            sends_full_chunks: options.gzip,
-            clock: Arc::clone(&self.clock),
-            counters: Arc::clone(&self.counters),
-        }
-        .start(input)?;
-        stages::connect(options, self, chunks, write_thread)
-    }
-
-    fn summary(&self, options: &PipeOptions, report: PipelineReport) -> Summary {
-        Summary {
+impl Run {
+    fn new(options: &PipeOptions) -> io::Result<Self> {
+        Ok(Run {
             files: [
                 display_name(&options.input, "standard input"),
                 display_name(&options.output, "standard output"),
             ],
+            clock: Arc::new(NativeTimer::start(Arc::default())),
+            counters: Arc::default(),
+            stages: Stages::selected(options)?,
+        })
+    }
+
+    /// Streams the input and completes the output.
+    async fn complete(
+        &mut self,
+        input: Input,
+        destination: &mut Destination,
+        open: OpenWriter,
+    ) -> Result<PipelineReport, Error> {
+        let (run, write_thread) = self.start(input, open).map_err(Error::Runtime)?;
+        let report = match run.await {
+            Ok(report) => report,
+            Err(error) => {
+                // A stream still receives everything before the error. Wait for the write
+                // thread, because the process could exit first.
+                if destination.keeps_partial_output() && error.stage() != Some("output") {
+                    write_thread.drain().await;
+                }
+                return Err(self.stage_error(error));
+            }
+        };
+        let completed = destination.complete().await;
+        completed.map_err(|cause| self.error("output".into(), cause.into()))?;
+        Ok(report)
+    }
+
+    /// Starts the threads and connects them with the stages.
+    fn start(
+        &mut self,
+        input: Input,
+        open: OpenWriter,
+    ) -> io::Result<(
+        impl Future<Output = Result<PipelineReport, PipelineError>> + use<>,
+        WriteThread,
+    )> {
+        let bound = Bound::bytes(self.stages.high_water).map_err(io::Error::other)?;
+        let write_thread = WriteThread::start(open, bound, Arc::clone(&self.counters))?;
+        let read_thread = ReadThread {
+            buffers: Arc::clone(&self.stages.inputs),
+            bound,
+            sends_full_chunks: self.stages.needs_full_chunks,
+            clock: Arc::clone(&self.clock),
+            counters: Arc::clone(&self.counters),
+        };
+        let chunks = read_thread.start(input)?;
+        let pipeline = self.stages.connect(chunks, Arc::clone(&self.clock));
+        let run = pipeline.into_sink("output", write_thread.clone());
+        Ok((run, write_thread))
+    }
+
+    fn stage_error(&self, error: PipelineError) -> Error {
+        match error {
+            PipelineError::Failed { stage, source } => self.error(stage, source),
+            // Unreachable: runs are stopped by dropping them.
+            error @ PipelineError::Cancelled => Error::Runtime(io::Error::other(error)),
+        }
+    }
+
+    /// Adds the file to the error of a stage.
+    fn error(&self, stage: Arc<str>, cause: BoxError) -> Error {
+        let [input, output] = &self.files;
+        let file = if &*stage == "output" { output } else { input };
+        Error::Pipe {
+            file: file.clone(),
+            stage,
+            cause,
+        }
+    }
+
+    fn summary(self, report: PipelineReport) -> Summary {
+        Summary {
+            files: self.files,
             bytes_in: self.counters.read(),
             bytes_out: self.counters.written(),
             duration: self.clock.now(),
-            peak_in_flight: self.input_buffers.peak()
-                + self.output_buffers.peak()
-                + self.window_buffers.peak(),
+            peak_in_flight: self.stages.peak(),
             input_stalled: self.counters.stalled(),
             report,
         }
@@ -197,23 +195,6 @@ fn ignore_file_size_signal() -> Option<tokio::signal::unix::Signal> {
 #[cfg(not(unix))]
 fn ignore_file_size_signal() {}
 
-/// Adds the stage and the file to a pipeline error.
-fn stage_error(options: &PipeOptions, error: PipelineError) -> Error {
-    let PipelineError::Failed { stage, source } = error else {
-        // Unreachable: runs are stopped by dropping them.
-        return Error::Runtime(io::Error::other(error));
-    };
-    let file = match &*stage {
-        "output" => display_name(&options.output, "standard output"),
-        _ => display_name(&options.input, "standard input"),
-    };
-    Error::Pipe {
-        stage,
-        file,
-        cause: source,
-    }
-}
-
 fn is_closed_output(error: &Error) -> bool {
     let is_broken_pipe = |cause: &BoxError| {
         let cause = cause.downcast_ref::<io::Error>();
@@ -227,13 +208,4 @@ fn display_name(path: &Path, standard: &str) -> String {
         Some("-") => standard.to_owned(),
         _ => path.display().to_string(),
     }
-}
-
-fn print(options: &PipeOptions, summary: &Summary, is_stdout: bool) -> Result<(), Error> {
-    match (options.json, is_stdout) {
-        (true, false) => report::print(&summary.json())?,
-        (true, true) => report::print_to_stderr(&summary.json()),
-        (false, _) => report::print_to_stderr(&summary.text()),
-    }
-    Ok(())
 }

@@ -12,29 +12,16 @@ pub(crate) use table::render;
 pub(crate) use units::human_duration;
 
 use crate::{
-    blocking::Blocking,
-    error::Error,
+    terminal::{BAD, FAINT, GOOD},
     world::{FinishedRun, World},
 };
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use highwater::{
     analysis::digest,
     scenario::{Experiment, Outcome, Verdict, WorkerSlots},
     trace::{Event, Trace},
 };
-use std::{
-    fmt::Write as _,
-    io::{self, Write as _},
-    process::ExitCode,
-    time::Duration,
-};
-
-/// The style of errors and failed checks.
-pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-/// The style of passed checks.
-const GOOD: Style = AnsiColor::Green.on_default();
-/// The style of secondary text.
-pub(crate) const FAINT: Style = Style::new().dimmed();
+use std::{fmt::Write, process::ExitCode, time::Duration};
 
 /// Returns the report as text.
 pub(crate) fn text(
@@ -105,43 +92,6 @@ pub(crate) fn run_duration(trace: &Trace) -> Duration {
         .events
         .last()
         .map_or(Duration::ZERO, Event::recorded_at)
-}
-
-/// Prints to standard output, in colour if it is a terminal. Ignores a closed pipe.
-///
-/// # Errors
-///
-/// [`Error::Print`] if the write fails.
-pub(crate) fn print(text: &str) -> Result<(), Error> {
-    let choice = anstream::AutoStream::choice(&io::stdout());
-    let printed = Blocking::stdout().and_then(|stdout| write(stdout, text, choice));
-    match printed {
-        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(Error::Print(cause)),
-        _ => Ok(()),
-    }
-}
-
-/// Prints to standard error. Ignores write errors.
-pub(crate) fn print_to_stderr(text: &str) {
-    let choice = anstream::AutoStream::choice(&io::stderr());
-    // There is nowhere to report a failed write.
-    let _ = Blocking::stderr().and_then(|stderr| write(stderr, text, choice));
-}
-
-/// Prints a warning to standard error. Ignores write errors.
-pub(crate) fn warn(message: &str) {
-    print_to_stderr(&format!("{BAD}warning:{BAD:#} {message}\n"));
-}
-
-/// Writes a text and closes the stream. Strips colours if `choice` is `Never`.
-fn write(mut stream: Blocking, text: &str, choice: anstream::ColorChoice) -> io::Result<()> {
-    if choice == anstream::ColorChoice::Never {
-        let plain = anstream::adapter::strip_str(text).to_string();
-        stream.write_all(plain.as_bytes())?;
-    } else {
-        stream.write_all(text.as_bytes())?;
-    }
-    stream.close()
 }
 
 fn write_header(text: &mut String, experiment: &Experiment, world: World, trace: &Trace) {

@@ -4,7 +4,7 @@ use crate::{
     cli::RunOptions,
     error::Error,
     output::Output,
-    report,
+    report, terminal,
     world::{self, FinishedRun, World},
 };
 use futures::future::try_join_all;
@@ -56,7 +56,7 @@ pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
         file.write(|writer| writer.write_all(svg.as_bytes()))?;
     }
     let verdicts = experiment.scenario().judge(&finished_run.trace);
-    report::print(&if options.json {
+    terminal::print(&if options.json {
         report::json(&finished_run.trace, &verdicts)
     } else {
         report::text(&experiment, options.world, &finished_run, &verdicts)
@@ -107,7 +107,11 @@ pub(crate) async fn run_all(
     bar.finish_and_clear();
     let finished_runs = finished_runs.map_err(Error::Runtime)?;
     for failure in finished_runs.iter().filter_map(|run| run.failure.as_ref()) {
-        anstream::eprintln!("{}the run died:{:#} {failure}", report::BAD, report::BAD);
+        anstream::eprintln!(
+            "{}the run died:{:#} {failure}",
+            terminal::BAD,
+            terminal::BAD
+        );
     }
     Ok(finished_runs)
 }

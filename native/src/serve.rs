@@ -45,7 +45,7 @@ pub(crate) use hosts::{Hosts, parse_name};
 #[cfg(unix)]
 pub(crate) use worker_process::serve as serve_as_worker;
 
-use crate::{cli::ServeOptions, error::Error, logging, report::BAD};
+use crate::{cli::ServeOptions, error::Error, logging, terminal::BAD};
 use config::{ClusterConfig, Content};
 use listen::listen;
 use std::{

@@ -4,6 +4,7 @@ use crate::{
     error::Error,
     report,
     run::run_all,
+    terminal,
     world::{FinishedRun, World},
 };
 use anstyle::Style;
@@ -25,9 +26,9 @@ const CPU_BOUND_CHAPTER: &str = "scaling";
 /// If a thread cannot be started.
 pub(crate) async fn tour() -> Result<ExitCode, Error> {
     let mut code = ExitCode::SUCCESS;
-    report::print("The tour: every scenario in real time on this machine.\n")?;
+    terminal::print("The tour: every scenario in real time on this machine.\n")?;
     for scenario in scenario::ALL {
-        report::print(&heading(scenario))?;
+        terminal::print(&heading(scenario))?;
         let presets = &scenario.presets[..scenario.presets.len().min(PRESETS_PER_SCENARIO)];
         let concurrency = if scenario.chapter == CPU_BOUND_CHAPTER {
             1
@@ -41,7 +42,7 @@ pub(crate) async fn tour() -> Result<ExitCode, Error> {
             }
         }
     }
-    report::print(if code == ExitCode::SUCCESS {
+    terminal::print(if code == ExitCode::SUCCESS {
         "\nEvery check passed. More: `cargo run -p native -- list` shows all presets and parameters, `cargo run -p native -- serve` opens the page.\n"
     } else {
         "\nSome checks failed: see the lines marked ✗.\n"
@@ -91,12 +92,12 @@ fn print_result(
     let _ = writeln!(
         lines,
         "    {}in {}: {}{:#}",
-        report::FAINT,
+        terminal::FAINT,
         report::human_duration(report::run_duration(&finished_run.trace)),
         experiment.command_line(),
-        report::FAINT
+        terminal::FAINT
     );
-    report::print(&lines)?;
+    terminal::print(&lines)?;
     Ok(report::exit_code(finished_run, &verdicts))
 }
 

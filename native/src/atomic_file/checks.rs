@@ -1,11 +1,21 @@
 //! Checks for files that can be written but not replaced.
 
-use super::CreateError;
 use std::{
     fs::{self, File},
     io,
     path::Path,
 };
+
+/// The reason a file cannot be created or replaced, detected before any data is written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CreateError {
+    /// The file cannot be written.
+    #[error(transparent)]
+    Write(#[from] io::Error),
+    /// The file can be written, but not replaced.
+    #[error("it cannot be replaced: {0}")]
+    Replace(String),
+}
 
 /// Returns whether an error is a permission error.
 pub(super) fn is_permission_error(error: &io::Error) -> bool {

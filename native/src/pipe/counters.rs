@@ -1,7 +1,10 @@
 //! Progress counters of the read and write threads.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -10,7 +13,7 @@ use std::{
 pub(crate) struct Counters {
     read: AtomicU64,
     written: AtomicU64,
-    stalled_nanos: AtomicU64,
+    stalled: OnceLock<Duration>,
 }
 
 impl Counters {
@@ -24,10 +27,9 @@ impl Counters {
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Sets the total time that the read thread was stalled.
+    /// Sets the total time that the read thread was stalled, once.
     pub(crate) fn set_stalled(&self, stalled: Duration) {
-        let nanos = u64::try_from(stalled.as_nanos()).unwrap_or(u64::MAX);
-        self.stalled_nanos.store(nanos, Ordering::Relaxed);
+        let _ = self.stalled.set(stalled);
     }
 
     /// Returns the bytes read so far.
@@ -43,6 +45,6 @@ impl Counters {
     /// Returns the total time that the read thread was stalled, or zero until the thread
     /// exits.
     pub(crate) fn stalled(&self) -> Duration {
-        Duration::from_nanos(self.stalled_nanos.load(Ordering::Relaxed))
+        self.stalled.get().copied().unwrap_or_default()
     }
 }

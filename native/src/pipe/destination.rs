@@ -2,10 +2,10 @@
 
 use super::write_back::WriteBack;
 use crate::{
-    atomic_file::{AtomicFile, CreateError, Draft, sync},
+    atomic_file::{AtomicFile, CreateError, Draft, folder_of, sync},
     blocking::Blocking,
     error::Error,
-    output::{folder_of, is_special},
+    output::is_special,
 };
 use std::{
     fs::{File, OpenOptions},
@@ -195,7 +195,7 @@ fn with_hint(error: io::Error) -> io::Error {
 impl Drop for InPlaceFile {
     fn drop(&mut self) {
         if self.is_truncated.load(Ordering::Relaxed) {
-            crate::report::warn(&format!(
+            crate::terminal::warn(&format!(
                 "{} is incomplete: it was being overwritten",
                 self.path.display()
             ));

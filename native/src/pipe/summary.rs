@@ -83,7 +83,6 @@ impl Summary {
 
     /// Returns the summary as one JSON object. Durations are whole nanoseconds.
     pub(crate) fn json(&self) -> String {
-        let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let stages: Vec<Value> = self
             .stages()
             .map(|(stage, stalled)| {
@@ -92,7 +91,7 @@ impl Summary {
                     "chunks_in": stage.input.items,
                     "chunks_out": stage.output.items,
                     "peak_bytes": stage.peak,
-                    "stalled_ns": stalled.map(nanos),
+                    "stalled_ns": stalled.map(|it| it.as_nanos()),
                 })
             })
             .collect();
@@ -102,7 +101,7 @@ impl Summary {
             "output": output,
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,
-            "duration_ns": nanos(self.duration),
+            "duration_ns": self.duration.as_nanos(),
             "mib_per_second": (self.mib_per_second() * 10.0).round() / 10.0,
             "peak_in_flight_bytes": self.peak_in_flight,
             "peak_rss_bytes": peak_rss(),

@@ -6,7 +6,6 @@ use highwater::{
     trace::Trace,
 };
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// The number of figures per row.
 const COLUMNS: usize = 6;
@@ -45,7 +44,6 @@ pub(super) fn json(trace: &Trace) -> Value {
     let Some(tally) = tally(trace) else {
         return Value::Null;
     };
-    let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     json!({
         "requests": tally.requests,
         "available_permille": tally.availability(),
@@ -65,7 +63,7 @@ pub(super) fn json(trace: &Trace) -> Value {
         "crashes": tally.crashes,
         "restarts": tally.restarts,
         "has_given_up": tally.has_given_up,
-        "longest_restart_ns": nanos(tally.longest_restart),
+        "longest_restart_ns": tally.longest_restart.as_nanos(),
         "places": processes::json(tally.worker_slots(), trace),
     })
 }

@@ -3,12 +3,11 @@
 use super::{errors, run_duration, scaling};
 use highwater::{analysis::digest, scenario::Verdict, trace::Trace};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 /// Returns the report as one indented JSON object. Durations are whole nanoseconds.
 pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
     let summary = trace.summary();
-    let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     let sources: Vec<Value> = summary
         .sources()
         .map(|source| {
@@ -20,8 +19,8 @@ pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
                 "failed": counters.failed,
                 "in_flight": counters.in_flight(),
                 "sent": counters.sent,
-                "p50_ns": summary.percentile(source, 50).map(nanos),
-                "p99_ns": summary.percentile(source, 99).map(nanos),
+                "p50_ns": summary.percentile(source, 50).map(|it| it.as_nanos()),
+                "p99_ns": summary.percentile(source, 99).map(|it| it.as_nanos()),
                 "is_sample": summary.is_sample(source),
             })
         })
@@ -44,7 +43,7 @@ pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
                 "mark_bytes": queue.mark,
                 "peak_bytes": queue.peak,
                 "level_bytes": queue.level,
-                "stalled_ns": queue.stalled.map(nanos),
+                "stalled_ns": queue.stalled.map(|it| it.as_nanos()),
                 "dropped": queue.dropped,
                 "refused": queue.refused,
             })
@@ -56,7 +55,7 @@ pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
         "world": trace.world,
         "seed": trace.seed,
         "params": params,
-        "duration_ns": nanos(run_duration(trace)),
+        "duration_ns": run_duration(trace).as_nanos(),
         "digest": digest(trace),
         "records": trace.events.len(),
         "dropped": trace.dropped,

@@ -1,6 +1,7 @@
 //! Tables of services and queues.
 
-use super::{FAINT, human_duration, units::bytes};
+use super::units::{bytes, human_duration};
+use crate::terminal::FAINT;
 use highwater::trace::Trace;
 use std::{fmt::Write, time::Duration};
 
