@@ -4,7 +4,7 @@ mod serve_options;
 
 #[cfg(unix)]
 pub(crate) use serve_options::WorkerOptions;
-pub(crate) use serve_options::{ClusterOptions, MAX_WORKERS, ServeOptions};
+pub(crate) use serve_options::{ClusterOptions, ServeOptions};
 
 use crate::{error::Error, pipe::Size, terminal::BAD, world::World};
 use clap::{

@@ -87,12 +87,6 @@ pub(crate) fn is_started() -> bool {
     LOG.get().is_some()
 }
 
-/// Returns the log level.
-#[cfg(unix)]
-pub(crate) fn level() -> LevelFilter {
-    LOG.get().map_or(DEFAULT_LEVEL, |log| log.level)
-}
-
 /// Returns whether a log level is enabled.
 pub(crate) fn is_enabled(level: Level) -> bool {
     LOG.get().map_or(DEFAULT_LEVEL, |log| log.level) >= level

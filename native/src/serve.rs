@@ -8,8 +8,8 @@
 //!
 //! `highwater cluster` (`cluster`) runs the same supervisor with a smaller service
 //! (`service`, `jobs`). The page's routes are in `routes`, `api`, `trace_stream` and
-//! `problems`. Request checks and error handling are in `hosts`, `deadline`, `headers`
-//! and `errors`.
+//! `problems`, with its middleware in `headers` and `plain_text`. Every service uses
+//! `endpoints`, `hosts`, `deadline` and `errors`.
 
 mod api;
 mod cluster;
@@ -17,18 +17,22 @@ mod config;
 #[cfg(unix)]
 mod control;
 mod deadline;
+mod endpoints;
 mod errors;
 mod faults;
 mod headers;
 mod hosts;
+#[cfg(unix)]
 mod jobs;
 mod listen;
 mod metrics;
 mod page;
+mod plain_text;
 mod problems;
 #[cfg(unix)]
 mod reaper;
 mod routes;
+#[cfg(unix)]
 mod service;
 #[cfg(not(unix))]
 mod single_process;
@@ -41,23 +45,21 @@ mod worker;
 mod worker_process;
 
 pub(crate) use cluster::cluster;
+pub(crate) use config::MAX_WORKERS;
 pub(crate) use hosts::{Hosts, parse_name};
-#[cfg(unix)]
-pub(crate) use worker_process::serve as serve_as_worker;
+pub(crate) use page::checkout;
 
+#[cfg(unix)]
+use crate::cli::WorkerOptions;
 use crate::{cli::ServeOptions, error::Error, logging, terminal::BAD};
-use config::{ClusterConfig, Content};
 use listen::listen;
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use routes::PageConfig;
+use std::{net::SocketAddr, process::ExitCode};
 
 #[cfg(not(unix))]
-use single_process::{Signals, supervise};
+use single_process::Signals;
 #[cfg(unix)]
-use supervisor::{Signals, supervise};
+use supervisor::Signals;
 
 /// Binds the address, builds the page and serves it until a signal stops the server.
 ///
@@ -80,18 +82,6 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
         signal = signals.stop() => return Ok(ExitCode::from(signal.exit_code())),
         ready = page::prepare(&www, build) => ready?,
     }
-    let config = ClusterConfig {
-        listener,
-        content: Content::Page {
-            www,
-            faults: options.faults,
-            hosts: options.hosts(addr),
-        },
-        workers: options.workers(),
-        #[cfg(unix)]
-        give_up_after: options.give_up_after(),
-        json: false,
-    };
     let print_address = || {
         logging::print(&format!(
             "Highwater is running at http://{addr}/ (press Ctrl-C to stop)"
@@ -104,16 +94,58 @@ pub(crate) async fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
         }
         std::future::pending::<()>().await;
     };
+    #[cfg(unix)]
+    let serving = {
+        let config = config::ClusterConfig {
+            listener,
+            worker_arguments: options.worker_arguments(addr, &www),
+            workers: options.workers(),
+            give_up_after: options.give_up_after(),
+            // The page's event streams may be endless.
+            shutdown_timeout: std::time::Duration::ZERO,
+            json: false,
+        };
+        supervisor::supervise(config, signals, print_address)
+    };
+    #[cfg(not(unix))]
+    let serving = {
+        if options.workers() > 1 {
+            return Err(Error::NeedsUnix("serve --workers"));
+        }
+        let page = PageConfig {
+            www: &www,
+            faults: options.faults,
+            hosts: options.hosts(addr),
+        };
+        let service = |state, handler| routes::router(page, state, handler).into_service();
+        single_process::serve(listener, signals, service, print_address)
+    };
     tokio::select! {
-        served = supervise(config, signals, print_address) => served,
+        served = serving => served,
         () = remaining_build => Ok(ExitCode::SUCCESS),
     }
 }
 
-/// Returns the source folder that this program was built from.
-pub(crate) fn checkout() -> PathBuf {
-    let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest_dir.parent().unwrap_or(manifest_dir).to_owned()
+/// Serves on the socket inherited from a supervisor.
+///
+/// # Errors
+///
+/// If no supervisor started this process.
+#[cfg(unix)]
+pub(crate) async fn serve_as_worker(options: &WorkerOptions) -> Result<ExitCode, Error> {
+    let (level, faults) = (options.log_level, options.faults);
+    if let Some(www) = &options.www {
+        let page = PageConfig {
+            www,
+            faults,
+            hosts: options.hosts(),
+        };
+        let service = |state, handler| routes::router(page, state, handler).into_service();
+        worker_process::serve(level, service).await
+    } else {
+        let service = |state, handler| service::service(state, faults, &handler);
+        worker_process::serve(level, service).await
+    }
 }
 
 /// Prints a warning if other machines can reach the address.

@@ -3,14 +3,20 @@
 use crate::{
     error::Error,
     logging::DEFAULT_LEVEL,
-    serve::{Hosts, parse_name},
+    serve::{Hosts, MAX_WORKERS, checkout, parse_name},
 };
 use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use log::LevelFilter;
-use std::{net::SocketAddr, path::PathBuf, thread, time::Duration};
+#[cfg(unix)]
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+    time::Duration,
+};
+use std::{net::SocketAddr, path::PathBuf, thread};
 
 /// Options of `serve`.
 #[derive(Args, Debug)]
@@ -81,9 +87,6 @@ pub(crate) struct ClusterOptions {
           hide_possible_values = true)]
     pub(crate) log_level: LevelFilter,
 }
-
-/// The maximum number of workers.
-pub(crate) const MAX_WORKERS: u16 = 1024;
 
 /// The maximum `--give-up-after`: one day, in seconds.
 const MAX_GIVE_UP_SECONDS: u32 = 86_400;
@@ -157,6 +160,21 @@ impl ServeOptions {
         }
     }
 
+    /// Returns the arguments of a worker that serves the page in `www` on `addr`.
+    #[cfg(unix)]
+    pub(crate) fn worker_arguments(&self, addr: SocketAddr, www: &Path) -> Vec<OsString> {
+        let mut arguments = vec!["serve-worker".into()];
+        if let Hosts::LoopbackAnd(allowed) = self.hosts(addr) {
+            arguments.push("--loopback-hosts".into());
+            for name in allowed {
+                arguments.push(option_argument("--allow-host", name));
+            }
+        }
+        arguments.push(option_argument("--www", www));
+        arguments.extend(common_arguments(self.faults, self.log_level));
+        arguments
+    }
+
     /// Returns the number of workers.
     pub(crate) fn workers(&self) -> usize {
         self.workers.into()
@@ -172,7 +190,7 @@ impl ServeOptions {
     pub(crate) fn www(&self) -> (PathBuf, bool) {
         match &self.www {
             Some(folder) => (folder.clone(), false),
-            None => (crate::serve::checkout().join("www"), !self.no_build),
+            None => (checkout().join("www"), !self.no_build),
         }
     }
 }
@@ -187,6 +205,14 @@ impl ClusterOptions {
         parse_addr(&self.addr)
     }
 
+    /// Returns the arguments of a worker.
+    #[cfg(unix)]
+    pub(crate) fn worker_arguments(&self) -> Vec<OsString> {
+        let mut arguments = vec!["serve-worker".into()];
+        arguments.extend(common_arguments(self.faults, self.log_level));
+        arguments
+    }
+
     /// Returns the number of workers.
     pub(crate) fn workers(&self) -> usize {
         let core_count = || thread::available_parallelism().map_or(1, usize::from);
@@ -199,6 +225,31 @@ impl ClusterOptions {
     pub(crate) fn give_up_after(&self) -> Duration {
         Duration::from_secs(self.give_up_after.into())
     }
+}
+
+/// Returns the worker arguments that all servers have in common.
+#[cfg(unix)]
+fn common_arguments(faults: bool, log_level: LevelFilter) -> Vec<OsString> {
+    let mut arguments = Vec::new();
+    if faults {
+        arguments.push("--faults".into());
+    }
+    // Passed only if it is not the default: after a reload, the worker may be an older
+    // build that does not support the option.
+    if log_level != DEFAULT_LEVEL {
+        let level = log_level.as_str().to_ascii_lowercase();
+        arguments.extend(["--log-level".into(), level.into()]);
+    }
+    arguments
+}
+
+/// Returns an option and its value as one argument, because the value can begin with `-`.
+#[cfg(unix)]
+fn option_argument(name: &str, value: impl AsRef<OsStr>) -> OsString {
+    let mut argument = OsString::from(name);
+    argument.push("=");
+    argument.push(value);
+    argument
 }
 
 fn parse_addr(text: &str) -> Result<SocketAddr, Error> {

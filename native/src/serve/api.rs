@@ -1,7 +1,6 @@
 //! The API of the page.
 
 use super::{
-    errors::busy_error,
     trace_stream::{self, RecordFormat, TraceStream},
     worker::{Phase, phase_reached},
 };
@@ -18,7 +17,7 @@ use highwater::{
 };
 use serde::Deserialize;
 use serde_json::{Value, error::Category};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, watch};
 
 /// The maximum number of concurrent runs. Each occupies a thread.
@@ -96,6 +95,14 @@ pub(super) async fn method_not_allowed(uri: Uri) -> AppError {
         "{} does not support this method. See the Allow header.",
         uri.path()
     ))
+}
+
+/// Returns an error for a server at capacity. Clients can retry after a second.
+fn busy_error(message: String) -> AppError {
+    let classification = Classification::new(ErrorKind::Unavailable).with_code("busy");
+    AppError::new(classification)
+        .with_public_message(message)
+        .with_retry_after(Duration::from_secs(1))
 }
 
 /// Classifies a failure to read the body. A client disconnect is not a bad request.

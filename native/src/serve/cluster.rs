@@ -20,10 +20,14 @@ pub(crate) async fn cluster(options: &ClusterOptions) -> Result<ExitCode, Error>
     }
 }
 
+/// The time limit for open requests during a shutdown.
+#[cfg(unix)]
+const SHUTDOWN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(8);
+
 #[cfg(unix)]
 async fn serve(options: &ClusterOptions) -> Result<ExitCode, Error> {
     use super::{
-        config::{ClusterConfig, Content},
+        config::ClusterConfig,
         listen::listen,
         supervisor::{Signals, supervise},
     };
@@ -48,11 +52,10 @@ async fn serve(options: &ClusterOptions) -> Result<ExitCode, Error> {
     }
     let config = ClusterConfig {
         listener,
-        content: Content::Plain {
-            faults: options.faults,
-        },
+        worker_arguments: options.worker_arguments(),
         workers,
         give_up_after: options.give_up_after(),
+        shutdown_timeout: SHUTDOWN_TIMEOUT,
         json: options.json,
     };
     supervise(config, signals, || {

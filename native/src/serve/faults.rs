@@ -1,6 +1,8 @@
 //! Deliberate faults for experiments, enabled by `--faults`.
 
+#[cfg(unix)]
 use crate::logging;
+#[cfg(unix)]
 use std::{hint, process};
 
 /// `POST …/bug`: panics.
@@ -10,6 +12,7 @@ pub(super) async fn bug() -> String {
 
 /// `POST …/hang`: blocks the event loop forever, so every connection of this process
 /// hangs.
+#[cfg(unix)]
 pub(super) async fn hang() {
     loop {
         hint::spin_loop();
@@ -17,6 +20,7 @@ pub(super) async fn hang() {
 }
 
 /// `POST …/exit`: exits the process immediately with code 1.
+#[cfg(unix)]
 pub(super) async fn exit() {
     logging::flush();
     process::exit(1)

@@ -20,17 +20,6 @@ use std::sync::Arc;
 /// supervisor does not reply.
 pub(super) type ScrapeWorkers = Arc<dyn Fn() -> BoxFuture<'static, Option<Metrics>> + Send + Sync>;
 
-/// Returns a [`ScrapeWorkers`] for a worker without a supervisor. It returns the worker's
-/// own metrics.
-#[cfg(any(test, not(unix)))]
-pub(super) fn scrape_single_worker(meter: &Arc<Meter>) -> ScrapeWorkers {
-    let meter = Arc::clone(meter);
-    Arc::new(move || {
-        let metrics = meter.metrics();
-        Box::pin(async move { Some(metrics) })
-    })
-}
-
 /// The metrics of one worker since its start, or the sum for several workers.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]

@@ -1,6 +1,5 @@
 //! Building the page.
 
-use super::checkout;
 use crate::{error::Error, logging};
 use highwater::scenario;
 use std::{
@@ -13,6 +12,12 @@ use tokio::process::{Child, Command};
 // Included as a file, because depending on the `bundle` crate would add its dependencies.
 #[path = "../../../web/bundle/src/environment.rs"]
 mod environment;
+
+/// Returns the source folder that this program was built from.
+pub(crate) fn checkout() -> PathBuf {
+    let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest_dir.parent().unwrap_or(manifest_dir).to_owned()
+}
 
 /// Returns the name of the page's first chapter.
 fn first_chapter() -> &'static str {

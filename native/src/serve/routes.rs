@@ -1,10 +1,11 @@
 //! The routes of the page and its API.
 
 use super::{
-    api, deadline, errors, faults, headers,
+    api, deadline,
+    endpoints::{self, EndpointState},
+    faults, headers,
     hosts::{self, Hosts},
-    problems,
-    service::{self, EndpointState},
+    plain_text, problems,
 };
 use axum::{
     Router,
@@ -24,35 +25,28 @@ use std::{
 use tower_http::services::ServeDir;
 
 /// The page's configuration.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct PageConfig<'a> {
     /// The page's folder.
     pub(super) www: &'a Path,
     /// True if `POST /api/faults/bug` is served.
     pub(super) faults: bool,
     /// The hosts that are allowed in requests.
-    pub(super) hosts: &'a Hosts,
+    pub(super) hosts: Hosts,
 }
 
 /// Returns the router. All errors go to `handler`.
 pub(super) fn router(
     page_config: PageConfig<'_>,
-    state: Arc<api::ApiState>,
-    endpoint_state: &EndpointState,
+    endpoint_state: EndpointState,
     handler: HandlerLayer,
 ) -> Router {
+    let limits = endpoint_state.limits;
+    let state = Arc::new(api::ApiState::new(endpoint_state.phase.clone()));
     let mut router = Router::new()
-        .route("/healthz", get(|| async { "alive\n" }))
         // Requests queue while the page is being built, so any response means that it is
         // ready.
-        .route(
-            "/readyz",
-            get(service::readyz).with_state(endpoint_state.clone()),
-        )
-        .route(
-            "/metrics",
-            get(service::metrics).with_state(endpoint_state.clone()),
-        )
+        .merge(endpoints::router(endpoint_state))
         .route("/api/scenarios", get(api::scenarios))
         .route("/api/runs", post(api::run))
         .route("/api/", any(api::not_found))
@@ -62,18 +56,15 @@ pub(super) fn router(
     if page_config.faults {
         router = router.route("/api/faults/bug", post(faults::bug));
     }
-    let hosts = Arc::new(page_config.hosts.clone());
+    let hosts = Arc::new(page_config.hosts);
     router
         .method_not_allowed_fallback(api::method_not_allowed)
         .fallback_service(file_routes(page_config.www))
         .layer(api::body_limit())
-        .layer(from_fn_with_state(
-            endpoint_state.limits,
-            deadline::enforce_deadline,
-        ))
+        .layer(from_fn_with_state(limits, deadline::enforce_deadline))
         .layer(from_fn_with_state(hosts, check_host))
         .layer(handler)
-        .layer(from_fn(errors::render_errors_as_text))
+        .layer(from_fn(plain_text::render_errors))
         .layer(map_response(headers::set_response_headers))
         .with_state(state)
 }
@@ -145,14 +136,16 @@ fn not_found_error(uri: &Uri) -> AppError {
 mod tests {
     use super::*;
     use crate::serve::{
-        metrics::Metrics,
+        endpoints::FailingWorkers,
+        errors,
+        metrics::Meter,
         worker::{Limits, Phase},
     };
     use axum::{
         body::{Body, to_bytes},
         http::header,
     };
-    use futures::{FutureExt, future, stream};
+    use futures::stream;
     use tokio::sync::watch;
     use tower::ServiceExt;
 
@@ -162,14 +155,15 @@ mod tests {
         let page_config = PageConfig {
             www: Path::new("."),
             faults: false,
-            hosts: &Hosts::Any,
+            hosts: Hosts::Any,
         };
-        let state = Arc::new(api::ApiState::new(phase.clone()));
+        let meter = Arc::<Meter>::default();
         let endpoint_state = EndpointState {
             limits: Limits::default(),
             phase,
-            scrape: Arc::new(|| future::ready(Some(Metrics::default())).boxed()),
-            failing: service::FailingWorkers::default(),
+            scrape: meter.scraper(),
+            meter,
+            failing: FailingWorkers::default(),
         };
         let handler = errors::layer(errors::handler(), || panic!("a slow client is not a bug"));
         let body = Body::from_stream(stream::pending::<Result<String, io::Error>>());
@@ -177,7 +171,7 @@ mod tests {
             .header(header::HOST, "test")
             .header(header::CONTENT_TYPE, "application/json");
         let request = request.body(body).unwrap();
-        let Ok(response) = router(page_config, state, &endpoint_state, handler)
+        let Ok(response) = router(page_config, endpoint_state, handler)
             .oneshot(request)
             .await;
         assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);

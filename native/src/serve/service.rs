@@ -2,18 +2,17 @@
 //! measures the server.
 
 use super::{
-    deadline, faults,
+    deadline,
+    endpoints::{self, EndpointState, WORKER_HEADER},
+    faults,
     hosts::{self, Hosts},
     jobs::{self, JobService},
-    metrics::{Meter, Metrics, ScrapeWorkers},
     problems,
-    worker::{Limits, Phase},
 };
 use axum::{
     Router,
     body::Body,
-    extract::{FromRef, State},
-    http::{HeaderName, HeaderValue, Method, Request, Response, header},
+    http::{HeaderValue, Method, Request, Response, header},
     middleware::from_fn_with_state,
     response::IntoResponse,
     routing::{future::RouteFuture, get, post},
@@ -27,14 +26,10 @@ use hyper::body::Incoming;
 use std::{
     convert::Infallible,
     process,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
 };
-use tokio::sync::watch;
 use tower::{Layer, Service};
-
-/// The response header with the process id of the worker.
-pub(super) const WORKER_HEADER: HeaderName = HeaderName::from_static("x-worker");
 
 const GREETING: &str = "Hello from one of many.\n";
 
@@ -48,38 +43,26 @@ pub(super) struct PlainService {
     router: Router,
 }
 
-/// State shared by the routes.
-#[derive(Clone)]
-pub(super) struct EndpointState {
-    pub(super) limits: Limits,
-    pub(super) phase: watch::Receiver<Phase>,
-    pub(super) scrape: ScrapeWorkers,
-    pub(super) failing: FailingWorkers,
-}
-
 /// Returns the service. All errors go to `handler`. With `faults`, it also serves
 /// deliberate faults.
 pub(super) fn service(
     endpoint_state: EndpointState,
-    meter: Arc<Meter>,
     faults: bool,
     handler: &HandlerLayer,
 ) -> HandledService {
     let plain = PlainService {
         worker: process::id().into(),
-        router: routes(endpoint_state, meter, faults),
+        router: routes(endpoint_state, faults),
     };
     handler.layer(plain)
 }
 
-fn routes(endpoint_state: EndpointState, meter: Arc<Meter>, faults: bool) -> Router {
+fn routes(endpoint_state: EndpointState, faults: bool) -> Router {
     let limits = endpoint_state.limits;
-    let jobs = Arc::new(JobService::new(meter));
+    let jobs = Arc::new(JobService::new(Arc::clone(&endpoint_state.meter)));
     let mut router = Router::new()
         .route("/work", get(jobs::work).with_state(Arc::clone(&jobs)))
-        .route("/healthz", get(|| async { "alive\n" }))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
+        .merge(endpoints::router(endpoint_state))
         .route("/problems/", get(problems::list))
         .route("/problems/{code}", get(problems::describe))
         .fallback(async || {
@@ -94,9 +77,7 @@ fn routes(endpoint_state: EndpointState, meter: Arc<Meter>, faults: bool) -> Rou
             .route("/faults/hang", post(faults::hang))
             .route("/faults/exit", post(faults::exit));
     }
-    router
-        .layer(from_fn_with_state(limits, deadline::enforce_deadline))
-        .with_state(endpoint_state)
+    router.layer(from_fn_with_state(limits, deadline::enforce_deadline))
 }
 
 impl Service<Request<Incoming>> for PlainService {
@@ -137,78 +118,18 @@ impl PlainService {
     }
 }
 
-/// `GET /readyz`: returns the id of this process and the workers that fail to start, or
-/// 503 if this process is draining. The service is ready as long as one worker is ready.
-pub(super) async fn readyz(
-    State(phase): State<watch::Receiver<Phase>>,
-    State(failing): State<FailingWorkers>,
-) -> Result<String, AppError> {
-    if *phase.borrow() > Phase::Serving {
-        return Err(AppError::unavailable("the draining process")
-            .with_public_message("This process is shutting down. Another one is taking over."));
-    }
-    let degraded_line = match failing.get() {
-        workers if workers.is_empty() => String::new(),
-        workers => format!("degraded: these workers fail to start: {workers}\n"),
-    };
-    Ok(format!("ready: process {}\n{degraded_line}", process::id()))
-}
-
-/// The numbers of the workers that repeatedly fail to start, as last reported by the
-/// supervisor.
-#[derive(Clone, Debug, Default)]
-pub(super) struct FailingWorkers(Arc<Mutex<String>>);
-
-impl FailingWorkers {
-    #[cfg(any(unix, test))]
-    pub(super) fn set(&self, workers: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = workers;
-    }
-
-    fn get(&self) -> String {
-        let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        workers.clone()
-    }
-}
-
-/// `GET /metrics`: returns the metrics of all workers, for Prometheus.
-pub(super) async fn metrics(
-    State(scrape): State<ScrapeWorkers>,
-) -> Result<impl IntoResponse, AppError> {
-    let metrics = scrape().await.ok_or_else(|| {
-        AppError::unavailable("the supervisor")
-            .with_public_message("The metrics are temporarily unavailable. Try again later.")
-    })?;
-    Ok((
-        [(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)],
-        metrics.to_text(),
-    ))
-}
-
-impl FromRef<EndpointState> for watch::Receiver<Phase> {
-    fn from_ref(endpoint_state: &EndpointState) -> Self {
-        endpoint_state.phase.clone()
-    }
-}
-
-impl FromRef<EndpointState> for FailingWorkers {
-    fn from_ref(endpoint_state: &EndpointState) -> Self {
-        endpoint_state.failing.clone()
-    }
-}
-
-impl FromRef<EndpointState> for ScrapeWorkers {
-    fn from_ref(endpoint_state: &EndpointState) -> Self {
-        ScrapeWorkers::clone(&endpoint_state.scrape)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::{errors, metrics, worker::advance};
+    use crate::serve::{
+        endpoints::FailingWorkers,
+        errors,
+        metrics::Meter,
+        worker::{Limits, Phase, advance},
+    };
     use axum::body::to_bytes;
     use highwater::error::http::REQUEST_ID;
+    use tokio::sync::watch;
     use tower::ServiceExt;
 
     /// The routes with their state. Unlike the service, they accept any body type.
@@ -226,10 +147,11 @@ mod tests {
         let endpoint_state = EndpointState {
             limits: Limits::default(),
             phase: changes,
-            scrape: metrics::scrape_single_worker(&meter),
+            scrape: meter.scraper(),
+            meter: Arc::clone(&meter),
             failing: failing.clone(),
         };
-        let router = routes(endpoint_state, Arc::clone(&meter), faults);
+        let router = routes(endpoint_state, faults);
         let router = router.layer(errors::layer(errors::handler(), || {}));
         TestServer {
             router,

@@ -2,18 +2,17 @@
 //! process is the only worker and exits after a bug.
 
 use super::{
-    config::{ClusterConfig, Content},
-    metrics::{self, Meter},
-    routes::PageConfig,
-    service::FailingWorkers,
+    endpoints::{EndpointState, FailingWorkers},
+    metrics::Meter,
     turns::Turns,
-    worker::{Phase, Worker, WorkerContext, advance},
+    worker::{HttpService, Phase, Worker, WorkerContext, advance},
 };
 use crate::{
     error::Error,
     interrupt::{Signal, interrupted},
 };
-use std::{process::ExitCode, sync::Arc};
+use highwater::error::http::HandlerLayer;
+use std::{net::TcpListener, process::ExitCode, sync::Arc};
 use tokio::sync::watch;
 
 /// The signal that stops the server: Ctrl-C.
@@ -29,39 +28,34 @@ impl Signals {
     }
 }
 
-/// Serves until Ctrl-C. `on_ready` is called once, before the first connection.
+/// Serves until Ctrl-C. `service` creates the service, whose errors go to the given layer.
+/// `on_ready` is called once, before the first connection.
 ///
 /// # Errors
 ///
-/// [`Error::NeedsUnix`] if the configuration requests several workers.
-pub(super) async fn supervise(
-    config: ClusterConfig,
+/// If `on_ready` fails, or the listener cannot be registered.
+pub(super) async fn serve<S: HttpService>(
+    listener: TcpListener,
     mut signals: Signals,
+    service: impl FnOnce(EndpointState, HandlerLayer) -> S,
     on_ready: impl FnOnce() -> Result<(), Error>,
 ) -> Result<ExitCode, Error> {
-    if config.workers > 1 || config.json {
-        return Err(Error::NeedsUnix("serve --workers"));
-    }
-    let Content::Page { www, faults, hosts } = config.content;
     let phase = Arc::new(watch::Sender::new(Phase::Serving));
-    let served = super::worker::WorkerContent::Page(PageConfig {
-        www: &www,
-        faults,
-        hosts: &hosts,
-    });
-    let meter = Arc::new(Meter::default());
-    let scrape = metrics::scrape_single_worker(&meter);
+    let meter = Arc::<Meter>::default();
     let context = WorkerContext {
+        scrape: meter.scraper(),
         meter,
-        scrape,
         failing: FailingWorkers::default(),
         phase: Arc::clone(&phase),
     };
-    let worker = Worker::new(served, context, {
+    let on_bug = {
         let phase = Arc::clone(&phase);
         // There is no supervisor to replace this worker.
-        move || drop(advance(&phase, Phase::Draining))
-    });
+        move || {
+            advance(&phase, Phase::Draining);
+        }
+    };
+    let worker = Worker::new(context, on_bug, service);
     let stop_on_signal = async {
         signals.stop().await;
         advance(&phase, Phase::Stopping);
@@ -69,7 +63,7 @@ pub(super) async fn supervise(
     };
     on_ready()?;
     tokio::select! {
-        code = worker.serve(config.listener, Turns::unshared()) => code.map_err(Error::Runtime),
+        code = worker.serve(listener, Turns::unshared()) => code.map_err(Error::Runtime),
         () = stop_on_signal => Ok(ExitCode::SUCCESS),
     }
 }

@@ -1,7 +1,7 @@
 //! Streams a run's trace as server-sent events: `trace` events with new records, then one
 //! `end` event with the verdicts.
 
-use super::service::WORKER_HEADER;
+use super::endpoints::WORKER_HEADER;
 use crate::{logging, panic_report::RunFailure, run_thread::RunThread};
 use axum::response::{
     IntoResponse, Response, Sse,

@@ -6,6 +6,7 @@ mod connection;
 mod connection_limit;
 mod limits;
 mod malformed;
+mod phase;
 mod request_tracking;
 mod socket;
 #[cfg(test)]
@@ -14,30 +15,21 @@ mod tests;
 pub(super) use activity::ConnectionTimeout;
 pub(super) use limits::Limits;
 #[cfg(unix)]
-pub(super) use limits::raise_open_files;
+pub(super) use limits::{DRAIN_TIMEOUT, GRACE_PERIOD, raise_open_files};
+pub(super) use phase::{Phase, advance, phase_reached};
+pub(super) use request_tracking::HttpService;
 
 use super::{
-    api, errors,
+    endpoints::{EndpointState, FailingWorkers},
+    errors,
     metrics::{Meter, ScrapeWorkers},
-    routes::{PageConfig, router},
-    service::{self, EndpointState, FailingWorkers, HandledService},
     turns::Turns,
 };
-use crate::logging;
 use accept::{AcceptQueue, ListenerQueue, accept_all};
-use axum::routing::RouterIntoService;
 use connection_limit::ConnectionLimit;
-use highwater::error::Handler;
-use hyper::body::Incoming;
+use highwater::error::http::HandlerLayer;
 use malformed::MalformedRequests;
-use request_tracking::HttpService;
-use std::{
-    io,
-    net::TcpListener,
-    process::{self, ExitCode},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::TcpListener, process::ExitCode, sync::Arc};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -46,58 +38,13 @@ use tokio::{
 /// The exit code of a worker that had a bug: `EX_SOFTWARE` of `sysexits.h`.
 pub(super) const EXIT_BUG: u8 = 70;
 
-/// The time limit for clients to read their responses when a worker stops.
-pub(super) const GRACE_PERIOD: Duration = Duration::from_secs(2);
-
-/// The time limit for requests in flight when a worker is replaced. The replacement
-/// serves new requests in the meantime.
-pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The phase of a worker. It only advances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Phase {
-    Serving,
-    /// The worker accepts no more connections and finishes the open ones.
-    Draining,
-    /// Unfinished requests are aborted after a grace period.
-    Stopping,
-}
-
-/// Advances to a phase. Returns false if the worker has already reached it.
-pub(super) fn advance(phase: &watch::Sender<Phase>, to: Phase) -> bool {
-    phase.send_if_modified(|phase| {
-        let is_advance = *phase < to;
-        *phase = to.max(*phase);
-        is_advance
-    })
-}
-
-/// Completes when the worker has reached the phase `to` or a later one.
-pub(super) async fn phase_reached(mut phase: watch::Receiver<Phase>, to: Phase) {
-    // An error means that the sender was dropped, which also stops the worker.
-    let _ = phase.wait_for(|phase| *phase >= to).await;
-}
-
-/// The content that a worker serves.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum WorkerContent<'a> {
-    /// The page and its API.
-    Page(PageConfig<'a>),
-    /// The small service of `highwater cluster`, with deliberate faults if `faults` is set.
-    Plain { faults: bool },
-}
-
 /// A worker that is ready to serve.
 ///
 /// Everything that can fail or panic during start-up happens in [`Worker::new`]. Once it
 /// returns, the worker can report that it is ready.
-pub(super) struct Worker {
-    service: ContentService,
-    limits: Limits,
-    meter: Arc<Meter>,
-    phase: Arc<watch::Sender<Phase>>,
-    has_bug: watch::Receiver<bool>,
-    handler: Arc<Handler>,
+pub(super) struct Worker<S> {
+    service: S,
+    context: ConnectionContext,
 }
 
 /// The state that a worker shares with the code that runs it.
@@ -119,18 +66,14 @@ struct ConnectionContext {
     malformed: MalformedRequests,
 }
 
-enum ContentService {
-    Page(RouterIntoService<Incoming>),
-    Plain(HandledService),
-}
-
-impl Worker {
+impl<S: HttpService> Worker<S> {
     /// Creates a worker. Its phase controls when it drains and stops. `on_bug` is called
-    /// after the first bug and decides whether to advance the phase.
+    /// after the first bug and decides whether to advance the phase. `service` creates the
+    /// service, whose errors go to the given layer.
     pub(super) fn new(
-        served: WorkerContent<'_>,
         context: WorkerContext,
         on_bug: impl Fn() + Send + Sync + 'static,
+        service: impl FnOnce(EndpointState, HandlerLayer) -> S,
     ) -> Self {
         let WorkerContext {
             meter,
@@ -146,29 +89,22 @@ impl Worker {
                 on_bug();
             }
         });
-        let shared = EndpointState {
+        let endpoint_state = EndpointState {
             limits,
             phase: phase.subscribe(),
+            meter: Arc::clone(&meter),
             scrape,
             failing,
         };
-        let service = match served {
-            WorkerContent::Page(page_config) => {
-                let state = Arc::new(api::ApiState::new(phase.subscribe()));
-                ContentService::Page(router(page_config, state, &shared, layer).into_service())
-            }
-            WorkerContent::Plain { faults } => {
-                let meter = Arc::clone(&meter);
-                ContentService::Plain(service::service(shared, meter, faults, &layer))
-            }
-        };
         Worker {
-            service,
-            limits,
-            meter,
-            phase,
-            has_bug,
-            handler,
+            service: service(endpoint_state, layer),
+            context: ConnectionContext {
+                limits,
+                meter,
+                phase,
+                has_bug,
+                malformed: MalformedRequests::new(handler),
+            },
         }
     }
 
@@ -179,25 +115,8 @@ impl Worker {
     /// If the listener, which must be non-blocking, cannot be registered with the runtime.
     pub(super) async fn serve(self, listener: TcpListener, turns: Turns) -> io::Result<ExitCode> {
         let queue = ListenerQueue::new(listener)?;
-        let Worker {
-            service,
-            limits,
-            meter,
-            phase,
-            has_bug,
-            handler,
-        } = self;
-        let context = ConnectionContext {
-            limits,
-            meter,
-            phase,
-            has_bug: has_bug.clone(),
-            malformed: MalformedRequests::new(handler),
-        };
-        match service {
-            ContentService::Page(page) => serve_queue(queue, turns, page, context).await,
-            ContentService::Plain(plain) => serve_queue(queue, turns, plain, context).await,
-        }
+        let has_bug = self.context.has_bug.clone();
+        serve_queue(queue, turns, self.service, self.context).await;
         Ok(if *has_bug.borrow() {
             ExitCode::from(EXIT_BUG)
         } else {
@@ -284,9 +203,4 @@ async fn drain(connection_limit: &ConnectionLimit, limits: &Limits, phase: &watc
         () = close_all => {}
         () = deadline => {}
     }
-}
-
-/// Logs a line with the id of this process.
-fn log(line: &str) {
-    logging::line(&format!("process {}: {line}", process::id()));
 }

@@ -9,14 +9,15 @@ mod control_channel;
 
 use super::{
     control::{HEARTBEAT_INTERVAL, WorkerMessage},
+    endpoints::{EndpointState, FailingWorkers},
     metrics::Meter,
-    routes::PageConfig,
-    service::FailingWorkers,
     turns,
-    worker::{Phase, Worker, WorkerContent, WorkerContext, advance},
+    worker::{HttpService, Phase, Worker, WorkerContext, advance},
 };
-use crate::{cli::WorkerOptions, error::Error, logging};
+use crate::{error::Error, logging};
 use control_channel::ControlChannel;
+use highwater::error::http::HandlerLayer;
+use log::LevelFilter;
 use nix::unistd::dup2_stdin;
 use std::{
     fs::File,
@@ -35,14 +36,18 @@ use tokio::{
 };
 
 /// Serves on the inherited socket until the supervisor stops this worker or exits.
+/// `service` creates the service, whose errors go to the given layer.
 ///
 /// # Errors
 ///
 /// If no supervisor started this process.
-pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
+pub(super) async fn serve<S: HttpService>(
+    log_level: LevelFilter,
+    service: impl FnOnce(EndpointState, HandlerLayer) -> S,
+) -> Result<ExitCode, Error> {
     die_with_parent();
     let (listener, channel) = inherited_sockets().map_err(Error::NoSupervisor)?;
-    logging::start(options.log_level, true).map_err(Error::Runtime)?;
+    logging::start(log_level, true).map_err(Error::Runtime)?;
     let turns = turns::inherit();
     let phase = Arc::new(watch::Sender::new(Phase::Serving));
     let meter = Arc::new(Meter::default());
@@ -56,16 +61,6 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
     let channel = channel.map_err(Error::Runtime)?;
     let replacement = Arc::new(ReplacementRequest::new(Arc::clone(&channel)));
     request_replacement_on_signals(&replacement, &phase).map_err(Error::Runtime)?;
-    let faults = options.faults;
-    let hosts = options.hosts();
-    let served = match &options.www {
-        Some(www) => WorkerContent::Page(PageConfig {
-            www,
-            faults,
-            hosts: &hosts,
-        }),
-        None => WorkerContent::Plain { faults },
-    };
     let on_bug = {
         let replacement = Arc::clone(&replacement);
         move || replacement.send(WorkerMessage::HadBug)
@@ -77,7 +72,7 @@ pub(crate) async fn serve(options: &WorkerOptions) -> Result<ExitCode, Error> {
         failing,
         phase,
     };
-    let worker = Worker::new(served, context, on_bug);
+    let worker = Worker::new(context, on_bug, service);
     channel.send(WorkerMessage::Version(env!("CARGO_PKG_VERSION").to_owned()));
     channel.send(WorkerMessage::Ready);
     tokio::spawn({

@@ -1,5 +1,7 @@
 //! A worker's counters.
 
+#[cfg(any(test, not(unix)))]
+use super::ScrapeWorkers;
 use super::{super::worker::ConnectionTimeout, Durations, Metrics};
 use crate::logging;
 use axum::http::StatusCode;
@@ -87,6 +89,16 @@ impl Meter {
             jobs_panicked: self.jobs_panicked.get(),
             ..Metrics::from_log(logging::counts())
         }
+    }
+
+    /// Returns a function that provides these metrics, for a worker without a supervisor.
+    #[cfg(any(test, not(unix)))]
+    pub(in crate::serve) fn scraper(self: &std::sync::Arc<Self>) -> ScrapeWorkers {
+        let meter = std::sync::Arc::clone(self);
+        std::sync::Arc::new(move || {
+            let metrics = meter.metrics();
+            Box::pin(async move { Some(metrics) })
+        })
     }
 
     pub(in crate::serve) fn connection_accepted(&self) {

@@ -2,7 +2,6 @@
 
 use super::{
     super::{
-        config::Content,
         control::{HEARTBEAT_TIMEOUT, MAX_LINE_BYTES, SupervisorMessage, WorkerMessage},
         reaper,
         turns::{self, TurnTable},
@@ -13,7 +12,9 @@ use super::{
 };
 use highwater::scale::WorkerId;
 use std::{
-    env, fmt, io,
+    env,
+    ffi::OsString,
+    fmt, io,
     mem::discriminant,
     net,
     os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream, unix::process::ExitStatusExt},
@@ -41,7 +42,8 @@ use tokio::{
 pub(super) struct WorkerSpec {
     /// The listening socket. `None` during a shutdown, when no more workers are started.
     pub(super) listener: Option<net::TcpListener>,
-    pub(super) content: Content,
+    /// The command-line arguments of each worker.
+    pub(super) arguments: Vec<OsString>,
     pub(super) program: Program,
     /// The shared turn table. `None` if it could not be created.
     pub(super) turns: Option<Arc<TurnTable>>,
@@ -112,8 +114,7 @@ impl WorkerProcess {
         let mut command = Command::new(program);
         command
             .arg0(env::args_os().next().unwrap_or_default())
-            .arg("serve-worker")
-            .args(spec.content.arguments())
+            .args(&spec.arguments)
             .stdin(Stdio::from(socket))
             .stdout(Stdio::from(OwnedFd::from(worker_end)))
             // Only the supervisor notifies the service manager.
@@ -408,7 +409,7 @@ mod tests {
         let program = Path::new("/bin/false");
         let spec = WorkerSpec {
             listener: Some(net::TcpListener::bind("127.0.0.1:0").unwrap()),
-            content: Content::Plain { faults: false },
+            arguments: Vec::new(),
             program: Program::Path(program.into()),
             turns: None,
         };

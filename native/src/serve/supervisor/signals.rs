@@ -1,14 +1,26 @@
-//! Receives the supervisor's signals as [`SupervisorCommand`]s.
+//! The supervisor's commands, which are sent as signals.
 
-use super::commands::SupervisorCommand;
 use crate::{error::Error, interrupt::Signal};
 use nix::sys::signal::Signal::{SIGTTIN, SIGTTOU};
 use std::io::{self, IsTerminal};
 use tokio::signal::unix::{self, SignalKind, signal};
 
+/// A command to the supervisor.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::serve) enum SupervisorCommand {
+    /// Shut down.
+    Stop(Signal),
+    /// Replace all workers.
+    Reload,
+    /// Add one worker.
+    AddWorker,
+    /// Remove one worker.
+    RemoveWorker,
+}
+
 /// The signal handlers of this process.
 #[derive(Debug)]
-pub(crate) struct Signals {
+pub(in crate::serve) struct Signals {
     interrupt: unix::Signal,
     terminate: unix::Signal,
     hangup: unix::Signal,
@@ -24,7 +36,7 @@ impl Signals {
     /// # Errors
     ///
     /// [`Error::Runtime`] if the system cannot register the handlers.
-    pub(crate) fn new() -> Result<Self, Error> {
+    pub(in crate::serve) fn new() -> Result<Self, Error> {
         let by_number = |signal| SignalKind::from_raw(signal as i32);
         let signals = || {
             Ok(Signals {
@@ -40,7 +52,7 @@ impl Signals {
     }
 
     /// Waits for the next signal.
-    pub(crate) async fn next(&mut self) -> SupervisorCommand {
+    pub(in crate::serve) async fn next(&mut self) -> SupervisorCommand {
         tokio::select! {
             biased;
             _ = self.interrupt.recv() => SupervisorCommand::Stop(Signal::Interrupt),
@@ -60,7 +72,7 @@ impl Signals {
     }
 
     /// Waits for the next signal that stops a program without workers.
-    pub(crate) async fn stop(&mut self) -> Signal {
+    pub(in crate::serve) async fn stop(&mut self) -> Signal {
         loop {
             match self.next().await {
                 SupervisorCommand::Stop(signal) => return signal,

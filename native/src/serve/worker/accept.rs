@@ -1,9 +1,8 @@
 //! Accepting connections from the accept queue.
 
 use super::{
-    Phase,
     connection_limit::{ConnectionLimit, ConnectionPermit},
-    phase_reached,
+    phase::{Phase, phase_reached},
 };
 use crate::serve::turns::{TurnWait, Turns};
 use std::{io, sync::Arc, time::Duration};

@@ -3,6 +3,7 @@
 use super::{
     activity::ConnectionActivity,
     connection_limit::{ConnectionLimit, ConnectionPermit, Pressure},
+    limits::MAX_BUFFER_BYTES,
     malformed::MalformedRequests,
     request_tracking::{HttpService, TrackedService},
     socket::Socket,
@@ -14,10 +15,6 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, sleep_until},
 };
-
-/// The maximum number of bytes buffered for a request head, or for a response that the
-/// client does not read.
-pub(super) const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Serves a connection until the client closes it, it times out, or the worker drains. A
 /// draining worker finishes the request in flight first.

@@ -1,9 +1,9 @@
 //! The limit on open connections, and the state shared by all connections of a worker.
 
-use super::{Phase, limits::Limits};
-use crate::serve::metrics::Meter;
+use super::{limits::Limits, phase::Phase};
+use crate::{logging, serve::metrics::Meter};
 use std::{
-    io,
+    io, process,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -101,7 +101,7 @@ impl ConnectionLimit {
             self.meter.limit_reached();
             self.change_pressure(Pressure::Normal, Pressure::Full);
             if self.limit_log.should_log() {
-                super::log(&format!(
+                log(&format!(
                     "connection limit reached ({} open); new connections wait in the accept queue",
                     self.limits.connections
                 ));
@@ -131,7 +131,7 @@ impl ConnectionLimit {
     pub(super) fn record_resource_error(&self, error: &io::Error) {
         self.is_out_of_resources.store(true, Relaxed);
         if self.resource_log.should_log() {
-            super::log(&format!(
+            log(&format!(
                 "cannot accept connections ({error}); new connections wait in the accept queue"
             ));
         }
@@ -219,6 +219,11 @@ impl LogThrottle {
         let previous = last_event.replace(now);
         previous.is_none_or(|previous| now - previous >= QUIET_PERIOD)
     }
+}
+
+/// Logs a line with the id of this process.
+fn log(line: &str) {
+    logging::line(&format!("process {}: {line}", process::id()));
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Per-worker limits.
 
-use super::{DRAIN_TIMEOUT, GRACE_PERIOD};
 use std::time::Duration;
 
 /// Limits on the resources that a client can use. A connection that exceeds a limit is
@@ -32,6 +31,17 @@ pub(crate) struct Limits {
     /// The time limit for clients to read their responses when the worker stops.
     pub(crate) grace: Duration,
 }
+
+/// The time limit for clients to read their responses when a worker stops.
+pub(in crate::serve) const GRACE_PERIOD: Duration = Duration::from_secs(2);
+
+/// The time limit for requests in flight when a worker is replaced. The replacement
+/// serves new requests in the meantime.
+pub(in crate::serve) const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The maximum number of bytes buffered for a request head, or for a response that the
+/// client does not read.
+pub(super) const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
 /// The maximum number of connections, even if the system allows more.
 const MAX_CONNECTIONS: usize = 10_000;

@@ -5,7 +5,7 @@
 //! withholds that response. Here they are handled like every other error: counted,
 //! logged and returned as problem details.
 
-use super::{connection::MAX_BUFFER_BYTES, connection_limit::ConnectionLimit, socket::Socket};
+use super::{connection_limit::ConnectionLimit, limits::MAX_BUFFER_BYTES, socket::Socket};
 use axum::http::{StatusCode, header};
 use highwater::error::{
     AppError, Classification, ErrorKind, Handler, IdGenerator, Incident, Problem, http::REQUEST_ID,

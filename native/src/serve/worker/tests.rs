@@ -9,7 +9,7 @@ use axum::{
     body::Body,
     http::{Request, Response},
 };
-use std::{collections::VecDeque, convert::Infallible, future::pending};
+use std::{collections::VecDeque, convert::Infallible, future::pending, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     sync::mpsc,

@@ -2,8 +2,8 @@
 
 use super::super::{
     control::{SCRAPE_TIMEOUT, SupervisorMessage, WorkerMessage},
+    endpoints::FailingWorkers,
     metrics::{Meter, Metrics, ScrapeWorkers},
-    service::FailingWorkers,
     worker::{Phase, advance},
 };
 use crate::logging;
