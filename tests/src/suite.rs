@@ -241,10 +241,18 @@ fn doc_commands(workspace: &Workspace) -> Vec<Command> {
         page_packages("--package")
     );
     let exclude = page_packages("--exclude");
+    // Written to its own folder, because the library has the same name. The build folder
+    // is shared, so that the dependencies are not compiled again.
+    let mut program =
+        workspace.cargo("doc --package native --bin highwater --no-deps --document-private-items");
+    program
+        .env("CARGO_BUILD_BUILD_DIR", &workspace.target)
+        .env("CARGO_TARGET_DIR", workspace.target.join("program"));
     let commands = [
         workspace.cargo(&format!(
             "doc --workspace {exclude} --no-deps --all-features"
         )),
+        program,
         workspace.cargo(&web),
     ];
     commands
