@@ -102,7 +102,7 @@ fn panic_in_a_child_is_reported_as_a_bug() {
                 };
                 assert_eq!(message, expected);
                 let location = location.as_deref().unwrap_or_default();
-                assert!(location.contains("worlds/mod.rs:"), "{location}");
+                assert!(location.contains("worlds/echo.rs:"), "{location}");
                 assert_eq!(state(process.id()), None, "the child was not reaped");
             }
         }
