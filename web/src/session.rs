@@ -3,18 +3,12 @@
 use crate::{address, platform::platform, timer::TabTimer};
 use futures::future::{Either, select};
 use highwater::{
-    platform::{Clock, Step, Timer, VirtualTime},
+    platform::{Clock, Timer, VirtualTime},
     scenario::{Deadlock, Experiment, TRACE_CAPACITY},
     trace::{PackedBatch, Recorder},
 };
 use js_sys::Function;
-use std::{
-    cell::{Cell, RefCell},
-    panic::PanicHookInfo,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::RefCell, panic::PanicHookInfo, sync::Arc, time::Duration};
 use wasm_bindgen::prelude::*;
 
 /// Interval between reports of a running experiment: one frame.
@@ -75,32 +69,21 @@ async fn run_in_tab(experiment: &Experiment, report: Function) -> Option<String>
     }
 }
 
-/// Simulates an experiment, reporting records during the run and before a panic;
-/// compare [`Experiment::simulate`].
+/// Simulates an experiment, reporting records during the run and before a panic.
 fn simulate(experiment: &Experiment, report: Function) -> Option<String> {
     let world = VirtualTime::new();
     let recorder = Recorder::new(world.timer(), TRACE_CAPACITY);
     let reporter = Reporter::new(recorder.clone(), world.timer(), report);
     let main = experiment.start(world.platform(), recorder);
-    let is_finished = Rc::new(Cell::new(false));
-    let finished_flag = Rc::clone(&is_finished);
-    drop(world.platform().spawn(async move {
-        main.await;
-        finished_flag.set(true);
-    }));
     let mut steps = 0_u64;
-    let mut died = None;
-    while !is_finished.get() && died.is_none() {
-        if world.step() == Step::Idle {
-            died = Some(Deadlock.to_string());
-        }
+    let ended = world.run_to_end_with(main, || {
         steps += 1;
         if steps.is_multiple_of(REPORT_STEPS) {
             reporter.report();
         }
-    }
+    });
     reporter.report();
-    died
+    ended.is_none().then(|| Deadlock.to_string())
 }
 
 /// Reports new records to the page.

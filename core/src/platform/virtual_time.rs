@@ -127,6 +127,15 @@ impl VirtualTime {
     /// Runs until `main` completes. Returns `None` on a deadlock, when every task
     /// waits forever. Other tasks may remain unfinished.
     pub fn run_to_end<T: 'static>(&self, main: impl Future<Output = T> + 'static) -> Option<T> {
+        self.run_to_end_with(main, || {})
+    }
+
+    /// Runs like [`run_to_end`](Self::run_to_end), and calls `after_step` after each step.
+    pub fn run_to_end_with<T: 'static>(
+        &self,
+        main: impl Future<Output = T> + 'static,
+        mut after_step: impl FnMut(),
+    ) -> Option<T> {
         let result = Rc::new(RefCell::new(None));
         let main_result = Rc::clone(&result);
         self.main.spawn(Box::pin(async move {
@@ -135,6 +144,7 @@ impl VirtualTime {
         }));
         loop {
             let idle = self.step() == Step::Idle;
+            after_step();
             let done = result.borrow_mut().take();
             if done.is_some() || idle {
                 return done;
