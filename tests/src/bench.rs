@@ -2,10 +2,12 @@
 
 mod errors;
 mod events;
+mod node;
 mod outcome;
 mod queue;
 mod rounds;
 mod scaling;
+mod statistics;
 mod streams;
 
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
 //! Installs missing requirements of the suites.
 
 mod browser;
-mod npm;
+pub(crate) mod npm;
 mod rust;
 mod system;
 mod tool;

@@ -3,7 +3,6 @@
 mod outcome;
 mod rendering;
 mod servers;
-mod statistics;
 
 use super::outcome::Outcome;
 use super::rounds::run_rounds;

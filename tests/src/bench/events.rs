@@ -14,7 +14,7 @@ use emitters::EmitterKind;
 use outcome::{EventsOutcome, ROUNDS};
 
 pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
-    let node = node::Node::find(&Workspace::new()?);
+    let node = node::find(&Workspace::new()?);
     let mut outcome = EventsOutcome::new(node.versions());
     run_rounds(ROUNDS, |_, progress| {
         for listeners in emitters::LISTENERS {
@@ -22,7 +22,7 @@ pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
             for kind in EmitterKind::ALL {
                 outcome.emit(kind.name(), listeners, kind.time(listeners)?);
             }
-            for (name, nanoseconds) in node.emits(listeners)? {
+            for (name, nanoseconds) in node::emits(&node, listeners)? {
                 outcome.emit(name, listeners, nanoseconds);
             }
         }

@@ -12,7 +12,7 @@ mod soak;
 use super::outcome::Outcome;
 use super::rounds::{HIGHWATER, run_rounds};
 use crate::workspace::Workspace;
-use node::{Execution, Node};
+use node::Execution;
 use outcome::{HTTP_ROUNDS, POOL_ROUNDS, ScalingOutcome};
 use pool::{SLOW_JOB, TINY_JOB};
 use servers::{Contestant, Servers};
@@ -21,7 +21,7 @@ pub(super) use soak::run as soak;
 
 pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
     let workspace = Workspace::new()?;
-    let node = Node::find(&workspace);
+    let node = node::find(&workspace);
     let servers = Servers::prepare(&workspace)?;
     let mut outcome = ScalingOutcome::new(node.versions(), http::generator(&workspace));
     // Node contestants are skipped if Node is not installed.
@@ -53,14 +53,14 @@ pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
             // only once.
             let should_run = round == 1 || execution != Execution::Loop;
             progress(&format!("two fib({SLOW_JOB}), {}", execution.name()));
-            if should_run && let Some(delay) = node.delay(execution, SLOW_JOB)? {
+            if should_run && let Some(delay) = node::delay(&node, execution, SLOW_JOB)? {
                 outcome.delay(execution.name(), delay);
             }
         }
         progress(&format!("two fib({SLOW_JOB}), highwater"));
         outcome.delay(HIGHWATER, pool::delay(SLOW_JOB));
         progress("small tasks");
-        if let Some(per_second) = node.small_task_rate(TINY_JOB)? {
+        if let Some(per_second) = node::small_task_rate(&node, TINY_JOB)? {
             outcome.tasks(node::PISCINA, per_second);
         }
         outcome.tasks(HIGHWATER, pool::small_task_rate(TINY_JOB));

@@ -1,6 +1,7 @@
 //! npm packages. They are not part of the page or the repository.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
@@ -9,17 +10,8 @@ use crate::output::announce_installation;
 use crate::run::run_checked;
 use crate::workspace::Workspace;
 
-const AXE: &str = "axe-core";
-const AXE_VERSION: &str = "4.14.1";
-
-/// Installs axe into `target/npm` if missing.
+/// Installs axe if missing, and npm if it is needed.
 pub(crate) fn install_axe(workspace: &Workspace) -> Result<()> {
-    let folder = workspace.target.join("npm");
-    let package = folder.join("node_modules").join(AXE).join("package.json");
-    let expected_version = format!("\"version\": \"{AXE_VERSION}\"");
-    if fs::read_to_string(package).is_ok_and(|text| text.contains(&expected_version)) {
-        return Ok(());
-    }
     if workspace.find("npm").is_none() {
         let packages: &[&str] = match System::detect() {
             System::Debian | System::Ubuntu => &["npm"],
@@ -27,9 +19,23 @@ pub(crate) fn install_axe(workspace: &Workspace) -> Result<()> {
         };
         install(workspace, packages, "npm")?;
     }
-    announce_installation(AXE);
+    install_package(workspace, "axe-core", "4.14.1").map(drop)
+}
+
+/// Installs a package into `target/npm` unless this version is there, and returns its
+/// folder.
+pub(crate) fn install_package(workspace: &Workspace, name: &str, version: &str) -> Result<PathBuf> {
+    let root = workspace.target.join("npm");
+    let folder = root.join("node_modules").join(name);
+    let expected_version = format!("\"version\": \"{version}\"");
+    let package = fs::read_to_string(folder.join("package.json"));
+    if package.is_ok_and(|text| text.contains(&expected_version)) {
+        return Ok(folder);
+    }
+    announce_installation(name);
     let mut npm = workspace.command("npm");
     npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
-    npm.arg(folder).arg(format!("{AXE}@{AXE_VERSION}"));
-    run_checked(&mut npm).with_context(|| format!("cannot install {AXE}"))
+    npm.arg(root).arg(format!("{name}@{version}"));
+    run_checked(&mut npm).with_context(|| format!("cannot install {name}"))?;
+    Ok(folder)
 }

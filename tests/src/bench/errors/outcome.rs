@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::super::outcome::{Outcome, Target};
 use super::super::rounds::BestResults;
+use super::super::statistics::{Difference, Quartiles};
 use super::rendering::Step;
 use super::servers::{RequestTimes, Setup};
-use super::statistics::{Difference, Quartiles};
 
 /// The number of rounds. Each yields one pair of measurements: with and without the
 /// layer.

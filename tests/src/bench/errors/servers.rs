@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tower::layer::layer_fn;
 
-use super::statistics::Quartiles;
+use super::super::statistics::Quartiles;
 
 /// Measurements of each server per round.
 const TURNS_PER_ROUND: usize = 20;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::outcome::{Outcome, Target, or_dash};
 use super::super::rounds::{BestResults, HIGHWATER};
+use super::super::statistics::median_of_sorted;
 use super::http::HttpResult;
 use super::node::{LoopDelay, PISCINA};
 use super::pool::{SLOW_JOB, TINY_JOB};
@@ -96,7 +97,7 @@ impl Outcome for ScalingOutcome {
             json!({
                 "contestant": contestant,
                 "kills": all.len(),
-                "median_ms": median(all),
+                "median_ms": median_of_sorted(all),
                 "longest_ms": all.last(),
             })
         });
@@ -130,7 +131,7 @@ impl Outcome for ScalingOutcome {
         };
         let cluster = Contestant::NodeCluster.name();
         let delay = find(&self.delays, HIGHWATER).map(|delay| delay.p99);
-        let kill = find(&self.kills, HIGHWATER).map(|all| median(all));
+        let kill = find(&self.kills, HIGHWATER).and_then(|all| median_of_sorted(all));
         let failed = find(&self.restarts, HIGHWATER).map(|found| found.failed as f64);
         vec![
             at_least(
@@ -199,7 +200,7 @@ impl fmt::Display for ScalingOutcome {
                 f,
                 "{contestant:<19}  {:>5}  {:>26.1}  {:>10.1}",
                 all.len(),
-                median(all),
+                median_of_sorted(all).unwrap_or(f64::NAN),
                 all.last().unwrap_or(&f64::NAN)
             )?;
         }
@@ -231,11 +232,6 @@ impl fmt::Display for ScalingOutcome {
 fn find<'a, T>(all: &'a [(&'static str, T)], contestant: &str) -> Option<&'a T> {
     let found = all.iter().find(|(name, _)| *name == contestant)?;
     Some(&found.1)
-}
-
-/// Returns the median of sorted values.
-fn median(all: &[f64]) -> f64 {
-    all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Statistics for paired measurements.
+//! Medians, quartiles, and statistics for paired measurements.
 
 /// The median of paired differences, with its confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,7 +56,7 @@ impl Quartiles {
     }
 }
 
-fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
+pub(super) fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
     let middle = sorted.len() / 2;
     let upper = sorted.get(middle)?;
     Some(match sorted.len() % 2 {
