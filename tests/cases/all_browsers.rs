@@ -60,7 +60,7 @@ async fn use_keyboard(page: &Page, server: &Serve, scenarios: &[String]) -> Resu
     Ok(())
 }
 
-/// Returns light and dark mode at two widths. Neighbors differ in one setting.
+/// Returns light and dark mode at two widths. Neighbours differ in one setting.
 fn appearances() -> [Appearance; 4] {
     let all = [
         (false, DESKTOP_WIDTH),

@@ -1,4 +1,4 @@
-//! Browser display settings: color scheme, motion and width.
+//! Browser display settings: colour scheme, motion and width.
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ pub(crate) const DESKTOP_WIDTH: u32 = 1280;
 /// The user's preferences and screen width.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Appearance {
-    /// Prefers a dark color scheme.
+    /// Prefers a dark colour scheme.
     pub(crate) is_dark: bool,
     /// Prefers reduced motion.
     pub(crate) has_reduced_motion: bool,
@@ -32,6 +32,12 @@ impl Appearance {
         is_dark: false,
         has_reduced_motion: false,
         width: DESKTOP_WIDTH,
+    };
+
+    /// The page shows the end of a run at once.
+    pub(crate) const REDUCED_MOTION: Self = Self {
+        has_reduced_motion: true,
+        ..Self::DEFAULT
     };
 
     /// Applies these settings to the browser.

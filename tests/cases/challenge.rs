@@ -2,9 +2,10 @@
 
 use anyhow::{Result, ensure};
 use fantoccini::Locator;
+use fantoccini::key::Key;
 
 use crate::browser;
-use crate::experiment::{BACKSPACE, ENTER, choose, evaluate, finish_run, type_into, wait_until};
+use crate::experiment::{choose, evaluate, finish_run, type_into, wait_until};
 use crate::server::Serve;
 
 /// Script that returns the number of unmet goals.
@@ -33,7 +34,7 @@ async fn challenge_can_be_met_with_the_controls() -> Result<()> {
         );
         choose(page, "design", "events").await?;
         choose(page, "listeners", "async").await?;
-        let inbox = [&BACKSPACE.repeat(2), "32", ENTER].concat();
+        let inbox = Key::Backspace.repeat(2) + "32" + &Key::Enter;
         type_into(page, "knob-inbox", &inbox).await?;
         wait_until(page, &status_is("✓ Challenge met")).await?;
         ensure!(evaluate(page, UNMET_GOAL_COUNT).await? == 0);

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use fantoccini::Locator;
+use fantoccini::key::Key;
 use serde_json::Value;
 
 use crate::browser::{self, Page};
-use crate::experiment::{ENTER, evaluate, focused, press, wait_until};
+use crate::experiment::{evaluate, focused, press, wait_until};
 use crate::native;
 use crate::server::Serve;
 
@@ -63,7 +64,7 @@ async fn runs_are_compared_and_exported() -> Result<()> {
             );
             let button = format!("#runs td:last-child [name={name}]");
             let button = page.client.find(Locator::Css(&button)).await?;
-            button.send_keys(ENTER).await?;
+            button.send_keys(&Key::Enter).await?;
             let content = wait_for_download(&page.downloads().join(file)).await?;
             ensure!(content.starts_with(start), "{name}: {}", &content[..40]);
         }
@@ -86,13 +87,13 @@ async fn runs_are_compared_and_exported() -> Result<()> {
             .client
             .find(Locator::Css("#runs [name=forget]"))
             .await?;
-        button.send_keys(ENTER).await?;
+        button.send_keys(&Key::Enter).await?;
         wait_until(page, &has_columns(3)).await?;
         ensure!(focused(page).await? == "metric");
 
         // Opening a listed run replaces it and moves the focus.
         let link = page.client.find(Locator::Css("#runs th a")).await?;
-        link.send_keys(ENTER).await?;
+        link.send_keys(&Key::Enter).await?;
         wait_until(page, "document.activeElement.id === 'metric'").await?;
         page.open(&format!(
             "{}#/handler?{SHORT_RUN}&policy=swallow",

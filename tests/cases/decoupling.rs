@@ -2,12 +2,12 @@
 
 use anyhow::{Context as _, Result, ensure};
 use fantoccini::Locator;
+use fantoccini::key::Key;
 
 use crate::browser;
 use crate::experiment::{
-    BACKSPACE, DELETE, ENTER, TAB, choose, ensure_passed, evaluate, finish_run, focused,
-    numbers_and_status, outcomes, press, type_into, wait_for_verdicts, wait_until,
-    wait_until_visible,
+    choose, ensure_passed, evaluate, finish_run, focused, numbers_and_status, outcomes, press,
+    type_into, wait_for_verdicts, wait_until, wait_until_visible,
 };
 use crate::server::Serve;
 
@@ -217,7 +217,7 @@ async fn keyboard_focus_moves_to_the_enabled_button() -> Result<()> {
             .await?;
         finish_run(page).await?;
         // The skip link focuses the experiment without changing it.
-        type_into(page, "skip", ENTER).await?;
+        type_into(page, "skip", &Key::Enter).await?;
         ensure!(focused(page).await? == "experiment");
         ensure!(page.text("#command").await?.contains("--set users=4"));
         // Pressing a preset does not move the focus.
@@ -226,13 +226,13 @@ async fn keyboard_focus_moves_to_the_enabled_button() -> Result<()> {
             "document.querySelector('#presets button').id = 'preset'",
         )
         .await?;
-        type_into(page, "preset", ENTER).await?;
+        type_into(page, "preset", &Key::Enter).await?;
         wait_until(page, "location.hash === '#/decoupling?seed=1'").await?;
         ensure!(focused(page).await? == "preset");
         // Disabling a focused button moves the focus to its counterpart.
-        type_into(page, "pause", ENTER).await?;
+        type_into(page, "pause", &Key::Enter).await?;
         ensure!(focused(page).await? == "run");
-        type_into(page, "run", ENTER).await?;
+        type_into(page, "run", &Key::Enter).await?;
         ensure!(focused(page).await? == "pause");
         page.assert_no_console_errors().await
     })
@@ -249,11 +249,16 @@ async fn out_of_range_value_blocks_other_changes() -> Result<()> {
         let before = page.client.current_url().await?;
         let users = page.client.find(Locator::Id("knob-users")).await?;
         users.clear().await?;
-        users.send_keys(&format!("0{TAB}")).await?;
+        users.send_keys(&("0" + &Key::Tab)).await?;
         wait_until_visible(page, "#problem-users").await?;
         choose(page, "design", "direct").await?;
         ensure!(page.client.current_url().await? == before);
-        type_into(page, "knob-users", &format!("{DELETE}{BACKSPACE}3{TAB}")).await?;
+        type_into(
+            page,
+            "knob-users",
+            &[&Key::Delete, &Key::Backspace, "3", &Key::Tab].concat(),
+        )
+        .await?;
         wait_until(
             page,
             "location.hash.includes('users=3') && location.hash.includes('direct')",

@@ -1,4 +1,4 @@
-//! Display variants: pixel ratios, print and forced colors.
+//! Display variants: pixel ratios, print and forced colours.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -31,14 +31,14 @@ async fn paused_picture_is_repainted_when_the_screen_changes() -> Result<()> {
                     Math.abs(picture[dots] - picture[size] * {ratio}) <= 1)"
             );
             wait_until(page, &is_resized).await?;
-            // Resizing clears the canvas. Several colors show that it was repainted.
-            let colors = "const { width, height } = picture;
+            // Resizing clears the canvas. Several colours show that it was repainted.
+            let colours = "const { width, height } = picture;
                 const { data } = picture.getContext('2d').getImageData(0, 0, width, height);
                 return new Set(new Uint32Array(data.buffer)).size";
-            let colors = evaluate(page, colors).await?;
+            let colours = evaluate(page, colours).await?;
             ensure!(
-                colors.as_u64() > Some(10),
-                "{colors} colors at pixel ratio {ratio}"
+                colours.as_u64() > Some(10),
+                "{colours} colours at pixel ratio {ratio}"
             );
         }
         page.assert_no_console_errors().await
@@ -92,7 +92,7 @@ async fn print_is_light_and_hides_controls() -> Result<()> {
 }
 
 #[tokio::test]
-async fn forced_colors_are_readable() -> Result<()> {
+async fn forced_colours_are_readable() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         let forced = json!([{ "name": "forced-colors", "value": "active" }]);
@@ -108,8 +108,8 @@ async fn forced_colors_are_readable() -> Result<()> {
             evaluate(page, "return matchMedia('(forced-colors: active)').matches").await? == true
         );
         axe::load(page).await?;
-        axe::ensure_no_violations(page, "forced colors").await?;
-        // Color is not the only mark of the current preset.
+        axe::ensure_no_violations(page, "forced colours").await?;
+        // Colour is not the only mark of the current preset.
         let current = "return getComputedStyle(
             document.querySelector('#presets [aria-current]'), '::before').content";
         ensure!(evaluate(page, current).await? == "\"✓ \"");

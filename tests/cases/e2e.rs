@@ -30,7 +30,6 @@ mod fuzz;
 mod home;
 mod keys;
 mod native_world;
-mod observer;
 mod offline;
 mod reading;
 mod scaling;

@@ -12,14 +12,6 @@ use crate::browser::Page;
 /// Time limit for a condition. Only failing cases wait this long.
 const TIMEOUT: Duration = Duration::from_mins(3);
 
-/// Private code points that `WebDriver` uses for keys.
-pub(crate) const ENTER: &str = "\u{e007}";
-pub(crate) const TAB: &str = "\u{e004}";
-pub(crate) const BACKSPACE: &str = "\u{e003}";
-pub(crate) const DELETE: &str = "\u{e017}";
-pub(crate) const HOME: &str = "\u{e011}";
-pub(crate) const PAGE_UP: &str = "\u{e00e}";
-
 pub(crate) async fn type_into(page: &Page, id: &str, keys: &str) -> Result<()> {
     let element = page.client.find(Locator::Id(id)).await?;
     Ok(element.send_keys(keys).await?)

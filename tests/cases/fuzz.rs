@@ -48,8 +48,8 @@ pub(crate) async fn open_all(page: &Page) -> Result<()> {
 
 fn addresses() -> Result<Vec<String>> {
     let output = native::command().args(["list", "--json"]).output()?;
-    let catalog: Value = serde_json::from_slice(&output.stdout)?;
-    let scenarios = catalog["scenarios"].as_array().context("no scenarios")?;
+    let catalogue: Value = serde_json::from_slice(&output.stdout)?;
+    let scenarios = catalogue["scenarios"].as_array().context("no scenarios")?;
     let strategy = select(scenarios.clone()).prop_flat_map(|scenario| address(&scenario));
     let mut runner = TestRunner::deterministic();
     let generated = (0..ADDRESS_COUNT).map(|_| Ok(strategy.new_tree(&mut runner)?.current()));

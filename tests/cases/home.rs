@@ -2,10 +2,10 @@
 
 use anyhow::{Result, ensure};
 use fantoccini::Locator;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use crate::appearance::Appearance;
 use crate::browser::{self, Page};
-use crate::console::Cdp;
 use crate::experiment::{evaluate, finish_run, focused, navigate, press, wait_until};
 use crate::server::Serve;
 
@@ -85,9 +85,7 @@ async fn cards_are_animated_and_open_their_scenario() -> Result<()> {
 async fn reduced_motion_pauses_the_pictures() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        let still = json!([{ "name": "prefers-reduced-motion", "value": "reduce" }]);
-        let emulate = Cdp("Emulation.setEmulatedMedia", json!({ "features": still }));
-        page.client.issue_cmd(emulate).await?;
+        Appearance::REDUCED_MOTION.apply(page).await?;
         page.open(&server.url).await?;
         wait_until(page, "document.querySelector('#home canvas').width !== 300").await?;
         let shown = first_picture(page).await?;

@@ -4,13 +4,11 @@ use std::iter;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
+use fantoccini::key::Key;
 use serde_json::Value;
 
 use crate::browser::Page;
-use crate::experiment::{ENTER, TAB, evaluate, wait_until};
-
-const ARROW_DOWN: &str = "\u{e015}";
-const SHIFT: char = '\u{e008}';
+use crate::experiment::{evaluate, wait_until};
 
 /// Maximum number of attempts to reach a control.
 const MAX_ATTEMPTS: usize = 40;
@@ -23,7 +21,7 @@ pub(crate) async fn use_scenario(page: &Page, scenario: &str) -> Result<()> {
         &format!(":is(#scenarios, #home) a[href='#/{scenario}']"),
     )
     .await?;
-    press(page, ENTER).await?;
+    press(page, &Key::Enter).await?;
     wait_until(
         page,
         &format!("document.title.startsWith('{scenario} ') && {IS_STARTED}"),
@@ -55,7 +53,7 @@ const IS_STARTED: &str = "/record [1-9]/.test(document.querySelector('#clock').t
 async fn use_controls(page: &Page, world: &str) -> Result<()> {
     tab_to(page, "[name=world]:checked").await?;
     evaluate(page, ON_ADDRESS_CHANGE).await?;
-    press(page, ARROW_DOWN).await?;
+    press(page, &Key::Down).await?;
     wait_until(page, "window.hasChanged").await?;
     wait_until(
         page,
@@ -106,7 +104,7 @@ async fn position(page: &Page) -> Result<u64> {
 async fn activate(page: &Page, id: &str) -> Result<()> {
     wait_until(page, &format!("!document.querySelector('#{id}').disabled")).await?;
     tab_to(page, &format!("#{id}")).await?;
-    press(page, ENTER).await
+    press(page, &Key::Enter).await
 }
 
 /// Presses Tab or Shift+Tab until this control has the focus.
@@ -140,12 +138,14 @@ pub(crate) async fn press(page: &Page, key: &str) -> Result<()> {
 
 /// Moves the focus forward by this many controls, or back if negative.
 async fn move_focus(page: &Page, steps: i64) -> Result<()> {
-    let tab = TAB.chars().next().context("no key")?;
+    let shift = char::from(Key::Shift);
     let count = usize::try_from(steps.unsigned_abs())?;
-    let mut keys: Vec<_> = iter::repeat_n(keystroke(tab), count).flatten().collect();
+    let mut keys: Vec<_> = iter::repeat_n(keystroke(Key::Tab.into()), count)
+        .flatten()
+        .collect();
     if steps < 0 {
-        keys.insert(0, KeyAction::Down { value: SHIFT });
-        keys.push(KeyAction::Up { value: SHIFT });
+        keys.insert(0, KeyAction::Down { value: shift });
+        keys.push(KeyAction::Up { value: shift });
     }
     perform_actions(page, keys).await
 }

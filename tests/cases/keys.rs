@@ -1,14 +1,12 @@
 //! Single-key shortcuts.
 
 use anyhow::{Result, ensure};
+use fantoccini::key::Key;
 use serde_json::Value;
 
 use crate::browser::Page;
 use crate::experiment::{evaluate, finish_run, wait_until};
 use crate::keyboard::{press, tab_to};
-
-const ESCAPE: &str = "\u{e00c}";
-const SPACE: &str = " ";
 
 /// Checks that shortcuts work, that typing into a control does not trigger them, and
 /// that they can be disabled.
@@ -48,8 +46,8 @@ pub(crate) async fn check(page: &Page) -> Result<()> {
         ensure!(list.contains(line), "no {line} in {list}");
     }
     tab_to(page, "#keys-on").await?;
-    press(page, SPACE).await?;
-    press(page, ESCAPE).await?;
+    press(page, &Key::Space).await?;
+    press(page, &Key::Escape).await?;
     wait_until(
         page,
         "!document.querySelector('#keys').matches(':popover-open')",

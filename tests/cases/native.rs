@@ -15,9 +15,9 @@ pub(crate) fn command() -> Command {
 /// Returns the chapters and scenarios printed by `highwater list`.
 pub(crate) fn list_scenarios() -> Result<Vec<(String, Vec<String>)>> {
     let output = command().args(["list", "--json"]).output()?;
-    let catalog: Value = serde_json::from_slice(&output.stdout)?;
+    let catalogue: Value = serde_json::from_slice(&output.stdout)?;
     let mut chapters: Vec<(String, Vec<String>)> = Vec::new();
-    for scenario in catalog["scenarios"].as_array().context("no scenarios")? {
+    for scenario in catalogue["scenarios"].as_array().context("no scenarios")? {
         let text = |key: &str| scenario[key].as_str().unwrap_or_default().to_owned();
         match chapters
             .last_mut()

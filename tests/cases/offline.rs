@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use crate::browser::Page;
 use crate::driver::BrowserKind;
 use crate::experiment::{evaluate, finish_run, wait_until};
-use crate::server::{Folder, Serve};
+use crate::server::{PlainServer, Serve};
 
 /// Checks that opened chapters work without the server, and that others show a notice.
 pub(crate) async fn check_offline(page: &Page, opened: &str, unopened: &str) -> Result<()> {
@@ -46,7 +46,7 @@ async fn reopen(page: &Page, address: &str) -> Result<()> {
 
 /// Checks that the page works on a static file server, without threads, and says so.
 pub(crate) async fn check_static_server(page: &Page, scenario: &str) -> Result<()> {
-    let folder = Folder::start("www").await?;
+    let folder = PlainServer::folder("www").await?;
     page.open(&format!("{}#/{scenario}", folder.url)).await?;
     finish_run(page).await?;
     page.open(&format!("{}#/{scenario}?world=tab", folder.url))

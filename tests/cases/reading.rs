@@ -3,18 +3,10 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use crate::browser::{self, Page};
-use crate::console::Cdp;
+use crate::appearance::Appearance;
+use crate::browser;
 use crate::experiment::{evaluate, finish_run, press, wait_until};
 use crate::server::Serve;
-
-/// Sets reduced motion, so that the page shows the end of a run at once.
-async fn without_motion(page: &Page) -> Result<()> {
-    let still = json!([{ "name": "prefers-reduced-motion", "value": "reduce" }]);
-    let emulate = Cdp("Emulation.setEmulatedMedia", json!({ "features": still }));
-    page.client.issue_cmd(emulate).await?;
-    Ok(())
-}
 
 /// Expression for the numbers between this link and the next. -1 selects the numbers
 /// before the first link.
@@ -32,7 +24,7 @@ fn numbers_after(link: i64) -> String {
 async fn guide_links_apply_their_settings() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        without_motion(page).await?;
+        Appearance::REDUCED_MOTION.apply(page).await?;
         page.open(&server.url).await?;
         let all = "return import(new URL('contents.js', location.origin))\
                    .then(it => it.chapters.flatMap(chapter => chapter.scenarios))";
@@ -73,7 +65,7 @@ async fn guide_links_apply_their_settings() -> Result<()> {
 async fn guide_knob_and_form_knob_agree() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        without_motion(page).await?;
+        Appearance::REDUCED_MOTION.apply(page).await?;
         page.open(&format!("{}#/decoupling", server.url)).await?;
         wait_until(page, "!!document.querySelector('#guide select')").await?;
         let change_knob = "const knob = document.querySelector('#guide [name=overflow]'); \
@@ -137,7 +129,7 @@ const UNUSED_MARKS: &str = "
 async fn every_mark_matches_a_record() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
-        without_motion(page).await?;
+        Appearance::REDUCED_MOTION.apply(page).await?;
         page.open(&server.url).await?;
         let script = format!("return (async () => {{ {UNUSED_MARKS} }})()");
         let unused = evaluate(page, &script).await?;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use axum::Router;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use axum::response::Html;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::task::AbortHandle;
@@ -61,9 +62,7 @@ impl Serve {
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Self { url, child })
     }
-}
 
-impl Serve {
     /// Returns the process id of the supervisor, the parent of the serving processes.
     pub(crate) fn supervisor_pid(&self) -> Option<u32> {
         self.child.id()
@@ -79,73 +78,35 @@ fn url_in(line: &str) -> Option<String> {
     Some(format!("{START}{port}/"))
 }
 
-/// A server for a single HTML page, for tests of the test helpers.
-pub(crate) struct Static {
-    /// The address of the page.
+/// A server without the headers that `highwater` adds.
+pub(crate) struct PlainServer {
+    /// The address of its root.
     pub(crate) url: String,
     task: AbortHandle,
 }
 
-impl Static {
-    /// Starts a server that answers every request with this HTML.
-    pub(crate) async fn start(html: &'static str) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}/", listener.local_addr()?);
-        let task = tokio::spawn(async move {
-            while let Ok((mut socket, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    // A single read is enough: the request is short and has no body.
-                    let mut request = [0; 4096];
-                    let _ = socket.read(&mut request).await;
-                    let length = html.len();
-                    let head = format!(
-                        "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\
-                         Content-Length: {length}\r\nConnection: close\r\n\r\n"
-                    );
-                    let _ = socket.write_all(head.as_bytes()).await;
-                    let _ = socket.write_all(html.as_bytes()).await;
-                });
-            }
-        });
-        Ok(Self {
-            url,
-            task: task.abort_handle(),
-        })
+impl PlainServer {
+    /// Answers every request with this HTML.
+    pub(crate) async fn page(html: &'static str) -> Result<Self> {
+        Self::start(Router::new().fallback(async move || Html(html))).await
     }
-}
 
-impl Drop for Static {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// A static file server without the headers that `highwater` adds.
-pub(crate) struct Folder {
-    /// The address of the folder.
-    pub(crate) url: String,
-    task: AbortHandle,
-}
-
-impl Folder {
     /// Serves a folder of the workspace.
-    pub(crate) async fn start(folder: &str) -> Result<Self> {
+    pub(crate) async fn folder(folder: &str) -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let files = Router::new().fallback_service(ServeDir::new(root.join(folder)));
+        Self::start(Router::new().fallback_service(ServeDir::new(root.join(folder)))).await
+    }
+
+    async fn start(router: Router) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/", listener.local_addr()?);
-        let serving = axum::serve(listener, files).into_future();
-        let task = tokio::spawn(async move {
-            let _ = serving.await;
-        });
-        Ok(Self {
-            url,
-            task: task.abort_handle(),
-        })
+        let serving = axum::serve(listener, router).into_future();
+        let task = tokio::spawn(serving).abort_handle();
+        Ok(Self { url, task })
     }
 }
 
-impl Drop for Folder {
+impl Drop for PlainServer {
     fn drop(&mut self) {
         self.task.abort();
     }

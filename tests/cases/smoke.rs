@@ -4,11 +4,11 @@
 use anyhow::{Result, ensure};
 
 use crate::browser;
-use crate::server::Static;
+use crate::server::PlainServer;
 
 #[tokio::test]
 async fn quiet_page_has_no_console_errors() -> Result<()> {
-    let server = Static::start("<!doctype html><title>Quiet</title><h1>Hello</h1>").await?;
+    let server = PlainServer::page("<!doctype html><title>Quiet</title><h1>Hello</h1>").await?;
     browser::with(async |page| {
         page.open(&server.url).await?;
         ensure!(page.text("h1").await? == "Hello");
@@ -23,7 +23,7 @@ async fn quiet_page_has_no_console_errors() -> Result<()> {
 
 #[tokio::test]
 async fn console_errors_are_found() -> Result<()> {
-    let server = Static::start(
+    let server = PlainServer::page(
         "<!doctype html><title>Loud</title><h1>Hello</h1>\
          <script>console.warn('careful'); console.error('broken')</script>",
     )
@@ -43,7 +43,7 @@ async fn console_errors_are_found() -> Result<()> {
 #[tokio::test]
 async fn uncaught_exceptions_are_console_errors() -> Result<()> {
     let server =
-        Static::start("<!doctype html><title>Thrown</title><script>throw 1</script>").await?;
+        PlainServer::page("<!doctype html><title>Thrown</title><script>throw 1</script>").await?;
     browser::with(async |page| {
         page.open(&server.url).await?;
         ensure!(page.assert_no_console_errors().await.is_err());

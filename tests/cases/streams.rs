@@ -3,35 +3,8 @@
 use anyhow::{Result, ensure};
 
 use crate::browser::{self, Page};
-use crate::experiment::{evaluate, finish_run, outcomes, seek_to_the_middle};
+use crate::experiment::{evaluate, finish_run, seek_to_the_middle};
 use crate::server::Serve;
-
-#[tokio::test]
-async fn checks_pass_in_the_page_worlds() -> Result<()> {
-    let server = Serve::start().await?;
-    browser::with(async |page| {
-        for world in ["virtual", "tab"] {
-            for (address, passed) in [
-                ("backpressure?chunks=24&read=5&write=30&inject=error", 5),
-                ("backpressure?chunks=24&read=5&write=30&heed=ignore", 2),
-                ("pipeline?lines=400&fail=write", 6),
-                ("pipeline?lines=400&fail=parse&connect=pipe", 5),
-            ] {
-                page.open(&format!("{}#/{address}&world={world}", server.url))
-                    .await?;
-                finish_run(page).await?;
-                let outcomes = outcomes(page).await?;
-                let count = |wanted: &str| outcomes.iter().filter(|it| *it == wanted).count();
-                ensure!(
-                    count("failed") == 0 && count("passed") >= passed,
-                    "{address} on {world}: {outcomes:?}"
-                );
-            }
-        }
-        page.assert_no_console_errors().await
-    })
-    .await
-}
 
 #[tokio::test]
 async fn queue_peak_is_in_the_table() -> Result<()> {

@@ -2,11 +2,12 @@
 
 use anyhow::{Context as _, Result, ensure};
 use fantoccini::Locator;
+use fantoccini::key::Key;
 
 use crate::browser;
 use crate::experiment::{
-    BACKSPACE, ENTER, HOME, PAGE_UP, ensure_passed, evaluate, finish_run, focused,
-    numbers_and_status, press, seek_to_the_middle, type_into, wait_until, wait_until_visible,
+    ensure_passed, evaluate, finish_run, focused, numbers_and_status, press, seek_to_the_middle,
+    type_into, wait_until, wait_until_visible,
 };
 use crate::server::Serve;
 
@@ -20,7 +21,7 @@ async fn change_from_this_moment_keeps_the_past() -> Result<()> {
         speed.select_by_value("16").await?;
         finish_run(page).await?;
         // Halfway along the slider.
-        type_into(page, "time", &[HOME, &PAGE_UP.repeat(5)].concat()).await?;
+        type_into(page, "time", &(Key::Home + &Key::PageUp.repeat(5))).await?;
         let (before, moment) = (numbers_and_status(page).await?, page.text("#clock").await?);
         let (_, record) = moment.split_once("record ").context("no record")?;
         let record: u32 = record.split(' ').next().unwrap_or("").parse()?;
@@ -34,7 +35,7 @@ async fn change_from_this_moment_keeps_the_past() -> Result<()> {
             .await?
                 == true
         );
-        let slower = [&BACKSPACE.repeat(2), "400", ENTER].concat();
+        let slower = Key::Backspace.repeat(2) + "400" + &Key::Enter;
         type_into(page, "knob-email_latency", &slower).await?;
         wait_until(page, "location.hash.includes('&email_latency@')").await?;
         finish_run(page).await?;
@@ -55,7 +56,7 @@ async fn change_from_this_moment_keeps_the_past() -> Result<()> {
             numbers_and_status(page).await? == before,
             "the numbers before the change differ"
         );
-        type_into(page, "drop", ENTER).await?;
+        type_into(page, "drop", &Key::Enter).await?;
         wait_until(page, "!location.hash.includes('@')").await?;
         ensure!(
             focused(page).await? == "speed",
@@ -80,7 +81,7 @@ async fn link_to_a_record_works_in_both_worlds() -> Result<()> {
                 .await?;
             finish_run(page).await?;
             // Many records share the start time, and the slider plays all of them.
-            type_into(page, "time", HOME).await?;
+            type_into(page, "time", &Key::Home).await?;
             evaluate(page, SEEK_TO_THIRD_RECORD).await?;
             press(page, "copy-link").await?;
             let link = page.text("#link").await?;

@@ -119,26 +119,34 @@ fn address_keeps_changes_during_the_run() {
     assert!(numbers(&view)["time_us"].as_u64() >= Some(900_000));
 }
 
+/// The errors chapter counts responses, and the scaling chapter adds figures.
 #[wasm_bindgen_test]
 fn back_after_step_returns_to_the_same_numbers() {
-    let mut view = view(&[("users", "3")]);
-    let mut seen = vec![view.numbers()];
-    while view.step() {
-        seen.push(view.numbers());
+    for (name, set) in [
+        ("decoupling", ("users", "3")),
+        ("handler", ("requests", "30")),
+        ("cluster", ("requests", "30")),
+    ] {
+        let mut view = view_of(name, &[set]);
+        let shown = |view: &View| (view.numbers(), view.figures());
+        let mut seen = vec![shown(&view)];
+        while view.step() {
+            seen.push(shown(&view));
+        }
+        assert!(seen.len() > 40, "{name}: {} moments", seen.len());
+        assert!(view.verdicts().contains("passed"));
+        assert_eq!(seen.pop(), Some(shown(&view)));
+        while let Some(before) = seen.pop() {
+            assert!(view.back());
+            assert_eq!(shown(&view), before, "{name}");
+            assert_eq!(
+                view.verdicts(),
+                "[]",
+                "verdicts were returned before the end"
+            );
+        }
+        assert!(!view.back(), "back at the start returned true");
     }
-    assert!(seen.len() > 40, "{} moments", seen.len());
-    assert!(view.verdicts().contains("passed"));
-    assert_eq!(seen.pop(), Some(view.numbers()));
-    while let Some(before) = seen.pop() {
-        assert!(view.back());
-        assert_eq!(view.numbers(), before);
-        assert_eq!(
-            view.verdicts(),
-            "[]",
-            "verdicts were returned before the end"
-        );
-    }
-    assert!(!view.back(), "back at the start returned true");
 }
 
 /// Uses a run that is long enough to drop checkpoints.

@@ -2,12 +2,13 @@
 
 use anyhow::{Context as _, Result};
 use fantoccini::Locator;
+use fantoccini::key::Key;
 use serde_json::{Value, json};
 
 use crate::appearance::Appearance;
 use crate::browser::Page;
 use crate::console::Cdp;
-use crate::experiment::{TAB, evaluate, press, wait_until};
+use crate::experiment::{evaluate, press, wait_until};
 
 /// Expression that is true once a run is shown.
 const IS_STARTED: &str = "/record [1-9]/.test(document.querySelector('#clock').textContent)";
@@ -60,7 +61,7 @@ pub(crate) async fn press_everything(page: &Page, scenario: &str) -> Result<()> 
         press(page, id).await?;
     }
     let seed = page.client.find(Locator::Id("knob-seed")).await?;
-    seed.send_keys(&format!("1{TAB}")).await?;
+    seed.send_keys(&("1" + &Key::Tab)).await?;
     for selector in [
         "[name=world][value=tab]",
         "[name=world][value=virtual]",
