@@ -17,7 +17,7 @@ use std::{
 /// [`Error::Print`] if the write fails.
 pub(crate) fn list(as_json: bool) -> Result<ExitCode, Error> {
     terminal::print(&if as_json {
-        format!("{:#}\n", catalog())
+        format!("{:#}\n", catalogue())
     } else {
         scenario::ALL
             .iter()
@@ -28,7 +28,7 @@ pub(crate) fn list(as_json: bool) -> Result<ExitCode, Error> {
 }
 
 /// Returns all scenarios with their schemas, in the format of `GET /api/scenarios`.
-pub(crate) fn catalog() -> Value {
+pub(crate) fn catalogue() -> Value {
     let scenarios: Vec<Value> = scenario::ALL
         .iter()
         .map(|scenario| {

@@ -608,7 +608,7 @@ impl AppError {
     /// complete.
     ///
     /// Servers use it when reading a request or writing a response fails for that
-    /// reason. A [`Handler`](super::Handler) also recognizes it as the source of
+    /// reason. A [`Handler`](super::Handler) also recognises it as the source of
     /// other errors.
     ///
     /// ```

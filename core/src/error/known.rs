@@ -14,7 +14,7 @@ impl Classification {
     /// [classify](super::ResultExt::classified) the error itself.
     ///
     /// Intended for boxed errors of unknown type. Your own error enums are not
-    /// recognized in a box; convert them to `AppError` before boxing.
+    /// recognised in a box; convert them to `AppError` before boxing.
     ///
     /// ```
     /// use highwater::error::{AppError, Classification, ErrorKind};

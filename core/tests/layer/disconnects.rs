@@ -109,7 +109,7 @@ fn disconnected_dependency_is_an_error() {
 }
 
 #[test]
-fn client_gone_is_recognized_in_a_response_body() {
+fn client_gone_is_recognised_in_a_response_body() {
     let test = TestLayer::with(Handler::new(), HandlerLayer::ignore_client_ids);
     let echo = Router::new().route(
         "/",

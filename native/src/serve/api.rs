@@ -49,7 +49,7 @@ pub(super) fn body_limit() -> DefaultBodyLimit {
 /// `GET /api/scenarios`: returns the scenarios and their parameters.
 pub(super) async fn scenarios() -> Response {
     let json = [(header::CONTENT_TYPE, "application/json")];
-    (json, list::catalog().to_string()).into_response()
+    (json, list::catalogue().to_string()).into_response()
 }
 
 /// `POST /api/runs`: runs an experiment natively and streams its trace. The run is

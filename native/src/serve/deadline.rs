@@ -68,7 +68,7 @@ fn body_timeout() -> AppError {
     AppError::new(timeout).with_public_message("The request was not received in time.")
 }
 
-/// Marks an error that was caused by a client disconnect, so that it is recognized even
+/// Marks an error that was caused by a client disconnect, so that it is recognised even
 /// when wrapped.
 fn mark_client_gone(error: axum::Error) -> axum::Error {
     let classification = Classification::of(&error);

@@ -20,7 +20,7 @@ use std::net::{IpAddr, Ipv6Addr};
 pub(crate) enum Hosts {
     /// Any valid host.
     Any,
-    /// `localhost` and its subdomains, loopback addresses, and these names, normalized by
+    /// `localhost` and its subdomains, loopback addresses, and these names, normalised by
     /// [`parse_name`].
     LoopbackAnd(Vec<String>),
 }
@@ -127,7 +127,7 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// Returns the normalized name: in lower case, without the trailing dot of a fully
+    /// Returns the normalised name: in lower case, without the trailing dot of a fully
     /// qualified name or the brackets of an IPv6 address.
     fn name(self) -> String {
         match self {
@@ -137,7 +137,7 @@ impl<'a> Host<'a> {
     }
 }
 
-/// Parses and normalizes the name of an allowed host.
+/// Parses and normalises the name of an allowed host.
 ///
 /// # Errors
 ///
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_hosts_are_recognized() {
+    fn loopback_hosts_are_recognised() {
         let is_loopback = |text| Host::parse(text).unwrap().is_loopback();
         for text in [
             "localhost",

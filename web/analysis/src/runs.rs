@@ -45,7 +45,7 @@ impl Runs {
         Ok(())
     }
 
-    /// Plots all runs as one SVG document in dark or light colors. It is `width` pixels
+    /// Plots all runs as one SVG document in dark or light colours. It is `width` pixels
     /// wide, from 280 to 2000. From 600, the legend is at the side.
     ///
     /// `metric` is a name from [`metrics`](Self::metrics). If it is empty, all metrics are

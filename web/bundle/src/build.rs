@@ -87,7 +87,7 @@ pub fn build(options: &Options) -> Result<Summary> {
         .filter_map(|part| part.threaded())
         .collect();
     // The flavors compile in parallel in separate target directories, because
-    // optimizing one crate uses only one core.
+    // optimising one crate uses only one core.
     let failed = AtomicBool::new(false);
     let (single, compiled) = thread::scope(|scope| {
         let compiled = scope.spawn(|| precompile_threaded(&layout, options, &threaded, &failed));

@@ -154,7 +154,7 @@ fn read_ahead_bound() -> Result<Bound<Vec<u8>>, InvalidBound> {
 /// memory never shrinks.
 fn reserve_memory() {
     let block: Vec<u8> = Vec::with_capacity(RESERVED_BYTES);
-    // Keeps the compiler from optimizing the allocation away.
+    // Keeps the compiler from optimising the allocation away.
     drop(black_box(block));
 }
 

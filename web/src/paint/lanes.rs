@@ -67,7 +67,7 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
 
 fn paint_bar(surface: &Surface, scale: &Scale, event: &Event, end: Duration, y: f64, height: f64) {
     let theme = surface.theme;
-    let color = match (event.failure, event.kind) {
+    let colour = match (event.failure, event.kind) {
         (Some(_), _) => theme.bad,
         (None, RecordKind::Request) => theme.accent,
         (None, RecordKind::Stall) => theme.line,
@@ -75,14 +75,14 @@ fn paint_bar(surface: &Surface, scale: &Scale, event: &Event, end: Duration, y: 
     };
     let from = scale.x(event.at);
     let to = scale.x(end).max(from + 1.5);
-    // Failures and waits have lower bars, so color is not the only cue.
+    // Failures and waits have lower bars, so colour is not the only cue.
     let inset = if event.failure.is_some() || event.kind == RecordKind::Stall {
         height * 0.36
     } else {
         height * 0.22
     };
-    surface.fill_rect(from, y + inset, to - from, height - 2.0 * inset, color);
+    surface.fill_rect(from, y + inset, to - from, height - 2.0 * inset, colour);
     if event.failure.is_some() {
-        surface.cross((to, y + height / 2.0), 4.0, color);
+        surface.cross((to, y + height / 2.0), 4.0, colour);
     }
 }

@@ -41,7 +41,7 @@ impl Node {
         (self.x + self.width, self.y + self.height / 2.0)
     }
 
-    /// Returns the point on the vertical center line at this height.
+    /// Returns the point on the vertical centre line at this height.
     fn at_height(&self, y: f64) -> (f64, f64) {
         let bottom = self.y + self.height;
         (self.x + self.width / 2.0, clamp(y, self.y, bottom))

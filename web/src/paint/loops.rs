@@ -47,7 +47,7 @@ fn paint_label(surface: &Surface, rows: &Rows, row: &Row, playback: &Playback) {
     let theme = surface.theme;
     let middle = row.top + row.height / 2.0;
     let max_width = rows.left - 14.0;
-    let (text, color) = rows::detail(row, playback, surface);
+    let (text, colour) = rows::detail(row, playback, surface);
     let has_two_lines = row.height >= 28.0;
     let up = if text.is_empty() || !has_two_lines {
         0.0
@@ -69,7 +69,7 @@ fn paint_label(surface: &Surface, rows: &Rows, row: &Row, playback: &Playback) {
         surface.text(
             &text,
             at(middle + up),
-            Text::small(color, false, "right"),
+            Text::small(colour, false, "right"),
             max_width,
         );
     }
@@ -115,7 +115,7 @@ fn paint_bar(
     let theme = surface.theme;
     let from = scale.x(event.at);
     let width = (scale.x(end) - from).max(1.5);
-    let color = match (event.failure, is_open) {
+    let colour = match (event.failure, is_open) {
         (Some(_), _) => theme.bad,
         (None, true) => theme.accent,
         (None, false) => theme.good,
@@ -141,7 +141,7 @@ fn paint_bar(
         }
         return;
     }
-    surface.fill_rect(from, y, width, height, color);
+    surface.fill_rect(from, y, width, height, colour);
     if event.failure.is_some() {
         surface.cross((from + width, y + height / 2.0), 4.0, theme.bad);
     }

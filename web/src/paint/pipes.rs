@@ -46,12 +46,12 @@ fn paint_pipe(surface: &Surface, playback: &Playback, from: &Node, to: &Node) {
     let (start, end) = (from.right(), to.left());
     let is_stall = |event: &Event| event.kind == RecordKind::Stall && event.source == to.id;
     let is_closed = playback.open().any(is_stall);
-    let color = if is_closed { theme.bad } else { theme.line };
-    surface.line(start, end, color, if is_closed { 3.0 } else { 1.5 });
+    let colour = if is_closed { theme.bad } else { theme.line };
+    surface.line(start, end, colour, if is_closed { 3.0 } else { 1.5 });
     if is_closed {
         let middle = f64::midpoint(start.0, end.0);
         let (above, below) = (start.1 - 9.0, start.1 + 9.0);
-        surface.line((middle, above), (middle, below), color, 3.0);
+        surface.line((middle, above), (middle, below), colour, 3.0);
     }
 }
 
@@ -80,7 +80,7 @@ fn paint_tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueT
     };
     surface.panel(node.x, node.y, node.width, node.height, border, 2.0);
     let level = height(queue.level);
-    let color = if is_above_mark {
+    let colour = if is_above_mark {
         theme.bad
     } else {
         theme.accent
@@ -90,14 +90,14 @@ fn paint_tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueT
         bottom - 1.5 - level,
         node.width - 4.0,
         level,
-        color,
+        colour,
     );
 
     let mark = bottom - 1.5 - height(queue.mark);
     let (left, right) = (node.x - 6.0, node.x + node.width + 6.0);
     surface.line((left, mark), (right, mark), theme.text, 2.0);
     let middle = node.x + node.width / 2.0;
-    let style = |bold, color| Text::small(color, bold, "center");
+    let style = |bold, colour| Text::small(colour, bold, "center");
     let max_width = node.width + 24.0;
     let name = playback.trace().name(node.id);
     surface.text(
@@ -179,12 +179,12 @@ fn paint_history(
         // Each column of pixels is painted once.
         if from < right {
             let height = bottom - y(event.subject);
-            let color = if event.subject > queue.mark {
+            let colour = if event.subject > queue.mark {
                 theme.bad
             } else {
                 theme.accent
             };
-            surface.fill_rect(from, bottom - height, right - from, height, color);
+            surface.fill_rect(from, bottom - height, right - from, height, colour);
             right = from;
         }
         if event.at <= since {

@@ -155,12 +155,12 @@ fn paint_responses(surface: &Surface, plan: &Plan, tally: &Tally) {
         ("5xx", tally.server_errors, theme.bad),
         ("lost", tally.lost, theme.bad),
     ];
-    for (node, (name, count, color)) in plan.responses.iter().zip(counts) {
+    for (node, (name, count, colour)) in plan.responses.iter().zip(counts) {
         let is_wrong = name == "2xx" && tally.wrong > 0;
         let border = match (count, is_wrong) {
             (0, _) => theme.line,
             (_, true) => theme.bad,
-            _ => color,
+            _ => colour,
         };
         surface.panel(node.x, node.y, node.width, node.height, border, 2.0);
         let middle = node.x + node.width / 2.0;
@@ -217,13 +217,13 @@ fn paint_handler(surface: &Surface, plan: &Plan, playback: &Playback) {
         }
         let code = event.failure.map_or("", |code| playback.trace().name(code));
         let is_bug = code == plan::BUG_CODE;
-        let color = if is_bug { theme.bad } else { theme.muted };
+        let colour = if is_bug { theme.bad } else { theme.muted };
         let sign = if is_bug { "✗ " } else { "" };
         let line = format!("{sign}request-{} {code}", event.subject);
         surface.text(
             &line,
             (left, y),
-            Text::small(color, is_bug, "left"),
+            Text::small(colour, is_bug, "left"),
             max_width,
         );
     }
@@ -273,11 +273,11 @@ fn paint_restart_track(surface: &Surface, plan: &Plan, playback: &Playback) {
             surface.dot((x, y), 5.0, theme.bad);
         }
         surface.ring((x, y), 5.0, if is_now { theme.bad } else { theme.line });
-        let color = if is_now { theme.bad } else { theme.muted };
+        let colour = if is_now { theme.bad } else { theme.muted };
         surface.text(
             &label,
             (x, y + 14.0),
-            Text::small(color, is_now, "center"),
+            Text::small(colour, is_now, "center"),
             label_width,
         );
     }

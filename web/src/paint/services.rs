@@ -55,12 +55,12 @@ fn paint_wires(surface: &Surface, layout: &Layout, playback: &Playback) {
             continue;
         };
         let is_latest = latest.is_some_and(|it| it.source == from && it.target == Some(to));
-        let (color, weight) = if is_latest {
+        let (colour, weight) = if is_latest {
             (theme.accent, 3.0)
         } else {
             (theme.line, 1.5)
         };
-        surface.line(start, end, color, weight);
+        surface.line(start, end, colour, weight);
     }
 }
 
@@ -101,7 +101,7 @@ pub(super) fn paint_panel(surface: &Surface, node: &Node, playback: &Playback, l
     let title = Text {
         size,
         bold: true,
-        color: theme.text,
+        colour: theme.text,
         align: "left",
     };
     let detail = Text::small(theme.muted, false, "left");
@@ -166,7 +166,7 @@ pub(super) fn paint_messages(surface: &Surface, layout: &Layout, playback: &Play
     }
 }
 
-/// Returns the recent records that are still traveling.
+/// Returns the recent records that are still travelling.
 pub(super) fn recent_records<'a>(
     surface: &Surface,
     playback: &'a Playback,
@@ -181,7 +181,7 @@ pub(super) fn recent_records<'a>(
     latest.take_while(move |event| event.recorded_at() + TRAVEL_TIME >= now)
 }
 
-/// Returns the fraction of the path traveled. Messages slow down on their way.
+/// Returns the fraction of the path travelled. Messages slow down on their way.
 pub(super) fn progress(playback: &Playback, event: &Event) -> f64 {
     let since = playback.screen_time().saturating_sub(event.recorded_at());
     let progress = since.as_secs_f64() / TRAVEL_TIME.as_secs_f64();

@@ -1,9 +1,9 @@
-//! The canvas, and the colors of its two themes.
+//! The canvas, and the colours of its two themes.
 
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
-/// The colors of one theme. Failures also differ from successes by shape.
+/// The colours of one theme. Failures also differ from successes by shape.
 pub(crate) struct Theme {
     pub(crate) background: &'static str,
     pub(crate) panel: &'static str,
@@ -99,8 +99,8 @@ impl Surface {
         self.fill_rect(0.0, 0.0, self.width, self.height, self.theme.background);
     }
 
-    pub(crate) fn fill_rect(&self, x: f64, y: f64, width: f64, height: f64, color: &str) {
-        self.context.set_fill_style_str(color);
+    pub(crate) fn fill_rect(&self, x: f64, y: f64, width: f64, height: f64, colour: &str) {
+        self.context.set_fill_style_str(colour);
         self.context.fill_rect(x, y, width, height);
     }
 
@@ -117,52 +117,52 @@ impl Surface {
         context.stroke();
     }
 
-    pub(crate) fn line(&self, from: (f64, f64), to: (f64, f64), color: &str, weight: f64) {
+    pub(crate) fn line(&self, from: (f64, f64), to: (f64, f64), colour: &str, weight: f64) {
         let context = &self.context;
         context.begin_path();
         context.move_to(from.0, from.1);
         context.line_to(to.0, to.1);
-        context.set_stroke_style_str(color);
+        context.set_stroke_style_str(colour);
         context.set_line_width(weight);
         context.stroke();
     }
 
     /// Paints lines from each point to the next.
     #[cfg(feature = "errors")]
-    pub(crate) fn path(&self, points: &[(f64, f64)], color: &str, weight: f64) {
+    pub(crate) fn path(&self, points: &[(f64, f64)], colour: &str, weight: f64) {
         for pair in points.windows(2) {
-            self.line(pair[0], pair[1], color, weight);
+            self.line(pair[0], pair[1], colour, weight);
         }
     }
 
-    pub(crate) fn dot(&self, at: (f64, f64), radius: f64, color: &str) {
+    pub(crate) fn dot(&self, at: (f64, f64), radius: f64, colour: &str) {
         let context = &self.context;
         context.begin_path();
         // Fails only for a negative radius.
         let _ = context.arc(at.0, at.1, radius, 0.0, std::f64::consts::TAU);
-        context.set_fill_style_str(color);
+        context.set_fill_style_str(colour);
         context.fill();
     }
 
     /// Paints a hollow dot.
-    pub(crate) fn ring(&self, at: (f64, f64), radius: f64, color: &str) {
+    pub(crate) fn ring(&self, at: (f64, f64), radius: f64, colour: &str) {
         let context = &self.context;
         context.begin_path();
         // Fails only for a negative radius.
         let _ = context.arc(at.0, at.1, radius, 0.0, std::f64::consts::TAU);
-        context.set_stroke_style_str(color);
+        context.set_stroke_style_str(colour);
         context.set_line_width(2.0);
         context.stroke();
     }
 
     /// Paints a cross, the sign of a failure.
-    pub(crate) fn cross(&self, at: (f64, f64), size: f64, color: &str) {
+    pub(crate) fn cross(&self, at: (f64, f64), size: f64, colour: &str) {
         let (x, y) = at;
-        self.line((x - size, y - size), (x + size, y + size), color, 2.0);
-        self.line((x - size, y + size), (x + size, y - size), color, 2.0);
+        self.line((x - size, y - size), (x + size, y + size), colour, 2.0);
+        self.line((x - size, y + size), (x + size, y - size), colour, 2.0);
     }
 
-    /// Paints text aligned at `at`, vertically centered and condensed to `max_width` if
+    /// Paints text aligned at `at`, vertically centred and condensed to `max_width` if
     /// it is longer.
     pub(crate) fn text(&self, text: &str, at: (f64, f64), style: Text, max_width: f64) {
         let context = &self.context;
@@ -170,7 +170,7 @@ impl Surface {
         context.set_font(&format!("{weight} {}px system-ui, sans-serif", style.size));
         context.set_text_align(style.align);
         context.set_text_baseline("middle");
-        context.set_fill_style_str(style.color);
+        context.set_fill_style_str(style.colour);
         let _ = context.fill_text_with_max_width(text, at.0, at.1, max_width.max(1.0));
     }
 }
@@ -181,16 +181,16 @@ pub(crate) struct Text<'a> {
     /// Font size in CSS pixels.
     pub(crate) size: u32,
     pub(crate) bold: bool,
-    pub(crate) color: &'a str,
+    pub(crate) colour: &'a str,
     pub(crate) align: &'static str,
 }
 
 impl<'a> Text<'a> {
-    pub(crate) fn small(color: &'a str, bold: bool, align: &'static str) -> Self {
+    pub(crate) fn small(colour: &'a str, bold: bool, align: &'static str) -> Self {
         Text {
             size: 11,
             bold,
-            color,
+            colour,
             align,
         }
     }

@@ -109,12 +109,12 @@ fn paint_line(
         if let Some(end) = segment_end.filter(|_| activity != Activity::End) {
             let right = scale.x(end);
             let is_flat = end.saturating_sub(at) > heartbeat.flat_after;
-            let (color, weight) = if is_flat {
+            let (colour, weight) = if is_flat {
                 (theme.bad, 3.0)
             } else {
                 (theme.line, 1.0)
             };
-            surface.line((x, heartbeat.y), (right, heartbeat.y), color, weight);
+            surface.line((x, heartbeat.y), (right, heartbeat.y), colour, weight);
             if is_flat && right - x > 70.0 {
                 let flat = milliseconds(end.saturating_sub(at));
                 let text = format!("no heartbeat, {flat} ms");
@@ -132,7 +132,7 @@ fn paint_line(
 }
 
 fn paint_spike(surface: &Surface, (x, y): (f64, f64), height: f64) {
-    let color = surface.theme.good;
-    surface.line((x - 1.5, y), (x, y - height), color, 1.5);
-    surface.line((x, y - height), (x + 1.5, y + height * 0.4), color, 1.5);
+    let colour = surface.theme.good;
+    surface.line((x - 1.5, y), (x, y - height), colour, 1.5);
+    surface.line((x, y - height), (x + 1.5, y + height * 0.4), colour, 1.5);
 }

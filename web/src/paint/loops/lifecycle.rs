@@ -147,27 +147,27 @@ pub(super) fn paint_supervisor_flags(
     let mut right = f64::INFINITY;
     let is_supervisor = |event: &&Event| event.source == row.id;
     for event in scale.records(playback).filter(is_supervisor) {
-        let (word, color) = match (event.kind, event.target, event.failure) {
+        let (word, colour) = match (event.kind, event.target, event.failure) {
             (RecordKind::Switch, Some(state), _) => (state, theme.accent),
             (RecordKind::Exit, _, Some(cause)) => (cause, theme.bad),
             _ => continue,
         };
         let x = scale.x(event.at);
         let (top, bottom) = (row.top + 3.0, row.top + row.height - 3.0);
-        surface.line((x, top), (x, bottom), color, 2.0);
+        surface.line((x, top), (x, bottom), colour, 2.0);
         // Skip the text if the next flag leaves no space.
         let max_width = (right - x - 8.0).min(scale.right() - x);
         let is_free = x <= right;
         right = right.min(x);
-        let sign = if color == theme.bad { "✗ " } else { "▸ " };
+        let sign = if colour == theme.bad { "✗ " } else { "▸ " };
         let text = [sign, playback.trace().name(word)].concat();
         let at = (x + 4.0, row.top + row.height / 2.0);
         if max_width > 30.0 {
-            surface.text(&text, at, Text::small(color, true, "left"), max_width);
+            surface.text(&text, at, Text::small(colour, true, "left"), max_width);
         } else if is_free && x - scale.x(scale.since()) > 60.0 {
             right = x - 124.0;
             let at = (x - 4.0, row.top + row.height / 2.0);
-            surface.text(&text, at, Text::small(color, true, "right"), 120.0);
+            surface.text(&text, at, Text::small(colour, true, "right"), 120.0);
         }
     }
 }

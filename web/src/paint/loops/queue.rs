@@ -60,12 +60,12 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
         // The same requests are sampled in every frame.
         if event.subject.is_multiple_of(step) {
             let is_open = open.contains(&(event.subject, event.at));
-            let (radius, color) = if is_open {
+            let (radius, colour) = if is_open {
                 (3.0, theme.accent)
             } else {
                 (1.5, theme.line)
             };
-            surface.dot(position(event, depth), radius, color);
+            surface.dot(position(event, depth), radius, colour);
         }
     }
     let failed = ends().filter(|event| event.failure.is_some());

@@ -128,7 +128,7 @@ fn role(playback: &Playback, event: &Event) -> Option<Role> {
     }
 }
 
-/// Returns the second line of a lane's label, and its color.
+/// Returns the second line of a lane's label, and its colour.
 pub(super) fn detail(row: &Row, playback: &Playback, surface: &Surface) -> (String, &'static str) {
     let theme = surface.theme;
     let counters = playback.summary().counters(row.id);
@@ -144,10 +144,10 @@ pub(super) fn detail(row: &Row, playback: &Playback, surface: &Surface) -> (Stri
     (text, theme.muted)
 }
 
-/// Describes the state of a process by a sign, a word and a color.
+/// Describes the state of a process by a sign, a word and a colour.
 fn state(slot: &WorkerSlot, surface: &Surface) -> (String, &'static str) {
     let theme = surface.theme;
-    let (sign, color) = match slot.state {
+    let (sign, colour) = match slot.state {
         WorkerState::Starting => ("○", theme.muted),
         WorkerState::Ready => ("●", theme.good),
         WorkerState::Draining => ("▽", theme.accent),
@@ -155,5 +155,5 @@ fn state(slot: &WorkerSlot, surface: &Surface) -> (String, &'static str) {
         WorkerState::Ended => ("–", theme.muted),
     };
     let (word, process) = (slot.state.as_str(), slot.process());
-    (format!("{sign} {word} {process}"), color)
+    (format!("{sign} {word} {process}"), colour)
 }

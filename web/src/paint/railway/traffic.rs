@@ -7,7 +7,7 @@ use super::{
 use crate::playback::Playback;
 use highwater::trace::{Event, Phase, RecordKind};
 
-/// The appearance of a moving request. Kinds differ by shape as well as color.
+/// The appearance of a moving request. Kinds differ by shape as well as colour.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Marker {
     /// A request in flight.
@@ -24,7 +24,7 @@ enum Marker {
 pub(super) fn paint_latest(surface: &Surface, plan: &Plan, playback: &Playback) {
     let latest = playback.latest();
     if let Some((path, marker)) = latest.and_then(|event| path_of(plan, playback, event)) {
-        surface.path(&path, color(surface, marker), 3.0);
+        surface.path(&path, colour(surface, marker), 3.0);
     }
 }
 
@@ -44,19 +44,19 @@ pub(super) fn paint_moving(surface: &Surface, plan: &Plan, playback: &Playback) 
 }
 
 fn paint(surface: &Surface, at: Point, marker: Marker) {
-    let color = color(surface, marker);
-    let rectangle = |color| surface.fill_rect(at.0 - 6.0, at.1 - 4.0, 12.0, 8.0, color);
+    let colour = colour(surface, marker);
+    let rectangle = |colour| surface.fill_rect(at.0 - 6.0, at.1 - 4.0, 12.0, 8.0, colour);
     match marker {
-        Marker::Request | Marker::Good => rectangle(color),
-        Marker::Diverted => surface.ring(at, 5.0, color),
+        Marker::Request | Marker::Good => rectangle(colour),
+        Marker::Diverted => surface.ring(at, 5.0, colour),
         Marker::Bad => {
             rectangle(surface.theme.background);
-            surface.cross(at, 6.0, color);
+            surface.cross(at, 6.0, colour);
         }
     }
 }
 
-fn color(surface: &Surface, marker: Marker) -> &'static str {
+fn colour(surface: &Surface, marker: Marker) -> &'static str {
     match marker {
         Marker::Request | Marker::Diverted => surface.theme.accent,
         Marker::Good => surface.theme.good,
