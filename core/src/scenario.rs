@@ -63,6 +63,8 @@ mod pipeline;
 mod railway;
 #[cfg(feature = "chapter-scaling")]
 mod scaling;
+#[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
+mod supervised_cluster;
 #[cfg(feature = "chapter-errors")]
 mod taxonomy;
 #[cfg(feature = "chapter-scaling")]

@@ -2,9 +2,8 @@
 
 use super::{
     AppError, Chain, listeners,
-    text::{ELLIPSIS, write_catching_panics},
+    text::{ELLIPSIS, catch_panic, write_catching_panics},
 };
-use crate::panics::catch_panic;
 use std::{
     error::Error,
     fmt::{self, Write},

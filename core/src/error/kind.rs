@@ -1,7 +1,6 @@
 //! Error kinds and their defaults.
 
 use super::Class;
-use std::fmt;
 
 /// The kind of an error, which determines its class, its status and whether a retry
 /// may help. A [`Classification`](super::Classification) adds further details.
@@ -22,7 +21,7 @@ use std::fmt;
 /// | [`Cancelled`](Self::Cancelled) | `cancelled` | 503 | operational | |
 /// | [`Unavailable`](Self::Unavailable) | `unavailable` | 503 | operational | yes |
 /// | [`Timeout`](Self::Timeout) | `timeout` | 504 | operational | yes |
-/// | [`Bug`](Self::Bug) | `internal_error` | 500 | bug | |
+/// | [`Bug`](Self::Bug) | `internal_error` | 500 | programmer | |
 ///
 /// ```
 /// use highwater::error::{Class, ErrorKind};
@@ -101,17 +100,17 @@ impl ErrorKind {
         ErrorKind::Bug,
     ];
 
-    /// Returns the class: operational, except for [`Bug`](Self::Bug).
+    /// Returns the class. Only a [`Bug`](Self::Bug) is a programmer error.
     ///
     /// ```
     /// use highwater::error::{Class, ErrorKind};
     ///
     /// assert_eq!(ErrorKind::Failure.class(), Class::Operational);
-    /// assert_eq!(ErrorKind::Bug.class(), Class::Bug);
+    /// assert_eq!(ErrorKind::Bug.class(), Class::Programmer);
     /// ```
     pub const fn class(self) -> Class {
         match self {
-            ErrorKind::Bug => Class::Bug,
+            ErrorKind::Bug => Class::Programmer,
             _ => Class::Operational,
         }
     }
@@ -196,12 +195,5 @@ impl ErrorKind {
             ErrorKind::Timeout => ("timeout", 504, "The request timed out."),
             ErrorKind::Bug => ("internal_error", 500, "Something went wrong on our side."),
         }
-    }
-}
-
-/// Writes the [code](ErrorKind::code).
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.code())
     }
 }

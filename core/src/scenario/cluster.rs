@@ -6,8 +6,8 @@
 //!
 //! Requests arrive at intervals, or come from up to a million simulated users.
 
-mod balance;
 mod checks;
+mod faults;
 mod figures;
 mod front;
 mod narrate;
@@ -16,48 +16,13 @@ mod request_log;
 mod summary;
 mod users;
 mod worker;
-mod worker_pool;
 
 pub(super) use figures::figures;
+pub(super) use worker::WORKER;
 
 use super::{Context, Preset, Scenario};
-use crate::platform::Program;
 use front::Front;
 use futures_util::FutureExt;
-use std::time::Duration;
-
-// Trace names, used by diagrams and checks to find sources.
-const FRONT: &str = "Front";
-const SUPERVISOR: &str = "Supervisor";
-
-// States of the supervisor in the trace.
-const RELOADING: &str = "reloading";
-const RELOADED: &str = "reloaded";
-const RELOAD_ABORTED: &str = "reload aborted";
-
-/// The state of a hanging worker until its supervisor detects the hang.
-const HANGING: &str = "hanging";
-
-// Reasons to kill a worker.
-const NO_HEARTBEAT: &str = "no heartbeat";
-const NOT_READY: &str = "not ready in time";
-const NOT_DRAINED: &str = "not drained in time";
-const STOPPED: &str = "stopped";
-
-/// The failure of a request when no worker is available.
-const REFUSED: &str = "refused";
-
-/// The name of the recorded number of users that sent a request.
-const ACTIVE_USERS: &str = "Active users";
-
-/// The heartbeat interval of an idle worker.
-const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
-
-/// The worker program.
-pub(super) static WORKER: Program = Program {
-    name: "cluster-worker",
-    run: |context| worker::run(context).boxed_local(),
-};
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "cluster",

@@ -5,7 +5,6 @@
 //! replaced, crashes, or keeps running.
 
 mod checks;
-mod cluster;
 mod gateway;
 mod ledger;
 mod messages;
@@ -14,27 +13,11 @@ mod params;
 mod summary;
 mod worker;
 
+pub(super) use worker::WORKER;
+
 use super::{Context, Preset, Scenario};
-use crate::platform::Program;
 use futures_util::FutureExt;
 use gateway::Gateway;
-
-// Trace names, used by diagrams and checks to find sources.
-const GATEWAY: &str = "Gateway";
-const DISPATCHER: &str = "Dispatcher";
-const SUPERVISOR: &str = "Supervisor";
-
-/// The maximum number of workers.
-const WORKERS: usize = 4;
-
-/// The maximum attempts per request if the gateway retries everything.
-const ATTEMPTS: u64 = 3;
-
-/// The worker program.
-pub(super) static WORKER: Program = Program {
-    name: "ledger",
-    run: |context| worker::run(context).boxed_local(),
-};
 
 pub(super) static SCENARIO: Scenario = Scenario {
     name: "handler",

@@ -28,9 +28,6 @@ pub(super) const KILLED_FROM_OUTSIDE: &str = "killed from outside";
 /// The exit cause of a process that panicked.
 pub(super) const BUG_EXIT: &str = "a bug";
 
-/// The exit cause of a supervisor that gives up.
-pub(super) const GIVEN_UP: &str = "too many restarts";
-
 /// The failure of a request or attempt that was in flight on a worker when the worker
 /// exited.
 pub(super) const LOST: &str = "lost";
@@ -51,14 +48,21 @@ pub(super) struct Workers {
 
 struct Position {
     name: NameId,
-    worker: Option<WorkerProcess>,
+    worker: Option<Worker>,
 }
 
-/// The process at a position.
-struct WorkerProcess {
-    id: WorkerId,
+/// A worker process.
+pub(super) struct Worker {
+    pub(super) id: WorkerId,
+    /// The name of its position in the trace.
+    pub(super) name: NameId,
+    pub(super) state: ProcessState,
+    /// Number of requests assigned to it and not yet completed.
+    pub(super) in_flight: usize,
+    /// Its place in the order in which workers got their latest request; 0 before the
+    /// first.
+    pub(super) last_turn: u64,
     process: Rc<Process>,
-    state: ProcessState,
 }
 
 /// The last known state of a process.
@@ -88,23 +92,20 @@ impl Workers {
         workers
     }
 
-    /// Starts a process and sends its settings as the first message. Returns its
-    /// position.
-    pub(super) fn start(
-        &mut self,
-        id: WorkerId,
-        program: &'static Program,
-        settings: &str,
-    ) -> usize {
+    /// Starts a process and sends its settings as the first message.
+    pub(super) fn start(&mut self, id: WorkerId, program: &'static Program, settings: &str) {
         let process = Rc::new(self.platform.start(program));
         process.send(settings);
         let position = self.free_position(id.slot);
-        self.positions[position].worker = Some(WorkerProcess {
+        self.positions[position].worker = Some(Worker {
             id,
-            process: Rc::clone(&process),
+            name: self.positions[position].name,
             state: ProcessState::Starting,
+            in_flight: 0,
+            last_turn: 0,
+            process: Rc::clone(&process),
         });
-        self.record_state(position, STARTING);
+        self.record_state(id, STARTING);
         let sender = self.sender.clone();
         drop(self.platform.spawn(async move {
             loop {
@@ -115,7 +116,6 @@ impl Workers {
                 }
             }
         }));
-        position
     }
 
     /// Waits for the next event of any process, at most until `until`.
@@ -133,122 +133,94 @@ impl Workers {
         }
     }
 
-    /// Returns a position's name in the trace.
-    pub(super) fn name(&self, position: usize) -> NameId {
-        self.positions[position].name
+    /// Returns all workers that have not exited, in the order of their positions.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Worker> + '_ {
+        let positions = self.positions.iter();
+        positions.filter_map(|position| position.worker.as_ref())
     }
 
-    /// Returns a worker's position, unless the worker has exited.
-    pub(super) fn position_of(&self, id: WorkerId) -> Option<usize> {
-        (0..self.positions.len()).find(|position| self.id(*position) == Some(id))
-    }
-
-    /// Returns the id of the worker at a position.
-    pub(super) fn id(&self, position: usize) -> Option<WorkerId> {
-        self.worker(position).map(|worker| worker.id)
-    }
-
-    /// Returns the state of the worker at a position.
-    pub(super) fn state(&self, position: usize) -> Option<ProcessState> {
-        self.worker(position).map(|worker| worker.state)
-    }
-
-    /// Returns the states of all workers.
-    pub(super) fn states(&self) -> impl Iterator<Item = ProcessState> + '_ {
-        (0..self.positions.len()).filter_map(|position| self.state(position))
-    }
-
-    /// Returns the positions of the workers that are ready for requests.
-    pub(super) fn ready_positions(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.positions.len())
-            .filter(|position| self.state(*position) == Some(ProcessState::Ready))
+    /// Returns the workers that accept requests.
+    pub(super) fn iter_ready(&self) -> impl Iterator<Item = &Worker> + '_ {
+        self.iter().filter(|worker| worker.is_ready())
     }
 
     /// Returns whether all workers have exited.
     pub(super) fn is_empty(&self) -> bool {
-        self.states().next().is_none()
+        self.iter().next().is_none()
     }
 
-    pub(super) fn send(&self, position: usize, line: String) {
-        if let Some(worker) = self.worker(position) {
-            worker.process.send(line);
-        }
+    /// Returns a worker, unless it has exited.
+    pub(super) fn get(&self, id: WorkerId) -> Option<&Worker> {
+        self.iter().find(|worker| worker.id == id)
+    }
+
+    /// Returns a worker, unless it has exited.
+    pub(super) fn get_mut(&mut self, id: WorkerId) -> Option<&mut Worker> {
+        let positions = self.positions.iter_mut();
+        let mut workers = positions.filter_map(|position| position.worker.as_mut());
+        workers.find(|worker| worker.id == id)
     }
 
     /// Marks a starting worker as ready.
     pub(super) fn ready(&mut self, id: WorkerId) {
-        let Some(position) = self.position_of(id) else {
-            return;
-        };
-        if self.state(position) == Some(ProcessState::Starting) {
-            self.set_state(position, ProcessState::Ready);
-            let process_id = self.process_id(position);
-            self.trace
-                .instant(RecordKind::Start, self.name(position), process_id);
+        if let Some(worker) = self.get_mut(id)
+            && worker.state == ProcessState::Starting
+        {
+            worker.state = ProcessState::Ready;
+            let (name, process) = (worker.name, worker.process_id());
+            self.trace.instant(RecordKind::Start, name, process);
         }
     }
 
     /// Closes a worker's input, so that it finishes its work and exits.
-    pub(super) fn drain(&mut self, position: usize) {
-        self.set_state(position, ProcessState::Draining);
-        self.record_state(position, DRAINING);
-        if let Some(worker) = self.worker(position) {
+    pub(super) fn drain(&mut self, id: WorkerId) {
+        if let Some(worker) = self.get_mut(id) {
+            worker.state = ProcessState::Draining;
             worker.process.close();
+            self.record_state(id, DRAINING);
         }
     }
 
     /// Kills a worker. Its exit will be recorded with `cause`.
-    pub(super) fn kill(&mut self, position: usize, cause: &'static str) {
-        if self.state(position).is_some() {
-            self.set_state(position, ProcessState::Killed(cause));
-            self.record_state(position, KILLED);
-            self.kill_from_outside(position);
-        }
-    }
-
-    /// Kills a worker without recording it, as an external kill would.
-    pub(super) fn kill_from_outside(&self, position: usize) {
-        if let Some(worker) = self.worker(position) {
-            worker.process.kill();
+    pub(super) fn kill(&mut self, id: WorkerId, cause: &'static str) {
+        if let Some(worker) = self.get_mut(id) {
+            worker.state = ProcessState::Killed(cause);
+            worker.kill_from_outside();
+            self.record_state(id, KILLED);
         }
     }
 
     /// Records a worker's exit and frees its position.
     pub(super) fn on_exit(&mut self, id: WorkerId, exit: &Exit) {
-        let Some(position) = self.position_of(id) else {
+        let mut positions = self.positions.iter_mut();
+        let exited = positions.find_map(|it| it.worker.take_if(|worker| worker.id == id));
+        let Some(worker) = exited else {
             return;
         };
-        let process_id = self.process_id(position);
-        let state = self.state(position);
-        let name = self.name(position);
-        self.positions[position].worker = None;
-        let cause = match (exit, state) {
-            (Exit::Finished, _) => return self.trace.instant(RecordKind::Exit, name, process_id),
-            (Exit::Bug { .. }, _) => BUG_EXIT,
-            (Exit::Killed, Some(ProcessState::Killed(cause))) => cause,
-            (Exit::Killed, _) => KILLED_FROM_OUTSIDE,
-            (Exit::Lost { reason }, _) => reason,
+        let (name, process) = (worker.name, worker.process_id());
+        let cause = match (exit, worker.state) {
+            (Exit::Finished, _) => None,
+            (Exit::Bug { .. }, _) => Some(BUG_EXIT),
+            (Exit::Killed, ProcessState::Killed(cause)) => Some(cause),
+            (Exit::Killed, _) => Some(KILLED_FROM_OUTSIDE),
+            (Exit::Lost { reason }, _) => Some(reason.as_str()),
         };
-        self.trace
-            .instant_with_cause(RecordKind::Exit, name, process_id, cause);
-    }
-
-    /// Returns the process id at a position, or 0 if it is free.
-    pub(super) fn process_id(&self, position: usize) -> u64 {
-        let worker = self.worker(position);
-        worker.map_or(0, |worker| worker.process.id().into())
+        match cause {
+            None => self.trace.instant(RecordKind::Exit, name, process),
+            Some(cause) => self
+                .trace
+                .instant_with_cause(RecordKind::Exit, name, process, cause),
+        }
     }
 
     /// Records a worker's new state.
-    pub(super) fn record_state(&self, position: usize, state: &str) {
-        let state = self.trace.name(state);
-        let process_id = self.process_id(position);
-        self.trace
-            .send(RecordKind::Switch, self.name(position), state, process_id);
-    }
-
-    fn worker(&self, position: usize) -> Option<&WorkerProcess> {
-        self.positions[position].worker.as_ref()
+    pub(super) fn record_state(&self, id: WorkerId, state: &str) {
+        if let Some(worker) = self.get(id) {
+            let state = self.trace.name(state);
+            let process = worker.process_id();
+            self.trace
+                .send(RecordKind::Switch, worker.name, state, process);
+        }
     }
 
     fn add_position(&mut self) {
@@ -258,19 +230,34 @@ impl Workers {
     }
 
     fn free_position(&mut self, slot: usize) -> usize {
-        let is_free =
-            |position: &usize| *position < self.positions.len() && self.worker(*position).is_none();
-        let free = (0..self.positions.len()).find(is_free);
-        if let Some(position) = Some(slot).filter(is_free).or(free) {
-            return position;
+        let is_free = |position: &Position| position.worker.is_none();
+        if self.positions.get(slot).is_some_and(is_free) {
+            return slot;
         }
-        self.add_position();
-        self.positions.len() - 1
+        let free = self.positions.iter().position(is_free);
+        free.unwrap_or_else(|| {
+            self.add_position();
+            self.positions.len() - 1
+        })
+    }
+}
+
+impl Worker {
+    /// Returns whether it accepts requests.
+    pub(super) fn is_ready(&self) -> bool {
+        self.state == ProcessState::Ready
     }
 
-    fn set_state(&mut self, position: usize, state: ProcessState) {
-        if let Some(worker) = &mut self.positions[position].worker {
-            worker.state = state;
-        }
+    pub(super) fn send(&self, line: impl Into<String>) {
+        self.process.send(line);
+    }
+
+    /// Kills it without recording it, as an external kill would.
+    pub(super) fn kill_from_outside(&self) {
+        self.process.kill();
+    }
+
+    fn process_id(&self) -> u64 {
+        self.process.id().into()
     }
 }

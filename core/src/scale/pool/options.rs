@@ -18,7 +18,6 @@ use std::{fmt, time::Duration};
 /// # drop(pool);
 /// ```
 #[derive(Clone)]
-#[must_use = "does nothing unless used"]
 pub struct PoolOptions {
     pub(super) running: usize,
     pub(super) waiting: usize,
@@ -36,6 +35,7 @@ impl PoolOptions {
     /// let pool = Pool::new(PoolOptions::new(0), |work| drop(work));
     /// assert!(pool.try_run(|_| ()).is_ok());
     /// ```
+    #[must_use]
     pub fn new(running: usize) -> Self {
         PoolOptions {
             running,
@@ -60,6 +60,7 @@ impl PoolOptions {
     /// assert!(pool.try_run(|_| ()).is_err());
     /// # drop(ticket);
     /// ```
+    #[must_use]
     pub fn waiting(mut self, waiting: usize) -> Self {
         self.waiting = waiting;
         self
@@ -79,6 +80,7 @@ impl PoolOptions {
     /// assert_eq!(pool.try_run(|_| ()).unwrap_err().retry_after, Duration::from_secs(5));
     /// # drop(ticket);
     /// ```
+    #[must_use]
     pub fn retry_after(mut self, retry_after: Duration) -> Self {
         self.retry_after = retry_after;
         self
@@ -106,6 +108,7 @@ impl PoolOptions {
     /// assert_eq!(pool.try_run(|_| ()).unwrap_err().retry_after, Duration::from_secs(8));
     /// # drop((first, second));
     /// ```
+    #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self

@@ -34,7 +34,7 @@ pub struct PoolStats {
 }
 
 /// The latencies of a [`Pool`](super::Pool). Histograms of several pools can be merged.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PoolLatencies {

@@ -3,46 +3,339 @@
 //! They depend on counts and record order, never on durations, so they hold in every
 //! world.
 
-mod requests;
-mod workers;
-
-use super::summary::ClusterSummary;
-use crate::scenario::checks::{Check, CheckResult};
+use super::{
+    front::REFUSED,
+    request_log::{RequestRecord, RequestTotals},
+    summary::{ClusterSummary, ProcessRecord, Reload},
+};
+use crate::{
+    scenario::{
+        checks::{Check, CheckResult},
+        supervised_cluster::{NO_HEARTBEAT, NOT_DRAINED, RELOAD_ABORTED, RELOADED},
+        workers::{KILLED_FROM_OUTSIDE, LOST},
+    },
+    trace::Trace,
+};
 
 pub(super) const ALL: &[Check] = &[
-    Check {
-        name: "every-request-accounted",
-        decide: requests::every_request_accounted,
-    },
-    Check {
-        name: "failed-was-in-flight",
-        decide: requests::failed_was_in_flight,
-    },
-    Check {
-        name: "balanced",
-        decide: requests::balanced,
-    },
-    Check {
-        name: "another-process",
-        decide: workers::another_process,
-    },
-    Check {
-        name: "crash-replaced",
-        decide: workers::crash_replaced,
-    },
-    Check {
-        name: "hang-detected",
-        decide: workers::hang_detected,
-    },
-    Check {
-        name: "reload",
-        decide: workers::reload,
-    },
-    Check {
-        name: "gives-up",
-        decide: workers::gives_up,
-    },
+    Check::new("every-request-accounted", every_request_accounted),
+    Check::new("failed-was-in-flight", failed_was_in_flight),
+    Check::new("balanced", balanced),
+    Check::new("another-process", another_process),
+    Check::new("crash-replaced", crash_replaced),
+    Check::new("hang-detected", hang_detected),
+    Check::new("reload", reload),
+    Check::new("gives-up", gives_up),
 ];
+
+fn every_request_accounted(trace: &Trace) -> CheckResult {
+    let summary = ClusterSummary::of(trace);
+    let requests = &summary.requests;
+    let RequestTotals {
+        sent,
+        answered,
+        lost,
+        refused,
+    } = requests.totals();
+    let failed = lost + refused;
+    let (claim, by_users) = match requests.users {
+        0 => ("", String::new()),
+        users => (
+            "every user sends a request, and ",
+            format!(" by {} of {users} users", requests.active_users),
+        ),
+    };
+    let all_end_once = requests.recorded().iter().all(|it| it.end_count == 1);
+    let totals_match = answered + failed == sent && requests.unknown_end_count() == 0;
+    decided(
+        &summary,
+        [claim, "every request is answered or fails exactly once"].concat(),
+        all_end_once && totals_match && requests.is_every_user_active(),
+        format!("{sent} sent{by_users}: {answered} answered, {failed} failed"),
+    )
+}
+
+fn failed_was_in_flight(trace: &Trace) -> CheckResult {
+    let claim = "only requests in flight on a failed worker, or without a worker, fail".to_owned();
+    let summary = ClusterSummary::of(trace);
+    let failed_workers = summary
+        .processes
+        .iter()
+        .filter(|process| process.has_failed());
+    let (failed, in_flight) = failed_workers.fold((0, 0), |(failed, in_flight), process| {
+        (failed + 1, in_flight + process.in_flight)
+    });
+    let requests = &summary.requests;
+    let [lost, refused] = [LOST, REFUSED].map(|failure| requests.ended_with(Some(failure)));
+    if failed + lost + refused == 0 {
+        return not_exercised(claim, "no worker failed: set event=kill");
+    }
+    let was_in_flight = |request: &RequestRecord| {
+        request.call.is_some_and(|(process, call)| {
+            let process = &summary.processes[process];
+            let exit = process.exit.map_or(usize::MAX, |(exit, _)| exit);
+            process.has_failed() && call < exit && exit < request.end
+        })
+    };
+    // A refusal is valid only if the supervisor gave up or all workers were stopped.
+    let had_no_worker = |request: &RequestRecord| {
+        let has_given_up = summary.given_up.is_some_and(|index| index < request.end);
+        let is_stopped = trace.param("restart") == "stop_then_start";
+        request.call.is_none() && (has_given_up || is_stopped && summary.is_in_reload(request.end))
+    };
+    let is_explained = |request: &RequestRecord| match request.failure {
+        Some(LOST) => was_in_flight(request),
+        Some(_) => had_no_worker(request),
+        None => true,
+    };
+    decided(
+        &summary,
+        claim,
+        lost <= in_flight && requests.recorded().iter().all(is_explained),
+        format!(
+            "failed workers: {failed}, with {in_flight} in flight, {lost} lost; {refused} refused"
+        ),
+    )
+}
+
+fn balanced(trace: &Trace) -> CheckResult {
+    let claim = match trace.param("balance") {
+        "least_busy" => "each request goes to the least busy worker",
+        _ => "requests go to the workers in turn",
+    }
+    .to_owned();
+    let summary = ClusterSummary::of(trace);
+    if summary.workers < 2 {
+        return not_exercised(claim, "there is only one worker: set workers=3");
+    }
+    if summary.requests.is_sample() {
+        return not_exercised(claim, "not every request is recorded: set users=2000");
+    }
+    let calls: u64 = summary.processes.iter().map(|process| process.calls).sum();
+    let calls_by_process = summary.processes.iter().filter(|process| process.calls > 0);
+    let calls_by_process: Vec<_> = calls_by_process
+        .map(|process| process.calls.to_string())
+        .collect();
+    CheckResult::Decided {
+        claim,
+        holds: summary.misrouted_count == 0,
+        evidence: format!(
+            "{} of {calls} out of turn; per process: {}",
+            summary.misrouted_count,
+            calls_by_process.join(", ")
+        ),
+    }
+}
+
+fn another_process(trace: &Trace) -> CheckResult {
+    let summary = ClusterSummary::of(trace);
+    let is_new = |(index, process): (usize, &ProcessRecord)| {
+        let is_other = |other: &ProcessRecord| other.id != process.id;
+        process.id > 0 && summary.processes[..index].iter().all(is_other)
+    };
+    let ids: Vec<_> = summary
+        .processes
+        .iter()
+        .map(|process| process.id.to_string())
+        .collect();
+    CheckResult::Decided {
+        claim: "every worker is a separate process, and no process id repeats".to_owned(),
+        holds: summary.processes.len() >= summary.workers
+            && summary.processes.iter().enumerate().all(is_new),
+        evidence: format!("processes {}", ids.join(", ")),
+    }
+}
+
+fn crash_replaced(trace: &Trace) -> CheckResult {
+    let claim = "a worker that exits unexpectedly is replaced".to_owned();
+    let summary = ClusterSummary::of(trace);
+    if summary.given_up.is_some() {
+        return not_exercised(claim, "the supervisor gave up: set event=kill, restarts=5");
+    }
+    let exits = summary.unexpected_exits().count();
+    if exits == 0 {
+        return not_exercised(claim, "no worker exited: set event=kill");
+    }
+    let started = summary.processes.len().saturating_sub(summary.workers);
+    CheckResult::Decided {
+        claim,
+        holds: summary.is_complete && started >= exits,
+        evidence: format!("{exits} unexpected exits, {started} replacements"),
+    }
+}
+
+fn hang_detected(trace: &Trace) -> CheckResult {
+    let claim = "a worker that hangs is killed for missing heartbeats".to_owned();
+    let summary = ClusterSummary::of(trace);
+    let hanging = summary.processes.iter().filter(|process| process.has_hung);
+    let is_killed = |process: &&ProcessRecord| {
+        process.exited_with(NO_HEARTBEAT) || process.exited_with(KILLED_FROM_OUTSIDE)
+    };
+    let (killed, missed): (Vec<_>, Vec<_>) = hanging.partition(is_killed);
+    if killed.is_empty() && missed.is_empty() {
+        return not_exercised(claim, "no worker hung: set event=hang");
+    }
+    decided(
+        &summary,
+        claim,
+        missed.is_empty(),
+        format!(
+            "{} killed, {} not detected; {} requests lost",
+            killed.len(),
+            missed.len(),
+            killed.iter().map(|process| process.in_flight).sum::<u64>()
+        ),
+    )
+}
+
+fn reload(trace: &Trace) -> CheckResult {
+    let is_broken_version = trace.param("event") == "bad_reload";
+    let is_rolling = trace.param("restart") == "rolling";
+    let claim = match (is_rolling, is_broken_version) {
+        (true, false) => {
+            "a rolling reload replaces every worker at full capacity, and no request fails"
+        }
+        (true, true) => {
+            "a rolling reload aborts when the new worker crashes; the old ones keep serving and no request fails"
+        }
+        (false, _) => {
+            "stopping all workers first leaves none for a while, and requests fail"
+        }
+    }
+    .to_owned();
+    let summary = ClusterSummary::of(trace);
+    let Some(reload) = &summary.reload else {
+        return not_exercised(claim, "there was no reload: set event=reload");
+    };
+    if is_rolling
+        && summary
+            .processes
+            .iter()
+            .any(|it| it.exited_with(NOT_DRAINED))
+    {
+        return not_exercised(
+            claim,
+            "a worker did not drain in time: set work=25, interval=15",
+        );
+    }
+    let is_old_process = |process: &&ProcessRecord| process.started < reload.begin;
+    let replaced = summary.processes.iter().filter(is_old_process);
+    let replaced = replaced
+        .filter(|process| exited_during(process, reload))
+        .count();
+    let started = summary
+        .processes
+        .iter()
+        .filter(|process| !is_old_process(process))
+        .count();
+    // A worker may be killed from outside during the reload.
+    let has_unrelated_exit = summary.processes.iter().any(|process| {
+        let is_unrelated =
+            process.exited_with(KILLED_FROM_OUTSIDE) || process.exited_with(NO_HEARTBEAT);
+        is_unrelated
+            && process
+                .exit
+                .is_some_and(|(exit, _)| summary.is_in_reload(exit))
+    });
+    let failed_by_reload = |it: &&RequestRecord| match (it.failure, it.call) {
+        (Some(LOST), Some((process, _))) => {
+            let process = &summary.processes[process];
+            !process.exited_unexpectedly() && !process.exited_with(KILLED_FROM_OUTSIDE)
+        }
+        (Some(_), _) => summary.is_in_reload(it.end),
+        (None, _) => false,
+    };
+    let requests = &summary.requests;
+    let totals = requests.totals();
+    let mut failed = requests.recorded().iter().filter(failed_by_reload).count() as u64;
+    if requests.is_sample() && !has_unrelated_exit {
+        // Only the reload can fail requests.
+        failed = totals.lost + totals.refused;
+    }
+    let outcome = reload.end.map(|(_, outcome)| outcome);
+    let is_complete = has_unrelated_exit || reload.min_ready_count >= summary.workers;
+    let holds = match (is_rolling, is_broken_version) {
+        (true, false) => {
+            let all = replaced == summary.workers && started >= summary.workers;
+            is_complete && failed == 0 && (has_unrelated_exit || all && outcome == Some(RELOADED))
+        }
+        (true, true) => {
+            is_complete
+                && failed == 0
+                && (has_unrelated_exit || replaced == 0 && outcome == Some(RELOAD_ABORTED))
+        }
+        (false, false) => reload.min_ready_count == 0 && outcome == Some(RELOADED),
+        (false, true) => reload.min_ready_count == 0 && summary.given_up.is_some(),
+    };
+    CheckResult::Decided {
+        claim,
+        holds,
+        evidence: format!(
+            "{replaced} replaced, {started} started, at least {} of {} ready; {failed} of {} requests failed",
+            reload.min_ready_count, summary.workers, totals.sent
+        ),
+    }
+}
+
+/// Returns whether a process exited during the reload.
+fn exited_during(process: &ProcessRecord, reload: &Reload) -> bool {
+    let end = reload.end.map_or(usize::MAX, |(end, _)| end);
+    process
+        .exit
+        .is_some_and(|(exit, _)| reload.begin < exit && exit < end)
+}
+
+fn gives_up(trace: &Trace) -> CheckResult {
+    let restarts: usize = trace.param("restarts").parse().unwrap_or(0);
+    let claim = format!(
+        "if a worker crashes after {restarts} restarts, the supervisor gives up and starts no more"
+    );
+    let summary = ClusterSummary::of(trace);
+    let stops_first = trace.param("restart") == "stop_then_start";
+    let should_give_up = match trace.param("event") {
+        "crash_loop" => true,
+        "bad_reload" => stops_first,
+        _ => false,
+    };
+    let Some(index) = summary.given_up.or(should_give_up.then_some(usize::MAX)) else {
+        return not_exercised(claim, "it did not give up: set event=crash_loop");
+    };
+    let is_before = |process: &&ProcessRecord| process.exit.is_some_and(|(exit, _)| exit < index);
+    let exits: Vec<_> = summary.unexpected_exits().filter(is_before).collect();
+    let exits_of_worker = |it: &&ProcessRecord| {
+        exits
+            .iter()
+            .filter(|process| process.worker == it.worker)
+            .count()
+    };
+    // A replacement may run under another name, so this is a lower bound.
+    let max_exits = exits.iter().map(exits_of_worker).max().unwrap_or(0);
+    let exits = exits.len();
+    let later_requests = summary
+        .requests
+        .recorded()
+        .iter()
+        .filter(|it| it.begin > Some(index));
+    let is_refused = |request: &RequestRecord| request.failure == Some(REFUSED);
+    let started = summary
+        .processes
+        .iter()
+        .filter(|it| it.started > index)
+        .count();
+    decided(
+        &summary,
+        claim,
+        summary.given_up.is_some()
+            && max_exits <= restarts + 1
+            && exits > restarts
+            && started == 0
+            && later_requests.clone().all(is_refused),
+        format!(
+            "{exits} unexpected exits before, {started} starts after; {} later requests, all refused",
+            later_requests.count()
+        ),
+    )
+}
 
 /// Decides a check. The evidence mentions if only a sample is recorded.
 fn decided(

@@ -1,6 +1,6 @@
 //! Figures of a run, for display.
 
-use super::{FRONT, request_log::RequestTotals, summary::ClusterSummary};
+use super::{front::FRONT, request_log::RequestTotals, summary::ClusterSummary};
 use crate::{
     scenario::scaling::{dash, milliseconds},
     trace::{RecordKind, Trace},

@@ -1,23 +1,41 @@
 //! The front: it accepts requests and distributes them to the workers.
 
 use super::{
-    ACTIVE_USERS, FRONT, REFUSED,
+    faults::Faults,
     users::{self, Users},
-    worker::WorkerReport,
-    worker_pool::WorkerPool,
+    worker::{self, WORKER, WorkerReport},
 };
 use crate::{
-    platform::ProcessEvent,
     scale::WorkerId,
-    scenario::{Context, arrivals::Arrivals, workers::LOST},
+    scenario::{
+        Context,
+        arrivals::Arrivals,
+        supervised_cluster::{
+            self, Assignment, Balancing, ClusterEvent, ClusterOptions, SupervisedCluster,
+        },
+        workers::LOST,
+    },
     trace::{NameId, RecordKind, Recorder, Span},
 };
-use std::{collections::VecDeque, mem, time::Duration};
+use std::{cell::Cell, collections::VecDeque, rc::Rc, time::Duration};
+
+/// The front's name in the trace.
+pub(super) const FRONT: &str = "Front";
+
+/// The failure of a request when no worker is available.
+pub(super) const REFUSED: &str = "refused";
+
+/// The name of the recorded number of users that sent a request.
+const ACTIVE_USERS: &str = "Active users";
+
+/// The period over which restarts are counted.
+const RESTART_PERIOD: Duration = Duration::from_mins(1);
 
 pub(super) struct Front {
     context: Context,
     id: NameId,
-    pool: WorkerPool,
+    cluster: SupervisedCluster,
+    faults: Faults,
     arrivals: Arrivals,
     /// `Some` if simulated users send the requests instead of `arrivals`.
     users: Option<Users>,
@@ -32,8 +50,6 @@ pub(super) struct Front {
     /// The open requests in order of arrival. A finished request leaves a gap until all
     /// earlier ones have finished.
     open: VecDeque<Option<OpenRequest>>,
-    /// The numbers of the open requests that wait for a worker.
-    waiting: Vec<u64>,
 }
 
 /// An unanswered request.
@@ -56,9 +72,11 @@ impl Front {
         let users = Users::of(context);
         let arrival_count = || context.params.integer("requests");
         let requests = users.as_ref().map_or_else(arrival_count, Users::requests);
+        let is_broken = Rc::default();
         Front {
             id,
-            pool: WorkerPool::start(context),
+            cluster: SupervisedCluster::start(context, options(context, &is_broken)),
+            faults: Faults::new(&context.params, is_broken),
             arrivals: Arrivals::new(context),
             users,
             sample_every: users::sample_every(context.params.integer("users")),
@@ -66,7 +84,6 @@ impl Front {
             arrived: 0,
             fault_number: (requests * 2).div_ceil(5),
             open: VecDeque::new(),
-            waiting: Vec::new(),
             context: context.clone(),
         }
     }
@@ -78,24 +95,22 @@ impl Front {
             None => (self.arrivals.has_started(), self.arrivals.due()),
         };
         let is_over = has_started && due.is_none() && self.open.is_empty();
-        if is_over && self.pool.is_settled() {
+        if is_over && self.is_settled() {
             return false;
         }
-        match self.pool.next(due).await {
-            Some((worker, ProcessEvent::Ready)) => self.pool.on_ready(worker),
-            Some((worker, ProcessEvent::Message(line))) => self.on_message(worker, &line),
-            Some((worker, ProcessEvent::Exited(exit))) => {
-                self.pool.on_exit(worker, &exit);
-                self.fail_in_flight(worker);
+        let event = self.cluster.next(due).await;
+        self.faults.advance(&mut self.cluster);
+        match event {
+            Some(ClusterEvent::Message { worker, name, line }) => {
+                self.on_message(worker, name, &line);
             }
+            Some(ClusterEvent::Exited(worker)) => self.fail_in_flight(worker),
             None => {}
         }
-        if !self.pool.keeps_waiting() {
-            for number in mem::take(&mut self.waiting) {
-                self.dispatch(number);
-            }
+        for number in self.cluster.take_waiting() {
+            self.dispatch(number);
         }
-        if !has_started && self.pool.is_settled() {
+        if !has_started && self.is_settled() {
             let now = self.now();
             match &mut self.users {
                 Some(users) => users.begin(now),
@@ -117,7 +132,7 @@ impl Front {
                 users.active_count(),
             );
         }
-        self.pool.close().await;
+        self.cluster.close().await;
     }
 
     /// Admits all requests that have arrived.
@@ -144,7 +159,7 @@ impl Front {
             self.open.push_back(Some(open));
             self.dispatch(number);
             if number == self.fault_number {
-                self.pool.inject_fault();
+                self.faults.inject(&mut self.cluster);
             }
         }
     }
@@ -152,13 +167,10 @@ impl Front {
     /// Sends a request to a worker. If none is ready, the request waits, or is refused
     /// if none will become ready.
     fn dispatch(&mut self, number: u64) {
-        let Some((worker, name)) = self.pool.pick() else {
-            if self.pool.expects_workers() {
-                self.waiting.push(number);
-            } else {
-                self.end(number, Some(REFUSED));
-            }
-            return;
+        let (worker, name) = match self.cluster.assign(number) {
+            Assignment::Worker(worker, name) => (worker, name),
+            Assignment::Waiting => return,
+            Assignment::Rejected => return self.end(number, Some(REFUSED)),
         };
         if let Some(open) = self.find(number) {
             open.worker = Some(worker);
@@ -166,18 +178,16 @@ impl Front {
             self.trace(subject)
                 .send(RecordKind::Call, self.id, name, subject);
         }
-        self.pool.send(worker, number.to_string());
+        self.cluster.send(worker, number.to_string());
     }
 
     /// Handles a report from a worker.
-    fn on_message(&mut self, worker: WorkerId, line: &str) {
+    fn on_message(&mut self, worker: WorkerId, name: NameId, line: &str) {
         match WorkerReport::read(line) {
             None => {}
-            Some(WorkerReport::Beat) => self.pool.record_heartbeat(worker),
+            Some(WorkerReport::Beat) => self.context.trace.instant(RecordKind::Beat, name, 0),
             Some(WorkerReport::Started(number)) => {
-                if let Some(name) = self.pool.name(worker)
-                    && let Some(subject) = self.find(number).map(|open| open.subject)
-                {
+                if let Some(subject) = self.find(number).map(|open| open.subject) {
                     let handle_span = self.trace(subject).begin(RecordKind::Handle, name, subject);
                     if let Some(open) = self.find(number) {
                         open.handle_span = Some(handle_span);
@@ -185,7 +195,9 @@ impl Front {
                 }
             }
             Some(WorkerReport::Done(number)) => {
-                self.pool.on_completed(worker);
+                if let Some(worker) = self.cluster.workers.get_mut(worker) {
+                    worker.in_flight = worker.in_flight.saturating_sub(1);
+                }
                 self.end(number, None);
             }
         }
@@ -222,6 +234,10 @@ impl Front {
         }
     }
 
+    fn is_settled(&self) -> bool {
+        self.cluster.is_settled() && !self.faults.is_active(&self.cluster)
+    }
+
     fn find(&mut self, number: u64) -> Option<&mut OpenRequest> {
         self.entry(number)?.as_mut()
     }
@@ -244,5 +260,31 @@ impl Front {
 
     fn now(&self) -> Duration {
         self.context.platform.now()
+    }
+}
+
+fn options(context: &Context, is_broken: &Rc<Cell<bool>>) -> ClusterOptions {
+    let params = context.params.clone();
+    // Ties go to the worker whose last request is the oldest.
+    let balancing: Balancing = match params.choice("balance") {
+        "least_busy" => |worker, _| (worker.in_flight, worker.last_turn),
+        _ => |worker, _| (0, worker.last_turn),
+    };
+    let supervision = supervised_cluster::supervision(context, RESTART_PERIOD)
+        .heartbeat_within(params.millis("heartbeat"));
+    let is_broken = Rc::clone(is_broken);
+    let settings = move || {
+        let work = match params.integer("users") {
+            0 => params.millis("work"),
+            _ => Duration::from_micros(params.integer("service")),
+        };
+        worker::settings(work, params.integer("startup"), is_broken.get())
+    };
+    ClusterOptions {
+        program: &WORKER,
+        settings: Box::new(settings),
+        balancing,
+        supervision: Some(supervision),
+        kill_cause: None,
     }
 }

@@ -1,8 +1,8 @@
 //! Turns a record into a sentence.
 
-use super::{HANGING, SUPERVISOR};
+use super::faults::HANGING;
 use crate::{
-    scenario::{format::format_ms, workers::LOST},
+    scenario::{format::format_ms, supervised_cluster::SUPERVISOR, workers::LOST},
     trace::{Event, Phase, RecordKind, Trace},
 };
 

@@ -1,6 +1,6 @@
 //! The requests recorded in a trace, for the checks.
 
-use super::{REFUSED, users};
+use super::{front::REFUSED, users};
 use crate::{
     scenario::workers::LOST,
     trace::{Counters, Trace},

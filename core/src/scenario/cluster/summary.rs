@@ -1,11 +1,15 @@
 //! A summary of a trace, for the checks.
 
 use super::{
-    FRONT, HANGING, NOT_DRAINED, RELOAD_ABORTED, RELOADED, RELOADING, STOPPED, SUPERVISOR,
+    faults::{HANGING, RELOADING, STOPPED},
+    front::FRONT,
     request_log::RequestLog,
 };
 use crate::{
-    scenario::workers::{DRAINING, KILLED, STARTING},
+    scenario::{
+        supervised_cluster::{NOT_DRAINED, RELOAD_ABORTED, RELOADED, SUPERVISOR},
+        workers::{DRAINING, KILLED, STARTING},
+    },
     trace::{Event, NameId, Phase, RecordKind, Trace},
 };
 

@@ -1,11 +1,19 @@
 //! The worker program, which handles one request at a time.
 
-use super::HEARTBEAT_INTERVAL;
 use crate::{
-    platform::{Job, ProcessContext},
+    platform::{Job, ProcessContext, Program},
     trace::Recorder,
 };
+use futures_util::FutureExt;
 use std::time::Duration;
+
+pub(in crate::scenario) static WORKER: Program = Program {
+    name: "cluster-worker",
+    run: |context| run(context).boxed_local(),
+};
+
+/// The heartbeat interval of an idle worker.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The time for which a hanging worker blocks its loop. It exceeds any run.
 const HANG_DURATION: Duration = Duration::from_mins(10);
@@ -43,7 +51,7 @@ impl WorkerReport {
     }
 }
 
-pub(super) async fn run(context: ProcessContext) {
+async fn run(context: ProcessContext) {
     let settings = context.recv().await.unwrap_or_default();
     let mut fields = settings.split(' ');
     let mut next = || fields.next().unwrap_or_default();

@@ -1,38 +1,45 @@
 //! The gateway: it accepts requests and distributes them to the workers.
 
 use super::{
-    ATTEMPTS, DISPATCHER, GATEWAY,
-    cluster::Cluster,
     ledger::TOTAL,
     messages::{TransferRequest, WorkerReply},
+    worker::{self, WORKER},
 };
 use crate::{
     error::{AppError, Handler, Incident},
-    platform::ProcessEvent,
     scale::WorkerId,
     scenario::{
         Context,
         arrivals::Arrivals,
         railway::{ErrorLog, ErrorResponse, HANDED_BACK, SECRET, correlation_id, respond},
-        workers::LOST,
+        supervised_cluster::{self, Assignment, ClusterEvent, ClusterOptions, SupervisedCluster},
+        workers::{KILLED, LOST},
     },
     trace::{NameId, RecordKind, Span},
 };
-use std::mem;
+use std::time::Duration;
+
+// Trace names.
+const GATEWAY: &str = "Gateway";
+const DISPATCHER: &str = "Dispatcher";
+
+/// The maximum attempts per request if the gateway retries everything.
+pub(super) const ATTEMPTS: u64 = 3;
+
+/// The period over which restarts are counted.
+pub(super) const RESTART_PERIOD: Duration = Duration::from_secs(10);
 
 pub(super) struct Gateway {
     context: Context,
     id: NameId,
     dispatcher: NameId,
-    cluster: Cluster,
+    cluster: SupervisedCluster,
     log: ErrorLog,
     handler: Handler,
     retries_all: bool,
     arrivals: Arrivals,
     /// The unanswered requests.
     open: Vec<OpenTransfer>,
-    /// The numbers of the open requests that wait for a worker.
-    waiting: Vec<u64>,
 }
 
 /// An unanswered request.
@@ -53,7 +60,7 @@ impl Gateway {
             trace.instant(RecordKind::Start, id, 0);
             id
         });
-        let cluster = Cluster::start(context);
+        let cluster = SupervisedCluster::start(context, options(context));
         let log = ErrorLog::open(trace);
         let lines = log.clone();
         Gateway {
@@ -65,7 +72,6 @@ impl Gateway {
             retries_all: context.params.choice("retry") == "everything",
             arrivals: Arrivals::new(context),
             open: Vec::new(),
-            waiting: Vec::new(),
             context: context.clone(),
         }
     }
@@ -77,15 +83,13 @@ impl Gateway {
             return false;
         }
         match self.cluster.next(self.arrivals.due()).await {
-            Some((worker, ProcessEvent::Ready)) => self.cluster.on_ready(worker),
-            Some((worker, ProcessEvent::Message(line))) => self.on_message(worker, &line),
-            Some((worker, ProcessEvent::Exited(exit))) => {
-                self.cluster.on_exit(worker, &exit);
-                self.fail_in_flight(worker);
+            Some(ClusterEvent::Message { worker, name, line }) => {
+                self.on_message(worker, name, &line);
             }
+            Some(ClusterEvent::Exited(worker)) => self.fail_in_flight(worker),
             None => {}
         }
-        for number in mem::take(&mut self.waiting) {
+        for number in self.cluster.take_waiting() {
             self.dispatch(number);
         }
         if !self.arrivals.has_started() && self.cluster.is_settled() {
@@ -119,25 +123,21 @@ impl Gateway {
     /// Sends a request to the next ready worker. If none is ready, the request waits, or
     /// is rejected if none will become ready.
     fn dispatch(&mut self, number: u64) {
-        let worker = self.cluster.pick();
-        if worker.is_none() && self.cluster.expects_workers() {
-            self.waiting.push(number);
-            return;
-        }
-        let (Some(id), Some(open)) = (worker, self.find(number)) else {
-            return self.reject(number);
+        let (worker, name) = match self.cluster.assign(number) {
+            Assignment::Worker(worker, name) => (worker, name),
+            Assignment::Waiting => return,
+            Assignment::Rejected => return self.reject(number),
         };
-        open.worker = Some(id);
-        open.attempt_count += 1;
-        let transfer = open.transfer.to_string();
-        let name = self.cluster.name(id.slot);
         let trace = &self.context.trace;
         trace.send(RecordKind::Call, self.id, name, number);
         let attempt = trace.begin(RecordKind::Handle, name, number);
         if let Some(open) = self.find(number) {
             open.attempt = Some(attempt);
+            open.worker = Some(worker);
+            open.attempt_count += 1;
+            let transfer = open.transfer.to_string();
+            self.cluster.send(worker, transfer);
         }
-        self.cluster.send(id.slot, transfer);
     }
 
     /// Answers a request with a 503 because no worker is left.
@@ -158,15 +158,14 @@ impl Gateway {
     }
 
     /// Handles a reply from a worker.
-    fn on_message(&mut self, worker: WorkerId, line: &str) {
+    fn on_message(&mut self, worker: WorkerId, name: NameId, line: &str) {
         let Some(reply) = WorkerReply::read(line) else {
             return;
         };
-        let name = self.cluster.name(worker.slot);
         let trace = self.context.trace.clone();
         match reply {
             WorkerReply::Log { line } => self.log.write(line),
-            WorkerReply::Drain => self.cluster.drain(worker.slot),
+            WorkerReply::Drain => self.cluster.workers.drain(worker),
             WorkerReply::Raised { number, error } => {
                 if let Some(attempt) = self.end_attempt(number) {
                     attempt.fail(error);
@@ -267,5 +266,25 @@ impl Gateway {
         let mut open = self.open.iter();
         let index = open.position(|open| open.transfer.number == number)?;
         Some(self.open.remove(index))
+    }
+}
+
+fn options(context: &Context) -> ClusterOptions {
+    let params = &context.params;
+    let policy = params.choice("policy");
+    let settings = worker::settings(policy, params.millis("latency"));
+    let supervision = supervised_cluster::supervision(context, RESTART_PERIOD);
+    ClusterOptions {
+        program: &WORKER,
+        settings: Box::new(move || settings.clone()),
+        // Round robin over the slots.
+        balancing: |worker, next_slot| {
+            let slot = worker.id.slot;
+            (usize::from(slot < next_slot), slot as u64)
+        },
+        supervision: (policy != "crash").then_some(supervision),
+        // The supervisor drains only when it gives up. Killing instead shows what
+        // giving up costs.
+        kill_cause: Some(KILLED),
     }
 }

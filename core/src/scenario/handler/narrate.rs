@@ -1,10 +1,10 @@
 //! Turns a record into a sentence.
 
-use super::SUPERVISOR;
 use crate::{
     scenario::{
         format::format_ms,
         railway::{self, HANDED_BACK},
+        supervised_cluster::SUPERVISOR,
         workers::LOST,
     },
     trace::{Event, Phase, RecordKind, Trace},

@@ -1,9 +1,10 @@
 //! A summary of a trace, for the checks.
 
-use super::{SUPERVISOR, WORKERS, ledger::BUG};
+use super::ledger::BUG;
 use crate::{
     scenario::{
         railway::HANDED_BACK,
+        supervised_cluster::SUPERVISOR,
         workers::{BUG_EXIT, KILLED, KILLED_FROM_OUTSIDE, LOST},
     },
     trace::{Event, NameId, Phase, RecordKind, Trace},
@@ -230,6 +231,5 @@ impl WorkerRecord<'_> {
 
 /// Returns the configured number of workers.
 pub(super) fn workers(trace: &Trace) -> usize {
-    let workers = trace.param("workers").parse().unwrap_or(0);
-    WORKERS.min(workers)
+    trace.param("workers").parse().unwrap_or(0)
 }

@@ -6,15 +6,21 @@ use super::{
 };
 use crate::{
     error::{AppError, Decision, Handler, HandlerPolicy, Incident, Problem, RetryPolicy},
-    platform::ProcessContext,
+    platform::{ProcessContext, Program},
     scenario::railway::correlation_id,
 };
+use futures_util::FutureExt;
 use std::{
     cell::RefCell,
     mem,
     rc::Rc,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
+};
+
+pub(in crate::scenario) static WORKER: Program = Program {
+    name: "ledger",
+    run: |context| run(context).boxed_local(),
 };
 
 /// The maximum attempts per request within a worker.
@@ -28,7 +34,7 @@ pub(super) fn settings(policy: &str, latency: Duration) -> String {
     )
 }
 
-pub(super) async fn run(context: ProcessContext) {
+async fn run(context: ProcessContext) {
     let Some(settings) = context.recv().await else {
         return;
     };
