@@ -66,8 +66,8 @@ fn empty_service(criterion: &mut Criterion) {
             BatchSize::SmallInput,
         );
     });
-    let mut service_with_ids = layer().set_request_ids().layer(bare_service);
-    group.bench_function("with the layer, set_request_ids", |bencher| {
+    let mut service_with_ids = layer().assign_request_ids().layer(bare_service);
+    group.bench_function("with the layer, assign_request_ids", |bencher| {
         bencher.iter_batched(
             request,
             |it| call(&mut service_with_ids, it),

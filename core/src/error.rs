@@ -110,9 +110,9 @@
 //! # Ok::<(), AppError>(())
 //! ```
 //!
-//! An open breaker rejects the next attempt, which ends the retries, because they would
-//! fail too. To write your own loop, use [`RetryPolicy::decide`], [`Breaker::admit`] and
-//! [`Breaker::record`].
+//! Once the breaker is open, the retries end with the error of the last attempt that
+//! reached the dependency, because further ones would be rejected. To write your own
+//! loop, use [`RetryPolicy::decide`], [`Breaker::admit`] and [`Breaker::record`].
 //!
 //! # Coming from Node
 //!

@@ -41,9 +41,8 @@
 //! # Glossary
 //!
 //! - **Backpressure**: a producer waits until the consumer can keep up.
-//! - **Bug**, or *programmer error*: the program is wrong, and its state afterwards
-//!   is unknown. All other errors are **operational**: a correct program has to
-//!   expect them.
+//! - **Bug**: the program is wrong, and its state afterwards is unknown. All other
+//!   errors are **operational**: a correct program has to expect them.
 //! - **Correlation id**: an id that links a response to its log entry.
 //! - **Drain**: to accept no new work and finish the work in flight.
 //! - **Emit**: to pass an event to every listener, in order.
@@ -64,6 +63,7 @@ pub mod error;
 pub mod events;
 mod latency;
 mod overflow;
+mod panics;
 #[cfg(feature = "scenarios")]
 pub mod platform;
 pub mod scale;
@@ -72,6 +72,7 @@ pub mod scenario;
 pub mod stream;
 mod sync;
 pub mod trace;
+mod unwind_safety;
 mod wait_queue;
 
 pub use clock::Clock;

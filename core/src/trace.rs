@@ -49,7 +49,7 @@ pub use wire::{MalformedBatch, PackedBatch};
 /// assert_eq!(trace.name(trace.events[0].source), "Api");
 /// assert_eq!(trace.dropped, 0);
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Trace {
     /// The version of the schema: [`VERSION`] at the time of recording.
@@ -101,7 +101,6 @@ impl Trace {
     /// assert_eq!(trace.name(id), "Api");
     /// assert_eq!(Trace::default().name(id), "?");
     /// ```
-    #[must_use]
     pub fn name(&self, id: NameId) -> &str {
         self.names.get(id.index()).map_or("?", String::as_str)
     }
@@ -115,7 +114,6 @@ impl Trace {
     /// assert_eq!(trace.id("Mail").map(|id| id.index()), Some(1));
     /// assert_eq!(trace.id("Stock"), None);
     /// ```
-    #[must_use]
     pub fn id(&self, name: &str) -> Option<NameId> {
         self.names
             .iter()
@@ -132,7 +130,6 @@ impl Trace {
     /// let trace = Trace { params, ..Trace::default() };
     /// assert_eq!((trace.param("users"), trace.param("interval")), ("40", ""));
     /// ```
-    #[must_use]
     pub fn param(&self, key: &str) -> &str {
         self.params
             .iter()
@@ -178,7 +175,6 @@ impl Trace {
     /// trace.append(recorder.drain());
     /// assert_eq!(trace.summary().counters(api).succeeded, 1);
     /// ```
-    #[must_use]
     pub fn summary(&self) -> Summary {
         let mut summary = Summary::default();
         for event in &self.events {

@@ -1,7 +1,10 @@
 //! The application's error type.
 
 use super::{Chain, Class, Classification, Classify, ErrorKind, FieldError, text};
-use crate::sync::{AtomicBool, Ordering};
+use crate::{
+    panics::panic_text,
+    sync::{AtomicBool, Ordering},
+};
 use std::{any::Any, borrow::Cow, error::Error, fmt, panic::Location, time::Duration};
 
 /// An error with everything needed to respond to it, log it and act on it.
@@ -33,6 +36,7 @@ use std::{any::Any, borrow::Cow, error::Error, fmt, panic::Location, time::Durat
 /// assert_eq!(format!("{error:#}"), "stripe is unavailable: connection refused");
 /// assert_eq!(error.context().next(), Some(("order", "42")));
 /// ```
+#[must_use = "an error should be returned or handled"]
 pub struct AppError(Box<ErrorData>);
 
 struct ErrorData {
@@ -98,7 +102,7 @@ impl AppError {
     /// use highwater::error::{AppError, Class};
     ///
     /// assert_eq!(AppError::timeout("reading the stock").class(), Class::Operational);
-    /// assert_eq!(AppError::bug("the stock is negative").class(), Class::Programmer);
+    /// assert_eq!(AppError::bug("the stock is negative").class(), Class::Bug);
     /// ```
     pub fn class(&self) -> Class {
         self.0.classification.class()
@@ -265,7 +269,6 @@ impl AppError {
     /// assert_eq!(error.detail(), Some("the disk is full"));
     /// assert_eq!(error.to_string(), "The request could not be completed.");
     /// ```
-    #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.0.detail = Some(detail.into());
         self
@@ -280,7 +283,6 @@ impl AppError {
     /// assert_eq!(format!("{error:#}"), "cannot read the rates: no such file");
     /// assert_eq!(error.to_string(), "The request could not be completed.");
     /// ```
-    #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
@@ -302,7 +304,6 @@ impl AppError {
     /// let context: Vec<_> = error.context().collect();
     /// assert_eq!(context, [("user", "7"), ("name", "caf\\xe9")]);
     /// ```
-    #[must_use]
     pub fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
         self.0.context.push((key, text::capped_text(&value)));
         self
@@ -319,7 +320,6 @@ impl AppError {
     /// let bug = AppError::bug("no cart").with_public_message("There is no cart.");
     /// assert_eq!(bug.public_message(), "Something went wrong on our side.");
     /// ```
-    #[must_use]
     pub fn with_public_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.update_classification(|classification| classification.with_public_message(message));
         self
@@ -334,7 +334,6 @@ impl AppError {
     /// let error = AppError::conflict("There is none left.").with_code("sold_out");
     /// assert_eq!((error.code(), error.status()), ("sold_out", 409));
     /// ```
-    #[must_use]
     pub fn with_code(mut self, code: &'static str) -> Self {
         self.update_classification(|classification| classification.with_code(code));
         self
@@ -351,7 +350,6 @@ impl AppError {
     ///     .with_field("street", "is missing");
     /// assert_eq!(error.fields().len(), 2);
     /// ```
-    #[must_use]
     pub fn with_field(
         mut self,
         field: impl Into<Cow<'static, str>>,
@@ -370,7 +368,6 @@ impl AppError {
     /// let error = AppError::unavailable("stripe").with_retry_after(Duration::from_secs(2));
     /// assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
     /// ```
-    #[must_use]
     pub fn with_retry_after(mut self, after: Duration) -> Self {
         self.update_classification(|classification| classification.with_retry_after(after));
         self
@@ -380,6 +377,12 @@ impl AppError {
         let placeholder = Classification::new(self.kind());
         let old = std::mem::replace(&mut self.0.classification, placeholder);
         self.0.classification = update(old);
+    }
+
+    /// Marks an error whose breaker is now open.
+    pub(super) fn with_open_breaker(mut self) -> Self {
+        self.update_classification(|classification| classification.with_open_breaker(true));
+        self
     }
 
     /// Returns whether the error was handled.
@@ -666,9 +669,7 @@ impl AppError {
         // `&payload` of a box coerces to the box itself, not to its content.
         let boxed = payload.downcast_ref::<Box<dyn Any + Send>>();
         let payload = boxed.map_or(payload, |inner| &**inner);
-        let text = payload.downcast_ref::<&'static str>().copied();
-        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        Self::bug(match text {
+        Self::bug(match panic_text(payload) {
             Some(text) => Cow::Owned(format!("panicked: {text}")),
             None => Cow::Borrowed("panicked with a non-string payload"),
         })

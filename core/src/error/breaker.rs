@@ -50,6 +50,7 @@ use std::{fmt, time::Duration};
 /// ```
 #[derive(Clone)]
 #[must_use = "does nothing unless used"]
+#[doc(alias = "CircuitBreaker")]
 pub struct Breaker {
     shared: Arc<Mutex<Circuit>>,
 }
@@ -106,6 +107,17 @@ pub enum BreakerState {
     Open,
     /// A few trial calls are admitted.
     HalfOpen,
+}
+
+/// Writes `closed`, `open` or `half-open`.
+impl fmt::Display for BreakerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            BreakerState::Closed => "closed",
+            BreakerState::Open => "open",
+            BreakerState::HalfOpen => "half-open",
+        })
+    }
 }
 
 impl Breaker {
@@ -198,7 +210,8 @@ impl Breaker {
 
     /// Makes a call if the breaker admits it, and records its outcome.
     ///
-    /// If the breaker is open, the operation is not started. If the future is dropped
+    /// If the breaker is open, the operation is not started. If the call's failure opens
+    /// it, a [`RetryPolicy`](super::RetryPolicy) does not retry. If the future is dropped
     /// or the operation panics, the call is not counted and its permit is released.
     /// See [`record`](Self::record) for what counts as a failure. No lock is held
     /// while the operation runs.
@@ -239,7 +252,10 @@ impl Breaker {
         let permit = self.admit(clock.now())?;
         let result = operation().await;
         self.record(permit, &result, clock.now());
-        result
+        result.map_err(|error| match self.state() {
+            BreakerState::Open => error.with_open_breaker(),
+            BreakerState::Closed | BreakerState::HalfOpen => error,
+        })
     }
 
     /// Requests permission for a call.

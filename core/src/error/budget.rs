@@ -1,5 +1,6 @@
 //! A budget for retries.
 
+use crate::latency::nanos;
 use std::time::Duration;
 
 /// A token bucket that limits retries to a share of the requests plus a few per
@@ -32,6 +33,7 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "does nothing unless used"]
+#[doc(alias = "TokenBucket")]
 pub struct RetryBudget {
     percent: u32,
     per_second: u32,
@@ -161,8 +163,7 @@ impl RetryBudget {
     }
 
     fn refill(&mut self, now: Duration) {
-        let elapsed = now.saturating_sub(self.refilled_at).as_nanos();
-        let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX);
+        let elapsed = nanos(now.saturating_sub(self.refilled_at));
         self.refilled_at = self.refilled_at.max(now);
         self.add(elapsed.saturating_mul(u64::from(self.per_second)));
     }

@@ -2,8 +2,9 @@
 
 use super::{
     AppError, Chain, listeners,
-    text::{ELLIPSIS, catch_panic, write_catching_panics},
+    text::{ELLIPSIS, write_catching_panics},
 };
+use crate::panics::catch_panic;
 use std::{
     error::Error,
     fmt::{self, Write},

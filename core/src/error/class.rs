@@ -8,7 +8,7 @@ use std::fmt;
 /// use highwater::error::{AppError, Class};
 ///
 /// assert_eq!(AppError::not_found("no such user").class(), Class::Operational);
-/// assert_eq!(AppError::bug("the cart's sum is negative").class(), Class::Programmer);
+/// assert_eq!(AppError::bug("the cart's sum is negative").class(), Class::Bug);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -18,28 +18,28 @@ pub enum Class {
     Operational,
     /// A bug. The state of the program is unknown, so the process stops taking work,
     /// exits and is replaced. A retry would only repeat the bug.
-    Programmer,
+    Bug,
 }
 
 impl Class {
-    /// Returns the name used in logs: `operational` or `programmer`.
+    /// Returns the name used in logs: `operational` or `bug`.
     ///
     /// ```
     /// use highwater::error::Class;
     ///
     /// assert_eq!(Class::Operational.as_str(), "operational");
-    /// assert_eq!(Class::Programmer.as_str(), "programmer");
+    /// assert_eq!(Class::Bug.as_str(), "bug");
     /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
             Class::Operational => "operational",
-            Class::Programmer => "programmer",
+            Class::Bug => "bug",
         }
     }
 }
 
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }

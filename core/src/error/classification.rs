@@ -32,8 +32,8 @@ pub struct Classification {
     custom_message: Option<Cow<'static, str>>,
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
-    /// True if an open breaker caused the error, directly or indirectly.
-    is_caused_by_open_breaker: bool,
+    /// True if a breaker rejected the call or opened because of its failure.
+    has_open_breaker: bool,
 }
 
 /// An invalid input field, reported to the client.
@@ -73,7 +73,7 @@ impl Classification {
             custom_message: None,
             fields: Vec::new(),
             retry_after: None,
-            is_caused_by_open_breaker: false,
+            has_open_breaker: false,
         }
     }
 
@@ -184,7 +184,7 @@ impl Classification {
     /// use highwater::error::{Class, Classification, ErrorKind};
     ///
     /// assert_eq!(Classification::new(ErrorKind::Conflict).class(), Class::Operational);
-    /// assert_eq!(Classification::new(ErrorKind::Bug).class(), Class::Programmer);
+    /// assert_eq!(Classification::new(ErrorKind::Bug).class(), Class::Bug);
     /// ```
     pub const fn class(&self) -> Class {
         self.kind.class()
@@ -199,7 +199,7 @@ impl Classification {
     /// assert!(!Classification::new(ErrorKind::Failure).is_bug());
     /// ```
     pub const fn is_bug(&self) -> bool {
-        matches!(self.class(), Class::Programmer)
+        matches!(self.class(), Class::Bug)
     }
 
     /// Returns whether a retry may succeed.
@@ -273,13 +273,13 @@ impl Classification {
         self.retry_after
     }
 
-    pub(crate) const fn with_open_breaker(mut self, is_caused_by_open_breaker: bool) -> Self {
-        self.is_caused_by_open_breaker = is_caused_by_open_breaker;
+    pub(crate) const fn with_open_breaker(mut self, has_open_breaker: bool) -> Self {
+        self.has_open_breaker = has_open_breaker;
         self
     }
 
-    pub(crate) const fn is_caused_by_open_breaker(&self) -> bool {
-        self.is_caused_by_open_breaker
+    pub(crate) const fn has_open_breaker(&self) -> bool {
+        self.has_open_breaker
     }
 
     /// Returns the message for the client without copying a static one.

@@ -7,9 +7,12 @@ pub use stats::HandlerStats;
 
 use super::{
     AppError, Class, Decision, ErrorReport, FailedAttempt, GiveUp, Incident, Problem, RetryPolicy,
-    correlation::mix, text::catch_panic,
+    correlation::mix,
 };
-use crate::sync::{Mutex, lock};
+use crate::{
+    panics::catch_panic,
+    sync::{Mutex, lock},
+};
 use log::Level;
 use stats::HandlerCounts;
 use std::{borrow::Cow, fmt, time::Duration};
@@ -29,6 +32,7 @@ use std::{borrow::Cow, fmt, time::Duration};
 /// assert_eq!(decision(HandlerPolicy::Swallow), "respond");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum HandlerPolicy {
     /// Respond, stop taking work, finish the work in flight and exit. A supervisor
     /// starts a replacement.
@@ -77,6 +81,7 @@ pub enum HandlerPolicy {
 /// assert!(handler.handle(&bug, &incident).is_fatal());
 /// assert_eq!(handler.stats().bugs, 1);
 /// ```
+#[must_use = "does nothing unless used"]
 pub struct Handler {
     policy: HandlerPolicy,
     type_base: Option<Cow<'static, str>>,
@@ -123,7 +128,6 @@ impl Handler {
     /// let handler = Handler::new().policy(HandlerPolicy::Crash);
     /// assert_eq!(handler.handle(&AppError::bug("no cart"), &incident), Decision::Crash);
     /// ```
-    #[must_use]
     pub fn policy(mut self, policy: HandlerPolicy) -> Self {
         self.policy = policy;
         self
@@ -151,7 +155,6 @@ impl Handler {
     /// let third = incident.attempt(3);
     /// assert!(!handler.handle(&error, &third).is_retry(), "the third attempt is the last");
     /// ```
-    #[must_use]
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = Some(retry);
         self
@@ -169,7 +172,6 @@ impl Handler {
     /// let problem = decision.problem().unwrap();
     /// assert_eq!(problem.type_uri(), "https://example.com/problems/not_found");
     /// ```
-    #[must_use]
     pub fn problem_types(mut self, base: impl Into<Cow<'static, str>>) -> Self {
         self.type_base = Some(base.into());
         self
@@ -210,7 +212,6 @@ impl Handler {
     /// assert!(line.ends_with(r#" error="stripe is unavailable" card="4242\nid=fake""#));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn log_to(self, log: impl Fn(Level, &str) + Send + Sync + 'static) -> Self {
         self.log_with(move |report| log(report.level(), &report.line()))
     }
@@ -236,7 +237,6 @@ impl Handler {
     /// assert!(lines.recv()?.contains(" code=unavailable "));
     /// # Ok::<(), mpsc::RecvError>(())
     /// ```
-    #[must_use]
     pub fn log_with(mut self, log: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static) -> Self {
         self.log = Some(Box::new(log));
         self
@@ -260,7 +260,6 @@ impl Handler {
     /// assert_eq!(reports.recv()?, ("timeout", "respond"));
     /// # Ok::<(), mpsc::RecvError>(())
     /// ```
-    #[must_use]
     pub fn on_error(mut self, observer: impl Fn(&ErrorReport<'_>) + Send + Sync + 'static) -> Self {
         self.observers.push(Box::new(observer));
         self
@@ -393,8 +392,8 @@ impl Handler {
     ) -> (Decision, Option<GiveUp>) {
         let mut gave_up = None;
         let decision = match (error.class(), self.policy, retry) {
-            (Class::Programmer, HandlerPolicy::Crash, _) => Decision::Crash,
-            (Class::Programmer, HandlerPolicy::Supervise, _) => {
+            (Class::Bug, HandlerPolicy::Crash, _) => Decision::Crash,
+            (Class::Bug, HandlerPolicy::Supervise, _) => {
                 Decision::Drain(self.problem(error, incident))
             }
             (Class::Operational, _, Some(retry)) => {
@@ -408,7 +407,7 @@ impl Handler {
                 gave_up = retry_decision.err();
                 retry_decision.map_or_else(|_| self.respond(error, incident), Decision::Retry)
             }
-            (Class::Operational, _, None) | (Class::Programmer, HandlerPolicy::Swallow, _) => {
+            (Class::Operational, _, None) | (Class::Bug, HandlerPolicy::Swallow, _) => {
                 self.respond(error, incident)
             }
         };

@@ -18,7 +18,7 @@
 //! in the same response header, in the `id` of the problem and in the log. A valid
 //! client id is returned in every response. An invalid one is removed from the
 //! request, so that the service can trust the header. Other successful responses have
-//! no id unless [enabled](HandlerLayer::set_request_ids).
+//! no id unless [enabled](HandlerLayer::assign_request_ids).
 //!
 //! An error response is *bare* if it has no content type or is plain text, as
 //! framework defaults are. An error response in JSON or HTML is left unchanged. To

@@ -1,7 +1,7 @@
 //! Incidents, decisions and reports.
 
 use super::{AppError, CorrelationId, GiveUp, Problem};
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// The circumstances of an error: the request, the operation and the attempt.
 ///
@@ -18,6 +18,7 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
+#[must_use = "does nothing unless used"]
 pub struct Incident<'a> {
     /// The id of the request.
     pub id: CorrelationId,
@@ -61,7 +62,6 @@ impl<'a> Incident<'a> {
     /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /orders/42").idempotent();
     /// assert!(incident.is_idempotent);
     /// ```
-    #[must_use]
     pub fn idempotent(mut self) -> Self {
         self.is_idempotent = true;
         self
@@ -75,7 +75,6 @@ impl<'a> Incident<'a> {
     /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /orders/42").attempt(2);
     /// assert_eq!(incident.attempt, 2);
     /// ```
-    #[must_use]
     pub fn attempt(mut self, attempt: u32) -> Self {
         self.attempt = attempt;
         self
@@ -90,7 +89,6 @@ impl<'a> Incident<'a> {
     /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /stock").at(Duration::from_secs(60));
     /// assert_eq!(incident.now, Duration::from_secs(60));
     /// ```
-    #[must_use]
     pub fn at(mut self, now: Duration) -> Self {
         self.now = now;
         self
@@ -184,6 +182,12 @@ impl Decision {
             Decision::Drain(_) => "drain",
             Decision::Crash => "crash",
         }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Error kinds and their defaults.
 
 use super::Class;
+use std::fmt;
 
 /// The kind of an error, which determines its class, its status and whether a retry
 /// may help. A [`Classification`](super::Classification) adds further details.
@@ -21,7 +22,7 @@ use super::Class;
 /// | [`Cancelled`](Self::Cancelled) | `cancelled` | 503 | operational | |
 /// | [`Unavailable`](Self::Unavailable) | `unavailable` | 503 | operational | yes |
 /// | [`Timeout`](Self::Timeout) | `timeout` | 504 | operational | yes |
-/// | [`Bug`](Self::Bug) | `internal_error` | 500 | programmer | |
+/// | [`Bug`](Self::Bug) | `internal_error` | 500 | bug | |
 ///
 /// ```
 /// use highwater::error::{Class, ErrorKind};
@@ -100,17 +101,17 @@ impl ErrorKind {
         ErrorKind::Bug,
     ];
 
-    /// Returns the class. Only a [`Bug`](Self::Bug) is a programmer error.
+    /// Returns the class: operational, except for [`Bug`](Self::Bug).
     ///
     /// ```
     /// use highwater::error::{Class, ErrorKind};
     ///
     /// assert_eq!(ErrorKind::Failure.class(), Class::Operational);
-    /// assert_eq!(ErrorKind::Bug.class(), Class::Programmer);
+    /// assert_eq!(ErrorKind::Bug.class(), Class::Bug);
     /// ```
     pub const fn class(self) -> Class {
         match self {
-            ErrorKind::Bug => Class::Programmer,
+            ErrorKind::Bug => Class::Bug,
             _ => Class::Operational,
         }
     }
@@ -195,5 +196,12 @@ impl ErrorKind {
             ErrorKind::Timeout => ("timeout", 504, "The request timed out."),
             ErrorKind::Bug => ("internal_error", 500, "Something went wrong on our side."),
         }
+    }
+}
+
+/// Writes the [code](ErrorKind::code).
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.code())
     }
 }

@@ -1,8 +1,7 @@
 //! Classification of errors from other crates.
 
-use super::{
-    AppError, BreakerOpen, Chain, Classification, Classify, ErrorKind, listeners, text::catch_panic,
-};
+use super::{AppError, BreakerOpen, Chain, Classification, Classify, ErrorKind, listeners};
+use crate::panics::catch_panic;
 use std::{error::Error, io};
 
 impl Classification {

@@ -38,6 +38,7 @@ use std::{borrow::Cow, fmt::Write, time::Duration};
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(transparent))]
 #[must_use = "a problem should be sent to the client"]
+#[doc(alias = "ProblemDetails")]
 pub struct Problem(Box<Members>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,19 +1,19 @@
 //! Retries with backoff, jitter and a budget.
 
-use super::{AppError, Classification, RetryBudget, causes::Links, correlation::mix};
+use super::{AppError, BreakerOpen, Classification, RetryBudget, causes::Links, correlation::mix};
 use crate::{
     Clock,
     latency::nanos,
     sync::{Arc, AtomicU64, Mutex, Ordering, lock},
 };
-use std::{fmt, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
 /// A policy for retries with exponential backoff and full jitter, limited by a number
 /// of attempts and a [`RetryBudget`]. Clones share the budget, so use one policy for
 /// all calls to a dependency.
 ///
 /// Only [transient](AppError::is_transient) errors of idempotent operations are
-/// retried. Errors from an open [`Breaker`](super::Breaker) are not retried, since a
+/// retried. Nothing is retried once the [`Breaker`](super::Breaker) is open, since a
 /// breaker is meant to make callers fail fast; see
 /// [`wait_for_breaker`](Self::wait_for_breaker).
 ///
@@ -110,7 +110,8 @@ pub enum GiveUp {
     /// The error requests a longer wait than the policy allows.
     #[error("the requested wait is too long")]
     WaitTooLong,
-    /// The breaker of a dependency is open, and the policy does not
+    /// The breaker of a dependency is open: it rejected the call, or the failed
+    /// [call](super::Breaker::call) opened it. The policy does not
     /// [wait](RetryPolicy::wait_for_breaker) for it.
     #[error("the breaker is open")]
     BreakerOpen,
@@ -208,8 +209,8 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets whether to wait for an open breaker, as for any other error with a
-    /// `retry_after`. The default is not to wait.
+    /// Waits for an open breaker, as for any other error with a `retry_after`. By
+    /// default, an open breaker ends the retries.
     ///
     /// The policy never waits for a breaker that stays open for longer than the
     /// [maximum](Self::max_wait) wait.
@@ -223,11 +224,11 @@ impl RetryPolicy {
     /// let failed = FailedAttempt { error: &error, is_idempotent: true, attempt: 1 };
     /// let retry = RetryPolicy::new();
     /// assert_eq!(retry.decide(failed, Duration::ZERO, || 0), Err(GiveUp::BreakerOpen));
-    /// let patient = retry.wait_for_breaker(true);
+    /// let patient = retry.wait_for_breaker();
     /// assert_eq!(patient.decide(failed, Duration::ZERO, || 0), Ok(retry_after));
     /// ```
-    pub const fn wait_for_breaker(mut self, waits: bool) -> Self {
-        self.waits_for_breaker = waits;
+    pub const fn wait_for_breaker(mut self) -> Self {
+        self.waits_for_breaker = true;
         self
     }
 
@@ -240,9 +241,9 @@ impl RetryPolicy {
     /// current attempt or wait. The future is `Send` if those of the operation and of
     /// `sleep` are. It holds no lock across an await.
     ///
-    /// A breaker inside the operation sees each attempt. Once it is open, it rejects the
-    /// next attempt, and the run ends with that error. A breaker around the run sees a
-    /// single call.
+    /// A breaker inside the operation sees each attempt. Once it is open, the run ends,
+    /// with the error of the last attempt that reached the dependency. A breaker around
+    /// the run sees a single call.
     ///
     /// ```
     /// use highwater::error::{AppError, Breaker, RetryPolicy};
@@ -269,9 +270,10 @@ impl RetryPolicy {
     ///
     /// # Errors
     ///
-    /// Returns the error of the last attempt. If it was transient, its context
-    /// contains the reason for not retrying, `retries_ended`, and the number of
-    /// `attempts`.
+    /// Returns the error of the last attempt that no breaker rejected, or
+    /// [`BreakerOpen`](super::BreakerOpen) if all were rejected. If it was transient,
+    /// its context contains the reason for not retrying, `retries_ended`, and the number
+    /// of `attempts`.
     pub async fn run<T, F, S>(
         &self,
         clock: &(impl Clock + ?Sized),
@@ -284,6 +286,7 @@ impl RetryPolicy {
     {
         self.record_request(clock.now());
         let mut attempt = 1;
+        let mut cause = None;
         loop {
             let error = match operation().await {
                 Ok(value) => return Ok(value),
@@ -299,9 +302,13 @@ impl RetryPolicy {
                 Ok(wait) => drop(sleep(wait).await),
                 Err(GiveUp::NotTransient) => return Err(error),
                 Err(reason) => {
+                    let error = cause.filter(|_| is_rejected(&error)).unwrap_or(error);
                     let error = error.with_context("retries_ended", reason);
                     return Err(error.with_context("attempts", attempt));
                 }
+            }
+            if !is_rejected(&error) {
+                cause = Some(error);
             }
             attempt = attempt.saturating_add(1);
         }
@@ -363,7 +370,7 @@ impl RetryPolicy {
         if attempt.max(1) >= self.attempts {
             return Err(GiveUp::AttemptsExhausted);
         }
-        if !self.waits_for_breaker && has_open_breaker_cause(error) {
+        if !self.waits_for_breaker && has_open_breaker(error) {
             return Err(GiveUp::BreakerOpen);
         }
         let min_wait = error.retry_after().unwrap_or_default();
@@ -432,13 +439,19 @@ impl fmt::Debug for RetryPolicy {
     }
 }
 
-/// Returns whether an open breaker is among the causes, even if it is wrapped.
-fn has_open_breaker_cause(error: &AppError) -> bool {
-    error.classification().is_caused_by_open_breaker()
+/// Returns whether a breaker is open according to the error or its causes.
+fn has_open_breaker(error: &AppError) -> bool {
+    error.classification().has_open_breaker()
         || Links::of(error).any(|link| {
             let known = Classification::of(link);
-            known.is_some_and(|known| known.is_caused_by_open_breaker())
+            known.is_some_and(|known| known.has_open_breaker())
         })
+}
+
+/// Returns whether a breaker rejected the call, so that the error has no cause in the
+/// dependency.
+fn is_rejected(error: &AppError) -> bool {
+    Links::of(error).any(<dyn Error>::is::<BreakerOpen>)
 }
 
 /// Scales a random number to the window.

@@ -1,12 +1,8 @@
 //! Formatting of untrusted values, whose text may be endless, contain line breaks, or
 //! panic.
 
-use std::{
-    any::Any,
-    fmt::{self, Display, Write},
-    ops::Deref,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use crate::panics::catch_panic;
+use std::fmt::{self, Display, Write};
 
 /// The maximum size of a text, in bytes.
 pub(super) const MAX_TEXT_BYTES: usize = 1024;
@@ -16,34 +12,6 @@ pub(super) const ELLIPSIS: &str = "…";
 
 /// Replaces a text whose `Display` panicked.
 const PANIC_PLACEHOLDER: &str = "(formatting panicked)";
-
-/// Runs untrusted code and catches its panics. Any state it leaves inconsistent is
-/// its own and is not used again.
-pub(super) fn catch_panic<R>(run: impl FnOnce() -> R) -> Result<R, CaughtPanic> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| CaughtPanic(Some(payload)))
-}
-
-/// A panic payload. Its destructor may panic.
-pub(super) struct CaughtPanic(Option<Box<dyn Any + Send>>);
-
-impl Deref for CaughtPanic {
-    type Target = dyn Any + Send;
-
-    fn deref(&self) -> &Self::Target {
-        self.0.as_deref().unwrap_or(&())
-    }
-}
-
-impl Drop for CaughtPanic {
-    fn drop(&mut self) {
-        let payload = self.0.take();
-        if let Err(second_payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            // The destructor of this payload may panic too. Forget it, because
-            // dropping in a loop might never end.
-            std::mem::forget(second_payload);
-        }
-    }
-}
 
 /// Formats a value, cut at the maximum size.
 pub(super) fn capped_text(value: &dyn Display) -> String {

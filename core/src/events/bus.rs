@@ -29,6 +29,7 @@ use std::{
 /// assert_eq!(bus.emit(&OrderPaid(7)).unwrap(), 1);
 /// assert_eq!(bus.emit(&OrderShipped(7)).unwrap(), 0, "no listener, no error");
 /// ```
+#[doc(alias = "EventBus")]
 pub struct Bus<M = Plain> {
     shared: Arc<BusShared>,
     mode: PhantomData<fn() -> M>,
@@ -397,7 +398,6 @@ impl<M> Bus<M> {
     /// bus.on("a", |_: &u8| ()).detach();
     /// assert_eq!((bus.listener_count::<u8>(), bus.listener_count::<u16>()), (1, 0));
     /// ```
-    #[must_use]
     pub fn listener_count<E: 'static>(&self) -> usize {
         let known = |table: &Arc<EmitterTable>| table.emitter::<E>().map(Emitter::listener_count);
         self.shared.table.with(known).unwrap_or(0)
@@ -417,7 +417,6 @@ impl<M> Bus<M> {
     /// bus.emit(&7_u64).unwrap();
     /// assert_eq!(bus.unhandled(), [("i32", 1)]);
     /// ```
-    #[must_use]
     pub fn unhandled(&self) -> Vec<(&'static str, u64)> {
         let table = self.shared.table.get();
         let emitters = table.emitters.iter();
@@ -434,7 +433,6 @@ impl<M> Bus<M> {
     /// bus.on("a", |_: &u8| ()).detach();
     /// assert_eq!(bus.event_types(), ["u8"]);
     /// ```
-    #[must_use]
     pub fn event_types(&self) -> Vec<&'static str> {
         let table = self.shared.table.get();
         let emitters = table.emitters.iter();

@@ -38,7 +38,7 @@ impl Classify for Failure {
             Some(known) if known.is_bug() => ErrorKind::Bug.into(),
             Some(known) if known.is_transient() => {
                 waiting(ErrorKind::Unavailable, known.retry_after())
-                    .with_open_breaker(known.is_caused_by_open_breaker())
+                    .with_open_breaker(known.has_open_breaker())
             }
             _ => ErrorKind::Failure.into(),
         }
@@ -74,9 +74,7 @@ fn worse(one: Classification, other: Classification) -> Classification {
         (false, _) => one,
         (_, false) => other,
         (true, true) => waiting(one.kind(), one.retry_after().max(other.retry_after()))
-            .with_open_breaker(
-                one.is_caused_by_open_breaker() || other.is_caused_by_open_breaker(),
-            ),
+            .with_open_breaker(one.has_open_breaker() || other.has_open_breaker()),
     }
 }
 

@@ -42,6 +42,7 @@ use std::{
 /// emitter.emit(&100).unwrap();
 /// assert_eq!(sum.load(Ordering::Relaxed), 5);
 /// ```
+#[doc(alias = "EventEmitter")]
 pub struct Emitter<E: ?Sized, M = Plain> {
     pub(super) shared: Arc<EmitterShared<E>>,
     mode: PhantomData<fn() -> M>,
@@ -135,6 +136,7 @@ impl<E: ?Sized + 'static> Emitter<E> {
     /// If a listener panics. The panic propagates, later listeners do not run, and
     /// the emitter stays usable.
     #[inline]
+    #[doc(alias("publish", "dispatch"))]
     pub fn emit(&self, event: &E) -> Result<usize, EmitError> {
         self.shared.table.with(|table| self.emit_to(table, event))
     }
@@ -276,6 +278,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// drop(digit);
     /// assert_eq!(emitter.emit(&10).unwrap(), 0);
     /// ```
+    #[doc(alias("add_listener", "subscribe"))]
     #[track_caller]
     pub fn on<R: ListenerOutcome>(
         &self,
@@ -359,6 +362,7 @@ impl<E: ?Sized + 'static, M> Emitter<E, M> {
     /// assert!(!emitter.off(id), "a handle works once");
     /// ```
     #[allow(clippy::must_use_candidate, reason = "used for its effect")]
+    #[doc(alias("remove_listener", "unsubscribe"))]
     pub fn off(&self, id: ListenerId) -> bool {
         self.shared.remove(id)
     }

@@ -28,7 +28,7 @@ use std::{cmp::Reverse, fmt};
 /// assert!(reports.try_recv().is_err(), "reported once");
 /// # Ok::<(), mpsc::RecvError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Leak {
     /// The type of the event.

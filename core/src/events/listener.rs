@@ -118,7 +118,7 @@ impl fmt::Display for ListenerId {
 /// assert_eq!((ready.id, &*ready.name, ready.is_once), (id, "ready", true));
 /// assert_eq!(ready.location.line(), line);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Registration {
     /// The listener's handle.

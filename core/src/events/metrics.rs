@@ -109,7 +109,7 @@ impl Metrics {
 /// let bytes = &metrics.report()[0];
 /// assert_eq!((bytes.event, bytes.emitted, bytes.failed), ("u8", 2, 1));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct EventMetrics {
@@ -147,7 +147,7 @@ pub struct EventMetrics {
 /// assert!(slow.took.max > next.took.max);
 /// assert!(next.lag.max > slow.lag.max, "it waited for the slow one");
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ListenerMetrics {

@@ -1,11 +1,8 @@
 //! Monitors, which see every emit.
 
 use super::{ListenerId, Registration};
-use crate::{BoxError, sync::Arc};
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::atomic::{AtomicU64, Ordering},
-};
+use crate::{BoxError, panics::catch_panic, sync::Arc};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A step of an emit, as a monitor sees it.
 ///
@@ -207,8 +204,7 @@ impl<E: ?Sized> Drop for MonitoredEmit<'_, E> {
         };
         if std::thread::panicking() {
             // A second panic would abort the process.
-            let notify = AssertUnwindSafe(|| self.notify(emitted));
-            let _second_panic = catch_unwind(notify);
+            let _second_panic = catch_panic(|| self.notify(emitted));
         } else {
             self.notify(emitted);
         }

@@ -16,7 +16,8 @@ use std::{fmt, sync::Arc};
 ///     assert_eq!(emitter.emit(&1).unwrap_err().delivered(), ran);
 /// }
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum FailurePolicy {
     /// All listeners run. Failures go to the observers of
     /// [`errors`](super::Emitter::errors); without any, `emit` returns all of them,
@@ -43,7 +44,8 @@ pub enum FailurePolicy {
 ///     assert_eq!(emitter.emit(&1).unwrap(), ran);
 /// }
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Removal {
     /// With the next emit. Running emits still call the listener, as in Node.
     #[default]
@@ -64,6 +66,7 @@ pub enum Removal {
 /// assert_eq!(emitter.emit(&1).unwrap_err().delivered(), 1, "b did not run");
 /// ```
 #[derive(Clone)]
+#[must_use = "does nothing unless used"]
 pub struct Options {
     pub(super) policy: FailurePolicy,
     pub(super) removal: Removal,
@@ -89,7 +92,6 @@ impl Options {
     /// assert_eq!(emitter.emit(&1).unwrap_err().delivered(), 2, "isolated");
     /// assert_eq!(emitter.listeners()[0].since, None, "no clock");
     /// ```
-    #[must_use]
     pub fn new() -> Self {
         Options {
             policy: FailurePolicy::default(),
@@ -112,7 +114,6 @@ impl Options {
     /// emitter.errors().on("log", |failure| eprintln!("{failure}")).detach();
     /// assert!(emitter.emit(&1).is_err(), "despite the observer");
     /// ```
-    #[must_use]
     pub fn policy(mut self, policy: FailurePolicy) -> Self {
         self.policy = policy;
         self
@@ -131,7 +132,6 @@ impl Options {
     /// *victim.lock().unwrap() = Some(emitter.on("next", |_| ()));
     /// assert_eq!(emitter.emit(&1).unwrap(), 1, "skipped at once");
     /// ```
-    #[must_use]
     pub fn removal(mut self, removal: Removal) -> Self {
         self.removal = removal;
         self
@@ -153,7 +153,6 @@ impl Options {
     /// emitter.on("one more", |_| ()).detach();
     /// assert_eq!(reports.try_recv(), Ok(2));
     /// ```
-    #[must_use]
     pub fn max_listeners(mut self, max: usize) -> Self {
         self.max_listeners = max;
         self
@@ -174,7 +173,6 @@ impl Options {
     /// let leak = reports.try_recv().unwrap();
     /// assert_eq!((leak.event, leak.listeners.len()), ("u8", 11));
     /// ```
-    #[must_use]
     pub fn on_leak(mut self, report: impl Fn(&Leak) + Send + Sync + 'static) -> Self {
         self.on_leak = Some(Arc::new(report));
         self
@@ -195,7 +193,6 @@ impl Options {
     /// bus.emit(&7_u64).unwrap();
     /// assert_eq!(reports.try_recv(), Ok("u64"));
     /// ```
-    #[must_use]
     pub fn on_unhandled(mut self, report: impl Fn(&'static str) + Send + Sync + 'static) -> Self {
         self.on_unhandled = Some(Arc::new(report));
         self
@@ -212,7 +209,6 @@ impl Options {
     /// emitter.on("work", |_| ()).detach();
     /// assert_eq!(emitter.listeners()[0].since, Some(now));
     /// ```
-    #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self

@@ -15,14 +15,10 @@ use super::{
 };
 use crate::{
     Clock,
+    panics::{catch_panic, panic_text},
     sync::{Arc, Mutex, lock},
 };
-use std::{
-    any::Any,
-    fmt, mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
-};
+use std::{fmt, mem, time::Duration};
 
 /// Runs a limited amount of CPU work on threads and queues a bounded amount more.
 ///
@@ -57,6 +53,7 @@ use std::{
 /// assert_eq!(pool.stats().done, 3);
 /// ```
 #[derive(Clone)]
+#[doc(alias = "ThreadPool")]
 pub struct Pool(Arc<PoolInner>);
 
 struct PoolInner {
@@ -229,7 +226,6 @@ impl Pool {
     /// drop(pool.try_run(|_| ()));
     /// assert_eq!(pool.latencies().ran.count(), 1);
     /// ```
-    #[must_use]
     pub fn latencies(&self) -> PoolLatencies {
         lock(&self.0.latencies).clone()
     }
@@ -362,8 +358,7 @@ where
             ignore_panic(|| drop(work));
             return WorkOutcome::Cancelled;
         }
-        // The closure is consumed, so nothing can observe a broken invariant in it.
-        match catch_unwind(AssertUnwindSafe(|| work(&self.cancellation))) {
+        match catch_panic(|| work(&self.cancellation)) {
             Ok(result) => {
                 self.state = WorkState::Done(Ok(result));
                 if self.cancellation.is_cancelled() {
@@ -373,8 +368,7 @@ where
                 }
             }
             Err(panic) => {
-                let message = panic_message(&*panic);
-                ignore_panic(|| drop(panic));
+                let message = panic_text(&*panic).unwrap_or("no message").to_owned();
                 self.state = WorkState::Done(Err(WorkError::Panicked { message }));
                 WorkOutcome::Panicked
             }
@@ -396,19 +390,9 @@ where
     }
 }
 
-/// Runs user code other than the work itself: wakers, and destructors of results,
-/// cancelled work and panic payloads. The panic hook has already reported a panic
-/// there; it must not terminate the thread.
+/// Runs user code other than the work itself: wakers, and destructors of results and
+/// of cancelled work. The panic hook has already reported a panic there; it must not
+/// terminate the thread.
 fn ignore_panic(run_user_code: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(run_user_code)) {
-        // The destructor of the payload might panic as well.
-        mem::forget(panic);
-    }
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
-        .to_owned()
+    drop(catch_panic(run_user_code));
 }

@@ -173,7 +173,6 @@ impl Supervisor {
     /// supervisor.ready(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert_eq!(supervisor.next_deadline(), None);
     /// ```
-    #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
         let slots = self.slots.iter().map(Slot::deadline);
         let draining = self.draining.iter().map(DrainingWorker::deadline);
@@ -548,7 +547,6 @@ impl Supervisor {
     /// supervisor.ready(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert!(supervisor.is_ready(0));
     /// ```
-    #[must_use]
     pub fn is_ready(&self, slot: usize) -> bool {
         self.slots.get(slot).is_some_and(Slot::is_ready)
     }
@@ -563,7 +561,6 @@ impl Supervisor {
     /// supervisor.ready(WorkerId::new(1, 1), Duration::from_secs(1));
     /// assert_eq!(supervisor.ready_count(), 1);
     /// ```
-    #[must_use]
     pub fn ready_count(&self) -> usize {
         self.slots.iter().filter(|slot| slot.is_ready()).count()
     }
@@ -577,7 +574,6 @@ impl Supervisor {
     /// let supervisor = Supervisor::new(2, SupervisorOptions::new(), Duration::ZERO);
     /// assert_eq!(supervisor.slots(), 2);
     /// ```
-    #[must_use]
     pub fn slots(&self) -> usize {
         self.wanted
     }
@@ -593,7 +589,6 @@ impl Supervisor {
     /// supervisor.exited(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert_eq!((supervisor.generation(0), supervisor.generation(1)), (2, 0));
     /// ```
-    #[must_use]
     pub fn generation(&self, slot: usize) -> u64 {
         self.slots.get(slot).map_or(0, |worker| worker.start_count)
     }
@@ -613,7 +608,6 @@ impl Supervisor {
     /// }
     /// assert!(supervisor.is_failing(0));
     /// ```
-    #[must_use]
     pub fn is_failing(&self, slot: usize) -> bool {
         self.slots.get(slot).is_some_and(Slot::is_failing)
     }
@@ -630,7 +624,6 @@ impl Supervisor {
     /// supervisor.exited(WorkerId::new(1, 1), Duration::from_secs(1));
     /// assert_eq!(supervisor.restarts(), 1);
     /// ```
-    #[must_use]
     pub fn restarts(&self) -> u64 {
         self.restarts
     }
@@ -654,7 +647,6 @@ impl Supervisor {
     /// }
     /// assert_eq!(last, Some(Action::Escalate));
     /// ```
-    #[must_use]
     pub fn has_escalated(&self) -> bool {
         self.has_escalated
     }
@@ -669,7 +661,6 @@ impl Supervisor {
     /// supervisor.reload(Duration::from_secs(1));
     /// assert!(supervisor.is_reloading());
     /// ```
-    #[must_use]
     pub fn is_reloading(&self) -> bool {
         self.reload != ReloadState::None
     }
@@ -687,7 +678,6 @@ impl Supervisor {
     /// supervisor.exited(WorkerId::new(0, 1), Duration::from_secs(2));
     /// assert!(supervisor.is_stopped());
     /// ```
-    #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.is_stopping() && self.draining.is_empty()
     }

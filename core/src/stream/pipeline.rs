@@ -307,14 +307,14 @@ where
     ///
     /// let start = Instant::now();
     /// let run = Pipeline::from_stream("numbers", stream::iter(0..5))
-    ///     .with_clock(Arc::new(move || start.elapsed()))
+    ///     .clock(Arc::new(move || start.elapsed()))
     ///     .into_sink("drain", sink::drain());
     /// let report = block_on(run)?;
     /// assert!(report.stage("numbers").unwrap().stalled.is_none());
     /// assert!(report.stage("drain").unwrap().stalled.is_some());
     /// # Ok::<(), highwater::stream::PipelineError>(())
     /// ```
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.setup.clock = Some(clock);
         self
     }

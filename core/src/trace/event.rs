@@ -1,6 +1,6 @@
 //! The schema of a record.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// The version of the schema. Raised when a field changes its meaning.
 ///
@@ -82,7 +82,6 @@ impl Event {
     /// let event = recorder.drain().events[0];
     /// assert_eq!(event.recorded_at(), event.at + event.duration);
     /// ```
-    #[must_use]
     pub fn recorded_at(&self) -> Duration {
         self.at + self.duration
     }
@@ -96,7 +95,7 @@ impl Event {
 /// assert_eq!(RecordKind::Deliver.as_str(), "deliver");
 /// assert!(RecordKind::Deliver.is_message() && !RecordKind::Subscribe.is_message());
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
@@ -241,7 +240,6 @@ impl RecordKind {
     ///
     /// assert_eq!(RecordKind::Unsubscribe.as_str(), "unsubscribe");
     /// ```
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             RecordKind::Start => "start",
@@ -278,6 +276,12 @@ impl RecordKind {
     }
 }
 
+impl fmt::Display for RecordKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// The phase of a span that a record marks.
 ///
 /// ```
@@ -289,7 +293,7 @@ impl RecordKind {
 /// let events = recorder.drain().events;
 /// assert_eq!((events[0].phase, events[1].phase), (Phase::Begin, Phase::End));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Phase {
@@ -340,7 +344,6 @@ impl Counters {
     /// let counters = Counters { started: 3, succeeded: 1, ..Counters::default() };
     /// assert_eq!(counters.in_flight(), 2);
     /// ```
-    #[must_use]
     pub fn in_flight(&self) -> u64 {
         self.started.saturating_sub(self.finished())
     }
@@ -353,7 +356,6 @@ impl Counters {
     /// let counters = Counters { succeeded: 4, failed: 1, ..Counters::default() };
     /// assert_eq!(counters.finished(), 5);
     /// ```
-    #[must_use]
     pub fn finished(&self) -> u64 {
         self.succeeded + self.failed
     }
@@ -373,7 +375,7 @@ impl Counters {
 /// assert_eq!(recorder.name("Api"), api, "one id per name");
 /// assert_eq!(recorder.name("EmailService").index(), 1);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(transparent))]
 pub struct NameId(u32);
@@ -387,7 +389,6 @@ impl NameId {
     /// let trace = Trace { names: vec!["Api".to_owned()], ..Trace::default() };
     /// assert_eq!(trace.id("Api").unwrap().index(), 0);
     /// ```
-    #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -417,15 +418,11 @@ mod nanos {
     use serde::{Deserialize, Deserializer, Serializer};
     use std::time::Duration;
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a run is shorter than 584 years"
-    )]
     pub(super) fn serialize<S: Serializer>(
         duration: &Duration,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(duration.as_nanos() as u64)
+        serializer.serialize_u64(crate::latency::nanos(*duration))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(

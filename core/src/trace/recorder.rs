@@ -285,7 +285,6 @@ impl Recorder {
     /// let _batch = recorder.drain();
     /// assert_eq!(recorder.recorded(), 2);
     /// ```
-    #[must_use]
     pub fn recorded(&self) -> u64 {
         self.state().recorded
     }
@@ -451,7 +450,7 @@ impl Drop for Span {
 /// let batch = recorder.drain();
 /// assert_eq!((batch.first_name, batch.names.len(), batch.events.len()), (0, 1, 1));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RecordBatch {
     /// The index of the first of `names` in the name table.

@@ -84,7 +84,6 @@ impl<T> Ring<T> {
     /// ring.extend(0..5);
     /// assert_eq!(ring.dropped(), 3);
     /// ```
-    #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -98,7 +97,6 @@ impl<T> Ring<T> {
     /// ring.extend(0..5);
     /// assert_eq!(ring.len(), 2);
     /// ```
-    #[must_use]
     pub fn len(&self) -> usize {
         self.items.len()
     }
@@ -110,7 +108,6 @@ impl<T> Ring<T> {
     ///
     /// assert!(Ring::<u8>::new(2).is_empty());
     /// ```
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }

@@ -25,7 +25,7 @@ use std::time::Duration;
 /// assert_eq!(summary.edge(api, mail), 1);
 /// assert_eq!(summary.counters(mail).succeeded, 1);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Indexed by [`NameId`]: names are few, and most of them are sources.
     sources: Vec<SourceTotals>,
@@ -72,7 +72,7 @@ pub struct QueueTotals {
     pub refused: u64,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct SourceTotals {
     events: u64,
     counters: Counters,
@@ -167,7 +167,6 @@ impl Summary {
     /// let summary = trace.summary();
     /// assert_eq!(summary.events(), 2);
     /// ```
-    #[must_use]
     pub fn events(&self) -> u64 {
         self.events
     }
@@ -187,7 +186,6 @@ impl Summary {
     /// let summary = trace.summary();
     /// assert_eq!(summary.counters(mail).failed, 1);
     /// ```
-    #[must_use]
     pub fn counters(&self, source: NameId) -> Counters {
         self.sources
             .get(source.index())
@@ -211,7 +209,6 @@ impl Summary {
     /// let summary = trace.summary();
     /// assert_eq!(summary.lost(inbox), 4);
     /// ```
-    #[must_use]
     pub fn lost(&self, source: NameId) -> u64 {
         self.sources.get(source.index()).map_or(0, |it| it.lost)
     }
@@ -238,7 +235,6 @@ impl Summary {
     /// assert_eq!(trace.summary().percentile(api, 50), Some(ms(2)));
     /// assert_eq!(trace.summary().percentile(api, 99), Some(ms(9)));
     /// ```
-    #[must_use]
     pub fn percentile(&self, source: NameId, percent: usize) -> Option<Duration> {
         let mut durations = self.sources.get(source.index())?.durations.clone();
         nearest_rank(&mut durations, 10 * percent.min(100)).map(Duration::from_nanos)
@@ -263,7 +259,6 @@ impl Summary {
     /// assert!(summary.is_sample(api));
     /// assert_eq!(summary.counters(api).succeeded, 2);
     /// ```
-    #[must_use]
     pub fn is_sample(&self, source: NameId) -> bool {
         let on_record = self.sources.get(source.index()).map_or(0, |it| it.ended);
         on_record < self.counters(source).finished()
@@ -367,7 +362,6 @@ impl Summary {
     /// let summary = trace.summary();
     /// assert_eq!((summary.edge(api, mail), summary.edge(mail, api)), (1, 0));
     /// ```
-    #[must_use]
     pub fn edge(&self, source: NameId, target: NameId) -> u64 {
         self.edges()
             .find(|(from, to, _)| (*from, *to) == (source, target))

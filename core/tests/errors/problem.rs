@@ -10,36 +10,6 @@ fn id() -> CorrelationId {
 }
 
 #[test]
-fn only_safe_ids_are_parsed() {
-    let longest = "a".repeat(CorrelationId::MAX_LEN);
-    for valid in [
-        "a",
-        "550e8400-e29b-41d4-a716-446655440000",
-        "a_b.c:D-9",
-        &longest,
-    ] {
-        assert_eq!(valid.parse::<CorrelationId>().unwrap().as_str(), valid);
-    }
-    let too_long = "a".repeat(CorrelationId::MAX_LEN + 1);
-    for invalid in [
-        "",
-        " ",
-        "a b",
-        "a\n",
-        "a\0",
-        "a=b",
-        "\"",
-        "ü",
-        "\u{202e}a",
-        &too_long,
-    ] {
-        let error = invalid.parse::<CorrelationId>().unwrap_err();
-        assert_eq!(AppError::from(error).status(), 400, "{invalid:?}");
-    }
-    assert!(CorrelationId::parse(b"caf\xe9").is_err(), "not UTF-8");
-}
-
-#[test]
 fn ids_are_unique_and_reproducible() {
     let (ids, same_seed) = (IdGenerator::new(7), IdGenerator::new(7));
     let generated: std::collections::BTreeSet<_> = (0..1_000).map(|_| ids.generate()).collect();

@@ -166,7 +166,7 @@ fn retry_around_an_open_breaker_fails_immediately() {
 }
 
 #[test]
-fn opening_breaker_ends_the_retries() {
+fn opening_breaker_ends_the_retries_with_the_cause() {
     let world = World::default();
     let breaker = Breaker::new("stock").failure_threshold(2);
     let retry = RetryPolicy::new().attempts(9);
@@ -175,15 +175,40 @@ fn opening_breaker_ends_the_retries() {
         |time| world.sleep(time),
         || breaker.call(&world, || world.call(9)),
     );
-    assert!(has_breaker_open(&block_on(run).unwrap_err()));
-    assert_eq!((world.call_count(), world.sleep_count()), (2, 2));
+    let error = block_on(run).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    let context: Vec<_> = error.context().collect();
+    assert_eq!(
+        context,
+        [("retries_ended", "the breaker is open"), ("attempts", "2")]
+    );
+    assert_eq!((world.call_count(), world.sleep_count()), (2, 1));
+}
+
+#[test]
+fn breaker_opened_by_another_call_keeps_the_cause() {
+    let world = World::default();
+    let breaker = Breaker::new("stock").failure_threshold(2);
+    let fail_another_call = |time| {
+        let permit = breaker.admit(world.now()).unwrap();
+        breaker.record_failure(permit, world.now());
+        world.sleep(time)
+    };
+    let retry = RetryPolicy::new();
+    let run = retry.run(&world, fail_another_call, || {
+        breaker.call(&world, || world.call(9))
+    });
+    let error = block_on(run).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(!has_breaker_open(&error));
+    assert_eq!((world.call_count(), world.sleep_count()), (1, 1));
 }
 
 #[test]
 fn retry_waits_for_a_breaker_if_enabled() {
     let world = World::default();
     let breaker = open_breaker(&world);
-    let waiting_policy = RetryPolicy::new().wait_for_breaker(true);
+    let waiting_policy = RetryPolicy::new().wait_for_breaker();
     let run = waiting_policy.run(
         &world,
         |time| world.sleep(time),

@@ -1,19 +1,11 @@
 //! Cached emitters.
 
 use crate::logged::Log;
-use highwater::events::{CachedEmitter, Emitter, FailurePolicy, Options, Removal, Subscription};
+use highwater::events::{Emitter, FailurePolicy, Options, Removal, Subscription};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    rc::Rc,
     sync::{Arc, Mutex},
 };
-
-#[test]
-fn cached_emitter_is_send_and_sync() {
-    fn crosses<T: Send + Sync + 'static>() {}
-    crosses::<CachedEmitter<Rc<()>>>();
-    crosses::<CachedEmitter<str>>();
-}
 
 #[test]
 fn cached_emitter_sees_changes() {

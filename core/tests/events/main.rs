@@ -14,7 +14,6 @@ mod inbox_waiters;
 mod lifetime;
 mod logged;
 mod metrics;
-mod model;
 mod options;
 mod rules;
 mod script;

@@ -70,8 +70,8 @@ fn successful_response_is_unchanged() {
 }
 
 #[test]
-fn set_request_ids_assigns_every_id() {
-    let test = TestLayer::with(Handler::new(), HandlerLayer::set_request_ids);
+fn every_request_gets_an_id() {
+    let test = TestLayer::with(Handler::new(), HandlerLayer::assign_request_ids);
     let seen = Arc::new(Mutex::new(None));
     let response = test.call(respond_with(|request: Request<String>| {
         let id = request.headers().get(REQUEST_ID).cloned();
@@ -131,7 +131,7 @@ fn service_sees_only_valid_ids() {
     }
     let ignoring_ids = TestLayer::with(Handler::new(), HandlerLayer::ignore_client_ids);
     assert!(call(&ignoring_ids, &["order-42"]).is_empty());
-    let assigning_ids = TestLayer::with(Handler::new(), HandlerLayer::set_request_ids);
+    let assigning_ids = TestLayer::with(Handler::new(), HandlerLayer::assign_request_ids);
     let generated = call(&assigning_ids, &["order-42", "order-43"]);
     assert!(
         generated.len() == 1 && generated[0].len() == 32,

@@ -3,13 +3,12 @@
 use crate::common::ManualClock;
 use crate::support::{WakeCounter, bounded, read_all, stats};
 use futures::{
-    FutureExt, Sink, Stream, StreamExt,
+    FutureExt, StreamExt,
     executor::block_on,
     task::{noop_waker, waker},
 };
 use highwater::stream::{
-    Bound, InvalidBound, Overflow, Receiver, SendError, Sender, StreamError, Weigh, channel,
-    channel_with_clock,
+    Bound, InvalidBound, Overflow, Receiver, SendError, Sender, Weigh, channel, channel_with_clock,
 };
 use std::{
     pin::pin,
@@ -314,19 +313,9 @@ fn item_drop_can_use_the_channel() {
 }
 
 #[test]
-fn sender_and_receiver_are_send_and_sync() {
-    fn check<T: Send + Sync + Unpin>(_: &T) {}
-    fn ends(_: impl Sink<u32, Error = SendError>, _: impl Stream<Item = Result<u32, StreamError>>) {
-    }
+fn debug_output_shows_bound_and_state() {
     let (sender, receiver) = bounded(1, Overflow::Wait);
-    check(&sender.send(1));
-    check(&sender.ready());
-    check(&receiver);
-    check(&sender);
     let debug = format!("{sender:?} {receiver:?}");
     assert!(debug.contains("high: 1") && debug.contains("queued"));
-    let sink = sender.into_sink();
-    check(&sink);
-    assert!(format!("{sink:?}").contains("is_waiting: false"));
-    ends(sink, receiver);
+    assert!(format!("{:?}", sender.into_sink()).contains("is_waiting: false"));
 }

@@ -387,7 +387,7 @@ fn ticking_clock() -> impl Clock {
 fn report_contains_stalled_time() {
     let collected = CollectSink::slow();
     let run = Pipeline::from_stream("numbers", stream::iter(0..9_u32))
-        .with_clock(Arc::new(ticking_clock()))
+        .clock(Arc::new(ticking_clock()))
         .map("map", |n| n)
         .into_sink("collected", collected);
     let report = block_on(run).unwrap();

@@ -118,7 +118,7 @@ impl Stages {
         clock: Arc<dyn Clock>,
     ) -> ChunkPipeline {
         let input = Pipeline::from_try_stream("input", chunks.map_err(input_error));
-        let input = input.with_clock(clock).boxed();
+        let input = input.clock(clock).boxed();
         self.list
             .drain(..)
             .fold(input, |pipeline, add| add(pipeline))

@@ -67,14 +67,14 @@ impl Job {
         let findings = SharedFindings::default();
         let gzip = Gzip::new()?;
         let reading = Pipeline::from_try_stream("file", source::read(file, clock.clone()))
-            .with_clock(clock.clone())
+            .clock(clock.clone())
             .buffer("read ahead", read_ahead_bound()?)
             .chunks("chunks", CHUNK_BYTES)
             .stage("lines", CountLines::new(&findings))
             .stage("SHA-256", Hash::new(&findings))
             .into_sink("gzip", gzip.input());
         let writing = Pipeline::from_try_stream("gzipped", gzip.output_stream())
-            .with_clock(clock.clone())
+            .clock(clock.clone())
             .into_sink("output", output(into));
         let cancel = [reading.cancel_handle(), writing.cancel_handle()];
         let progress = Progress {

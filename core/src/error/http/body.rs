@@ -1,10 +1,7 @@
 //! Response bodies.
 
 use super::request_context::RequestContext;
-use crate::{
-    BoxError,
-    error::{AppError, text::catch_panic},
-};
+use crate::{BoxError, error::AppError, panics::catch_panic};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use std::{

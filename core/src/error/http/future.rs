@@ -5,10 +5,7 @@ use super::{
     request_context::RequestContext,
     response::{error_response, pass_through},
 };
-use crate::{
-    error::{AppError, text::catch_panic},
-    sync::Arc,
-};
+use crate::{error::AppError, panics::catch_panic, sync::Arc};
 use http::Response;
 use pin_project_lite::pin_project;
 use std::{

@@ -194,7 +194,7 @@ impl HandlerLayer {
     /// use http::{Request, Response};
     /// use tower::{Layer, ServiceExt, service_fn};
     ///
-    /// let layer = HandlerLayer::new(Handler::new(), IdGenerator::new(7)).set_request_ids();
+    /// let layer = HandlerLayer::new(Handler::new(), IdGenerator::new(7)).assign_request_ids();
     /// let service = layer.layer(service_fn(async |request: Request<()>| {
     ///     assert!(request.headers().contains_key("x-request-id"));
     ///     Ok::<_, AppError>(Response::new(String::new()))
@@ -203,7 +203,7 @@ impl HandlerLayer {
     /// assert_eq!(response.status(), 200);
     /// assert!(response.headers().contains_key("x-request-id"));
     /// ```
-    pub fn set_request_ids(mut self) -> Self {
+    pub fn assign_request_ids(mut self) -> Self {
         Arc::make_mut(&mut self.shared).sets_request_ids = true;
         self
     }

@@ -2,10 +2,8 @@
 
 use super::REQUEST_ID;
 use crate::{
-    error::{
-        AppError, CorrelationId, Decision, Handler, IdGenerator, Incident, Problem,
-        text::catch_panic,
-    },
+    error::{AppError, CorrelationId, Decision, Handler, IdGenerator, Incident, Problem},
+    panics::catch_panic,
     sync::Arc,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, uri::PathAndQuery};

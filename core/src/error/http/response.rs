@@ -2,7 +2,8 @@
 
 use super::{HandlerBody, REQUEST_ID, request_context::RequestContext};
 use crate::{
-    error::{AppError, Classification, Classify, ErrorKind, Problem, text::catch_panic},
+    error::{AppError, Classification, Classify, ErrorKind, Problem},
+    panics::catch_panic,
     sync::Arc,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, response};

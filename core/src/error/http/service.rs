@@ -4,10 +4,7 @@ use super::{
     HandlerBody, HandlerFuture,
     request_context::{LayerContext, RequestContext},
 };
-use crate::{
-    error::{AppError, text::catch_panic},
-    sync::Arc,
-};
+use crate::{error::AppError, panics::catch_panic, sync::Arc};
 use http::{Request, Response};
 use std::{
     convert::Infallible,

@@ -18,6 +18,7 @@ use std::{fmt, time::Duration};
 /// # drop(pool);
 /// ```
 #[derive(Clone)]
+#[must_use = "does nothing unless used"]
 pub struct PoolOptions {
     pub(super) running: usize,
     pub(super) waiting: usize,
@@ -35,7 +36,6 @@ impl PoolOptions {
     /// let pool = Pool::new(PoolOptions::new(0), |work| drop(work));
     /// assert!(pool.try_run(|_| ()).is_ok());
     /// ```
-    #[must_use]
     pub fn new(running: usize) -> Self {
         PoolOptions {
             running,
@@ -60,7 +60,6 @@ impl PoolOptions {
     /// assert!(pool.try_run(|_| ()).is_err());
     /// # drop(ticket);
     /// ```
-    #[must_use]
     pub fn waiting(mut self, waiting: usize) -> Self {
         self.waiting = waiting;
         self
@@ -80,7 +79,6 @@ impl PoolOptions {
     /// assert_eq!(pool.try_run(|_| ()).unwrap_err().retry_after, Duration::from_secs(5));
     /// # drop(ticket);
     /// ```
-    #[must_use]
     pub fn retry_after(mut self, retry_after: Duration) -> Self {
         self.retry_after = retry_after;
         self
@@ -108,7 +106,6 @@ impl PoolOptions {
     /// assert_eq!(pool.try_run(|_| ()).unwrap_err().retry_after, Duration::from_secs(8));
     /// # drop((first, second));
     /// ```
-    #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self

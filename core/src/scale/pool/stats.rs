@@ -34,7 +34,7 @@ pub struct PoolStats {
 }
 
 /// The latencies of a [`Pool`](super::Pool). Histograms of several pools can be merged.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PoolLatencies {

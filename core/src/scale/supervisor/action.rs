@@ -17,7 +17,7 @@ use crate::scale::WorkerId;
 /// }
 /// assert_eq!(started, [WorkerId::new(0, 1)]);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
     /// Start this worker, and report every later event with its id.

@@ -16,6 +16,7 @@ use std::time::Duration;
 /// assert_ne!(options, SupervisorOptions::new());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "does nothing unless used"]
 pub struct SupervisorOptions {
     pub(super) escalation: Escalation,
     pub(super) first_pause: Duration,
@@ -47,7 +48,6 @@ impl SupervisorOptions {
     ///
     /// assert_eq!(SupervisorOptions::new(), SupervisorOptions::default().seed(1));
     /// ```
-    #[must_use]
     pub fn new() -> Self {
         SupervisorOptions {
             escalation: Escalation::default(),
@@ -77,7 +77,6 @@ impl SupervisorOptions {
     /// supervisor.tick(secs(60));
     /// assert!(supervisor.has_escalated());
     /// ```
-    #[must_use]
     pub fn escalation(mut self, escalation: Escalation) -> Self {
         self.escalation = escalation;
         self
@@ -94,7 +93,6 @@ impl SupervisorOptions {
     /// supervisor.exited(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert!(supervisor.has_escalated());
     /// ```
-    #[must_use]
     pub fn intensity(self, restarts: usize, period: Duration) -> Self {
         self.escalation(Escalation::Intensity { restarts, period })
     }
@@ -117,7 +115,6 @@ impl SupervisorOptions {
     /// supervisor.exited(WorkerId::new(0, 1), secs(1));
     /// assert!(!supervisor.has_escalated());
     /// ```
-    #[must_use]
     pub fn stable_after(mut self, readiness: Duration) -> Self {
         self.stable_after = readiness;
         self
@@ -145,7 +142,6 @@ impl SupervisorOptions {
     /// let later = supervisor.next_deadline().unwrap();
     /// assert!(ms(1 + 5) <= later && later <= ms(1 + 10));
     /// ```
-    #[must_use]
     pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
         self.first_pause = first;
         self.max_pause = longest;
@@ -163,7 +159,6 @@ impl SupervisorOptions {
     /// let supervisor = Supervisor::new(1, patient, Duration::ZERO);
     /// assert_eq!(supervisor.next_deadline(), Some(Duration::from_secs(20)));
     /// ```
-    #[must_use]
     pub fn ready_within(mut self, limit: Duration) -> Self {
         self.ready_within = limit;
         self
@@ -183,7 +178,6 @@ impl SupervisorOptions {
     /// supervisor.ready(WorkerId::new(0, 1), Duration::from_secs(1));
     /// assert_eq!(supervisor.next_deadline(), Some(Duration::from_secs(6)));
     /// ```
-    #[must_use]
     pub fn heartbeat_within(mut self, limit: Duration) -> Self {
         self.heartbeat_within = limit;
         self
@@ -203,7 +197,6 @@ impl SupervisorOptions {
     /// supervisor.scale_to(0, secs(5));
     /// assert_eq!(supervisor.next_deadline(), Some(secs(7)));
     /// ```
-    #[must_use]
     pub fn drain_within(mut self, limit: Duration) -> Self {
         self.drain_within = limit;
         self
@@ -223,7 +216,6 @@ impl SupervisorOptions {
     /// supervisor.shutdown(secs(5));
     /// assert_eq!(supervisor.next_deadline(), Some(secs(8)));
     /// ```
-    #[must_use]
     pub fn stop_within(mut self, limit: Duration) -> Self {
         self.stop_within = limit;
         self
@@ -246,7 +238,6 @@ impl SupervisorOptions {
     /// assert_eq!(pause(7), pause(7));
     /// assert_ne!(pause(7), pause(8));
     /// ```
-    #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -261,7 +252,7 @@ impl Default for SupervisorOptions {
 
 /// The condition under which a [`Supervisor`](super::Supervisor) gives up: it stops
 /// all workers and [escalates](super::Action::Escalate).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Escalation {
     /// The supervisor never gives up.

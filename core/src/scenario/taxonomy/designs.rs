@@ -144,7 +144,7 @@ fn handler(context: &Context, attempts: u32) -> Handler {
         .attempts(attempts)
         .backoff(BACKOFF)
         .max_wait(Duration::from_secs(2))
-        .wait_for_breaker(true)
+        .wait_for_breaker()
         .budget(budget.burst(burst));
     let log = ErrorLog::open(&context.trace);
     let trace = context.trace.clone();

@@ -1,7 +1,7 @@
 //! The counters of a pipeline.
 
 use super::PipelineError;
-use crate::{BoxError, Clock, stream::Amount, sync::Arc};
+use crate::{BoxError, Clock, latency::nanos, stream::Amount, sync::Arc};
 use std::{
     fmt,
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -26,6 +26,7 @@ use std::{
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
 pub struct PipelineReport {
     /// The stages, from the source to the destination.
     pub stages: Vec<StageReport>,
@@ -264,8 +265,7 @@ impl StallTimer {
             let now = self.meter.clock.as_ref().map(|clock| clock.now());
             match (self.since.take(), now) {
                 (Some(since), Some(now)) => {
-                    let waited = now.saturating_sub(since).as_nanos();
-                    let waited = u64::try_from(waited).unwrap_or(u64::MAX);
+                    let waited = nanos(now.saturating_sub(since));
                     let before = self.meter.stalled_nanos.load(Ordering::Relaxed);
                     let after = before.saturating_add(waited);
                     self.meter.stalled_nanos.store(after, Ordering::Relaxed);

@@ -17,7 +17,7 @@ use std::convert::Infallible;
 /// assert_eq!(pairs.pull()?, Some(vec!["a", "b"]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Batch<T> {
     size: usize,
     items: Vec<T>,

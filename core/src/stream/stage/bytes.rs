@@ -18,7 +18,7 @@ use std::convert::Infallible;
 /// assert_eq!(chunks.pull()?, Some(b"d".to_vec()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Chunks<T> {
     size: usize,
     input: Option<(T, usize)>,
@@ -42,7 +42,7 @@ pub struct Chunks<T> {
 /// assert_eq!(lines.pull(), Err(LineTooLong { max_len: 5 }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lines<T> {
     max_len: usize,
     input: Option<(T, usize)>,
