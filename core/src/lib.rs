@@ -58,6 +58,7 @@
 
 #[cfg(feature = "analysis")]
 pub mod analysis;
+mod bounded_queue;
 mod clock;
 pub mod error;
 pub mod events;
@@ -73,7 +74,6 @@ pub mod stream;
 mod sync;
 pub mod trace;
 mod unwind_safety;
-mod wait_queue;
 
 pub use clock::Clock;
 pub use latency::LatencyHistogram;

@@ -95,10 +95,12 @@ mod channel;
 mod classify;
 mod pipeline;
 mod stage;
-mod stats;
 mod weigh;
 
-pub use crate::overflow::Overflow;
+pub use crate::{
+    bounded_queue::{Amount, Stats},
+    overflow::Overflow,
+};
 pub use bound::{Bound, InvalidBound};
 pub use channel::{
     ChannelSink, ClosedFuture, ReadyFuture, Receiver, ReserveFuture, SendError, SendFuture,
@@ -109,5 +111,4 @@ pub use pipeline::{
     PipelineRun, PipelineStream, StageReport,
 };
 pub use stage::{Batch, Chunks, LineTooLong, Lines, Stage};
-pub use stats::{Amount, Stats};
 pub use weigh::Weigh;

@@ -1,23 +1,22 @@
 //! An inbox: a subscription that is read as an asynchronous stream.
 
-#[cfg(all(test, loom))]
-mod loom_tests;
-mod queue;
-
 use super::{
     Bus, Emitter, ListenerId, Overflow, Subscription,
     listener::{Listen, Started},
     listener_table::ListenerPosition,
 };
-use crate::BoxError;
+use crate::{
+    BoxError,
+    bounded_queue::{Batch, BoundedQueue, Marks, SendAttempt, WaitTicket, Weighted},
+    sync::{AtomicU64, Ordering},
+};
 use futures_util::{Stream, stream::FusedStream};
-use queue::{InboxQueue, SendOutcome, WaitingSend};
 use std::{
-    collections::VecDeque,
     fmt,
+    future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// A subscription that queues its events, up to a bound, until they are read as a
@@ -63,8 +62,7 @@ use std::{
 #[must_use = "dropping an inbox unsubscribes it"]
 pub struct Inbox<E> {
     queue: Arc<InboxQueue<E>>,
-    /// Events moved out of the queue, to be read without its lock.
-    batch: VecDeque<E>,
+    batch: Batch<QueuedEvent<E>>,
     has_ended: bool,
     subscription: Subscription,
 }
@@ -145,7 +143,7 @@ impl<E: Clone + Send + Sync + 'static, M> Emitter<E, M> {
         let listen = Arc::new(InboxListener(Arc::clone(&queue)));
         Ok(Inbox {
             queue,
-            batch: VecDeque::new(),
+            batch: Batch::default(),
             has_ended: false,
             subscription: self.add(ListenerPosition::Last, false, name.into(), listen),
         })
@@ -268,7 +266,7 @@ impl<E> Inbox<E> {
     /// # Ok::<(), highwater::events::ZeroCapacity>(())
     /// ```
     pub fn close(&self) {
-        self.queue.close();
+        self.queue.events.close();
         self.subscription.remove();
     }
 
@@ -287,7 +285,7 @@ impl<E> Inbox<E> {
     /// # Ok::<(), highwater::events::ZeroCapacity>(())
     /// ```
     pub fn is_closed(&self) -> bool {
-        self.queue.is_closed()
+        self.queue.events.is_closed()
     }
 
     /// Returns the next event, if one is queued. After the inbox [is
@@ -310,19 +308,14 @@ impl<E> Inbox<E> {
         }
     }
 
+    #[inline]
     fn take(&mut self, context: Option<&Context<'_>>) -> Poll<Option<E>> {
-        if !self.batch.is_empty() {
-            self.queue.read(self.batch.len() - 1);
-            return Poll::Ready(self.batch.pop_front());
-        }
-        match self.queue.poll_batch(&mut self.batch, context) {
-            Some(true) => Poll::Ready(self.batch.pop_front()),
-            Some(false) => {
-                self.has_ended = true;
-                Poll::Ready(None)
-            }
-            None => Poll::Pending,
-        }
+        let read = ready!(self.queue.events.poll_read(&mut self.batch, context));
+        let Ok(QueuedEvent(event)) = read else {
+            self.has_ended = true;
+            return Poll::Ready(None);
+        };
+        Poll::Ready(Some(event))
     }
 }
 
@@ -334,7 +327,13 @@ impl<E> Stream for Inbox<E> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.queue.size_hint()
+        // Loaded first: nothing is queued after the end.
+        let is_closed = self.is_closed();
+        let queued = self.stats().queued;
+        // Until then, one more event may replace all others.
+        let is_exact = is_closed || self.queue.events.overflow() != Overflow::Latest;
+        let least = if is_exact { queued } else { queued.min(1) };
+        (least, is_closed.then_some(queued))
     }
 }
 
@@ -349,9 +348,10 @@ impl<E> Unpin for Inbox<E> {}
 
 impl<E> Drop for Inbox<E> {
     fn drop(&mut self) {
-        self.queue.close();
         // Closed and counted first, since dropping an event may panic.
-        drop(self.queue.clear());
+        let leftovers = self.queue.events.abort();
+        self.queue.events.discard(&mut self.batch);
+        drop(leftovers);
     }
 }
 
@@ -369,34 +369,32 @@ struct InboxListener<E>(Arc<InboxQueue<E>>);
 
 impl<E: Clone + Send + Sync + 'static> Listen<E> for InboxListener<E> {
     fn call(&self, event: &E) -> Result<(), BoxError> {
-        match self.0.send(event.clone(), false) {
-            SendOutcome::Done | SendOutcome::Full(_) => Ok(()),
-            SendOutcome::Refused(full) => Err(full.into()),
-        }
+        let attempt = self.0.events.send(QueuedEvent(event.clone()), false);
+        self.0.finish(&attempt)
     }
 
     fn start(&self, event: &E) -> Started {
-        match self.0.send(event.clone(), true) {
-            SendOutcome::Done => Started::Done(Ok(())),
-            SendOutcome::Refused(full) => Started::Done(Err(full.into())),
-            SendOutcome::Full(event) => {
-                let waiting = WaitingSend::new(Arc::clone(&self.0), event);
-                Started::Running(Box::pin(waiting))
-            }
+        match self.0.events.send(QueuedEvent(event.clone()), true) {
+            SendAttempt::NoRoom(event) => Started::Running(Box::pin(WaitingEmit {
+                queue: Arc::clone(&self.0),
+                event: Some(event),
+                ticket: WaitTicket::default(),
+            })),
+            attempt => Started::Done(self.0.finish(&attempt)),
         }
     }
 
     /// Closes the inbox at once, and not when the last copy of the table is dropped:
     /// an idle cached handle may keep that for long.
     fn removed(&self) {
-        self.0.close();
+        self.0.events.close();
     }
 }
 
 /// Closes the inbox when the emitter is dropped.
 impl<E> Drop for InboxListener<E> {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.events.close();
     }
 }
 
@@ -470,7 +468,99 @@ impl<E: Send> AnyQueue for InboxQueue<E> {
     }
 
     fn is_closed(&self) -> bool {
-        InboxQueue::is_closed(self)
+        self.events.is_closed()
+    }
+}
+
+/// The queue of an inbox.
+struct InboxQueue<E> {
+    events: BoundedQueue<QueuedEvent<E>>,
+    /// The events that were sent after the end, and dropped.
+    late: AtomicU64,
+}
+
+/// A queued event. Each takes up one slot.
+struct QueuedEvent<E>(E);
+
+impl<E> InboxQueue<E> {
+    fn new(capacity: usize, overflow: Overflow) -> Self {
+        let marks = Marks {
+            high: capacity,
+            // Every read event makes room for the next emit.
+            low: capacity - 1,
+        };
+        InboxQueue {
+            events: BoundedQueue::new(marks, overflow, None),
+            late: AtomicU64::new(0),
+        }
+    }
+
+    fn capacity(&self) -> usize {
+        self.events.high_mark()
+    }
+
+    /// Returns the result of an emit. An event sent after the end counts as dropped.
+    fn finish(&self, attempt: &SendAttempt<QueuedEvent<E>>) -> Result<(), BoxError> {
+        match attempt {
+            SendAttempt::Sent => Ok(()),
+            SendAttempt::Closed(_) => {
+                self.late.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            SendAttempt::NoRoom(_) | SendAttempt::Full(_) => {
+                let capacity = self.capacity();
+                Err(InboxFull { capacity }.into())
+            }
+        }
+    }
+
+    fn stats(&self) -> InboxStats {
+        let stats = self.events.stats();
+        let late = self.late.load(Ordering::Relaxed);
+        InboxStats {
+            sent: stats.sent.items + stats.refused.items + late,
+            received: stats.received.items,
+            dropped: stats.dropped.items + late,
+            refused: stats.refused.items,
+            queued: usize::try_from(stats.queued.items).unwrap_or(usize::MAX),
+            waiting: stats.waiting,
+            peak: stats.peak,
+        }
+    }
+}
+
+impl<E> Weighted for QueuedEvent<E> {
+    fn weight(&self) -> usize {
+        1
+    }
+}
+
+/// A future that completes when its event is queued or the inbox is closed.
+struct WaitingEmit<E> {
+    queue: Arc<InboxQueue<E>>,
+    event: Option<QueuedEvent<E>>,
+    ticket: WaitTicket,
+}
+
+impl<E> Future for WaitingEmit<E> {
+    type Output = Result<(), BoxError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let own = self.get_mut();
+        let events = &own.queue.events;
+        if ready!(events.poll_send(&mut own.ticket, &mut own.event, context)).is_err() {
+            own.queue.late.fetch_add(1, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// No field is pinned.
+impl<E> Unpin for WaitingEmit<E> {}
+
+impl<E> Drop for WaitingEmit<E> {
+    fn drop(&mut self) {
+        self.queue.events.cancel_wait(&mut self.ticket);
     }
 }
 

@@ -17,7 +17,7 @@ use std::{
 
 /// Tries every schedule with at most three preemptions. Most bugs need two, and all
 /// schedules would take hours.
-pub(super) fn model(test: impl Fn() + Send + Sync + 'static) {
+fn model(test: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(test);

@@ -14,8 +14,8 @@ pub use sender_futures::{ClosedFuture, ReadyFuture, ReserveFuture, SendFuture, S
 pub use sink::ChannelSink;
 
 use super::{Bound, Stats};
-use crate::{BoxError, Clock, Overflow, sync::Arc};
-use queue::{BoundedQueue, SendAttempt};
+use crate::{BoxError, Clock, Overflow, bounded_queue::SendAttempt, sync::Arc};
+use queue::ChannelQueue;
 use std::fmt;
 
 /// Creates a bounded channel for multiple [`Sender`]s and one [`Receiver`].
@@ -120,7 +120,7 @@ pub(super) fn new_channel<T>(
     overflow: Overflow,
     clock: Option<Arc<dyn Clock>>,
 ) -> (Sender<T>, Receiver<T>) {
-    let queue = Arc::new(BoundedQueue::new(bound, overflow, clock));
+    let queue = Arc::new(ChannelQueue::new(bound, overflow, clock));
     (Sender(Arc::clone(&queue)), Receiver::new(queue))
 }
 
@@ -141,7 +141,7 @@ pub(super) fn new_channel<T>(
 /// assert_eq!(block_on(receiver.try_collect::<Vec<_>>())?, [1, 2]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Sender<T>(Arc<BoundedQueue<T>>);
+pub struct Sender<T>(Arc<ChannelQueue<T>>);
 
 impl<T> Sender<T> {
     /// Sends an item without waiting.
@@ -171,10 +171,10 @@ impl<T> Sender<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_send(&self, value: T) -> Result<(), SendError<T>> {
-        match self.0.send(value, false) {
+        match self.0.send(self.0.weigh(value), false) {
             SendAttempt::Sent => Ok(()),
-            SendAttempt::NoRoom(item) => Err(SendError::Full(item.value)),
-            SendAttempt::Rejected(error) => Err(error),
+            SendAttempt::NoRoom(item) | SendAttempt::Full(item) => Err(SendError::Full(item.value)),
+            SendAttempt::Closed(item) => Err(SendError::Closed(item.value)),
         }
     }
 
@@ -305,8 +305,11 @@ impl<T> Sender<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_reserve(&self) -> Result<SendPermit<'_, T>, SendError> {
-        self.0.try_reserve()?;
-        Ok(SendPermit::new(&self.0))
+        match self.0.try_reserve() {
+            SendAttempt::Sent => Ok(SendPermit::new(&self.0)),
+            SendAttempt::NoRoom(()) | SendAttempt::Full(()) => Err(SendError::Full(())),
+            SendAttempt::Closed(()) => Err(SendError::Closed(())),
+        }
     }
 
     /// Sends an item even if the channel is full. Returns whether there is room for
@@ -340,7 +343,8 @@ impl<T> Sender<T> {
     /// # Ok::<(), highwater::stream::InvalidBound>(())
     /// ```
     pub fn force_send(&self, value: T) -> Result<bool, SendError<T>> {
-        self.0.force(value)
+        let forced = self.0.force(self.0.weigh(value));
+        forced.map_err(|item| SendError::Closed(item.value))
     }
 
     /// Closes the channel. The receiver reads the queued items, then the stream ends.
@@ -520,29 +524,6 @@ impl<T> Sender<T> {
     /// ```
     pub fn stats(&self) -> Stats {
         self.0.stats()
-    }
-
-    /// Converts the sender into a [`Sink`](futures_util::Sink).
-    ///
-    /// Close the sink after the last item. Dropping an unclosed sink fails the channel
-    /// with [`Unfinished`].
-    ///
-    /// ```
-    /// use futures::{SinkExt, TryStreamExt, executor::block_on};
-    /// use highwater::{Overflow, stream::{Bound, channel}};
-    ///
-    /// let (sender, receiver) = channel(Bound::items(2)?, Overflow::Wait);
-    /// let mut sink = sender.into_sink();
-    /// block_on(async {
-    ///     sink.send(1).await?;
-    ///     sink.send(2).await?;
-    ///     sink.close().await
-    /// })?;
-    /// assert_eq!(block_on(receiver.try_collect::<Vec<_>>())?, [1, 2]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn into_sink(self) -> ChannelSink<T> {
-        ChannelSink::new(self)
     }
 }
 

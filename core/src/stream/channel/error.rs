@@ -67,13 +67,6 @@ impl<T> SendError<T> {
             SendError::Full(value) | SendError::Closed(value) => value,
         }
     }
-
-    pub(super) fn without_value(self) -> SendError {
-        match self {
-            SendError::Full(_) => SendError::Full(()),
-            SendError::Closed(_) => SendError::Closed(()),
-        }
-    }
 }
 
 impl<T> fmt::Debug for SendError<T> {

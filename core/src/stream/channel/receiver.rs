@@ -2,15 +2,15 @@
 
 use super::{
     StreamError, TryRecvError,
-    queue::{BoundedQueue, QueuedItem, ReadAttempt},
+    queue::{ChannelQueue, QueuedItem},
 };
 use crate::{
+    bounded_queue::{Batch, QueueEnd},
     stream::{Bound, Stats},
     sync::Arc,
 };
 use futures_util::{Stream, stream::FusedStream};
 use std::{
-    collections::VecDeque,
     fmt,
     future::poll_fn,
     pin::Pin,
@@ -42,19 +42,17 @@ use std::{
 /// ```
 #[must_use = "dropping the receiver ends the channel"]
 pub struct Receiver<T> {
-    queue: Arc<BoundedQueue<T>>,
+    queue: Arc<ChannelQueue<T>>,
     /// Items taken out of the queue, so that they are read without locking it.
-    batch: VecDeque<QueuedItem<T>>,
-    batch_weight: usize,
+    batch: Batch<QueuedItem<T>>,
     has_ended: bool,
 }
 
 impl<T> Receiver<T> {
-    pub(super) fn new(queue: Arc<BoundedQueue<T>>) -> Self {
+    pub(super) fn new(queue: Arc<ChannelQueue<T>>) -> Self {
         Receiver {
             queue,
-            batch: VecDeque::new(),
-            batch_weight: 0,
+            batch: Batch::default(),
             has_ended: false,
         }
     }
@@ -247,25 +245,16 @@ impl<T> Receiver<T> {
         if self.has_ended {
             return Poll::Ready(None);
         }
-        if self.queue.is_aborted() {
-            self.discard();
-        }
-        if let Some(first) = self.batch.pop_front() {
-            self.batch_weight = self.batch_weight.saturating_sub(first.weight);
-            self.queue.read(1, self.batch_weight);
-            return Poll::Ready(Some(Ok(first.value)));
-        }
-        match self.queue.poll_batch(&mut self.batch, context, true) {
-            ReadAttempt::Items(remaining_weight) => {
-                self.batch_weight = remaining_weight;
-                Poll::Ready(self.batch.pop_front().map(|first| Ok(first.value)))
-            }
-            ReadAttempt::Empty => Poll::Pending,
-            ReadAttempt::End(error) => {
-                self.has_ended = true;
-                Poll::Ready(error.map(Err))
-            }
-        }
+        let end = match ready!(self.queue.poll_read(&mut self.batch, context)) {
+            Ok(item) => return Poll::Ready(Some(Ok(item.value))),
+            Err(end) => end,
+        };
+        self.has_ended = true;
+        Poll::Ready(match end {
+            QueueEnd::Closed => None,
+            QueueEnd::Failed(error) => Some(Err(StreamError::Failed(error))),
+            QueueEnd::Aborted => Some(Err(StreamError::Aborted)),
+        })
     }
 
     fn poll_many(
@@ -282,39 +271,9 @@ impl<T> Receiver<T> {
             Some(Err(error)) => return Poll::Ready(Err(error)),
             None => return Poll::Ready(Ok(0)),
         }
-        let mut count = 1;
-        while count < limit && !self.queue.is_aborted() {
-            if self.batch.is_empty() {
-                let found = self.queue.poll_batch(&mut self.batch, None, false);
-                let ReadAttempt::Items(remaining_weight) = found else {
-                    break;
-                };
-                self.batch_weight = remaining_weight;
-                items.extend(self.batch.pop_front().map(|first| first.value));
-                count += 1;
-            }
-            let drained_count = self.batch.len().min(limit - count);
-            let weights = self
-                .batch
-                .iter()
-                .take(drained_count)
-                .map(|item| item.weight);
-            let weight = weights.fold(0, usize::saturating_add);
-            items.extend(self.batch.drain(..drained_count).map(|item| item.value));
-            count += drained_count;
-            self.batch_weight = self.batch_weight.saturating_sub(weight);
-            if drained_count > 0 {
-                self.queue.read(drained_count, self.batch_weight);
-            }
-        }
-        Poll::Ready(Ok(count))
-    }
-
-    fn discard(&mut self) {
-        if !self.batch.is_empty() {
-            self.queue.discard(self.batch.len(), self.batch_weight);
-            self.batch.clear();
-        }
+        let push = |item: QueuedItem<T>| items.push(item.value);
+        let more = self.queue.read_queued(&mut self.batch, limit - 1, push);
+        Poll::Ready(Ok(1 + more))
     }
 }
 
@@ -343,7 +302,7 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         // Dropped last, because dropping an item may panic.
         let leftovers = self.queue.abort();
-        self.discard();
+        self.queue.discard(&mut self.batch);
         drop(leftovers);
     }
 }

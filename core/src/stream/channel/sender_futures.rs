@@ -2,9 +2,9 @@
 
 use super::{
     SendError,
-    queue::{BoundedQueue, QueuedItem, SendAttempt},
+    queue::{ChannelQueue, QueuedItem},
 };
-use crate::wait_queue::WaitTicket;
+use crate::bounded_queue::{SendAttempt, WaitTicket};
 use futures_util::future::FusedFuture;
 use std::{
     fmt,
@@ -33,7 +33,7 @@ use std::{
 /// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct SendFuture<'a, T> {
-    queue: &'a BoundedQueue<T>,
+    queue: &'a ChannelQueue<T>,
     /// The item before the first poll.
     value: Option<T>,
     /// The item while it waits for room.
@@ -58,7 +58,7 @@ pub struct SendFuture<'a, T> {
 /// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct ReadyFuture<'a, T> {
-    queue: &'a BoundedQueue<T>,
+    queue: &'a ChannelQueue<T>,
     ticket: WaitTicket,
 }
 
@@ -83,7 +83,7 @@ pub struct ReadyFuture<'a, T> {
 /// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct ReserveFuture<'a, T> {
-    queue: &'a BoundedQueue<T>,
+    queue: &'a ChannelQueue<T>,
     ticket: WaitTicket,
     has_completed: bool,
 }
@@ -106,7 +106,7 @@ pub struct ReserveFuture<'a, T> {
 /// ```
 #[must_use = "futures do nothing unless awaited"]
 pub struct ClosedFuture<'a, T> {
-    queue: &'a BoundedQueue<T>,
+    queue: &'a ChannelQueue<T>,
     ticket: WaitTicket,
 }
 
@@ -131,11 +131,11 @@ pub struct ClosedFuture<'a, T> {
 /// ```
 #[must_use = "dropping a permit releases its slot"]
 pub struct SendPermit<'a, T> {
-    queue: &'a BoundedQueue<T>,
+    queue: &'a ChannelQueue<T>,
 }
 
 impl<'a, T> SendFuture<'a, T> {
-    pub(super) fn new(queue: &'a BoundedQueue<T>, value: T) -> Self {
+    pub(super) fn new(queue: &'a ChannelQueue<T>, value: T) -> Self {
         SendFuture {
             queue,
             value: Some(value),
@@ -146,7 +146,7 @@ impl<'a, T> SendFuture<'a, T> {
 }
 
 impl<'a, T> ReadyFuture<'a, T> {
-    pub(super) fn new(queue: &'a BoundedQueue<T>) -> Self {
+    pub(super) fn new(queue: &'a ChannelQueue<T>) -> Self {
         ReadyFuture {
             queue,
             ticket: WaitTicket::default(),
@@ -155,7 +155,7 @@ impl<'a, T> ReadyFuture<'a, T> {
 }
 
 impl<'a, T> ReserveFuture<'a, T> {
-    pub(super) fn new(queue: &'a BoundedQueue<T>) -> Self {
+    pub(super) fn new(queue: &'a ChannelQueue<T>) -> Self {
         ReserveFuture {
             queue,
             ticket: WaitTicket::default(),
@@ -165,7 +165,7 @@ impl<'a, T> ReserveFuture<'a, T> {
 }
 
 impl<'a, T> ClosedFuture<'a, T> {
-    pub(super) fn new(queue: &'a BoundedQueue<T>) -> Self {
+    pub(super) fn new(queue: &'a ChannelQueue<T>) -> Self {
         ClosedFuture {
             queue,
             ticket: WaitTicket::default(),
@@ -175,7 +175,7 @@ impl<'a, T> ClosedFuture<'a, T> {
 
 impl<'a, T> SendPermit<'a, T> {
     /// Creates a permit for an already reserved slot.
-    pub(super) fn new(queue: &'a BoundedQueue<T>) -> Self {
+    pub(super) fn new(queue: &'a ChannelQueue<T>) -> Self {
         SendPermit { queue }
     }
 
@@ -197,10 +197,11 @@ impl<'a, T> SendPermit<'a, T> {
     /// ```
     pub fn send(self, value: T) -> Result<(), SendError<T>> {
         let queue = self.queue;
-        let weight = queue.bound().weight_of(&value);
+        let item = queue.weigh(value);
         // The item takes over the slot, so the permit must not release it.
         std::mem::forget(self);
-        queue.send_reserved(QueuedItem { value, weight })
+        let sent = queue.send_reserved(item);
+        sent.map_err(|item| SendError::Closed(item.value))
     }
 }
 
@@ -211,14 +212,18 @@ impl<T> Future for SendFuture<'_, T> {
         let own = self.get_mut();
         if let Some(value) = own.value.take() {
             // The common case: the item fits, and no ticket is needed.
-            match own.queue.send(value, true) {
+            match own.queue.send(own.queue.weigh(value), true) {
                 SendAttempt::Sent => return Poll::Ready(Ok(())),
-                SendAttempt::Rejected(error) => return Poll::Ready(Err(error)),
+                SendAttempt::Full(item) => return Poll::Ready(Err(SendError::Full(item.value))),
+                SendAttempt::Closed(item) => {
+                    return Poll::Ready(Err(SendError::Closed(item.value)));
+                }
                 SendAttempt::NoRoom(item) => own.slot = Some(item),
             }
         }
         assert!(own.slot.is_some(), "`SendFuture` polled after completion");
-        own.queue.poll_send(&mut own.ticket, &mut own.slot, context)
+        let sent = own.queue.poll_send(&mut own.ticket, &mut own.slot, context);
+        sent.map_err(|item| SendError::Closed(item.value))
     }
 }
 
@@ -233,7 +238,8 @@ impl<T> Future for ReadyFuture<'_, T> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let own = self.get_mut();
-        own.queue.poll_ready(&mut own.ticket, context)
+        let ready = own.queue.poll_ready(&mut own.ticket, context);
+        ready.map(|is_ready| is_ready.then_some(()).ok_or(SendError::Closed(())))
     }
 }
 
@@ -248,7 +254,10 @@ impl<'a, T> Future for ReserveFuture<'a, T> {
         );
         let polled = own.queue.poll_reserve(&mut own.ticket, context);
         own.has_completed = polled.is_ready();
-        polled.map_ok(|()| SendPermit::new(own.queue))
+        polled.map(|is_reserved| {
+            let permit = is_reserved.then(|| SendPermit::new(own.queue));
+            permit.ok_or(SendError::Closed(()))
+        })
     }
 }
 
@@ -272,33 +281,25 @@ impl<T> Unpin for SendFuture<'_, T> {}
 
 impl<T> Drop for SendFuture<'_, T> {
     fn drop(&mut self) {
-        if self.ticket.is_held() {
-            self.queue.cancel_wait(&mut self.ticket);
-        }
+        self.queue.cancel_wait(&mut self.ticket);
     }
 }
 
 impl<T> Drop for ReadyFuture<'_, T> {
     fn drop(&mut self) {
-        if self.ticket.is_held() {
-            self.queue.cancel_wait(&mut self.ticket);
-        }
+        self.queue.cancel_wait(&mut self.ticket);
     }
 }
 
 impl<T> Drop for ReserveFuture<'_, T> {
     fn drop(&mut self) {
-        if self.ticket.is_held() {
-            self.queue.cancel_wait(&mut self.ticket);
-        }
+        self.queue.cancel_wait(&mut self.ticket);
     }
 }
 
 impl<T> Drop for ClosedFuture<'_, T> {
     fn drop(&mut self) {
-        if self.ticket.is_held() {
-            self.queue.cancel_closed(&mut self.ticket);
-        }
+        self.queue.cancel_closed(&mut self.ticket);
     }
 }
 

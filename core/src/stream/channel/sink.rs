@@ -1,10 +1,10 @@
 //! The `Sink` of a channel.
 
-use super::{
-    SendError, Sender, Unfinished,
-    queue::{QueuedItem, SendAttempt},
+use super::{SendError, Sender, Unfinished, queue::QueuedItem};
+use crate::{
+    bounded_queue::{SendAttempt, WaitTicket},
+    stream::Stats,
 };
-use crate::{stream::Stats, wait_queue::WaitTicket};
 use futures_util::Sink;
 use std::{
     fmt,
@@ -51,16 +51,37 @@ pub struct ChannelSink<T> {
     end_ticket: WaitTicket,
 }
 
-impl<T> ChannelSink<T> {
-    pub(super) fn new(sender: Sender<T>) -> Self {
+impl<T> Sender<T> {
+    /// Converts the sender into a [`Sink`].
+    ///
+    /// Close the sink after the last item. Dropping an unclosed sink fails the channel
+    /// with [`Unfinished`].
+    ///
+    /// ```
+    /// use futures::{SinkExt, TryStreamExt, executor::block_on};
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, receiver) = channel(Bound::items(2)?, Overflow::Wait);
+    /// let mut sink = sender.into_sink();
+    /// block_on(async {
+    ///     sink.send(1).await?;
+    ///     sink.send(2).await?;
+    ///     sink.close().await
+    /// })?;
+    /// assert_eq!(block_on(receiver.try_collect::<Vec<_>>())?, [1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn into_sink(self) -> ChannelSink<T> {
         ChannelSink {
-            sender: Some(sender),
+            sender: Some(self),
             slot: None,
             ticket: WaitTicket::default(),
             end_ticket: WaitTicket::default(),
         }
     }
+}
 
+impl<T> ChannelSink<T> {
     /// Returns a snapshot of the channel's counters, or `None` once the sink is closed.
     ///
     /// ```
@@ -90,13 +111,11 @@ impl<T> ChannelSink<T> {
         let sent = sender
             .0
             .poll_send(&mut self.ticket, &mut self.slot, context);
-        sent.map_err(SendError::without_value)
+        sent.map_err(|_| SendError::Closed(()))
     }
 
     fn stop_waiting_for_end(&mut self) {
-        if let Some(sender) = &self.sender
-            && self.end_ticket.is_held()
-        {
+        if let Some(sender) = &self.sender {
             sender.0.cancel_closed(&mut self.end_ticket);
         }
     }
@@ -131,9 +150,10 @@ impl<T> Sink<T> for ChannelSink<T> {
         let Some(sender) = &self.sender else {
             return Err(SendError::Closed(()));
         };
-        match sender.0.send(value, true) {
+        match sender.0.send(sender.0.weigh(value), true) {
             SendAttempt::Sent => Ok(()),
-            SendAttempt::Rejected(error) => Err(error.without_value()),
+            SendAttempt::Full(_) => Err(SendError::Full(())),
+            SendAttempt::Closed(_) => Err(SendError::Closed(())),
             SendAttempt::NoRoom(item) => {
                 self.slot = Some(item);
                 Ok(())
@@ -180,9 +200,7 @@ impl<T> Drop for ChannelSink<T> {
     fn drop(&mut self) {
         self.stop_waiting_for_end();
         if let Some(sender) = &self.sender {
-            if self.ticket.is_held() {
-                sender.0.cancel_wait(&mut self.ticket);
-            }
+            sender.0.cancel_wait(&mut self.ticket);
             sender.fail(Unfinished);
         }
     }

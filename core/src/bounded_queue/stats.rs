@@ -1,4 +1,4 @@
-//! Counters of a channel.
+//! Counters of a queue.
 
 use std::{ops::AddAssign, time::Duration};
 
@@ -18,7 +18,7 @@ pub struct Amount {
     pub items: u64,
     /// Their total weight: in items, in bytes, or in the unit of the [`Bound`].
     ///
-    /// [`Bound`]: super::Bound
+    /// [`Bound`]: crate::stream::Bound
     pub weight: u64,
 }
 
@@ -81,7 +81,7 @@ impl Amount {
         }
     }
 
-    pub(super) fn minus(self, other: Self) -> Self {
+    pub(crate) fn minus(self, other: Self) -> Self {
         Amount {
             items: self.items.saturating_sub(other.items),
             weight: self.weight.saturating_sub(other.weight),

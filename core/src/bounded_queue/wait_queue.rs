@@ -1,6 +1,6 @@
 //! A first-come, first-served queue of tasks that wait for room.
 //!
-//! Channels and inboxes each have one behind their lock. User code must not run
+//! A bounded queue has them behind its lock. User code must not run
 //! under that lock, so nothing here clones, drops or wakes a waker: wakers move in
 //! and out, and the caller handles them after it has released the lock.
 //!
@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, task::Waker};
 
 /// The waiters, ordered by ticket. Every operation takes logarithmic time.
 #[derive(Default)]
-pub(crate) struct WaitQueue {
+pub(super) struct WaitQueue {
     asleep: BTreeMap<u64, SleepingWaiter>,
     next_ticket: u64,
     /// The number of woken waiters.
@@ -35,7 +35,7 @@ struct SleepingWaiter {
 }
 
 /// The result of [`WaitQueue::wait`].
-pub(crate) enum WaitOutcome {
+pub(super) enum WaitOutcome {
     /// The waiter is asleep. Holds its previous waker, to be dropped without the lock.
     Waiting(Option<Waker>),
     /// The caller has to clone the waker, without the lock, and try again.
@@ -44,39 +44,39 @@ pub(crate) enum WaitOutcome {
 
 impl WaitQueue {
     /// Returns the number of waiters.
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.asleep.len() + self.woken
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Returns the number of slots reserved for woken waiters.
-    pub(crate) fn reserved(&self) -> usize {
+    pub(super) fn reserved(&self) -> usize {
         self.woken
     }
 
     /// Returns whether any waiter is still asleep.
-    pub(crate) fn has_sleeper(&self) -> bool {
+    pub(super) fn has_sleeper(&self) -> bool {
         !self.asleep.is_empty()
     }
 
     /// Returns whether reserved slots must stay with their waiters, because one of
     /// the woken waiters has already lost a slot once.
-    pub(crate) fn is_firm(&self) -> bool {
+    pub(super) fn is_firm(&self) -> bool {
         self.overtaken > 0
     }
 
     /// Returns whether this waiter was woken and has a slot reserved.
-    pub(crate) fn is_woken(&self, ticket: &WaitTicket) -> bool {
+    pub(super) fn is_woken(&self, ticket: &WaitTicket) -> bool {
         let number = ticket.number;
         number.is_some_and(|number| !self.asleep.contains_key(&number))
     }
 
     /// Returns whether this waiter comes before all sleeping ones. For a ticket
     /// without a number, returns whether no waiter is asleep.
-    pub(crate) fn is_first(&self, ticket: &WaitTicket) -> bool {
+    pub(super) fn is_first(&self, ticket: &WaitTicket) -> bool {
         match (ticket.number, self.asleep.first_key_value()) {
             (_, None) => true,
             (Some(number), Some((first, _))) => number <= *first,
@@ -86,7 +86,7 @@ impl WaitQueue {
 
     /// Puts a waiter to sleep at its old position, or at the end of the queue.
     /// `own` is a clone of `waker`, if the caller already has one.
-    pub(crate) fn wait(
+    pub(super) fn wait(
         &mut self,
         ticket: &mut WaitTicket,
         waker: &Waker,
@@ -127,7 +127,7 @@ impl WaitQueue {
     }
 
     /// Removes a waiter. Returns its waker if it was asleep.
-    pub(crate) fn remove(&mut self, ticket: &mut WaitTicket) -> Option<Waker> {
+    pub(super) fn remove(&mut self, ticket: &mut WaitTicket) -> Option<Waker> {
         let number = ticket.number?;
         let left = self.asleep.remove(&number);
         if left.is_none() {
@@ -138,7 +138,7 @@ impl WaitQueue {
     }
 
     /// Marks the first sleeping waiter as woken. Returns its waker and weight.
-    pub(crate) fn wake_first(&mut self) -> Option<(Waker, usize)> {
+    pub(super) fn wake_first(&mut self) -> Option<(Waker, usize)> {
         let (_, first) = self.asleep.pop_first()?;
         self.woken += 1;
         self.overtaken += usize::from(first.was_overtaken);
@@ -146,7 +146,7 @@ impl WaitQueue {
     }
 
     /// Marks all waiters as woken and moves their wakers into `wakers`.
-    pub(crate) fn wake_all(&mut self, wakers: &mut Wakers) {
+    pub(super) fn wake_all(&mut self, wakers: &mut Wakers) {
         while let Some((waker, _)) = self.wake_first() {
             wakers.push(waker);
         }
@@ -160,13 +160,14 @@ impl WaitQueue {
 
 impl WaitTicket {
     /// Returns whether the waiter is in a queue.
-    pub(crate) fn is_held(&self) -> bool {
+    pub(super) fn is_held(&self) -> bool {
         self.number.is_some()
     }
 }
 
 /// Wakes a waker that was taken out under a lock. Call it without the lock.
-pub(crate) fn wake(waker: Option<Waker>) {
+#[inline]
+pub(super) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
     }
@@ -177,13 +178,13 @@ pub(crate) fn wake(waker: Option<Waker>) {
 /// It must be dropped after the lock is released.
 #[derive(Default)]
 #[must_use = "wakers are woken when this is dropped"]
-pub(crate) struct Wakers {
+pub(super) struct Wakers {
     first: Option<Waker>,
     others: Vec<Waker>,
 }
 
 impl Wakers {
-    pub(crate) fn push(&mut self, waker: Waker) {
+    pub(super) fn push(&mut self, waker: Waker) {
         if self.first.is_none() {
             self.first = Some(waker);
         } else {
@@ -191,34 +192,43 @@ impl Wakers {
         }
     }
 
-    pub(crate) fn extend(&mut self, waker: Option<Waker>) {
+    #[inline]
+    pub(super) fn extend(&mut self, waker: Option<Waker>) {
         if let Some(waker) = waker {
             self.push(waker);
         }
     }
 
     /// Wakes them all.
-    pub(crate) fn wake(self) {
+    #[inline]
+    pub(super) fn wake(self) {
         drop(self);
     }
 }
 
 impl Drop for Wakers {
+    #[inline]
     fn drop(&mut self) {
-        /// Wakes the remaining wakers even if one panics.
-        struct Rest<'a>(std::vec::Drain<'a, Waker>);
-        impl Drop for Rest<'_> {
-            fn drop(&mut self) {
-                for waker in self.0.by_ref() {
-                    waker.wake();
-                }
+        match self.first.take() {
+            Some(first) if self.others.is_empty() => first.wake(),
+            Some(first) => wake_all(first, &mut self.others),
+            None => {}
+        }
+    }
+}
+
+#[cold]
+fn wake_all(first: Waker, others: &mut Vec<Waker>) {
+    /// Wakes the remaining wakers even if one panics.
+    struct Rest<'a>(std::vec::Drain<'a, Waker>);
+    impl Drop for Rest<'_> {
+        fn drop(&mut self) {
+            for waker in self.0.by_ref() {
+                waker.wake();
             }
         }
-        let Some(first) = self.first.take() else {
-            return;
-        };
-        let rest = Rest(self.others.drain(..));
-        first.wake();
-        drop(rest);
     }
+    let rest = Rest(others.drain(..));
+    first.wake();
+    drop(rest);
 }
