@@ -55,7 +55,7 @@ export function showNumbers({ time_us, event, events, dropped, rows, queues, err
   byId("queues").hidden = queues.length === 0;
   fill(byId("queues").tBodies[0], queues.map((queue) => [
     queue.name, bytes(queue.mark), bytes(queue.level), bytes(queue.peak),
-    milliseconds(queue.stalled_us), queue.dropped, queue.refused,
+    milliseconds(queue.stalled_us), queue.dropped, queue.rejected,
   ]));
   showTable("errors", errors);
   showTable("processes", processes);

@@ -103,7 +103,7 @@ function runNatively({ name, values }, listener) {
 async function follow(wanted, signal, notify) {
   const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(wanted), signal };
   const response = await fetch("api/runs", request).catch(() => fail("the server cannot be reached"));
-  if (!response.ok) fail(`the server refused: ${(await response.json()).detail.slice(0, -1)}`);
+  if (!response.ok) fail(`the server rejected the request: ${(await response.json()).detail.slice(0, -1)}`);
   notify("ready", { process: response.headers.get("X-Worker") });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   // Events are small, so the buffer is too.

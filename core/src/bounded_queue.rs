@@ -51,8 +51,8 @@ pub(crate) struct BoundedQueue<I> {
     reader: CachePadded<ReaderProgress>,
 }
 
-/// The high mark, from which on there is no room, and the low mark, to which a full
-/// queue drains before it wakes waiters.
+/// The high-water mark, from which on there is no room, and the low-water mark, to
+/// which a full queue drains before it wakes waiters.
 #[derive(Clone, Copy)]
 pub(crate) struct Marks {
     pub(crate) high: usize,
@@ -91,8 +91,8 @@ pub(crate) enum SendAttempt<I> {
 /// and all queued items.
 pub(crate) type Leftovers<I> = (Option<QueueEnd>, VecDeque<I>);
 
-/// Divisor of the high mark that caps a waiter's weight when several are woken at once:
-/// a heavy waiter may never come back, and the others should not wait for it.
+/// Divisor of the high-water mark that caps a waiter's weight when several are woken at
+/// once: a heavy waiter may never come back, and the others should not wait for it.
 const WAITER_SHARE: usize = 16;
 
 impl<I: Weighted> BoundedQueue<I> {
@@ -113,7 +113,7 @@ impl<I: Weighted> BoundedQueue<I> {
         }
     }
 
-    pub(crate) fn high_mark(&self) -> usize {
+    pub(crate) fn high_water_mark(&self) -> usize {
         self.marks.high
     }
 
@@ -142,7 +142,7 @@ impl<I: Weighted> BoundedQueue<I> {
         match self.overflow {
             Overflow::Wait if may_wait => SendAttempt::NoRoom(item),
             Overflow::Wait | Overflow::Fail => {
-                state.refused += Amount::one(item.weight());
+                state.rejected += Amount::one(item.weight());
                 SendAttempt::Full(item)
             }
             Overflow::DropNewest => {
@@ -169,7 +169,7 @@ impl<I: Weighted> BoundedQueue<I> {
         {
             return self.make_room(state, item);
         }
-        // It takes up as much as the one it replaces: nobody has to be woken.
+        // It weighs as much as the one it replaces, so there is no room for a waiter.
         let oldest = state.items.pop_front();
         state.items.push_back(item);
         state.dropped += Amount::one(weight);
@@ -242,8 +242,8 @@ impl<I: Weighted> BoundedQueue<I> {
         self.poll_wait(ticket, weight, own, context, can_proceed, proceed)
     }
 
-    /// Waits until a full queue has drained to the low mark. Returns `false` if it has
-    /// ended.
+    /// Waits until a full queue has drained to the low-water mark. Returns `false` if it
+    /// has ended.
     pub(crate) fn poll_ready(
         &self,
         ticket: &mut WaitTicket,
@@ -311,7 +311,7 @@ impl<I: Weighted> BoundedQueue<I> {
         let mut state = lock(&self.guarded.state);
         state.permits -= 1;
         self.publish(&state);
-        // Wakes regardless of the low mark: no read would do so for this slot.
+        // Wakes regardless of the low-water mark: no read would do so for this slot.
         self.wake_waiters(&mut state, &mut wakers);
         drop(state);
         wakers.wake();
@@ -443,7 +443,7 @@ impl<I: Weighted> BoundedQueue<I> {
             sent,
             received,
             dropped: state.dropped,
-            refused: state.refused,
+            rejected: state.rejected,
             queued,
             peak: state.peak,
             waiting: state.waiters.len(),
@@ -570,7 +570,7 @@ impl<I: Weighted> BoundedQueue<I> {
         has_read && state.total() < self.marks.high
     }
 
-    /// Returns whether the queue has drained to the low mark since it was last full.
+    /// Returns whether the queue has drained to the low-water mark since it was last full.
     fn is_open(&self, state: &mut State<I>) -> bool {
         if !state.is_open {
             self.open_if_drained(state);

@@ -213,7 +213,7 @@ impl View {
             peak: queue.peak,
             stalled_us: queue.stalled.map(microseconds),
             dropped: queue.dropped,
-            refused: queue.refused,
+            rejected: queue.rejected,
         });
         json(&Numbers {
             time_us: microseconds(self.playback.time()),
@@ -334,7 +334,7 @@ struct QueueRow<'a> {
     peak: u64,
     stalled_us: Option<u64>,
     dropped: u64,
-    refused: u64,
+    rejected: u64,
 }
 
 #[derive(Serialize)]

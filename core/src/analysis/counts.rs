@@ -15,7 +15,7 @@ pub(super) struct RunCounts {
     pub(super) exposed: u64,
     pub(super) retries: u64,
     pub(super) dropped: u64,
-    pub(super) refused: u64,
+    pub(super) rejected: u64,
     pub(super) has_queue: bool,
     pub(super) mark: u64,
     levels: QueueLevels,
@@ -42,7 +42,7 @@ impl RunCounts {
             RecordKind::Expose => self.exposed += 1,
             RecordKind::Retry => self.retries += 1,
             RecordKind::Drop => self.dropped += event.subject,
-            RecordKind::Refuse => self.refused += 1,
+            RecordKind::Reject => self.rejected += 1,
             RecordKind::Mark => {
                 self.has_queue = true;
                 self.mark += event.subject;

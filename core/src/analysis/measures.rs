@@ -31,7 +31,7 @@ pub struct Measure {
 ///
 /// The numbers of started, succeeded and failed items come from the counters in the
 /// records, so they are exact even if records are missing. All other measures cover
-/// the recorded items. Latencies are those of successes, since a refusal takes no
+/// the recorded items. Latencies are those of successes, since a rejection takes no
 /// time.
 ///
 /// ```
@@ -96,7 +96,7 @@ impl Measures {
                 Count,
                 Some(counts.dropped),
             ),
-            ("refused", "Refused", Count, Some(counts.refused)),
+            ("refused", "Rejected", Count, Some(counts.rejected)),
             ("mark", "High-water mark", Bytes, queue(counts.mark)),
             ("bytes", "Most held", Bytes, queue(counts.most_bytes)),
             ("stalled", "Writers stalled", Nanoseconds, stalled),

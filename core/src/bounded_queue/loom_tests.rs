@@ -94,7 +94,7 @@ fn assert_accounted(queue: &BoundedQueue<u32>) {
     let stats = queue.stats();
     let known = stats.received.items + stats.dropped.items + stats.queued.items;
     assert_eq!(stats.sent.items, known, "{stats:?}");
-    assert!(stats.peak <= queue.high_mark(), "{stats:?}");
+    assert!(stats.peak <= queue.high_water_mark(), "{stats:?}");
     assert_eq!(stats.waiting, 0, "{stats:?}");
 }
 
@@ -138,7 +138,7 @@ fn reading_a_batch_makes_room() {
 }
 
 #[test]
-fn reader_at_the_low_mark_wakes_the_sender() {
+fn reader_at_the_low_water_mark_wakes_the_sender() {
     check(3, || {
         let (queue, mut reader) = waiting_queue(3, 1);
         for item in 0..3 {

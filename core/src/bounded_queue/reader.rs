@@ -125,7 +125,7 @@ impl<I: Weighted> BoundedQueue<I> {
             .read
             .store(read + items as u64, Ordering::Relaxed);
         self.reader.unread.store(others, Ordering::Release);
-        // Above the low mark no waiter is woken, whatever else is queued.
+        // Above the low-water mark no waiter is woken, whatever else is queued.
         if others > self.marks.low {
             return;
         }

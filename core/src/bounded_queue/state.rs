@@ -9,7 +9,8 @@ use std::{collections::VecDeque, task::Waker, time::Duration};
 
 /// An item of a queue.
 pub(crate) trait Weighted {
-    /// Returns the share of the high mark that the item takes up. Called under the lock.
+    /// Returns the share of the high-water mark that the item takes up. Called under the
+    /// lock.
     fn weight(&self) -> usize;
 }
 
@@ -30,8 +31,9 @@ pub(super) struct State<I> {
     pub(super) batch_weight: usize,
     /// Number of slots reserved by permits.
     pub(super) permits: usize,
-    /// `false` from reaching the high mark until the queue has drained to the low mark.
-    /// Stays `true` if the low mark is just below the high mark: room is enough then.
+    /// `false` from reaching the high-water mark until the queue has drained to the
+    /// low-water mark. Stays `true` if the one is just below the other: room is enough
+    /// then.
     pub(super) is_open: bool,
     pub(super) end: Option<QueueEnd>,
     pub(super) reader: Option<Waker>,
@@ -43,7 +45,7 @@ pub(super) struct State<I> {
     /// Total amount taken out by the reader.
     pub(super) taken: Amount,
     pub(super) dropped: Amount,
-    pub(super) refused: Amount,
+    pub(super) rejected: Amount,
     pub(super) peak: usize,
 }
 
@@ -70,7 +72,7 @@ impl<I: Weighted> State<I> {
             stall: StallClock::default(),
             taken: Amount::default(),
             dropped: Amount::default(),
-            refused: Amount::default(),
+            rejected: Amount::default(),
             peak: 0,
         }
     }

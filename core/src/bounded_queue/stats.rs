@@ -38,7 +38,7 @@ pub struct Amount {
 /// let stats = receiver.stats();
 /// assert_eq!((stats.sent.items, stats.received.items), (4, 1));
 /// assert_eq!((stats.dropped.items, stats.queued.items), (2, 1));
-/// assert_eq!((stats.refused.items, stats.peak, stats.waiting), (0, 2, 0));
+/// assert_eq!((stats.rejected.items, stats.peak, stats.waiting), (0, 2, 0));
 /// assert_eq!(stats.stalled, None, "it needs a clock");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -54,7 +54,8 @@ pub struct Stats {
     /// abort.
     pub dropped: Amount,
     /// Items returned to their sender because the channel was full.
-    pub refused: Amount,
+    #[cfg_attr(feature = "serde", serde(rename = "refused"))]
+    pub rejected: Amount,
     /// Items waiting to be read.
     pub queued: Amount,
     /// The highest total weight queued at once.

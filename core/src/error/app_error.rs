@@ -562,7 +562,7 @@ impl AppError {
 /// assert_eq!(error.public_message(), "The request timed out.");
 /// ```
 impl AppError {
-    /// Creates a 503 error: a dependency is down or temporarily refuses requests.
+    /// Creates a 503 error: a dependency is down or temporarily rejects requests.
     ///
     /// ```
     /// use highwater::error::AppError;

@@ -66,7 +66,7 @@ pub enum ErrorKind {
     Failure,
     /// The operation was cancelled before it finished.
     Cancelled,
-    /// A dependency is down or temporarily refuses requests.
+    /// A dependency is down or temporarily rejects requests.
     Unavailable,
     /// An operation timed out.
     Timeout,

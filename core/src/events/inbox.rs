@@ -69,7 +69,8 @@ pub struct Inbox<E> {
 
 /// The statistics of an inbox.
 ///
-/// Every event that was sent is received, dropped, refused or still queued.
+/// Every event that was sent was received, was dropped or is queued: `sent` is always
+/// the sum of `received`, `dropped` and `queued`.
 ///
 /// ```
 /// use highwater::events::{Emitter, Overflow};
@@ -89,16 +90,17 @@ pub struct Inbox<E> {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct InboxStats {
-    /// Events sent to the inbox. Events of emits that still wait for room are not
-    /// included.
+    /// Events that the inbox accepted. Rejected events, and those of emits that still
+    /// wait for room, do not count.
     pub sent: u64,
     /// Events that were read.
     pub received: u64,
-    /// Events that were dropped: by the overflow policy, or because the inbox was
-    /// closed.
+    /// Accepted events that were dropped before they were read: by the overflow policy,
+    /// or because the inbox was closed.
     pub dropped: u64,
     /// Events that failed with [`InboxFull`].
-    pub refused: u64,
+    #[cfg_attr(feature = "serde", serde(rename = "refused"))]
+    pub rejected: u64,
     /// Events not yet read.
     pub queued: usize,
     /// Emits that wait for room.
@@ -496,7 +498,7 @@ impl<E> InboxQueue<E> {
     }
 
     fn capacity(&self) -> usize {
-        self.events.high_mark()
+        self.events.high_water_mark()
     }
 
     /// Returns the result of an emit. An event sent after the end counts as dropped.
@@ -518,10 +520,10 @@ impl<E> InboxQueue<E> {
         let stats = self.events.stats();
         let late = self.late.load(Ordering::Relaxed);
         InboxStats {
-            sent: stats.sent.items + stats.refused.items + late,
+            sent: stats.sent.items + late,
             received: stats.received.items,
             dropped: stats.dropped.items + late,
-            refused: stats.refused.items,
+            rejected: stats.rejected.items,
             queued: usize::try_from(stats.queued.items).unwrap_or(usize::MAX),
             waiting: stats.waiting,
             peak: stats.peak,
@@ -589,8 +591,8 @@ pub struct InboxFull {
 /// ```
 /// use highwater::events::{Emitter, Overflow, ZeroCapacity};
 ///
-/// let refused = Emitter::<u8>::new().inbox("reader", 0, Overflow::Wait);
-/// assert_eq!(refused.unwrap_err(), ZeroCapacity);
+/// let rejected = Emitter::<u8>::new().inbox("reader", 0, Overflow::Wait);
+/// assert_eq!(rejected.unwrap_err(), ZeroCapacity);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an inbox needs a capacity of at least 1")]

@@ -24,11 +24,11 @@ use std::fmt;
 /// use highwater::stream::{Bound, InvalidBound};
 ///
 /// let bound: Bound<Vec<u8>> = Bound::bytes(64 * 1024)?.low(16 * 1024)?;
-/// assert_eq!((bound.high_mark(), bound.low_mark()), (65_536, 16_384));
+/// assert_eq!((bound.high_water_mark(), bound.low_water_mark()), (65_536, 16_384));
 ///
 /// // Weights can be in any unit.
 /// let pixels: Bound<(usize, usize)> = Bound::weight(1_000_000, |(width, height)| width * height)?;
-/// assert_eq!(pixels.low_mark(), 500_000);
+/// assert_eq!(pixels.low_water_mark(), 500_000);
 ///
 /// assert_eq!(Bound::<u32>::items(0).unwrap_err(), InvalidBound::Zero);
 /// # Ok::<(), InvalidBound>(())
@@ -121,7 +121,7 @@ impl<T> Bound<T> {
     /// use highwater::stream::Bound;
     ///
     /// let bound = Bound::<u8>::items(10)?.low(9)?;
-    /// assert_eq!(bound.low_mark(), 9);
+    /// assert_eq!(bound.low_water_mark(), 9);
     /// assert!(bound.low(10).is_err());
     /// # Ok::<(), highwater::stream::InvalidBound>(())
     /// ```
@@ -140,10 +140,10 @@ impl<T> Bound<T> {
     /// use highwater::stream::Bound;
     ///
     /// let bound = Bound::<u8>::items(10)?;
-    /// assert_eq!((bound.high_mark(), bound.low_mark()), (10, 5));
+    /// assert_eq!((bound.high_water_mark(), bound.low_water_mark()), (10, 5));
     /// # Ok::<(), highwater::stream::InvalidBound>(())
     /// ```
-    pub const fn high_mark(&self) -> usize {
+    pub const fn high_water_mark(&self) -> usize {
         self.high
     }
 
@@ -152,11 +152,11 @@ impl<T> Bound<T> {
     /// ```
     /// use highwater::stream::Bound;
     ///
-    /// assert_eq!(Bound::<u8>::items(10)?.low_mark(), 5);
-    /// assert_eq!(Bound::<u8>::items(10)?.low(0)?.low_mark(), 0);
+    /// assert_eq!(Bound::<u8>::items(10)?.low_water_mark(), 5);
+    /// assert_eq!(Bound::<u8>::items(10)?.low(0)?.low_water_mark(), 0);
     /// # Ok::<(), highwater::stream::InvalidBound>(())
     /// ```
-    pub const fn low_mark(&self) -> usize {
+    pub const fn low_water_mark(&self) -> usize {
         self.low
     }
 

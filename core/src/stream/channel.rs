@@ -502,8 +502,8 @@ impl<T> Sender<T> {
     /// use highwater::{Overflow, stream::{Bound, channel}};
     ///
     /// let (sender, receiver) = channel::<u8>(Bound::items(8)?, Overflow::Wait);
-    /// assert_eq!(sender.bound().high_mark(), 8);
-    /// assert_eq!(receiver.bound().low_mark(), 4);
+    /// assert_eq!(sender.bound().high_water_mark(), 8);
+    /// assert_eq!(receiver.bound().low_water_mark(), 4);
     /// # Ok::<(), highwater::stream::InvalidBound>(())
     /// ```
     pub fn bound(&self) -> Bound<T> {

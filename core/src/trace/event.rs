@@ -123,8 +123,9 @@ pub enum RecordKind {
     /// dropped `subject` items.
     Drop,
     /// The queue `source`, or the inbox of the listener `source`, was full and
-    /// refused an item; or the circuit breaker `source` rejected a call.
-    Refuse,
+    /// rejected an item; or the circuit breaker `source` rejected a call.
+    #[cfg_attr(feature = "serde", serde(rename = "refuse"))]
+    Reject,
     /// A service handled its input.
     Handle,
     /// `source` wrote a chunk to `target`.
@@ -189,7 +190,7 @@ impl RecordKind {
         RecordKind::Emit,
         RecordKind::Deliver,
         RecordKind::Drop,
-        RecordKind::Refuse,
+        RecordKind::Reject,
         RecordKind::Handle,
         RecordKind::Write,
         RecordKind::Mark,
@@ -252,7 +253,7 @@ impl RecordKind {
             RecordKind::Emit => "emit",
             RecordKind::Deliver => "deliver",
             RecordKind::Drop => "drop",
-            RecordKind::Refuse => "refuse",
+            RecordKind::Reject => "refuse",
             RecordKind::Handle => "handle",
             RecordKind::Write => "write",
             RecordKind::Mark => "mark",

@@ -68,8 +68,8 @@ pub struct QueueTotals {
     pub stalled: Option<Duration>,
     /// Items it dropped.
     pub dropped: u64,
-    /// Items it refused.
-    pub refused: u64,
+    /// Items it rejected.
+    pub rejected: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,7 +118,7 @@ impl Summary {
         }
         match event.kind {
             RecordKind::Drop => source.lost += event.subject,
-            RecordKind::Refuse => source.lost += 1,
+            RecordKind::Reject => source.lost += 1,
             _ => {}
         }
         self.apply_to_queue(event);
@@ -193,7 +193,7 @@ impl Summary {
     }
 
     /// Returns the number of items that the full queue of a source dropped or
-    /// refused.
+    /// rejected.
     ///
     /// ```
     /// use highwater::trace::{RecordKind, Recorder, Trace};
@@ -202,7 +202,7 @@ impl Summary {
     /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
     /// let inbox = recorder.name("EmailService");
     /// recorder.instant(RecordKind::Drop, inbox, 3);
-    /// recorder.instant(RecordKind::Refuse, inbox, 7);
+    /// recorder.instant(RecordKind::Reject, inbox, 7);
     ///
     /// let mut trace = Trace::default();
     /// trace.append(recorder.drain());
@@ -215,7 +215,7 @@ impl Summary {
 
     /// Returns a percentile of the durations of the source's successful spans
     /// (nearest rank); `None` if there are none. Failed spans do not count, since a
-    /// refusal takes no time.
+    /// rejection takes no time.
     ///
     /// Takes time proportional to the number of spans.
     ///
@@ -392,7 +392,7 @@ impl Summary {
                 *queue.stalled.get_or_insert_default() += event.duration;
             }
             RecordKind::Drop => queue.dropped += event.subject,
-            RecordKind::Refuse => queue.refused += 1,
+            RecordKind::Reject => queue.rejected += 1,
             _ => {}
         }
     }

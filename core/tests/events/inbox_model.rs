@@ -57,7 +57,7 @@ struct Model {
     sent: u64,
     received: u64,
     dropped: u64,
-    refused: u64,
+    rejected: u64,
     peak: usize,
 }
 
@@ -72,7 +72,7 @@ struct Waiting {
 #[derive(Debug, PartialEq)]
 enum Sent {
     Delivered(usize),
-    Refused,
+    Rejected,
     Waits,
 }
 
@@ -88,7 +88,7 @@ impl Model {
             sent: 0,
             received: 0,
             dropped: 0,
-            refused: 0,
+            rejected: 0,
             peak: 0,
         }
     }
@@ -139,15 +139,11 @@ impl Model {
             });
             return Sent::Waits;
         }
-        self.sent += 1;
-        if is_admitted {
-            self.push(event);
-            return Sent::Delivered(1);
-        }
         match self.overflow {
+            _ if is_admitted => self.push(event),
             Overflow::Wait | Overflow::Fail => {
-                self.refused += 1;
-                return Sent::Refused;
+                self.rejected += 1;
+                return Sent::Rejected;
             }
             Overflow::DropNewest => self.dropped += 1,
             Overflow::DropOldest => {
@@ -161,6 +157,7 @@ impl Model {
                 self.push(event);
             }
         }
+        self.sent += 1;
         Sent::Delivered(1)
     }
 
@@ -250,7 +247,7 @@ struct Real {
 }
 
 fn sent(emitted: Result<usize, EmitError>) -> Sent {
-    emitted.map_or(Sent::Refused, Sent::Delivered)
+    emitted.map_or(Sent::Rejected, Sent::Delivered)
 }
 
 impl Real {
@@ -351,13 +348,13 @@ fn step_both(model: &mut Model, real: &mut Real, step: Step, number: u32) {
 
 fn compare(model: &Model, real: &mut Real) {
     let stats = real.inbox.stats();
-    let counted = [stats.sent, stats.received, stats.dropped, stats.refused];
-    let expected = [model.sent, model.received, model.dropped, model.refused];
+    let counted = [stats.sent, stats.received, stats.dropped, stats.rejected];
+    let expected = [model.sent, model.received, model.dropped, model.rejected];
     assert_eq!(counted, expected, "{stats:?}");
     let sizes = [stats.queued, stats.waiting, stats.peak];
     let expected = [model.queue.len(), model.line.len(), model.peak];
     assert_eq!(sizes, expected, "{stats:?}");
-    let accounted = stats.received + stats.dropped + stats.refused + stats.queued as u64;
+    let accounted = stats.received + stats.dropped + stats.queued as u64;
     assert_eq!(stats.sent, accounted);
     let most = model.is_closed.then_some(stats.queued);
     let surely = match model.overflow {

@@ -201,7 +201,7 @@ fn detects_uncounted_inbox_loss() {
         ("drop-oldest", RecordKind::Drop),
         ("drop-newest", RecordKind::Drop),
         ("latest", RecordKind::Drop),
-        ("fail", RecordKind::Refuse),
+        ("fail", RecordKind::Reject),
     ] {
         let mut trace = simulate_overflow(overflow);
         let is_loss = |event: &Event| event.kind == kind;

@@ -119,7 +119,7 @@ fn lost_count(trace: &Trace, service: &str) -> u64 {
     records
         .map(|event| match event.kind {
             RecordKind::Drop => event.subject,
-            RecordKind::Refuse => 1,
+            RecordKind::Reject => 1,
             _ => 0,
         })
         .sum()

@@ -96,10 +96,10 @@ fn attempts_errors_and_log_entries_are_counted() {
     trace
         .recorder
         .instant_with_cause(RecordKind::Retry, handler, 1, "timeout");
-    trace.recorder.instant(RecordKind::Refuse, handler, 1);
+    trace.recorder.instant(RecordKind::Reject, handler, 1);
     let tally = trace.tally();
     assert_eq!((tally.attempts, tally.errors), (3, 1));
-    assert_eq!((tally.logged, tally.retries, tally.refused), (1, 1, 1));
+    assert_eq!((tally.logged, tally.retries, tally.rejected), (1, 1, 1));
     assert_eq!(tally.amplification(), Some(150));
 }
 

@@ -166,10 +166,10 @@ fn detects_breaker_that_admits_wrong_calls() {
         });
         assert_eq!(admitted, ["breaker-probes"], "{state}");
     }
-    let refused = checks_failed_by("taxonomy", &[], |trace| {
-        let refusal = index_of(trace, |it| it.kind == RecordKind::Refuse);
-        let refusal = trace.events.remove(refusal);
-        trace.events.insert(0, refusal);
+    let failed = checks_failed_by("taxonomy", &[], |trace| {
+        let rejection = index_of(trace, |it| it.kind == RecordKind::Reject);
+        let rejection = trace.events.remove(rejection);
+        trace.events.insert(0, rejection);
     });
-    assert_eq!(refused, ["breaker-probes"]);
+    assert_eq!(failed, ["breaker-probes"]);
 }

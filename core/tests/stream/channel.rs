@@ -28,7 +28,7 @@ fn invalid_marks_are_rejected() {
         assert!(error.to_string().contains("below the high-water mark 4"));
     }
     let bound = Bound::<u32>::items(1).unwrap();
-    assert_eq!((bound.high_mark(), bound.low_mark()), (1, 0));
+    assert_eq!((bound.high_water_mark(), bound.low_water_mark()), (1, 0));
     assert!(format!("{bound:?}").contains("high: 1"));
 }
 
@@ -85,7 +85,7 @@ fn full_channel_applies_its_policy() {
         assert!(full.is_full() && !full.is_closed());
         assert_eq!(full.to_string(), "the channel is full");
         assert_eq!(full.into_inner(), 2);
-        assert_eq!(stats(&receiver).refused.items, 1);
+        assert_eq!(stats(&receiver).rejected.items, 1);
         let outcome = sender.send(3).now_or_never();
         assert_eq!(outcome.is_none(), overflow == Overflow::Wait);
         assert!(outcome.is_none_or(|sent| sent == Err(SendError::Full(3))));
@@ -173,7 +173,7 @@ fn waiters_wake_in_order_at_low_water_mark() {
     assert_eq!(poll(&mut second, &second_woken), Poll::Ready(Ok(())));
     assert_eq!(read_all(&mut receiver), [3, 4, 5, 6]);
     assert_eq!(
-        (stats(&receiver).refused.items, stats(&receiver).waiting),
+        (stats(&receiver).rejected.items, stats(&receiver).waiting),
         (1, 0)
     );
 }

@@ -59,7 +59,7 @@ pub(crate) struct Model {
     pub(crate) sent: Amount,
     pub(crate) received: Amount,
     pub(crate) dropped: Amount,
-    pub(crate) refused: Amount,
+    pub(crate) rejected: Amount,
     pub(crate) peak: usize,
 }
 
@@ -83,7 +83,7 @@ impl Model {
             sent: Amount::default(),
             received: Amount::default(),
             dropped: Amount::default(),
-            refused: Amount::default(),
+            rejected: Amount::default(),
             peak: 0,
         }
     }
@@ -186,7 +186,7 @@ impl Model {
         match self.overflow {
             Overflow::Wait if can_wait => return Outcome::Pending,
             Overflow::Wait | Overflow::Fail => {
-                add(&mut self.refused, item);
+                add(&mut self.rejected, item);
                 return Outcome::Full(item);
             }
             Overflow::DropNewest => {

@@ -270,7 +270,7 @@ proptest! {
             let stats = sender.stats();
             prop_assert_eq!(stats.sent, model.sent);
             prop_assert_eq!(stats.received, model.received);
-            prop_assert_eq!(stats.refused, model.refused);
+            prop_assert_eq!(stats.rejected, model.rejected);
             prop_assert_eq!(stats.peak, model.peak);
             prop_assert_eq!(stats.waiting, model.waiters.len());
             prop_assert_eq!(sender.is_closed(), model.end.is_some());

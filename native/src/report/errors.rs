@@ -57,7 +57,7 @@ pub(super) fn json(trace: &Trace) -> Value {
         "attempts": tally.attempts,
         "attempts_of_100_requests": tally.amplification(),
         "retries": tally.retries,
-        "refused": tally.refused,
+        "refused": tally.rejected,
         "errors": tally.errors,
         "logged": tally.logged,
         "crashes": tally.crashes,

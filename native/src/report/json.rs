@@ -45,7 +45,7 @@ pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
                 "level_bytes": queue.level,
                 "stalled_ns": queue.stalled.map(|it| it.as_nanos()),
                 "dropped": queue.dropped,
-                "refused": queue.refused,
+                "refused": queue.rejected,
             })
         })
         .collect();

@@ -76,7 +76,7 @@ pub(super) fn queues(trace: &Trace, run_duration: Duration) -> String {
             bytes(queue.level),
             queue.stalled.map_or_else(|| "–".to_owned(), share),
             queue.dropped.to_string(),
-            queue.refused.to_string(),
+            queue.rejected.to_string(),
             String::new(),
         ]);
     }

@@ -113,10 +113,10 @@ fn paint_tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueT
         style(false, theme.muted),
         max_width,
     );
-    let lost = match (queue.dropped, queue.refused) {
+    let lost = match (queue.dropped, queue.rejected) {
         (0, 0) => return,
         (dropped, 0) => format!("{dropped} dropped"),
-        (_, refused) => format!("{refused} refused"),
+        (_, rejected) => format!("{rejected} rejected"),
     };
     surface.text(
         &lost,

@@ -138,9 +138,9 @@ fn breaker_state(playback: &Playback, id: NameId) -> String {
 }
 
 fn calls(playback: &Playback, id: NameId) -> String {
-    let refused = playback.tally().refused;
+    let rejected = playback.tally().rejected;
     match services::received_count(playback, id) {
-        0 if refused > 0 => format!("{refused} refused"),
+        0 if rejected > 0 => format!("{rejected} rejected"),
         0 => String::new(),
         calls => format!("{calls} calls"),
     }

@@ -63,7 +63,7 @@ fn measured(measures: &Measures, key: &str, is_met: impl Fn(u64) -> bool) -> (bo
     }
 }
 
-/// Wrong answers, and refusals that are the client's fault, count as available.
+/// Wrong answers, and rejections that are the client's fault, count as available.
 fn available(trace: &Trace, least: u64) -> (bool, String) {
     let is_end = |kind, phase| kind == RecordKind::Request && phase == Phase::End;
     let mut over = 0;

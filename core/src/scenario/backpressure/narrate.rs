@@ -29,7 +29,7 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
         }
         (RecordKind::Stall, ..) => format!("{SOURCE} resumes with chunk {number} after {took}."),
         (RecordKind::Drop, ..) => format!("{source} is full: {number} dropped."),
-        (RecordKind::Refuse, ..) => format!("{source} is full: chunk {number} rejected."),
+        (RecordKind::Reject, ..) => format!("{source} is full: chunk {number} rejected."),
         (_, Phase::Begin, _) => format!("{source} handles chunk {number}."),
         (_, _, None) => format!("{source} handled chunk {number} in {took}."),
         (_, _, Some(cause)) => format!(

@@ -72,7 +72,7 @@ impl ChunkSource<'_> {
         };
         match sent {
             Ok(()) => trace.send(RecordKind::Write, self.id, self.queue.id(), number),
-            Err(SendError::Full(_)) => trace.instant(RecordKind::Refuse, self.queue.id(), number),
+            Err(SendError::Full(_)) => trace.instant(RecordKind::Reject, self.queue.id(), number),
             Err(SendError::Closed(_)) => return Err(DestinationClosed),
         }
         self.queue.record_changes(&self.sender.stats());

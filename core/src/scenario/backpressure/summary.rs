@@ -58,7 +58,7 @@ impl BackpressureSummary {
                 }
                 RecordKind::Write if by(buffer) => summary.received.push(event.subject),
                 RecordKind::Drop => summary.dropped_count += event.subject,
-                RecordKind::Refuse => summary.rejected_count += 1,
+                RecordKind::Reject => summary.rejected_count += 1,
                 RecordKind::Stall if event.phase == Phase::End && event.failure.is_none() => {
                     summary.levels_at_resume.push(summary.level);
                 }

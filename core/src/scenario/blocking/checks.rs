@@ -27,7 +27,7 @@ fn every_request_answered(trace: &Trace) -> CheckResult {
         claim: "every request is answered or rejected immediately".to_owned(),
         holds: summary.requests > 0
             && summary.requests == answered
-            && summary.rejected == summary.refused_jobs,
+            && summary.rejected == summary.rejected_jobs,
         evidence: format!(
             "{} requests, {} answered, {} rejected",
             summary.requests, summary.answered, summary.rejected
@@ -80,7 +80,7 @@ fn beats_while_offloaded(trace: &Trace) -> CheckResult {
 fn queue_bounded(trace: &Trace) -> CheckResult {
     let claim = "jobs that fit neither threads nor queue are rejected";
     let summary = ScalingSummary::of(trace);
-    if trace.param("run") != "offloaded" || summary.accepted + summary.refused_jobs == 0 {
+    if trace.param("run") != "offloaded" || summary.accepted + summary.rejected_jobs == 0 {
         return CheckResult::not_exercised(
             claim,
             "nothing was offloaded: set run=offloaded, every=20",
@@ -94,7 +94,7 @@ fn queue_bounded(trace: &Trace) -> CheckResult {
         holds: summary.max_accepted <= bound,
         evidence: format!(
             "at most {} of {bound} at once; {} accepted, {} rejected",
-            summary.max_accepted, summary.accepted, summary.refused_jobs
+            summary.max_accepted, summary.accepted, summary.rejected_jobs
         ),
     }
 }

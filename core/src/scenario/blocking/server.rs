@@ -70,7 +70,7 @@ impl Server {
             return Ok(platform.run_on_loop(job, trace, number));
         };
         let Ok(ticket) = threads.try_compute(job, trace, number) else {
-            trace.instant(RecordKind::Refuse, self.pool, number);
+            trace.instant(RecordKind::Reject, self.pool, number);
             return Err(REJECTED);
         };
         trace.send(RecordKind::Call, self.loop_name, self.pool, number);

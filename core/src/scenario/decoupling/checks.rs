@@ -218,23 +218,23 @@ fn inbox_accounts_for_all(trace: &Trace) -> CheckResult {
     let mut holds = true;
     for (service, _) in summary.listeners() {
         let account = InboxAccount::of(trace, service);
-        holds &= account.delivered == account.handled + account.dropped + account.refused;
+        holds &= account.delivered == account.handled + account.dropped + account.rejected;
         total.delivered += account.delivered;
         total.handled += account.handled;
         total.dropped += account.dropped;
-        total.refused += account.refused;
+        total.rejected += account.rejected;
     }
     holds &= match overflow {
-        "wait" => total.dropped == 0 && total.refused == 0,
+        "wait" => total.dropped == 0 && total.rejected == 0,
         "fail" => total.dropped == 0,
-        _ => total.refused == 0,
+        _ => total.rejected == 0,
     };
     CheckResult::Decided {
         claim,
         holds: holds && total.delivered > 0,
         evidence: format!(
             "{} delivered: {} handled, {} dropped, {} rejected",
-            total.delivered, total.handled, total.dropped, total.refused
+            total.delivered, total.handled, total.dropped, total.rejected
         ),
     }
 }
@@ -245,7 +245,7 @@ struct InboxAccount {
     delivered: u64,
     handled: u64,
     dropped: u64,
-    refused: u64,
+    rejected: u64,
 }
 
 impl InboxAccount {
@@ -262,7 +262,7 @@ impl InboxAccount {
                     account.handled += 1;
                 }
                 RecordKind::Drop if event.source == service => account.dropped += event.subject,
-                RecordKind::Refuse if event.source == service => account.refused += 1,
+                RecordKind::Reject if event.source == service => account.rejected += 1,
                 _ => {}
             }
         }

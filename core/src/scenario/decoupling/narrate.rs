@@ -17,7 +17,7 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
         (RecordKind::Subscribe, ..) => format!("{source} subscribes to {target}."),
         (RecordKind::Leak, ..) => format!("{source} warns: {target}."),
         (RecordKind::Drop, ..) => format!("{source}'s inbox is full: {user} dropped."),
-        (RecordKind::Refuse, ..) => {
+        (RecordKind::Reject, ..) => {
             format!("{source}'s inbox is full: user {user} rejected.")
         }
         (RecordKind::Request, Phase::Begin, _) => format!("User {user} signs up at {source}."),

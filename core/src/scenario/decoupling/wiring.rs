@@ -52,7 +52,7 @@ impl BusWiring {
                 Notice::Failed {
                     listener, error, ..
                 } if error.is::<InboxFull>() => {
-                    trace.instant(RecordKind::Refuse, trace.name(&listener.name), user);
+                    trace.instant(RecordKind::Reject, trace.name(&listener.name), user);
                 }
                 // The services record everything else.
                 _ => {}

@@ -45,7 +45,7 @@ pub struct Tally {
     /// Retries of requests.
     pub retries: u64,
     /// Calls rejected by a circuit breaker.
-    pub refused: u64,
+    pub rejected: u64,
     /// Log lines.
     pub logged: u64,
     /// Processes that crashed or failed to start, without killed ones.
@@ -89,7 +89,7 @@ impl Tally {
             (RecordKind::Wrong, _) => self.wrong += 1,
             (RecordKind::Expose, _) => self.exposed += 1,
             (RecordKind::Retry, _) => self.retries += 1,
-            (RecordKind::Refuse, _) => self.refused += 1,
+            (RecordKind::Reject, _) => self.rejected += 1,
             (RecordKind::Log, _) => self.logged += 1,
             (RecordKind::Exit, _) => self.exit(event, cause),
             _ => {}
@@ -183,7 +183,7 @@ impl Tally {
             ("Responses exposing details", number(self.exposed)),
         ];
         if self.worker_slots().is_empty() {
-            figures.push(("Rejected by breaker", number(self.refused)));
+            figures.push(("Rejected by breaker", number(self.rejected)));
         } else {
             figures.extend([
                 ("Crashes", number(self.crashes)),

@@ -29,7 +29,7 @@ pub(in crate::scenario) fn narrate(trace: &Trace, event: &Event) -> String {
         (RecordKind::Handle, Phase::Begin) => format!("{source} starts {number}."),
         (RecordKind::Handle, _) => format!("{source} completes {number} after {took}."),
         (RecordKind::Call, _) => format!("Request {number}'s job is sent to the pool."),
-        (RecordKind::Refuse, _) => format!("The pool rejects request {number}'s job."),
+        (RecordKind::Reject, _) => format!("The pool rejects request {number}'s job."),
         (RecordKind::Compute, Phase::Begin) if event.thread == 0 => {
             format!("Job {number} blocks the loop.")
         }

@@ -33,7 +33,7 @@ pub(in crate::scenario) struct ScalingSummary {
     /// The maximum number of accepted jobs that have not ended.
     pub(in crate::scenario) max_accepted: u64,
     /// Jobs rejected by the queue.
-    pub(in crate::scenario) refused_jobs: u64,
+    pub(in crate::scenario) rejected_jobs: u64,
     /// Jobs that started.
     started: u64,
     /// Jobs that succeeded.
@@ -85,7 +85,7 @@ impl ScalingSummary {
                 RecordKind::Request if event.failure.is_some() => summary.rejected += 1,
                 RecordKind::Request => summary.answered += 1,
                 RecordKind::Beat if is_end && Some(event.source) == heartbeat => summary.beat(),
-                RecordKind::Refuse => summary.refused_jobs += 1,
+                RecordKind::Reject => summary.rejected_jobs += 1,
                 RecordKind::Call => summary.accepted += 1,
                 RecordKind::Compute => summary.compute(event),
                 RecordKind::Result => summary.add_result(event),

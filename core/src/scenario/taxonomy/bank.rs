@@ -110,7 +110,7 @@ impl Bank {
         match admitted {
             Ok(permit) => Ok(Some(permit)),
             Err(open) => {
-                self.trace.instant(RecordKind::Refuse, breaker.id, request);
+                self.trace.instant(RecordKind::Reject, breaker.id, request);
                 Err(PaymentError::BreakerOpen(open))
             }
         }

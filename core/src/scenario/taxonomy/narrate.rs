@@ -12,7 +12,7 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
     let number = event.subject;
     match (event.kind, event.phase) {
         (RecordKind::Call, _) => format!("{source} calls {target} for request {number}."),
-        (RecordKind::Refuse, _) => format!("{source} rejects the call of request {number}."),
+        (RecordKind::Reject, _) => format!("{source} rejects the call of request {number}."),
         (RecordKind::Switch, _) => format!("{source} is {target}."),
         (RecordKind::Handle, Phase::Begin) if source == GET => {
             format!("{source} looks up a payment for request {number}.")

@@ -132,7 +132,7 @@ impl<'a> TaxonomySummary<'a> {
     }
 
     fn add(&mut self, trace: &'a Trace, event: &Event) {
-        let is_switch = event.kind == RecordKind::Switch || event.kind == RecordKind::Refuse;
+        let is_switch = event.kind == RecordKind::Switch || event.kind == RecordKind::Reject;
         if is_switch && trace.name(event.source) == BREAKER {
             self.breaker
                 .add(event, event.target.map(|to| trace.name(to)));
@@ -191,7 +191,7 @@ impl<'a> TaxonomySummary<'a> {
 
 impl BreakerSummary {
     fn add(&mut self, event: &Event, to: Option<&str>) {
-        if event.kind == RecordKind::Refuse {
+        if event.kind == RecordKind::Reject {
             self.rejected_count += 1;
             self.violations += u64::from(self.state == ObservedState::Closed);
             return;

@@ -25,8 +25,8 @@ pub(super) struct QueuedItem<T> {
 impl<T> ChannelQueue<T> {
     pub(super) fn new(bound: Bound<T>, overflow: Overflow, clock: Option<Arc<dyn Clock>>) -> Self {
         let marks = Marks {
-            high: bound.high_mark(),
-            low: bound.low_mark(),
+            high: bound.high_water_mark(),
+            low: bound.low_water_mark(),
         };
         ChannelQueue {
             queue: BoundedQueue::new(marks, overflow, clock),

@@ -217,7 +217,7 @@ impl<T> Receiver<T> {
     /// use highwater::{Overflow, stream::{Bound, channel}};
     ///
     /// let (_sender, receiver) = channel::<u8>(Bound::items(8)?.low(2)?, Overflow::Wait);
-    /// assert_eq!((receiver.bound().high_mark(), receiver.bound().low_mark()), (8, 2));
+    /// assert_eq!((receiver.bound().high_water_mark(), receiver.bound().low_water_mark()), (8, 2));
     /// # Ok::<(), highwater::stream::InvalidBound>(())
     /// ```
     pub fn bound(&self) -> Bound<T> {
