@@ -469,6 +469,13 @@ fn waker_can_use_the_channel() {
     assert!(sending.poll_unpin(&mut context).is_pending());
     read_all(&mut receiver);
     drop((ready, reserve, closed, sending));
+    // The waker of a sender that waits for the slot of a permit.
+    read_all(&mut receiver);
+    let permits = [sender.try_reserve().unwrap(), sender.try_reserve().unwrap()];
+    let mut waiting = sender.send(2);
+    assert!(waiting.poll_unpin(&mut context).is_pending());
+    drop(permits);
+    drop(waiting);
     fill(&sender);
     let mut last_send = sender.send(2);
     assert!(last_send.poll_unpin(&mut context).is_pending());
