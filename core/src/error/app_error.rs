@@ -16,7 +16,9 @@ use std::{any::Any, borrow::Cow, error::Error, fmt, panic::Location, time::Durat
 /// | text | [`public_message`](Self::public_message), `{}` | [`detail`](Self::detail), [`chain`](Self::chain), `{:#}` |
 /// | values | [`fields`](Self::fields), [`retry_after`](Self::retry_after) | [`context`](Self::context), [`location`](Self::location) |
 ///
-/// Accidentally printing an error with `{}` therefore leaks nothing.
+/// Accidentally printing an error with `{}` therefore leaks nothing. Log `{error:#}`,
+/// which includes the sources. Wrappers such as `anyhow` print their causes with `{}`,
+/// so an `AppError` inside one shows only its public message.
 ///
 /// An `AppError` is one pointer wide, so returning it in a `Result` is cheap. Any
 /// type that implements [`Classify`](super::Classify) converts to it with `?`.
@@ -144,7 +146,7 @@ impl AppError {
         self.0.classification.is_transient()
     }
 
-    /// Returns the stable code for programs, in `snake_case`.
+    /// Returns the stable machine-readable code, in `snake_case`.
     ///
     /// ```
     /// use highwater::error::AppError;
@@ -377,6 +379,11 @@ impl AppError {
         let placeholder = Classification::new(self.kind());
         let old = std::mem::replace(&mut self.0.classification, placeholder);
         self.0.classification = update(old);
+    }
+
+    pub(super) fn with_location(mut self, location: &'static Location<'static>) -> Self {
+        self.0.location = location;
+        self
     }
 
     /// Marks an error whose breaker is now open.

@@ -5,10 +5,11 @@ use crate::{
     Clock,
     sync::{Arc, Mutex, lock},
 };
-use std::{fmt, time::Duration};
+use std::{fmt, panic::Location, time::Duration};
 
 /// A circuit breaker: after several consecutive failures it rejects calls for a
-/// while, then admits a few trial calls. Clones share the same state.
+/// while, then admits a few trial calls. Clones share the state, but not the options:
+/// an option set on a clone applies to the calls of that clone only.
 ///
 /// - **Closed**: it admits every call. It opens after
 ///   [`failure_threshold`](Self::failure_threshold) consecutive failures.
@@ -52,14 +53,20 @@ use std::{fmt, time::Duration};
 #[must_use = "does nothing unless used"]
 #[doc(alias = "CircuitBreaker")]
 pub struct Breaker {
+    dependency: &'static str,
+    limits: BreakerLimits,
     shared: Arc<Mutex<Circuit>>,
 }
 
-struct Circuit {
-    dependency: &'static str,
+#[derive(Clone, Copy, Debug)]
+struct BreakerLimits {
     failure_threshold: u32,
     open_duration: Duration,
     half_open_max_calls: u32,
+}
+
+/// The state that clones share.
+struct Circuit {
     phase: CircuitPhase,
     /// The number of state changes.
     generation: u64,
@@ -139,16 +146,18 @@ impl Breaker {
     /// ```
     pub fn new(dependency: &'static str) -> Self {
         let circuit = Circuit {
-            dependency,
-            failure_threshold: 5,
-            open_duration: Duration::from_secs(5),
-            half_open_max_calls: 1,
             phase: CircuitPhase::Closed { failure_count: 0 },
             generation: 0,
             round: 0,
             now: Duration::ZERO,
         };
         Breaker {
+            dependency,
+            limits: BreakerLimits {
+                failure_threshold: 5,
+                open_duration: Duration::from_secs(5),
+                half_open_max_calls: 1,
+            },
             shared: Arc::new(Mutex::new(circuit)),
         }
     }
@@ -165,8 +174,8 @@ impl Breaker {
     /// breaker.record_failure(permit, Duration::ZERO);
     /// assert!(breaker.admit(Duration::ZERO).is_err());
     /// ```
-    pub fn failure_threshold(self, failures: u32) -> Self {
-        lock(&self.shared).failure_threshold = failures.max(1);
+    pub fn failure_threshold(mut self, failures: u32) -> Self {
+        self.limits.failure_threshold = failures.max(1);
         self
     }
 
@@ -183,8 +192,8 @@ impl Breaker {
     /// assert!(breaker.admit(Duration::from_secs(1)).is_err());
     /// assert!(breaker.admit(Duration::from_secs(2)).is_ok());
     /// ```
-    pub fn open_duration(self, duration: Duration) -> Self {
-        lock(&self.shared).open_duration = duration.max(Duration::from_nanos(1));
+    pub fn open_duration(mut self, duration: Duration) -> Self {
+        self.limits.open_duration = duration.max(Duration::from_nanos(1));
         self
     }
 
@@ -203,8 +212,8 @@ impl Breaker {
     /// assert!(breaker.admit(later).is_err());
     /// # drop(trials);
     /// ```
-    pub fn half_open_max_calls(self, calls: u32) -> Self {
-        lock(&self.shared).half_open_max_calls = calls.max(1);
+    pub fn half_open_max_calls(mut self, calls: u32) -> Self {
+        self.limits.half_open_max_calls = calls.max(1);
         self
     }
 
@@ -214,7 +223,10 @@ impl Breaker {
     /// it, a [`RetryPolicy`](super::RetryPolicy) does not retry. If the future is dropped
     /// or the operation panics, the call is not counted and its permit is released.
     /// See [`record`](Self::record) for what counts as a failure. No lock is held
-    /// while the operation runs.
+    /// while the operation runs. The future is `Send` if that of the operation is.
+    ///
+    /// The operation returns an [`AppError`]. Classify other errors, for example with
+    /// [`classified(ErrorKind::Unavailable)`](super::ResultExt::classified).
     ///
     /// ```
     /// use highwater::error::{AppError, Breaker, BreakerOpen};
@@ -240,22 +252,30 @@ impl Breaker {
     /// # Errors
     ///
     /// Returns the operation's error, or [`BreakerOpen`] as an
-    /// [unavailable](ErrorKind::Unavailable) error if the call was rejected.
-    pub async fn call<T, F>(
+    /// [unavailable](ErrorKind::Unavailable) error, with the location of the caller, if
+    /// the call was rejected.
+    #[track_caller]
+    pub fn call<T, F>(
         &self,
         clock: &(impl Clock + ?Sized),
         operation: impl FnOnce() -> F,
-    ) -> Result<T, AppError>
+    ) -> impl Future<Output = Result<T, AppError>>
     where
         F: Future<Output = Result<T, AppError>>,
     {
-        let permit = self.admit(clock.now())?;
-        let result = operation().await;
-        self.record(permit, &result, clock.now());
-        result.map_err(|error| match self.state() {
-            BreakerState::Open => error.with_open_breaker(),
-            BreakerState::Closed | BreakerState::HalfOpen => error,
-        })
+        let caller = Location::caller();
+        async move {
+            let permit = match self.admit(clock.now()) {
+                Ok(permit) => permit,
+                Err(open) => return Err(AppError::from(open).with_location(caller)),
+            };
+            let result = operation().await;
+            self.record(permit, &result, clock.now());
+            result.map_err(|error| match self.state() {
+                BreakerState::Open => error.with_open_breaker(),
+                BreakerState::Closed | BreakerState::HalfOpen => error,
+            })
+        }
     }
 
     /// Requests permission for a call.
@@ -275,7 +295,11 @@ impl Breaker {
     ///
     /// Returns [`BreakerOpen`] if the call is rejected.
     pub fn admit(&self, now: Duration) -> Result<Permit, BreakerOpen> {
-        let (generation, round) = lock(&self.shared).admit(now)?;
+        let admission = lock(&self.shared).admit(&self.limits, now);
+        let (generation, round) = admission.map_err(|retry_after| BreakerOpen {
+            dependency: self.dependency,
+            retry_after,
+        })?;
         Ok(Permit {
             breaker: self.clone(),
             generation,
@@ -303,7 +327,7 @@ impl Breaker {
     /// ```
     pub fn record_success(&self, permit: Permit, now: Duration) {
         if let Some(generation) = permit.into_generation(self) {
-            lock(&self.shared).record_success(generation, now);
+            lock(&self.shared).record_success(&self.limits, generation, now);
         }
     }
 
@@ -322,7 +346,7 @@ impl Breaker {
     /// ```
     pub fn record_failure(&self, permit: Permit, now: Duration) {
         if let Some(generation) = permit.into_generation(self) {
-            lock(&self.shared).record_failure(generation, now);
+            lock(&self.shared).record_failure(&self.limits, generation, now);
         }
     }
 
@@ -457,31 +481,28 @@ impl Classify for BreakerOpen {
 }
 
 impl Circuit {
-    /// Admits a call and returns the current generation and round.
-    fn admit(&mut self, now: Duration) -> Result<(u64, u64), BreakerOpen> {
+    /// Admits a call and returns the current generation and round, or the time until
+    /// the next call is admitted.
+    fn admit(&mut self, limits: &BreakerLimits, now: Duration) -> Result<(u64, u64), Duration> {
         self.advance_to(now);
         let admission = (self.generation, self.round);
-        let retry_after = match &mut self.phase {
-            CircuitPhase::Closed { .. } => return Ok(admission),
+        match &mut self.phase {
+            CircuitPhase::Closed { .. } => Ok(admission),
             CircuitPhase::HalfOpen {
                 admitted_count,
                 until,
                 ..
-            } if *admitted_count < self.half_open_max_calls => {
+            } if *admitted_count < limits.half_open_max_calls => {
                 *admitted_count += 1;
-                *until = self.now.saturating_add(self.open_duration);
-                return Ok(admission);
+                *until = self.now.saturating_add(limits.open_duration);
+                Ok(admission)
             }
-            CircuitPhase::HalfOpen { .. } => Duration::ZERO,
-            CircuitPhase::Open { until } => until.saturating_sub(self.now),
-        };
-        Err(BreakerOpen {
-            dependency: self.dependency,
-            retry_after,
-        })
+            CircuitPhase::HalfOpen { .. } => Err(Duration::ZERO),
+            CircuitPhase::Open { until } => Err(until.saturating_sub(self.now)),
+        }
     }
 
-    fn record_success(&mut self, generation: u64, now: Duration) {
+    fn record_success(&mut self, limits: &BreakerLimits, generation: u64, now: Duration) {
         if self.is_stale(generation, now) {
             return;
         }
@@ -495,7 +516,7 @@ impl Circuit {
                 *success_count += 1;
                 // Another call may already have been admitted in its place.
                 *admitted_count = (*admitted_count).max(*success_count);
-                if *success_count >= self.half_open_max_calls {
+                if *success_count >= limits.half_open_max_calls {
                     self.enter_phase(CircuitPhase::Closed { failure_count: 0 });
                 }
             }
@@ -503,18 +524,18 @@ impl Circuit {
         }
     }
 
-    fn record_failure(&mut self, generation: u64, now: Duration) {
+    fn record_failure(&mut self, limits: &BreakerLimits, generation: u64, now: Duration) {
         if self.is_stale(generation, now) {
             return;
         }
         match &mut self.phase {
             CircuitPhase::Closed { failure_count } => {
                 *failure_count += 1;
-                if *failure_count >= self.failure_threshold {
-                    self.open();
+                if *failure_count >= limits.failure_threshold {
+                    self.open(limits);
                 }
             }
-            CircuitPhase::HalfOpen { .. } => self.open(),
+            CircuitPhase::HalfOpen { .. } => self.open(limits),
             CircuitPhase::Open { .. } => {}
         }
     }
@@ -563,8 +584,8 @@ impl Circuit {
         generation != self.generation
     }
 
-    fn open(&mut self) {
-        let until = self.now.saturating_add(self.open_duration);
+    fn open(&mut self, limits: &BreakerLimits) {
+        let until = self.now.saturating_add(limits.open_duration);
         self.enter_phase(CircuitPhase::Open { until });
     }
 
@@ -576,10 +597,10 @@ impl Circuit {
 
 impl fmt::Debug for Breaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let circuit = lock(&self.shared);
         f.debug_struct("Breaker")
-            .field("dependency", &circuit.dependency)
-            .field("phase", &circuit.phase)
+            .field("dependency", &self.dependency)
+            .field("limits", &self.limits)
+            .field("phase", &lock(&self.shared).phase)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! Scripted breaker tests, and a property test against a list of admitted calls.
 
 use crate::cases::cases;
+use futures::FutureExt as _;
 use highwater::error::{AppError, Breaker, BreakerOpen, BreakerState, ErrorKind, Permit};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -58,6 +59,34 @@ fn open_breaker_says_when_to_retry() {
     assert_eq!(format!("{error:#}"), "the breaker for stock is open");
     assert!(breaker.admit(at(99)).is_err());
     assert!(breaker.admit(at(100)).is_ok());
+}
+
+#[test]
+fn clones_share_state_but_not_options() {
+    let breaker = breaker();
+    let strict = breaker.clone().failure_threshold(1);
+    let permit = breaker.admit(at(0)).unwrap();
+    breaker.record_failure(permit, at(0));
+    assert_eq!(breaker.state(), BreakerState::Closed, "the threshold is 3");
+    let permit = strict.admit(at(0)).unwrap();
+    strict.record_failure(permit, at(0));
+    assert_eq!(breaker.state(), BreakerState::Open);
+}
+
+#[test]
+fn rejected_call_has_the_location_of_the_caller() {
+    let breaker = open_breaker();
+    let clock = || at(0);
+    let (call, line) = (breaker.call(&clock, async || Ok(())), line!());
+    let error = is_send(call).now_or_never().unwrap().unwrap_err();
+    assert_eq!(
+        (error.location().file(), error.location().line()),
+        (file!(), line)
+    );
+}
+
+fn is_send<F: Future + Send>(future: F) -> F {
+    future
 }
 
 #[test]
