@@ -57,7 +57,7 @@
 //!
 //! | Node | Highwater |
 //! |---|---|
-//! | `highWaterMark` | [`Bound::bytes`], or [`Bound::items`] for object mode, with [`low(0)`](Bound::low) |
+//! | `highWaterMark` | [`Bound::bytes`], or [`Bound::items`] for object mode, with a [low-water mark](Bound::with_low_water_mark) of 0 |
 //! | `write(chunk)` always accepts the chunk and returns `false` once `writableLength` reaches the high-water mark | [`force_send`](Sender::force_send) returns `Ok(false)` |
 //! | the `drain` event, once `writableLength` is 0 again | [`ready`](Sender::ready) |
 //! | `writableLength` | [`Stats::queued`] |
@@ -103,8 +103,9 @@ pub use crate::{
 };
 pub use bound::{Bound, InvalidBound};
 pub use channel::{
-    ChannelSink, ClosedFuture, ReadyFuture, Receiver, ReserveFuture, SendError, SendFuture,
-    SendPermit, Sender, StreamError, TryRecvError, Unfinished, channel, channel_with_clock,
+    ChannelMonitor, ChannelSink, ClosedFuture, ReadyFuture, Receiver, ReserveFuture, SendError,
+    SendFuture, SendPermit, Sender, StreamError, TryRecvError, Unfinished, channel,
+    channel_with_clock,
 };
 pub use pipeline::{
     BoxedPipeline, CancelHandle, Pipeline, PipelineError, PipelineMonitor, PipelineReport,

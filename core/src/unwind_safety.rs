@@ -4,13 +4,14 @@
 #[cfg(feature = "tower")]
 use crate::error::http::HandlerLayer;
 use crate::{
+    bounded_queue::BoundedQueue,
     error::{AppError, Handler},
     events::{
-        Bus, CachedEmitter, EmitError, Emitter, Failure, Metrics, Options, Subscription, WeakBus,
-        WeakEmitter,
+        Bus, CachedEmitter, EmitError, Emitter, Failure, InboxMonitor, Metrics, Options,
+        Subscription, WeakBus, WeakEmitter,
     },
     scale::{Pool, PoolOptions, Ticket},
-    stream::{CancelHandle, PipelineMonitor},
+    stream::{CancelHandle, ChannelMonitor, PipelineMonitor},
     trace::Recorder,
 };
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -24,13 +25,16 @@ macro_rules! impl_unwind_safe {
 
 impl_unwind_safe!(
     AppError,
+    BoundedQueue<I>,
     Bus<M>,
     CachedEmitter<E: ?Sized>,
     CancelHandle,
+    ChannelMonitor,
     EmitError,
     Emitter<E: ?Sized, M>,
     Failure,
     Handler,
+    InboxMonitor,
     Metrics,
     Options,
     PipelineMonitor,

@@ -29,7 +29,8 @@ implement!((Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + Debug):
     error::ErrorReport<'_>,
     events::AsyncBus, events::AsyncEmitter<str>, events::Bus, events::CachedEmitter<str>,
     events::EmitError, events::Emitter<str>, events::EventMetrics, events::Failure,
-    events::FailurePolicy, events::InboxFull, events::InboxStats,
+    events::FailurePolicy, events::Inbox<u8>, events::InboxFull, events::InboxMonitor,
+    events::InboxStats,
     events::Leak, events::ListenerId, events::ListenerMetrics,
     events::Metrics, events::Options, events::Percentiles, events::Registration,
     events::Removal, events::Subscription, events::WeakBus, events::WeakEmitter<str>,
@@ -39,23 +40,21 @@ implement!((Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + Debug):
     scale::Rejected<u8>, scale::Supervisor, scale::SupervisorOptions,
     scale::Ticket<u8>, scale::WorkError, scale::WorkerId,
     stream::Amount, stream::Batch<u8>, stream::Bound<u8>, stream::CancelHandle,
+    stream::ChannelMonitor, stream::ChannelSink<u8>,
     stream::Chunks<u8>, stream::InvalidBound, stream::LineTooLong, stream::Lines<u8>,
-    stream::PipelineMonitor, stream::PipelineReport, stream::SendError<u8>,
-    stream::StageReport, stream::Stats, stream::Unfinished,
+    stream::PipelineMonitor, stream::PipelineReport, stream::Receiver<u8>,
+    stream::SendError<u8>, stream::SendPermit<'_, u8>, stream::Sender<u8>, stream::StageReport, stream::Stats, stream::Unfinished,
     trace::Counters, trace::Event, trace::MalformedBatch, trace::NameId, trace::PackedBatch,
     trace::Phase, trace::QueueTotals, trace::RecordBatch, trace::RecordKind, trace::Recorder,
     trace::Ring<u8>, trace::Span, trace::Summary, trace::Trace,
 );
 
-// They hold items, errors, clocks or futures of the user.
+// They hold errors of the user.
 implement!((Send + Sync + Unpin + Debug):
-    events::Inbox<u8>, events::InboxMonitor, events::Notice<'_>,
-    stream::ChannelSink<u8>, stream::PipelineError,
-    stream::Receiver<u8>, stream::Sender<u8>, stream::SendPermit<'_, u8>, stream::StreamError,
-    stream::TryRecvError,
+    events::Notice<'_>, stream::PipelineError, stream::StreamError, stream::TryRecvError,
 );
 implement!((Send): scale::Work, dyn Clock);
-implement!((Send + Sync + Unpin):
+implement!((Send + Sync + Unpin + UnwindSafe + RefUnwindSafe):
     stream::ClosedFuture<'_, u8>, stream::ReadyFuture<'_, u8>, stream::ReserveFuture<'_, u8>,
     stream::SendFuture<'_, u8>,
 );

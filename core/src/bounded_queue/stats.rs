@@ -54,11 +54,10 @@ pub struct Stats {
     /// abort.
     pub dropped: Amount,
     /// Items returned to their sender because the channel was full.
-    #[cfg_attr(feature = "serde", serde(rename = "refused"))]
     pub rejected: Amount,
     /// Items waiting to be read.
     pub queued: Amount,
-    /// The highest total weight queued at once.
+    /// The highest total weight queued at once, in the unit of [`Amount::weight`].
     pub peak: usize,
     /// Number of senders waiting for room.
     pub waiting: usize,

@@ -90,8 +90,8 @@ pub struct Inbox<E> {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct InboxStats {
-    /// Events that the inbox accepted. Rejected events, and those of emits that still
-    /// wait for room, do not count.
+    /// Events that were not rejected, including dropped ones. Events of emits that still
+    /// wait for room do not count.
     pub sent: u64,
     /// Events that were read.
     pub received: u64,
@@ -99,13 +99,12 @@ pub struct InboxStats {
     /// or because the inbox was closed.
     pub dropped: u64,
     /// Events that failed with [`InboxFull`].
-    #[cfg_attr(feature = "serde", serde(rename = "refused"))]
     pub rejected: u64,
     /// Events not yet read.
     pub queued: usize,
     /// Emits that wait for room.
     pub waiting: usize,
-    /// The most events that were queued at once. Never exceeds the capacity.
+    /// The highest number of events queued at once. Never exceeds the capacity.
     pub peak: usize,
 }
 
@@ -429,16 +428,44 @@ impl InboxMonitor {
     }
 
     /// Returns the statistics of the inbox so far.
+    ///
+    /// ```
+    /// use highwater::events::{Emitter, Overflow};
+    ///
+    /// let emitter = Emitter::new();
+    /// let inbox = emitter.inbox("reader", 4, Overflow::Wait)?;
+    /// let monitor = inbox.monitor();
+    /// emitter.emit(&7).unwrap();
+    /// assert_eq!(monitor.stats(), inbox.stats());
+    /// # Ok::<(), highwater::events::ZeroCapacity>(())
+    /// ```
     pub fn stats(&self) -> InboxStats {
         self.0.stats()
     }
 
     /// Returns the capacity of the inbox, in events.
+    ///
+    /// ```
+    /// use highwater::events::{Emitter, Overflow};
+    ///
+    /// let inbox = Emitter::<u8>::new().inbox("reader", 4, Overflow::Wait)?;
+    /// assert_eq!(inbox.monitor().capacity(), 4);
+    /// # Ok::<(), highwater::events::ZeroCapacity>(())
+    /// ```
     pub fn capacity(&self) -> usize {
         self.0.capacity()
     }
 
     /// Returns whether the inbox accepts no more events.
+    ///
+    /// ```
+    /// use highwater::events::{Emitter, Overflow};
+    ///
+    /// let emitter = Emitter::<u8>::new();
+    /// let monitor = emitter.inbox("reader", 4, Overflow::Wait)?.monitor();
+    /// assert!(monitor.is_closed(), "the inbox was dropped");
+    /// # Ok::<(), highwater::events::ZeroCapacity>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
     }

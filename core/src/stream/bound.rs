@@ -23,7 +23,7 @@ use std::fmt;
 /// ```
 /// use highwater::stream::{Bound, InvalidBound};
 ///
-/// let bound: Bound<Vec<u8>> = Bound::bytes(64 * 1024)?.low(16 * 1024)?;
+/// let bound: Bound<Vec<u8>> = Bound::bytes(64 * 1024)?.with_low_water_mark(16 * 1024)?;
 /// assert_eq!((bound.high_water_mark(), bound.low_water_mark()), (65_536, 16_384));
 ///
 /// // Weights can be in any unit.
@@ -45,7 +45,7 @@ pub struct Bound<T> {
 /// ```
 /// use highwater::stream::{Bound, InvalidBound};
 ///
-/// let error = Bound::<u8>::items(4)?.low(4).unwrap_err();
+/// let error = Bound::<u8>::items(4)?.with_low_water_mark(4).unwrap_err();
 /// assert_eq!(error, InvalidBound::LowNotBelowHigh { low: 4, high: 4 });
 /// assert_eq!(
 ///     error.to_string(),
@@ -120,12 +120,12 @@ impl<T> Bound<T> {
     /// ```
     /// use highwater::stream::Bound;
     ///
-    /// let bound = Bound::<u8>::items(10)?.low(9)?;
+    /// let bound = Bound::<u8>::items(10)?.with_low_water_mark(9)?;
     /// assert_eq!(bound.low_water_mark(), 9);
-    /// assert!(bound.low(10).is_err());
+    /// assert!(bound.with_low_water_mark(10).is_err());
     /// # Ok::<(), highwater::stream::InvalidBound>(())
     /// ```
-    pub const fn low(mut self, low: usize) -> Result<Self, InvalidBound> {
+    pub const fn with_low_water_mark(mut self, low: usize) -> Result<Self, InvalidBound> {
         if low >= self.high {
             let high = self.high;
             return Err(InvalidBound::LowNotBelowHigh { low, high });
@@ -153,7 +153,7 @@ impl<T> Bound<T> {
     /// use highwater::stream::Bound;
     ///
     /// assert_eq!(Bound::<u8>::items(10)?.low_water_mark(), 5);
-    /// assert_eq!(Bound::<u8>::items(10)?.low(0)?.low_water_mark(), 0);
+    /// assert_eq!(Bound::<u8>::items(10)?.with_low_water_mark(0)?.low_water_mark(), 0);
     /// # Ok::<(), highwater::stream::InvalidBound>(())
     /// ```
     pub const fn low_water_mark(&self) -> usize {

@@ -3,12 +3,14 @@
 mod error;
 #[cfg(all(test, loom))]
 mod loom_tests;
+mod monitor;
 mod queue;
 mod receiver;
 mod sender_futures;
 mod sink;
 
 pub use error::{SendError, StreamError, TryRecvError, Unfinished};
+pub use monitor::ChannelMonitor;
 pub use receiver::Receiver;
 pub use sender_futures::{ClosedFuture, ReadyFuture, ReserveFuture, SendFuture, SendPermit};
 pub use sink::ChannelSink;
@@ -328,7 +330,7 @@ impl<T> Sender<T> {
     /// use futures::{FutureExt, StreamExt, executor::block_on};
     /// use highwater::{Overflow, stream::{Bound, channel}};
     ///
-    /// let bound = Bound::bytes(4)?.low(0)?;
+    /// let bound = Bound::bytes(4)?.with_low_water_mark(0)?;
     /// let (sender, mut receiver) = channel(bound, Overflow::Wait);
     /// assert_eq!(sender.force_send("ab"), Ok(true));
     /// assert_eq!(sender.force_send("cd"), Ok(false), "wait for it to drain");
@@ -524,6 +526,26 @@ impl<T> Sender<T> {
     /// ```
     pub fn stats(&self) -> Stats {
         self.0.stats()
+    }
+
+    /// Returns a handle that reads the [`stats`](Self::stats). Unlike a clone of the
+    /// sender, it does not keep the channel open.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, receiver) = channel::<u8>(Bound::items(1)?, Overflow::Wait);
+    /// let monitor = sender.monitor();
+    /// drop(sender);
+    /// assert!(receiver.is_closed());
+    /// assert_eq!(monitor.stats(), receiver.stats());
+    /// # Ok::<(), highwater::stream::InvalidBound>(())
+    /// ```
+    pub fn monitor(&self) -> ChannelMonitor
+    where
+        T: Send + 'static,
+    {
+        ChannelMonitor::new(&self.0)
     }
 }
 

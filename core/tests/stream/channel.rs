@@ -23,7 +23,10 @@ fn invalid_marks_are_rejected() {
     assert_eq!(Bound::<Vec<u8>>::bytes(0).unwrap_err(), InvalidBound::Zero);
     assert!(Bound::<u32>::weight(0, |_| 1).is_err());
     for low in [4, 5, usize::MAX] {
-        let error = Bound::<u32>::items(4).unwrap().low(low).unwrap_err();
+        let error = Bound::<u32>::items(4)
+            .unwrap()
+            .with_low_water_mark(low)
+            .unwrap_err();
         assert_eq!(error, InvalidBound::LowNotBelowHigh { low, high: 4 });
         assert!(error.to_string().contains("below the high-water mark 4"));
     }
@@ -180,7 +183,7 @@ fn waiters_wake_in_order_at_low_water_mark() {
 
 #[test]
 fn zero_low_water_mark_requires_an_empty_queue() {
-    let bound = Bound::bytes(4).unwrap().low(0).unwrap();
+    let bound = Bound::bytes(4).unwrap().with_low_water_mark(0).unwrap();
     let (sender, mut receiver) = channel(bound, Overflow::Wait);
     assert_eq!(sender.force_send("abc"), Ok(true));
     assert!(sender.ready().now_or_never().is_some());

@@ -146,7 +146,7 @@ proptest! {
         script in prop::collection::vec(action(), 0..80),
     ) {
         let low = low.min(high - 1);
-        let bound = Bound::weight(high, |item: &Item| item.1).unwrap().low(low).unwrap();
+        let bound = Bound::weight(high, |item: &Item| item.1).unwrap().with_low_water_mark(low).unwrap();
         let (sender, receiver) = channel(bound, overflow);
         let permits: Rc<RefCell<Vec<SendPermit<'_, Item>>>> = Rc::default();
         let mut actual_channel = ActualChannel { sender: &sender, receiver, waiting: Vec::new() };

@@ -42,7 +42,10 @@ fn poll<T>(
 fn unpolled_send_costs_at_most_one_slot() {
     for capacity in 1..=9 {
         for low in 0..capacity {
-            let bound = Bound::items(capacity).unwrap().low(low).unwrap();
+            let bound = Bound::items(capacity)
+                .unwrap()
+                .with_low_water_mark(low)
+                .unwrap();
             let (sender, mut receiver) = channel(bound, Overflow::Wait);
             fill(&sender);
             let mut unpolled = sender.send(100);
@@ -68,7 +71,10 @@ fn senders_behind_unpolled_ones_are_woken() {
     for capacity in 2..=20 {
         for low in [0, capacity / 2, capacity - 1] {
             for unpolled in 1..capacity {
-                let bound = Bound::items(capacity).unwrap().low(low).unwrap();
+                let bound = Bound::items(capacity)
+                    .unwrap()
+                    .with_low_water_mark(low)
+                    .unwrap();
                 let (sender, mut receiver) = channel(bound, Overflow::Wait);
                 fill(&sender);
                 let mut never_polled: Vec<_> = (0..unpolled).map(|_| sender.send(1)).collect();
@@ -93,7 +99,7 @@ fn senders_behind_unpolled_ones_are_woken() {
 
 #[test]
 fn every_read_below_low_water_mark_wakes_a_sender() {
-    let bound = Bound::items(4).unwrap().low(3).unwrap();
+    let bound = Bound::items(4).unwrap().with_low_water_mark(3).unwrap();
     let (sender, mut receiver) = channel(bound, Overflow::Wait);
     fill(&sender);
     let woken: Vec<_> = (0..4).map(|_| Arc::new(WakeCounter::default())).collect();
@@ -345,7 +351,7 @@ fn panicking_item_drop_loses_no_wake_up() {
         }),
     ];
     for (name, overflow, action) in actions {
-        let bound = Bound::items(3).unwrap().low(2).unwrap();
+        let bound = Bound::items(3).unwrap().with_low_water_mark(2).unwrap();
         let (sender, receiver) = channel(bound, overflow);
         let mut receiver = Some(receiver);
         for _ in 0..3 {

@@ -1,7 +1,7 @@
 //! The receiving end of a channel.
 
 use super::{
-    StreamError, TryRecvError,
+    ChannelMonitor, StreamError, TryRecvError,
     queue::{ChannelQueue, QueuedItem},
 };
 use crate::{
@@ -28,6 +28,9 @@ use std::{
 ///   senders get their items back.
 /// - **Cancelled**: a pending read loses no items.
 ///
+/// `next` of `futures::StreamExt` receives one item. [`monitor`](Self::monitor) returns
+/// a handle that reads the statistics after the receiver has moved into a pipeline.
+///
 /// ```
 /// use futures::{TryStreamExt, executor::block_on};
 /// use highwater::{Overflow, stream::{Bound, channel}};
@@ -41,6 +44,7 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "dropping the receiver ends the channel"]
+#[doc(alias = "recv")]
 pub struct Receiver<T> {
     queue: Arc<ChannelQueue<T>>,
     /// Items taken out of the queue, so that they are read without locking it.
@@ -216,7 +220,7 @@ impl<T> Receiver<T> {
     /// ```
     /// use highwater::{Overflow, stream::{Bound, channel}};
     ///
-    /// let (_sender, receiver) = channel::<u8>(Bound::items(8)?.low(2)?, Overflow::Wait);
+    /// let (_sender, receiver) = channel::<u8>(Bound::items(8)?.with_low_water_mark(2)?, Overflow::Wait);
     /// assert_eq!((receiver.bound().high_water_mark(), receiver.bound().low_water_mark()), (8, 2));
     /// # Ok::<(), highwater::stream::InvalidBound>(())
     /// ```
@@ -239,6 +243,25 @@ impl<T> Receiver<T> {
     /// ```
     pub fn stats(&self) -> Stats {
         self.queue.stats()
+    }
+
+    /// Returns a handle that reads the [`stats`](Self::stats), even after the receiver
+    /// was moved or dropped.
+    ///
+    /// ```
+    /// use highwater::{Overflow, stream::{Bound, channel}};
+    ///
+    /// let (sender, receiver) = channel(Bound::items(2)?, Overflow::Wait);
+    /// let monitor = receiver.monitor();
+    /// sender.try_send(1)?;
+    /// assert_eq!(monitor.stats().queued.items, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn monitor(&self) -> ChannelMonitor
+    where
+        T: Send + 'static,
+    {
+        ChannelMonitor::new(&self.queue)
     }
 
     fn poll_item(&mut self, context: Option<&Context<'_>>) -> Poll<Option<Result<T, StreamError>>> {

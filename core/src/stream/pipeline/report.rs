@@ -62,7 +62,7 @@ pub struct StageReport {
     pub output: Amount,
     /// Items dropped because the branch of a tee was full.
     pub dropped: Amount,
-    /// The highest total weight held at once.
+    /// The highest total weight held at once, in bytes.
     pub peak: usize,
     /// Total time during which a buffer was full or a destination was not ready. `None`
     /// without a [`Clock`].
@@ -87,8 +87,8 @@ impl PipelineReport {
         self.stages.iter().find(|stage| &*stage.name == name)
     }
 
-    /// Returns the sum of the stages' peaks, an upper bound on the weight in flight at
-    /// any time.
+    /// Returns the sum of the stages' peaks, in bytes: an upper bound on the weight in
+    /// flight at any time.
     ///
     /// ```
     /// use futures::{executor::block_on, sink, stream};

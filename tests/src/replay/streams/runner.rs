@@ -85,7 +85,7 @@ pub(super) fn bound<T: Weigh>(script: &Script) -> Result<Bound<T>, InvalidBound>
         // As in Node, an empty chunk weighs nothing.
         Bound::weight(high, T::weight)?
     };
-    bound.low(0)
+    bound.with_low_water_mark(0)
 }
 
 /// Runs a script and returns its trace.
