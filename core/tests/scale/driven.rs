@@ -382,7 +382,6 @@ impl Driver {
                     self.shorten_drains();
                     self.has_escalated = true;
                 }
-                other => panic!("{other:?}"),
             }
         }
         self.supervisor.tick(self.now);

@@ -282,8 +282,6 @@ impl SupervisorDriver {
                 Action::Reloaded => self.on_reloaded(),
                 Action::ReloadAborted(id) => self.on_reload_aborted(id.slot),
                 Action::Escalate => self.give_up(),
-                // The enum is non-exhaustive. Other actions are opt-in.
-                _ => {}
             }
         }
     }

@@ -11,14 +11,16 @@ use crate::scale::WorkerId;
 /// let mut supervisor = Supervisor::new(1, SupervisorOptions::new(), Duration::ZERO);
 /// let mut started = Vec::new();
 /// while let Some(action) = supervisor.next_action() {
-///     if let Action::Start(worker) = action {
-///         started.push(worker);
+///     match action {
+///         Action::Start(worker) => started.push(worker),
+///         Action::Drain(_) | Action::Kill(_) => unreachable!("nothing has started"),
+///         Action::Reloaded | Action::ReloadAborted(_) => println!("{action:?}"),
+///         Action::Escalate => panic!("the workers do not start"),
 ///     }
 /// }
 /// assert_eq!(started, [WorkerId::new(0, 1)]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Action {
     /// Start this worker, and report every later event with its id.
     Start(WorkerId),
