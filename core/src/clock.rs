@@ -6,7 +6,8 @@ use std::time::Duration;
 ///
 /// The library never reads the system clock; callers pass in a clock instead. The
 /// same code therefore runs in simulated time, in a browser tab (where
-/// [`std::time::Instant`] panics) and natively.
+/// [`std::time::Instant`] panics) and natively. Pass a stored `Arc<dyn Clock>` as
+/// `&*clock` where a method takes `&impl Clock`.
 ///
 /// ```
 /// use highwater::Clock;

@@ -1,16 +1,17 @@
 //! Error handling: one error type, one handler, and a process restart after a bug.
 //!
 //! ```text
-//!   io::Error ───┐                            ┌─▶ Respond   the world's fault: answer, go on
-//!   your enum ───┼─ ? ─▶ AppError ─▶ Handler ─┼─▶ Retry     it may pass: do it again, later
-//!   a panic ─────┘                  │         └─▶ Drain     a bug: answer, end, be replaced
+//!   io::Error ───┐                            ┌─▶ Respond   operational: respond, continue
+//!   your enum ───┼─ ? ─▶ AppError ─▶ Handler ─┼─▶ Retry     transient: run it again later
+//!   a panic ─────┘                  │         └─▶ Drain     a bug: respond, drain, exit
 //!                                   └─▶ one line in the log, one count
 //! ```
 //!
 //! An [`AppError`] carries its class, a public message for the client and details for
 //! the operator. Any type that implements [`Classify`] converts to it with `?`. The
-//! [`Handler`] receives all errors: it logs and counts each one once and decides what
-//! to do. The client gets a [`Problem`], whose [`CorrelationId`] is in the log entry
+//! [`Handler`] receives every error that ends a request: it logs and counts each one
+//! once and decides what to do. Errors of attempts that [`RetryPolicy::run`] retries
+//! are dropped. The client gets a [`Problem`], whose [`CorrelationId`] is in the log entry
 //! too. [`RetryPolicy`], [`RetryBudget`] and [`Breaker`] keep an error from becoming
 //! an outage. Nothing here depends on an async runtime, a system clock, a random
 //! source or a web framework.
@@ -21,6 +22,7 @@
 //!
 //! ```
 //! use highwater::error::{AppError, Decision, Handler, IdGenerator, Incident, ErrorKind, ResultExt};
+//! use std::hash::{BuildHasher, Hasher, RandomState};
 //!
 //! fn quantity(query: &str) -> Result<u32, AppError> {
 //!     let quantity = query.parse().classified(ErrorKind::InvalidInput).context("query", query)?;
@@ -31,7 +33,9 @@
 //!     Ok(quantity)
 //! }
 //!
-//! let (handler, ids) = (Handler::new(), IdGenerator::new(7));
+//! // A fixed seed would generate the same ids in every process.
+//! let seed = RandomState::new().build_hasher().finish();
+//! let (handler, ids) = (Handler::new(), IdGenerator::new(seed));
 //! let serve = |query: &str| match quantity(query) {
 //!     Ok(quantity) => format!("{quantity} ordered"),
 //!     Err(error) => match handler.handle(&error, &Incident::new(ids.generate(), "POST /orders")) {

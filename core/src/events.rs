@@ -12,7 +12,8 @@
 //!   the emitting thread, before `emit` returns. A listener that takes 200 ms makes
 //!   `emit` take 200 ms. For long work, use an [`Inbox`] or an asynchronous listener:
 //!   [`AsyncBus`] and [`AsyncEmitter`] have `on_async`, and their emits are awaited.
-//!   They have no plain `emit`, so forgetting to await does not compile.
+//!   They have no plain `emit`, so forgetting to await does not compile. A full
+//!   [`Inbox`] counts the events it drops.
 //! - **Isolation.** A failing listener does not stop its siblings. Failures go to the
 //!   observers of the emitter's [`errors`](Emitter::errors) or, without any, of its
 //!   [bus](Bus::errors). Without observers, `emit` returns them. No failure is lost,
@@ -32,8 +33,7 @@
 //!   level, and [`Options::on_unhandled`] is called for each.
 //! - **Leaks are reported.** The eleventh listener triggers a [`Leak`] report with
 //!   the source locations that added the listeners, and the times if the [`Options`]
-//!   have a clock. It is logged as a warning or passed to [`Options::on_leak`]. A
-//!   full [`Inbox`] counts the events it drops.
+//!   have a clock. It is logged as a warning or passed to [`Options::on_leak`].
 //!
 //! ```
 //! use highwater::events::Bus;

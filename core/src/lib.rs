@@ -11,6 +11,21 @@
 //! | [`scale`] | CPU work off the event loop, behind a bounded queue; a supervisor that replaces crashed workers |
 //! | [`trace`] | a record of what happened, for plots, reports and checks |
 //!
+//! ```
+//! use highwater::events::Bus;
+//!
+//! struct UserRegistered {
+//!     name: String,
+//! }
+//!
+//! let bus = Bus::new();
+//! let _welcome = bus.on("EmailService", |user: &UserRegistered| {
+//!     println!("Welcome, {}!", user.name);
+//! });
+//! assert_eq!(bus.emit(&UserRegistered { name: "Ada".into() })?, 1);
+//! # Ok::<(), highwater::events::EmitError>(())
+//! ```
+//!
 //! The feature `playground` adds the modules that demonstrate the patterns.
 //! `chapter-events`, `chapter-streams`, `chapter-errors` and `chapter-scaling` each
 //! add them for one chapter.

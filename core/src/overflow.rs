@@ -27,13 +27,13 @@ pub enum Overflow {
     /// [`Fail`](Self::Fail).
     #[default]
     Wait,
-    /// The oldest item is dropped. Suitable for sensor readings, where the most
+    /// The oldest items are dropped until there is room. Suitable for sensor readings, where the most
     /// recent ones matter.
     DropOldest,
     /// The new item is dropped. Suitable for work where queued items take priority.
     DropNewest,
-    /// All queued items are dropped. Suitable for state updates, where only the
-    /// latest value matters.
+    /// All queued items are dropped and the new one is queued. Suitable for state
+    /// updates, where only the latest value matters.
     Latest,
     /// The new item is rejected with an error.
     Fail,

@@ -7,6 +7,9 @@ use std::{error::Error, fmt, iter::FusedIterator};
 /// It stops after [`MAX_DEPTH`](Self::MAX_DEPTH) sources, because an error may return
 /// itself as its source.
 ///
+/// An [`AppError`](super::AppError) in the chain prints its public message. To log the
+/// whole chain, print the first error as `{error:#}`.
+///
 /// ```
 /// use highwater::error::AppError;
 /// use std::io;

@@ -214,7 +214,7 @@ impl Classification {
         self.kind.is_transient()
     }
 
-    /// Returns the stable code for programs.
+    /// Returns the stable machine-readable code.
     ///
     /// ```
     /// use highwater::error::{Classification, ErrorKind};

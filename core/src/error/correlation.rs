@@ -132,12 +132,16 @@ impl serde::Serialize for CorrelationId {
 /// A generator of unique [`CorrelationId`]s: 32 hexadecimal digits. The first half
 /// identifies the generator, the second half the id.
 ///
-/// The same seed generates the same ids, so simulated runs are reproducible. Outside
-/// simulations, seed it from the system's random source. The ids are predictable; do
-/// not use them as secrets.
+/// The same seed generates the same ids, so simulated runs are reproducible. In real
+/// code the seed has to be random, or two processes generate the same ids. The ids are
+/// predictable; do not use them as secrets.
 ///
 /// ```
 /// use highwater::error::IdGenerator;
+/// use std::hash::{BuildHasher, Hasher, RandomState};
+///
+/// let random_seed = RandomState::new().build_hasher().finish();
+/// assert_ne!(IdGenerator::new(random_seed).generate(), IdGenerator::new(7).generate());
 ///
 /// let ids = IdGenerator::new(7);
 /// let (first, second) = (ids.generate(), ids.generate());
@@ -153,7 +157,8 @@ pub struct IdGenerator {
 }
 
 impl IdGenerator {
-    /// Creates a generator. Different seeds generate different ids.
+    /// Creates a generator. Different seeds generate different ids: outside tests, pass
+    /// a [random](Self) one.
     ///
     /// ```
     /// use highwater::error::IdGenerator;

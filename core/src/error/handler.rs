@@ -425,7 +425,7 @@ impl Handler {
             None => problem,
             Some(base) => {
                 let uri = format!("{base}{}", problem.code());
-                problem.with_type(uri)
+                problem.with_type_uri(uri)
             }
         }
     }

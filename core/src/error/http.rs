@@ -25,6 +25,10 @@
 //! send users an HTML page instead of JSON, add an outer layer that reads the
 //! [`Problem`](super::Problem) from the response extensions.
 //!
+//! Errors are logged with the `log` crate, which prints nothing until the program
+//! installs a logger, such as `env_logger`. Alternatively, pass a function to
+//! [`Handler::log_to`](super::Handler::log_to).
+//!
 //! Malformed requests are rejected before they reach this layer.
 //!
 //! # Errors in responses

@@ -116,7 +116,7 @@ impl ErrorKind {
         }
     }
 
-    /// Returns the stable code for programs, in `snake_case`.
+    /// Returns the stable machine-readable code, in `snake_case`.
     ///
     /// ```
     /// use highwater::error::ErrorKind;

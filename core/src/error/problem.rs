@@ -9,7 +9,7 @@ use std::{borrow::Cow, fmt::Write, time::Duration};
 /// the error. Invalid fields are omitted if the status is a server error. For a bug,
 /// message and code are always the same.
 ///
-/// In addition to the members of the RFC it has `code`, a stable code for programs;
+/// In addition to the members of the RFC it has `code`, a stable machine-readable code;
 /// `id`, the correlation id that is also in the log; `errors`, the invalid fields;
 /// and `retry_after_ms`.
 ///
@@ -110,10 +110,10 @@ impl Problem {
     /// use highwater::error::{AppError, IdGenerator, Problem};
     ///
     /// let problem = Problem::new(&AppError::conflict("There is none left."), &IdGenerator::new(7).generate())
-    ///     .with_type("https://example.com/problems/sold_out");
+    ///     .with_type_uri("https://example.com/problems/sold_out");
     /// assert_eq!(problem.type_uri(), "https://example.com/problems/sold_out");
     /// ```
-    pub fn with_type(mut self, uri: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_type_uri(mut self, uri: impl Into<Cow<'static, str>>) -> Self {
         self.0.kind = uri.into();
         self
     }
@@ -180,7 +180,7 @@ impl Problem {
         &self.0.detail
     }
 
-    /// Returns the stable code for programs.
+    /// Returns the stable machine-readable code.
     ///
     /// ```
     /// use highwater::error::{AppError, IdGenerator, Problem};

@@ -29,6 +29,13 @@ pub trait ResultExt<T, E>: Sized {
     /// # Errors
     ///
     /// Returns the classified error.
+    ///
+    /// ```
+    /// use highwater::error::{ErrorKind, ResultExt};
+    ///
+    /// let error = "seven".parse::<u32>().classified(ErrorKind::InvalidInput).unwrap_err();
+    /// assert_eq!((error.status(), error.chain().count()), (400, 1));
+    /// ```
     fn classified(self, classification: impl Into<Classification>) -> Result<T, AppError>
     where
         E: Error + Send + Sync + 'static;
@@ -38,6 +45,14 @@ pub trait ResultExt<T, E>: Sized {
     /// # Errors
     ///
     /// Returns the error with the value.
+    ///
+    /// ```
+    /// use highwater::error::{AppError, ResultExt};
+    ///
+    /// let result: Result<(), _> = Err(AppError::timeout("reading the stock"));
+    /// let error = result.context("order", 42).unwrap_err();
+    /// assert_eq!(error.context().last(), Some(("order", "42")));
+    /// ```
     fn context(self, key: &'static str, value: impl fmt::Display) -> Result<T, AppError>
     where
         E: Into<AppError>;

@@ -241,6 +241,9 @@ impl RetryPolicy {
     /// current attempt or wait. The future is `Send` if those of the operation and of
     /// `sleep` are. It holds no lock across an await.
     ///
+    /// The errors of retried attempts are dropped. To see them, log them inside the
+    /// operation.
+    ///
     /// A breaker inside the operation sees each attempt. Once it is open, the run ends,
     /// with the error of the last attempt that reached the dependency. A breaker around
     /// the run sees a single call.
@@ -273,7 +276,7 @@ impl RetryPolicy {
     /// Returns the error of the last attempt that no breaker rejected, or
     /// [`BreakerOpen`](super::BreakerOpen) if all were rejected. If it was transient,
     /// its context contains the reason for not retrying, `retries_ended`, and the number
-    /// of `attempts`.
+    /// of `attempts`, including rejected ones.
     pub async fn run<T, F, S>(
         &self,
         clock: &(impl Clock + ?Sized),

@@ -109,7 +109,8 @@ impl Bus {
 
 /// A [`Bus`] that also takes asynchronous listeners. Its emits are awaited:
 /// [`emit_serial`](Bus::emit_serial) or [`emit_concurrent`](Bus::emit_concurrent). It
-/// has no plain [`emit`](Bus::emit), and a plain [`Bus`] has no `on_async`.
+/// has no plain [`emit`](Bus::emit), and a plain [`Bus`] has no `on_async`. It is made by
+/// [`Bus::new_async`].
 ///
 /// ```
 /// use highwater::events::{AsyncBus, Bus};
@@ -250,8 +251,7 @@ impl<M> Bus<M> {
         self.emitter().prepend(name, listener)
     }
 
-    /// Adds a listener for events of type `E`: [`Emitter::on`]. For the other ways to
-    /// add one, see [`emitter`](Self::emitter).
+    /// Adds a listener for events of type `E`: [`Emitter::on`].
     ///
     /// A listener that uses the bus should hold a [`WeakBus`].
     ///
@@ -439,8 +439,9 @@ impl<M> Bus<M> {
         emitters.map(|(_, emitter)| emitter.event_type()).collect()
     }
 
-    /// Returns the emitter of one event type, which has further methods: `once`,
-    /// `prepend`, `monitor`, an inbox, a [cached](Emitter::cached) handle.
+    /// Returns the emitter of one event type, which has further methods, such as
+    /// [`monitor`](Emitter::monitor), [`off`](Emitter::off) and
+    /// [`cached`](Emitter::cached).
     ///
     /// ```
     /// use highwater::events::Bus;

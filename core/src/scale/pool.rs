@@ -23,7 +23,7 @@ use std::{fmt, mem, time::Duration};
 /// Runs a limited amount of CPU work on threads and queues a bounded amount more.
 ///
 /// The pool has no threads of its own. It passes each [`Work`] to a function that
-/// runs it on a thread, such as `rayon::spawn`. A clone is a handle to the same pool.
+/// runs it on a thread, such as `|work| rayon::spawn(|| work.run())`. A clone is a handle to the same pool.
 ///
 /// - **Full**: [`try_run`](Self::try_run) returns the work in [`Rejected`], with an
 ///   estimate of when there will be room. Without a bound, waiting times would grow
@@ -169,6 +169,10 @@ impl Pool {
     ///
     /// Returns [`WorkError`] if the work panicked, or was dropped by the thread that
     /// should have run it.
+    ///
+    /// # Panics
+    ///
+    /// The future panics if `execute` does, as in [`try_run`](Self::try_run).
     pub fn run<T, F>(
         &self,
         work: F,
@@ -265,6 +269,19 @@ impl fmt::Debug for Pool {
 ///
 /// If it is dropped instead, it is [lost](WorkError::Lost), and so is all queued work
 /// if nothing else is running.
+///
+/// ```
+/// use highwater::scale::{Pool, PoolOptions, Work};
+/// use std::{sync::mpsc, thread};
+///
+/// let (sender, receiver) = mpsc::channel::<Work>();
+/// let thread = thread::spawn(move || receiver.into_iter().for_each(Work::run));
+/// let pool = Pool::new(PoolOptions::new(1), move |work| sender.send(work).unwrap());
+/// let ticket = pool.try_run(|_| 1 + 1).unwrap();
+/// assert_eq!(futures::executor::block_on(ticket), Ok(2));
+/// drop(pool);
+/// thread.join().unwrap();
+/// ```
 #[must_use = "work that is dropped is lost"]
 pub struct Work {
     task: Box<dyn ErasedWork>,

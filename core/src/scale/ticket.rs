@@ -146,7 +146,8 @@ pub enum WorkError {
         /// The panic message.
         message: String,
     },
-    /// The work was dropped instead of run, because the threads are shutting down.
+    /// The work was dropped instead of run: the threads are shutting down, or the pool's
+    /// `execute` function panicked.
     #[error("the work was dropped before it ran")]
     Lost,
 }

@@ -29,7 +29,7 @@ fn ids_are_unique_and_reproducible() {
 fn problem_has_the_rfc_members() {
     let error = AppError::rate_limited(Duration::from_nanos(1));
     let problem = Problem::new(&error, &"order-42".parse().unwrap())
-        .with_type("https://example.com/problems/rate_limited")
+        .with_type_uri("https://example.com/problems/rate_limited")
         .with_instance("/orders/42");
     let json: serde_json::Value = serde_json::from_str(&problem.to_json()).unwrap();
     assert_eq!(
@@ -80,7 +80,7 @@ proptest! {
         }
         let mut problem = Problem::new(&error, &id());
         if let Some(uri) = &uri {
-            problem = problem.with_type(uri.clone()).with_instance(uri.clone());
+            problem = problem.with_type_uri(uri.clone()).with_instance(uri.clone());
         }
         let json: serde_json::Value = serde_json::from_str(&problem.to_json()).unwrap();
         prop_assert_eq!(json["type"].as_str().unwrap(), problem.type_uri());

@@ -38,6 +38,7 @@ pin_project! {
     /// # Panics
     ///
     /// If it is polled after completion.
+    #[must_use = "futures do nothing unless polled"]
     pub struct HandlerFuture<F> {
         #[pin]
         state: FutureState<F>,

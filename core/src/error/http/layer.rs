@@ -20,6 +20,8 @@ use std::fmt;
 /// It needs no async runtime and spawns nothing. Servers clone the service for each
 /// connection; the clones share the layer's state.
 ///
+/// The examples seed their [`IdGenerator`] with 7; real code needs a random seed.
+///
 /// It never retries, even if its handler would, because the service has consumed the
 /// request.
 ///

@@ -53,6 +53,7 @@ impl Classify for Infallible {
 ///
 /// let app = Router::new()
 ///     .route("/orders/42", get(order))
+///     // Real code needs a random seed.
 ///     .layer(HandlerLayer::new(Handler::new(), IdGenerator::new(7)));
 ///
 /// # futures::executor::block_on(async {

@@ -252,6 +252,22 @@ impl Default for SupervisorOptions {
 
 /// The condition under which a [`Supervisor`](super::Supervisor) gives up: it stops
 /// all workers and [escalates](super::Action::Escalate).
+///
+/// ```
+/// use highwater::scale::{Escalation, Supervisor, SupervisorOptions, WorkerId};
+/// use std::time::Duration;
+///
+/// let escalated_after_a_crash = |escalation| {
+///     let options = SupervisorOptions::new().escalation(escalation);
+///     let mut supervisor = Supervisor::new(2, options, Duration::ZERO);
+///     supervisor.ready(WorkerId::new(0, 1), Duration::ZERO);
+///     supervisor.exited(WorkerId::new(1, 1), Duration::ZERO);
+///     supervisor.has_escalated()
+/// };
+/// let strict = Escalation::Intensity { restarts: 0, period: Duration::from_secs(60) };
+/// assert!(escalated_after_a_crash(strict));
+/// assert!(!escalated_after_a_crash(Escalation::default()), "the other worker serves");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Escalation {
