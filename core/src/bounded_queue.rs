@@ -83,7 +83,9 @@ pub(crate) enum SendAttempt<I> {
     Sent,
     /// There is no room, and the sender may wait.
     NoRoom(I),
+    /// There is no room, and the overflow policy rejects the item.
     Full(I),
+    /// The queue is closed.
     Closed(I),
 }
 
@@ -92,7 +94,7 @@ pub(crate) enum SendAttempt<I> {
 pub(crate) type Leftovers<I> = (Option<QueueEnd>, VecDeque<I>);
 
 /// Divisor of the high-water mark that caps a waiter's weight when several are woken at
-/// once: a heavy waiter may never come back, and the others should not wait for it.
+/// once: a heavy waiter may never be polled again, and the others should not wait for it.
 const WAITER_SHARE: usize = 16;
 
 impl<I: Weighted> BoundedQueue<I> {
@@ -317,7 +319,7 @@ impl<I: Weighted> BoundedQueue<I> {
         wakers.wake();
     }
 
-    /// Removes a waiter, if it is one, and wakes the next one if there is room.
+    /// Removes a waiter, if the ticket is held, and wakes the next one if there is room.
     #[inline]
     pub(crate) fn cancel_wait(&self, ticket: &mut WaitTicket) {
         if ticket.is_held() {
@@ -364,7 +366,7 @@ impl<I: Weighted> BoundedQueue<I> {
         }
     }
 
-    /// Removes a task that waits for the end, if it does.
+    /// Removes a task that waits for the end, if the ticket is held.
     pub(crate) fn cancel_closed(&self, ticket: &mut WaitTicket) {
         if ticket.is_held() {
             let left = lock(&self.guarded.state).end_waiters.remove(ticket);
@@ -518,8 +520,7 @@ impl<I: Weighted> BoundedQueue<I> {
         Poll::Ready(output)
     }
 
-    /// Returns whether it is the turn of a waiter, or of a newcomer without a place in
-    /// line, and there is room.
+    /// Returns whether a waiter, or a sender without a ticket, may send now.
     fn may_proceed(&self, state: &mut State<I>, ticket: &WaitTicket, weight: usize) -> bool {
         if !ticket.is_held() {
             self.admits(state, weight)
@@ -540,7 +541,7 @@ impl<I: Weighted> BoundedQueue<I> {
         if state.waiters.reserved() == 0 {
             return true;
         }
-        // On an empty queue, waiters that do not come for their slots must not block
+        // On an empty queue, waiters that are not polled must not block
         // all others. A waiter that loses its slot this way does not lose another.
         self.fits(state, weight) || state.total() == 0 && !state.waiters.is_firm()
     }

@@ -3,7 +3,7 @@
 //! Each path is resolved to the file that defines its item: `use` lines, and paths in
 //! code, macros and attributes. `mod` lines, re-exports (`pub use`) and code that exists
 //! only in tests are not imports. Calls of methods are not resolved, because that takes
-//! types.
+//! types, and associated functions count as defined beside their type.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -137,6 +137,11 @@ fn every_kind_of_path_is_an_import() {
         "#[cfg(test)] mod tests { use crate::b::Item; }",
         "#[cfg(all(unix, any(test, loom)))] use crate::b::Item;",
         "#[test] fn f() {} #[cfg(test)] mod tests;",
+        "#![cfg(test)] fn f() {} use crate::b::Item;",
+        "struct S; impl S { #[cfg(test)] fn f() { crate::b::run() } }",
+        "fn f() { #[cfg(test)] crate::b::run(); }",
+        "/// crate::b::run\nstruct S;",
+        "pub use crate::b::run; struct S { run: u8 } fn f(s: S) { s.run; s.run() }",
     ] {
         assert!(!is_import(code), "{code}");
     }
@@ -300,6 +305,10 @@ impl<'a> Crate<'a> {
             file: file.to_owned(),
             ..Module::default()
         };
+        let first: Vec<_> = tokens.clone().into_iter().take(3).collect();
+        if first.first().is_some_and(|it| is_sign(it, '#')) && starts_test_code(&first[1..]) {
+            return;
+        }
         self.read_items(&mut module, folder, path, tokens);
         self.modules.entry(path.to_vec()).or_default().push(module);
     }
@@ -481,7 +490,17 @@ impl Module {
                         at = end;
                     }
                 }
+                TokenTree::Punct(sign)
+                    if sign.as_char() == '#' && starts_test_code(&tokens[at..]) =>
+                {
+                    let is_end = |it: &TokenTree| is_sign(it, ';') || is_body(it);
+                    let length = tokens[at..].iter().position(is_end);
+                    at = length.map_or(tokens.len(), |length| at + length + 1);
+                }
                 TokenTree::Ident(word) => {
+                    let is_member = at > 1
+                        && is_sign(&tokens[at - 2], '.')
+                        && !(at > 2 && is_sign(&tokens[at - 3], '.'));
                     let mut path = vec![text(word)];
                     while let [colon, second, TokenTree::Ident(word), ..] = &tokens[at..]
                         && is_sign(colon, ':')
@@ -496,10 +515,19 @@ impl Module {
                         self.paths
                             .insert(vec![format!("{}!", path[path.len() - 1])]);
                     }
-                    self.paths.insert(path);
+                    let is_name =
+                        path.len() == 1 && tokens.get(at).is_some_and(|it| is_sign(it, ':'));
+                    if !is_member && !is_name {
+                        self.paths.insert(path);
+                    }
                 }
                 TokenTree::Group(group) => {
                     let inner: Vec<_> = group.stream().into_iter().collect();
+                    if matches!(inner.first(), Some(TokenTree::Ident(word)) if word == "doc")
+                        && group.delimiter() == Delimiter::Bracket
+                    {
+                        continue;
+                    }
                     let is_attribute = is_attribute
                         || at > 1 && is_sign(&tokens[at - 2], '#')
                         || at > 2 && is_sign(&tokens[at - 2], '!') && is_sign(&tokens[at - 3], '#');
@@ -570,9 +598,7 @@ fn split_items(tokens: TokenStream) -> Vec<Vec<TokenTree>> {
     let mut items = vec![Vec::new()];
     for token in tokens {
         let item = items.last_mut().unwrap();
-        let has_body =
-            matches!(&token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
-        let is_end = is_sign(&token, ';') || has_body && !ends_with_semicolon(item);
+        let is_end = is_sign(&token, ';') || is_body(&token) && !ends_with_semicolon(item);
         item.push(token);
         if is_end {
             items.push(Vec::new());
@@ -616,6 +642,21 @@ fn is_definition(word: &str) -> bool {
 
 fn is_sign(token: &TokenTree, sign: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == sign)
+}
+
+fn is_body(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
+}
+
+/// Returns whether the rest of an attribute, after its `#`, begins code for tests only.
+fn starts_test_code(rest: &[TokenTree]) -> bool {
+    match rest {
+        [TokenTree::Group(group), ..] => is_only_for_tests(group.stream()),
+        [sign, TokenTree::Group(group), ..] if is_sign(sign, '!') => {
+            is_only_for_tests(group.stream())
+        }
+        _ => false,
+    }
 }
 
 fn text(word: &Ident) -> String {

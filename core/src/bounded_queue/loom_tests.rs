@@ -307,6 +307,28 @@ fn abort_wakes_reader_and_sender() {
 }
 
 #[test]
+fn abort_drops_the_unread_batch() {
+    check(3, || {
+        let (queue, mut reader) = waiting_queue(3, 1);
+        for item in 0..3 {
+            send(&queue, item).expect("open");
+        }
+        assert!(matches!(reader.next(), Ok(0)));
+        let sender = Arc::clone(&queue);
+        let sending = thread::spawn(move || send(&sender, 3).is_ok());
+        let aborter = Arc::clone(&queue);
+        let aborting = thread::spawn(move || aborter.abort().is_some());
+        let end = std::iter::repeat_with(|| reader.next()).find_map(Result::err);
+        assert!(matches!(end, Some(QueueEnd::Aborted)));
+        assert!(aborting.join().expect("no panic"));
+        let sent = 3 + u64::from(sending.join().expect("no panic"));
+        assert_eq!(queue.stats().sent.items, sent);
+        assert_accounted(&queue);
+        assert_eq!(queue.len(), 0);
+    });
+}
+
+#[test]
 fn waiting_for_the_end_does_not_miss_it() {
     check(3, || {
         let (queue, _reader) = waiting_queue(1, 0);

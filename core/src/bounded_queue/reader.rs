@@ -21,6 +21,16 @@ pub(crate) struct Batch<I> {
     weight: usize,
 }
 
+impl<I> Batch<I> {
+    /// Takes out the first item, which is there. Called last, since a waker may panic,
+    /// which must not lose the item.
+    #[inline]
+    fn take_first(&mut self) -> Poll<Result<I, QueueEnd>> {
+        let first = self.items.pop_front();
+        first.map_or(Poll::Pending, |first| Poll::Ready(Ok(first)))
+    }
+}
+
 impl<I: Weighted> BoundedQueue<I> {
     /// Reads the next item. Without a context it registers no waker. Returns the end
     /// once, and [`QueueEnd::Closed`] from then on.
@@ -33,10 +43,10 @@ impl<I: Weighted> BoundedQueue<I> {
         if self.is_aborted() {
             self.discard(batch);
         }
-        if let Some(first) = batch.items.pop_front() {
+        if let Some(first) = batch.items.front() {
             batch.weight = batch.weight.saturating_sub(first.weight());
             self.record_read(1, batch.weight);
-            return Poll::Ready(Ok(first));
+            return batch.take_first();
         }
         self.poll_batch(batch, context, true)
     }
@@ -53,7 +63,7 @@ impl<I: Weighted> BoundedQueue<I> {
         let mut own = None;
         loop {
             let mut state = lock(&self.guarded.state);
-            if let Some(first) = self.take_batch(&mut state, batch) {
+            if self.take_batch(&mut state, batch) {
                 let mut wakers = Wakers::default();
                 self.wake_drained(&mut state, &mut wakers);
                 // The reader is awake, so its waker is stale.
@@ -61,7 +71,7 @@ impl<I: Weighted> BoundedQueue<I> {
                 drop(state);
                 wakers.wake();
                 drop(before);
-                return Poll::Ready(Ok(first));
+                return batch.take_first();
             }
             if may_end && state.end.is_some() {
                 let end = state.end.replace(QueueEnd::Closed);
@@ -158,26 +168,24 @@ impl<I: Weighted> BoundedQueue<I> {
         batch.items.clear();
     }
 
-    /// Moves items to the empty batch and takes the first of them out as read.
-    fn take_batch(&self, state: &mut State<I>, batch: &mut Batch<I>) -> Option<I> {
+    /// Moves items to the empty batch and counts the first as read. Returns whether there
+    /// was one.
+    fn take_batch(&self, state: &mut State<I>, batch: &mut Batch<I>) -> bool {
         if state.items.is_empty() {
-            return None;
+            return false;
         }
-        let (first, items, weight) = match self.overflow {
+        let (items, weight) = match self.overflow {
             // The other items stay in the queue, where a new item can replace them.
             Overflow::DropOldest | Overflow::Latest => {
-                let oldest = state.take_first()?;
-                let weight = oldest.weight();
-                (oldest, 1, weight)
+                batch.items.extend(state.take_first());
+                (1, batch.items.front().map_or(0, Weighted::weight))
             }
             _ => {
                 std::mem::swap(&mut batch.items, &mut state.items);
-                let items = batch.items.len();
-                let first = batch.items.pop_front()?;
-                (first, items, std::mem::take(&mut state.weight))
+                (batch.items.len(), std::mem::take(&mut state.weight))
             }
         };
-        let others = weight.saturating_sub(first.weight());
+        let others = weight.saturating_sub(batch.items.front().map_or(0, Weighted::weight));
         batch.weight = others;
         state.batch_weight = others;
         state.taken += Amount::new(items, weight);
@@ -185,7 +193,7 @@ impl<I: Weighted> BoundedQueue<I> {
         let read = self.reader.read.load(Ordering::Relaxed);
         self.reader.read.store(read + 1, Ordering::Release);
         self.reader.unread.store(others, Ordering::Release);
-        Some(first)
+        true
     }
 
     /// Wakes the next waiter after a read, if the queue has drained.

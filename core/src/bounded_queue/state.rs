@@ -32,8 +32,8 @@ pub(super) struct State<I> {
     /// Number of slots reserved by permits.
     pub(super) permits: usize,
     /// `false` from reaching the high-water mark until the queue has drained to the
-    /// low-water mark. Stays `true` if the one is just below the other: room is enough
-    /// then.
+    /// low-water mark. Always `true` if the marks are one item apart, since the queue
+    /// has then drained whenever it has room.
     pub(super) is_open: bool,
     pub(super) end: Option<QueueEnd>,
     pub(super) reader: Option<Waker>,

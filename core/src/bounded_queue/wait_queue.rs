@@ -1,6 +1,6 @@
 //! A first-come, first-served queue of tasks that wait for room.
 //!
-//! A bounded queue has them behind its lock. User code must not run
+//! The bounded queue's lock protects it. User code must not run
 //! under that lock, so nothing here clones, drops or wakes a waker: wakers move in
 //! and out, and the caller handles them after it has released the lock.
 //!

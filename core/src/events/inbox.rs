@@ -577,7 +577,9 @@ impl<E> Future for WaitingEmit<E> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let own = self.get_mut();
         let events = &own.queue.events;
-        if ready!(events.poll_send(&mut own.ticket, &mut own.event, context)).is_err() {
+        let sent = ready!(events.poll_send(&mut own.ticket, &mut own.event, context));
+        // Counted first, since dropping the event may panic.
+        if sent.is_err() {
             own.queue.late.fetch_add(1, Ordering::Relaxed);
         }
         Poll::Ready(Ok(()))

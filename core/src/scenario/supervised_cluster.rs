@@ -168,7 +168,7 @@ impl SupervisedCluster {
     }
 
     /// Assigns a request to the ready worker with the lowest rank. If no worker is
-    /// ready, the request waits, or is rejected if none will become ready.
+    /// ready, the request waits, or is rejected if no worker can become ready.
     pub(super) fn assign(&mut self, number: u64) -> Assignment {
         let next_slot = self.next_slot;
         let rank = |worker: &&Worker| (self.options.balancing)(worker, next_slot);

@@ -57,7 +57,8 @@ pub(super) struct Worker {
     /// The name of its position in the trace.
     pub(super) name: NameId,
     pub(super) state: ProcessState,
-    /// Number of requests assigned to it and not yet completed.
+    /// Number of requests assigned to it, minus those that its user counted as
+    /// completed.
     pub(super) in_flight: usize,
     /// Its place in the order in which workers got their latest request; 0 before the
     /// first.

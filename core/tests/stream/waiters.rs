@@ -390,14 +390,34 @@ fn panicking_item_drop_loses_no_wake_up() {
     }
 }
 
+struct PanickingWaker;
+
+impl std::task::Wake for PanickingWaker {
+    fn wake(self: Arc<Self>) {
+        panic!("waker called");
+    }
+}
+
+#[test]
+fn panicking_waker_loses_no_item() {
+    for capacity in [1, 3] {
+        let (sender, mut receiver) = bounded(capacity, Overflow::Wait);
+        fill(&sender);
+        let panicking_waker = Waker::from(Arc::new(PanickingWaker));
+        let mut waiting = sender.send(7);
+        let polled = waiting.poll_unpin(&mut Context::from_waker(&panicking_waker));
+        assert!(polled.is_pending());
+        let mut received = 0;
+        for _ in 0..=capacity {
+            let read = catch_unwind(AssertUnwindSafe(|| receiver.try_recv().is_ok()));
+            received += usize::from(read.unwrap_or(false));
+        }
+        assert_eq!(received, capacity, "capacity {capacity}");
+    }
+}
+
 #[test]
 fn panicking_waker_loses_no_other_wake_up() {
-    struct PanickingWaker;
-    impl std::task::Wake for PanickingWaker {
-        fn wake(self: Arc<Self>) {
-            panic!("waker called");
-        }
-    }
     let (sender, receiver) = bounded(1, Overflow::Wait);
     fill(&sender);
     let panicking_waker = Waker::from(Arc::new(PanickingWaker));

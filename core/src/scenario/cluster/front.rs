@@ -164,8 +164,8 @@ impl Front {
         }
     }
 
-    /// Sends a request to a worker. If none is ready, the request waits, or is refused
-    /// if none will become ready.
+    /// Sends a request to a worker. If none is ready, the request waits, or is
+    /// rejected if no worker can become ready.
     fn dispatch(&mut self, number: u64) {
         let (worker, name) = match self.cluster.assign(number) {
             Assignment::Worker(worker, name) => (worker, name),

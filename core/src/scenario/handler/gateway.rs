@@ -121,7 +121,7 @@ impl Gateway {
     }
 
     /// Sends a request to the next ready worker. If none is ready, the request waits, or
-    /// is rejected if none will become ready.
+    /// is rejected if no worker can become ready.
     fn dispatch(&mut self, number: u64) {
         let (worker, name) = match self.cluster.assign(number) {
             Assignment::Worker(worker, name) => (worker, name),
