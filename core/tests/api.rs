@@ -6,6 +6,7 @@ use std::{
     fmt::{Debug, Display},
     hash::Hash,
     panic::{RefUnwindSafe, UnwindSafe},
+    rc::Rc,
 };
 
 /// Checks at compile time that each type implements the traits.
@@ -47,6 +48,12 @@ implement!((Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + Debug):
     trace::Counters, trace::Event, trace::MalformedBatch, trace::NameId, trace::PackedBatch,
     trace::Phase, trace::QueueTotals, trace::RecordBatch, trace::RecordKind, trace::Recorder,
     trace::Ring<u8>, trace::Span, trace::Summary, trace::Trace,
+);
+
+// For events of any type.
+implement!((Send + Sync):
+    events::AsyncEmitter<Rc<()>>, events::CachedEmitter<Rc<()>>, events::Emitter<Rc<()>>,
+    events::WeakEmitter<Rc<()>>,
 );
 
 // They hold errors of the user.

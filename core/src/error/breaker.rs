@@ -219,8 +219,8 @@ impl Breaker {
 
     /// Makes a call if the breaker admits it, and records its outcome.
     ///
-    /// If the breaker is open, the operation is not started. If the call's failure opens
-    /// it, a [`RetryPolicy`](super::RetryPolicy) does not retry. If the future is dropped
+    /// If the breaker is open, the operation is not started. If it is open after
+    /// the call failed, a [`RetryPolicy`](super::RetryPolicy) does not retry. If the future is dropped
     /// or the operation panics, the call is not counted and its permit is released.
     /// See [`record`](Self::record) for what counts as a failure. No lock is held
     /// while the operation runs. The future is `Send` if that of the operation is.

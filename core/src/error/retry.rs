@@ -276,7 +276,8 @@ impl RetryPolicy {
     /// Returns the error of the last attempt that no breaker rejected, or
     /// [`BreakerOpen`](super::BreakerOpen) if all were rejected. If it was transient,
     /// its context contains the reason for not retrying, `retries_ended`, and the number
-    /// of `attempts`, including rejected ones.
+    /// of `attempts`, including rejected ones. If a breaker rejected a later attempt, the
+    /// error has its `retry_after`, and the rejection as context, `rejected`.
     pub async fn run<T, F, S>(
         &self,
         clock: &(impl Clock + ?Sized),
@@ -289,7 +290,7 @@ impl RetryPolicy {
     {
         self.record_request(clock.now());
         let mut attempt = 1;
-        let mut cause = None;
+        let mut cause: Option<AppError> = None;
         loop {
             let error = match operation().await {
                 Ok(value) => return Ok(value),
@@ -305,12 +306,19 @@ impl RetryPolicy {
                 Ok(wait) => drop(sleep(wait).await),
                 Err(GiveUp::NotTransient) => return Err(error),
                 Err(reason) => {
-                    let error = cause.filter(|_| is_rejected(&error)).unwrap_or(error);
+                    let error = match (cause, rejection(&error)) {
+                        // Its callers must not retry either, and wait for the breaker.
+                        (Some(cause), Some(rejection)) => cause
+                            .with_open_breaker()
+                            .with_retry_after(rejection.retry_after)
+                            .with_context("rejected", rejection),
+                        _ => error,
+                    };
                     let error = error.with_context("retries_ended", reason);
                     return Err(error.with_context("attempts", attempt));
                 }
             }
-            if !is_rejected(&error) {
+            if rejection(&error).is_none() {
                 cause = Some(error);
             }
             attempt = attempt.saturating_add(1);
@@ -451,10 +459,9 @@ fn has_open_breaker(error: &AppError) -> bool {
         })
 }
 
-/// Returns whether a breaker rejected the call, so that the error has no cause in the
-/// dependency.
-fn is_rejected(error: &AppError) -> bool {
-    Links::of(error).any(<dyn Error>::is::<BreakerOpen>)
+/// Returns the rejection by a breaker, if the call did not reach the dependency.
+fn rejection(error: &AppError) -> Option<&BreakerOpen> {
+    Links::of(error).find_map(<dyn Error>::downcast_ref)
 }
 
 /// Scales a random number to the window.

@@ -202,6 +202,17 @@ fn breaker_opened_by_another_call_keeps_the_cause() {
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(!has_breaker_open(&error));
     assert_eq!((world.call_count(), world.sleep_count()), (1, 1));
+    let context: Vec<_> = error.context().collect();
+    assert!(context.contains(&("rejected", "the breaker for stock is open")));
+    let failed = FailedAttempt {
+        error: &error,
+        is_idempotent: true,
+        attempt: 1,
+    };
+    let outer = RetryPolicy::new().decide(failed, world.now(), || 0);
+    assert_eq!(outer, Err(GiveUp::BreakerOpen));
+    let rejection = breaker.admit(world.now()).unwrap_err();
+    assert_eq!(error.retry_after(), Some(rejection.retry_after));
 }
 
 #[test]
