@@ -407,12 +407,12 @@ fn panicking_waker_loses_no_item() {
         let mut waiting = sender.send(7);
         let polled = waiting.poll_unpin(&mut Context::from_waker(&panicking_waker));
         assert!(polled.is_pending());
-        let mut received = 0;
+        let mut items = 0;
         for _ in 0..=capacity {
             let read = catch_unwind(AssertUnwindSafe(|| receiver.try_recv().is_ok()));
-            received += usize::from(read.unwrap_or(false));
+            items += usize::from(read.unwrap_or(false));
         }
-        assert_eq!(received, capacity, "capacity {capacity}");
+        assert_eq!(items, capacity, "capacity {capacity}");
     }
 }
 
