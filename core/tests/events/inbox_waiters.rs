@@ -174,6 +174,30 @@ fn panicking_event_drop_loses_no_wake_up() {
     }
 }
 
+/// An event whose copies all panic on drop if set to `true`.
+#[derive(Clone)]
+struct BombEach(bool);
+
+impl Drop for BombEach {
+    fn drop(&mut self) {
+        assert!(!self.0 || std::thread::panicking(), "a bomb");
+    }
+}
+
+#[test]
+fn late_event_is_counted_before_its_drop() {
+    let emitter = Emitter::new();
+    let inbox = emitter.inbox("inbox", 1, Overflow::Wait).unwrap();
+    let monitor = inbox.monitor();
+    emitter.emit(&BombEach(false)).unwrap();
+    let mut waits = Box::pin(emitter.emit_serial(BombEach(true)));
+    assert!((&mut waits).now_or_never().is_none());
+    inbox.close();
+    let polled = catch_unwind(AssertUnwindSafe(|| (&mut waits).now_or_never()));
+    assert!(polled.is_err(), "the panic must propagate");
+    assert_eq!((monitor.stats().dropped, monitor.stats().queued), (1, 1));
+}
+
 #[test]
 fn monitor_outlives_the_inbox() {
     let emitter = Emitter::new();
