@@ -21,6 +21,7 @@ use nix::{
 use std::{
     env, fs,
     io::{BufRead, BufReader},
+    path::Path,
     process::{Command, Stdio},
     rc::Rc,
     sync::{Arc, mpsc},
@@ -75,7 +76,9 @@ async fn three_children(platform: &Platform) -> ([Process; 3], [u32; 3]) {
     assert_eq!(processes[1].next().await, blocked);
     let ids = [0, 1, 2].map(|index: usize| processes[index].id());
     signal(ids[2], Signal::SIGSTOP);
-    wait_until("the child to stop", || state(ids[2]) == Some('T'));
+    // The parent may only exit once the whole process has stopped: the system resumes an
+    // orphaned process group if one of its processes is stopped, not about to stop.
+    wait_until("the child to stop", || all_threads_are_stopped(ids[2]));
     (processes, ids)
 }
 
@@ -237,10 +240,19 @@ fn all_are_reaped(ids: &[u32]) -> bool {
     ids.iter().all(|id| state(*id).is_none())
 }
 
+fn all_threads_are_stopped(id: u32) -> bool {
+    let mut threads = fs::read_dir(format!("/proc/{id}/task")).unwrap();
+    threads.all(|thread| state_in(&thread.unwrap().path().join("stat")) == Some('T'))
+}
+
 /// Returns the state of a process from `/proc`, such as `Z` for a zombie, or `None` if
 /// the process does not exist.
 fn state(id: u32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    state_in(Path::new(&format!("/proc/{id}/stat")))
+}
+
+fn state_in(stat: &Path) -> Option<char> {
+    let stat = fs::read_to_string(stat).ok()?;
     // The state follows the name, which can contain any character.
     stat.rsplit_once(") ")?.1.chars().next()
 }
