@@ -37,6 +37,7 @@ mod measure_unit;
 mod measures;
 mod metric;
 mod plot;
+mod queueing;
 mod series;
 mod work;
 
@@ -47,4 +48,5 @@ pub use measure_unit::MeasureUnit;
 pub use measures::{Measure, Measures};
 pub use metric::Metric;
 pub use plot::{Figure, PlotRun, plot};
+pub use queueing::{Prediction, SteadyState, WaitingLine};
 pub use series::{Point, Series, SeriesLine};

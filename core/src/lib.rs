@@ -41,6 +41,10 @@
     doc = "| [`scenario`] | each pattern as an experiment with parameters, a trace and checks |"
 )]
 #![cfg_attr(
+    feature = "scenarios",
+    doc = "| [`workload`] | models of how requests arrive and how long their work takes |"
+)]
+#![cfg_attr(
     feature = "analysis",
     doc = "| [`analysis`] | trace analysis: measures, plots, tables, challenges (feature `analysis`) |"
 )]
@@ -89,6 +93,8 @@ pub mod stream;
 mod sync;
 pub mod trace;
 mod unwind_safety;
+#[cfg(feature = "scenarios")]
+pub mod workload;
 
 pub use clock::Clock;
 pub use latency::LatencyHistogram;

@@ -15,7 +15,7 @@ use syn::punctuated::Punctuated;
 use syn::{Meta, Token, UseTree};
 
 /// The modules of `highwater` that make up the playground.
-const PLAYGROUND: [&str; 3] = ["analysis", "platform", "scenario"];
+const PLAYGROUND: [&str; 4] = ["analysis", "platform", "scenario", "workload"];
 
 #[test]
 fn no_two_files_import_each_other() {

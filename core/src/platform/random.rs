@@ -46,6 +46,13 @@ impl Random {
         duration * factor / 100
     }
 
+    /// Returns a number above 0 and at most 1, evenly distributed.
+    pub fn unit(&mut self) -> f64 {
+        const STEPS: f64 = (1_u64 << 53) as f64;
+        // 53 random bits are exact in an `f64`, so the numbers are the same everywhere.
+        ((self.0.next_u64() >> 11) + 1) as f64 / STEPS
+    }
+
     /// Returns a duration of at most `longest`, evenly distributed, in whole
     /// microseconds. `longest` is capped at an hour.
     pub fn within(&mut self, longest: Duration) -> Duration {
