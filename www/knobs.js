@@ -57,13 +57,15 @@ function makeSelect({ options }) {
   return select;
 }
 
-function makeNumber({ min, max }) {
-  return element("input", { type: "number", min, max, step: 1, required: true, inputMode: "numeric" });
+function makeNumber({ kind, min, max }) {
+  const format = kind === "decimal" ? { step: 0.01, inputMode: "decimal" } : { step: 1, inputMode: "numeric" };
+  return element("input", { type: "number", min, max, required: true, ...format });
 }
 
 function unitOf({ kind, unit, min, max }) {
   // A huge range is not shown.
   if (kind === "choice" || max === Number.MAX_SAFE_INTEGER) return "";
+  if (kind === "decimal") return `${min}–${max}`;
   const sign = { ms: " ms", us: " µs", percent: " %", kib: " KiB", count: "" }[unit];
   return `${min.toLocaleString("en")}–${max.toLocaleString("en")}${sign}`;
 }

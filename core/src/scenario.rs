@@ -24,15 +24,27 @@
 //! module and its entry in [`ALL`] here, and its name in [`CHAPTERS`]. If it
 //! starts processes, add its programs to `PROGRAMS`.
 
-#[cfg(any(feature = "chapter-errors", feature = "chapter-scaling"))]
+#[cfg(any(
+    feature = "chapter-events",
+    feature = "chapter-errors",
+    feature = "chapter-scaling"
+))]
 mod arrivals;
 mod change;
 mod chapters;
 mod checks;
 mod context;
+mod decimal;
 mod definition;
 mod experiment;
 mod input;
+#[cfg(any(
+    feature = "chapter-events",
+    feature = "chapter-streams",
+    feature = "chapter-errors",
+    feature = "chapter-scaling"
+))]
+mod load;
 mod params;
 mod values;
 
@@ -78,6 +90,7 @@ pub use change::{Change, MAX_CHANGES};
 pub use chapters::{CHAPTERS, Chapter};
 pub use checks::{Check, CheckResult, Outcome, Verdict};
 pub use context::Context;
+pub use decimal::Decimal;
 pub use definition::{Preset, Scenario};
 pub use experiment::{Deadlock, Experiment, TRACE_CAPACITY};
 pub use input::InputError;

@@ -60,6 +60,10 @@ const fn accepts(param: &Param, value: &[u8]) -> bool {
             Ok(number) => min <= number && number <= max,
             Err(_) => false,
         },
+        ParamKind::Decimal { min, max, .. } => {
+            let number = hundredths(value);
+            min.hundredths() <= number && number <= max.hundredths()
+        }
         ParamKind::Choice { options, .. } => {
             let mut at = 0;
             while at < options.len() {
@@ -70,6 +74,26 @@ const fn accepts(param: &Param, value: &[u8]) -> bool {
             }
             false
         }
+    }
+}
+
+/// Returns a decimal number in hundredths.
+const fn hundredths(value: &[u8]) -> u64 {
+    let whole = until(value, 0, b'.');
+    let decimals = skip(value, whole.len() + 1);
+    let scale = match decimals.len() {
+        0 => return 100 * number(whole),
+        1 => 10,
+        2 => 1,
+        _ => fail(value),
+    };
+    100 * number(whole) + scale * number(decimals)
+}
+
+const fn number(digits: &[u8]) -> u64 {
+    match u64::from_str_radix(text(digits), 10) {
+        Ok(number) => number,
+        Err(_) => fail(digits),
     }
 }
 

@@ -1,17 +1,17 @@
 //! The arrival times of requests.
 
-use super::{Context, Values};
-use crate::platform::Random;
+use super::{Context, Values, load};
+use crate::{platform::Platform, workload};
 use std::time::Duration;
 
 /// An open-loop arrival process: requests arrive regardless of how many are in
 /// flight.
 ///
-/// The parameters `requests` and `interval` set their number and spacing. The
-/// spacing varies by ±25 %.
+/// The parameters `arrivals` and `interval` set the model and the mean spacing.
 pub(super) struct Arrivals {
-    random: Random,
+    platform: Platform,
     params: Values,
+    intervals: workload::Arrivals,
     /// The arrival time of the next request; `None` before [`begin`](Self::begin).
     due: Option<Duration>,
     next: u64,
@@ -19,24 +19,31 @@ pub(super) struct Arrivals {
 }
 
 impl Arrivals {
-    /// Creates the arrivals. None arrives before [`begin`](Self::begin).
-    pub(super) fn new(context: &Context) -> Self {
+    /// Creates the arrivals of this many requests. None arrives before
+    /// [`begin`](Self::begin).
+    pub(super) fn new(context: &Context, requests: u64) -> Self {
+        let model = load::arrival_model(&context.params);
         Arrivals {
-            random: context.seed.stream(0),
+            platform: context.platform.clone(),
+            params: context.params.clone(),
+            intervals: workload::Arrivals::new(model, context.seed.stream(0)),
             due: None,
             next: 1,
-            last: context.params.integer("requests"),
-            params: context.params.clone(),
+            last: requests,
         }
     }
 
+    #[allow(
+        dead_code,
+        reason = "unused by the chapter whose arrivals begin at once"
+    )]
     pub(super) fn has_started(&self) -> bool {
         self.due.is_some()
     }
 
     /// Starts the arrivals.
-    pub(super) fn begin(&mut self, now: Duration) {
-        self.due = Some(now);
+    pub(super) fn begin(&mut self) {
+        self.due = Some(self.platform.now());
         self.schedule_next();
     }
 
@@ -60,9 +67,17 @@ impl Arrivals {
         Some((number, arrived))
     }
 
+    /// Waits for the next request and takes it. Returns its number, from 1, and its
+    /// arrival time, which is in the past if the event loop was busy then. Returns
+    /// `None` after the last request.
+    pub(super) async fn next(&mut self) -> Option<(u64, Duration)> {
+        let wait = self.due()?.saturating_sub(self.platform.now());
+        self.platform.sleep(wait).await;
+        self.take(Duration::MAX)
+    }
+
     fn schedule_next(&mut self) {
-        let interval = self.params.millis("interval");
-        let pause = self.random.jitter(interval, 25);
-        self.due = self.due.map(|due| due + pause);
+        let interval = self.intervals.next_interval(self.params.millis("interval"));
+        self.due = self.due.map(|due| due + interval);
     }
 }

@@ -12,7 +12,7 @@ mod recorded_queue;
 mod source;
 mod summary;
 
-use super::{Context, Param, ParamUnit, Preset, Scenario};
+use super::{Context, Param, ParamUnit, Preset, Scenario, load};
 use futures_util::{FutureExt, future::join};
 use names::{BUFFER, DESTINATION, SOURCE};
 use recorded_queue::RecordedQueue;
@@ -55,17 +55,20 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "read",
             "Source time per chunk",
-            "Time to produce one, ±20 %.",
+            "Mean time to produce one.",
             (ParamUnit::Ms, 0, 1_000, 15),
         )
         .live(),
         Param::integer(
             "write",
             "Destination time per chunk",
-            "Time to write one, ±20 %.",
+            "Mean time to write one.",
             (ParamUnit::Ms, 0, 1_000, 45),
         )
         .live(),
+        load::times("jittered"),
+        load::CV,
+        load::CAP,
         Param::choice(
             "inject",
             "Halfway",

@@ -12,12 +12,14 @@ use super::{
     Context, Param,
     ParamUnit::{Count, Ms},
     Preset, Scenario,
+    arrivals::Arrivals,
+    load,
     scaling::{self, KIND},
 };
 use crate::platform::Job;
 use futures_util::FutureExt;
 use heartbeat::Heartbeat;
-use server::Server;
+use server::{Request, Server};
 use std::{rc::Rc, time::Duration};
 
 /// The duration of the one job that runs on the loop although jobs are offloaded.
@@ -56,17 +58,22 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "interval",
             "Time between requests",
-            "Time between arrivals, ±25 %, regardless of responses.",
+            "Mean time between arrivals, regardless of responses.",
             (Ms, 1, 500, 30),
         )
         .live(),
+        load::arrivals("jittered"),
+        load::BURST,
         Param::integer(
             "work",
             "Time per request",
-            "Time on the loop.",
+            "Mean time on the loop.",
             (Ms, 0, 100, 1),
         )
         .live(),
+        load::times("fixed"),
+        load::CV,
+        load::CAP,
         Param::integer(
             "beat",
             "Heartbeat interval",
@@ -120,18 +127,21 @@ async fn run(context: Context) {
     let server = Rc::new(Server::start(&context));
     let heartbeat = Heartbeat::start(&context);
     let requests = params.integer("requests");
-    let mut arrivals = context.seed.stream(0);
-    let mut due = context.platform.now();
+    let mut times = load::work_times(&context, 1);
+    let mut arrivals = Arrivals::new(&context, requests);
+    arrivals.begin();
     let mut requests_in_progress = Vec::new();
     let mut serve = |number, needs_job, due| {
+        let request = Request {
+            number,
+            due,
+            work: times.next_time(params.millis("work")),
+            needs_job,
+        };
         let server = Rc::clone(&server);
-        requests_in_progress.push(context.platform.spawn(server.serve(number, needs_job, due)));
+        requests_in_progress.push(context.platform.spawn(server.serve(request)));
     };
-    for number in 1..=requests {
-        // Arrivals do not depend on how many requests are in progress.
-        due += arrivals.jitter(params.millis("interval"), 25);
-        let wait = due.saturating_sub(context.platform.now());
-        context.platform.sleep(wait).await;
+    while let Some((number, due)) = arrivals.next().await {
         let every = params.integer("every");
         serve(number, number.checked_rem(every) == Some(0), due);
         if number == requests.div_ceil(2) {

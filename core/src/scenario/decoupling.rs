@@ -12,7 +12,7 @@ mod summary;
 mod user_service;
 mod wiring;
 
-use super::{Context, Param, ParamUnit, Preset, Scenario};
+use super::{Context, Param, ParamUnit, Preset, Scenario, arrivals::Arrivals, load};
 use futures_util::FutureExt;
 use names::USER_SERVICE;
 use service::{DownstreamService, ServiceProfile};
@@ -45,17 +45,22 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "interval",
             "Time between sign-ups",
-            "Time between arrivals, ±25 %. Sign-ups do not wait for each other.",
+            "Mean time between arrivals. Sign-ups do not wait for each other.",
             (ParamUnit::Ms, 0, 10_000, 250),
         )
         .live(),
+        load::arrivals("jittered"),
+        load::BURST,
         Param::integer(
             "email_latency",
             "Email latency",
-            "EmailService's time per mail, ±20 %.",
+            "EmailService's mean time per mail.",
             (ParamUnit::Ms, 0, 5_000, 80),
         )
         .live(),
+        load::times("jittered"),
+        load::CV,
+        load::CAP,
         Param::choice(
             "fail",
             "Failing service",
@@ -175,14 +180,9 @@ async fn run(context: Context) {
     let mut waiting = Vec::new();
 
     let users = params.integer("users");
-    let mut arrivals = context.seed.stream(0);
-    let mut due = context.platform.now();
-    for user in 1..=users {
-        // An open-loop workload: latency counts from the scheduled arrival, even if
-        // the server is busy then.
-        due += arrivals.jitter(params.millis("interval"), 25);
-        let wait = due.saturating_sub(context.platform.now());
-        context.platform.sleep(wait).await;
+    let mut arrivals = Arrivals::new(&context, users);
+    arrivals.begin();
+    while let Some((user, due)) = arrivals.next().await {
         if user == users / 2 + 1 && params.choice("added") == "loyalty" {
             let loyalty = DownstreamService::start(&context, ServiceProfile::loyalty());
             // With `direct`, nothing calls it, because `UserService` would need an

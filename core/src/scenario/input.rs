@@ -1,6 +1,6 @@
 //! User input from addresses and command lines: parsing, and its errors.
 
-use super::{CHAPTERS, MAX_CHANGES, Param, ParamKind, SEED, Scenario, Value};
+use super::{CHAPTERS, Decimal, MAX_CHANGES, Param, ParamKind, SEED, Scenario, Value};
 
 impl Param {
     /// Parses a value.
@@ -17,6 +17,9 @@ impl Param {
                 .ok()
                 .filter(|number| (min..=max).contains(number))
                 .map(Value::Integer),
+            ParamKind::Decimal { min, max, .. } => Decimal::parse(text.trim())
+                .filter(|number| (min..=max).contains(number))
+                .map(Value::Decimal),
             ParamKind::Choice { options, .. } => options
                 .iter()
                 .find(|option| **option == text.trim())

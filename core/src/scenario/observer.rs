@@ -12,7 +12,7 @@ mod sensor;
 mod summary;
 mod wiring;
 
-use super::{Context, Param, ParamKind, ParamUnit, Preset, Scenario};
+use super::{Context, Param, ParamKind, ParamUnit, Preset, Scenario, arrivals::Arrivals, load};
 use futures_util::FutureExt;
 use sensor::Sensor;
 use wiring::SensorWiring;
@@ -31,17 +31,22 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "interval",
             "Time between readings",
-            "The interval between two readings.",
+            "Mean interval between two readings.",
             (ParamUnit::Ms, 0, 10_000, 400),
         )
         .live(),
+        load::arrivals("regular"),
+        load::BURST,
         Param::integer(
             "work",
             "Listener work",
-            "Time each listener takes, ±20 %. It blocks the others.",
+            "Mean time each listener takes. It blocks the others.",
             (ParamUnit::Ms, 0, 1_000, 40),
         )
         .live(),
+        load::times("jittered"),
+        load::CV,
+        load::CAP,
         // Not `Param::choice`: the default is the last option.
         Param {
             key: "change",
@@ -137,13 +142,11 @@ pub(super) static SCENARIO: Scenario = Scenario {
 async fn run(context: Context) {
     let sensor = Sensor::start(&context);
     let wiring = SensorWiring::new(&context, &sensor);
-    let (params, platform) = (&context.params, &context.platform);
-    let mut due = platform.now();
-    for ordinal in 1..=params.integer("readings") {
-        due += params.millis("interval");
-        // Readings keep their schedule, however busy the listeners are.
-        platform.sleep(due.saturating_sub(platform.now())).await;
-        if ordinal <= params.integer("leak") {
+    let mut arrivals = Arrivals::new(&context, context.params.integer("readings"));
+    arrivals.begin();
+    // Readings keep their schedule, however busy the listeners are.
+    while let Some((ordinal, due)) = arrivals.next().await {
+        if ordinal <= context.params.integer("leak") {
             wiring.leak_listener();
         }
         sensor.announce(Some(ordinal), due);

@@ -3,6 +3,7 @@
 //! The page's controls, the command line's `--set`, addresses and documentation
 //! are all generated from this schema.
 
+use super::Decimal;
 use serde::Serialize;
 use std::fmt;
 
@@ -39,6 +40,28 @@ impl Param {
             min,
             max,
             default,
+        };
+        Param {
+            key,
+            label,
+            help,
+            live: false,
+            kind,
+        }
+    }
+
+    /// Creates a decimal parameter from its minimum, maximum and default in hundredths.
+    #[allow(dead_code, reason = "unused in a build without chapters")]
+    pub(super) const fn decimal(
+        key: &'static str,
+        label: &'static str,
+        help: &'static str,
+        (min, max, default): (u64, u64, u64),
+    ) -> Self {
+        let kind = ParamKind::Decimal {
+            min: Decimal::from_hundredths(min),
+            max: Decimal::from_hundredths(max),
+            default: Decimal::from_hundredths(default),
         };
         Param {
             key,
@@ -103,6 +126,15 @@ pub enum ParamKind {
         /// The default.
         default: u64,
     },
+    /// A decimal number from `min` to `max`, with up to two decimal places.
+    Decimal {
+        /// The minimum.
+        min: Decimal,
+        /// The maximum.
+        max: Decimal,
+        /// The default.
+        default: Decimal,
+    },
     /// One of several options.
     Choice {
         /// The options.
@@ -146,6 +178,8 @@ impl fmt::Display for ParamUnit {
 pub enum Value {
     /// The value of an integer parameter.
     Integer(u64),
+    /// The value of a decimal parameter.
+    Decimal(Decimal),
     /// The selected option of a choice.
     Choice(&'static str),
 }
@@ -154,6 +188,7 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Integer(number) => number.fmt(f),
+            Value::Decimal(number) => number.fmt(f),
             Value::Choice(word) => f.write_str(word),
         }
     }
@@ -165,15 +200,20 @@ impl Param {
     pub fn default(&self) -> Value {
         match self.kind {
             ParamKind::Integer { default, .. } => Value::Integer(default),
+            ParamKind::Decimal { default, .. } => Value::Decimal(default),
             ParamKind::Choice { default, .. } => Value::Choice(default),
         }
     }
 
-    /// Describes the valid values: `0 to 5000 ms`, or `sync or async`.
+    /// Describes the valid values: `0 to 5000 ms`, `0.01 to 10 (up to two decimals)`, or
+    /// `sync or async`.
     #[must_use]
     pub fn range(&self) -> String {
         match self.kind {
             ParamKind::Integer { unit, min, max, .. } => format!("{min} to {max}{unit}"),
+            ParamKind::Decimal { min, max, .. } => {
+                format!("{min} to {max} (up to two decimals)")
+            }
             ParamKind::Choice { options, .. } => match options {
                 [init @ .., last] if !init.is_empty() => {
                     format!("{} or {last}", init.join(", "))

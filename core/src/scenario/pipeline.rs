@@ -14,7 +14,7 @@ mod summary;
 mod with_pipe;
 mod with_pipeline;
 
-use super::{Context, Param, ParamUnit, Preset, Scenario};
+use super::{Context, Param, ParamUnit, Preset, Scenario, load};
 use crate::trace::RecordKind;
 use futures_util::FutureExt;
 use names::{BUFFER, COMPRESS, PARSE, READ, TRANSFER, WRITE};
@@ -63,24 +63,27 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "read",
             "Time to read a chunk",
-            "±20 %.",
+            "The mean.",
             (ParamUnit::Ms, 0, 1_000, 10),
         )
         .live(),
         Param::integer(
             "compress",
             "Time to compress a batch",
-            "±20 %. Batches run concurrently.",
+            "The mean. Batches run concurrently.",
             (ParamUnit::Ms, 0, 1_000, 60),
         )
         .live(),
         Param::integer(
             "write",
             "Time to write a batch",
-            "±20 %.",
+            "The mean.",
             (ParamUnit::Ms, 0, 1_000, 15),
         )
         .live(),
+        load::times("jittered"),
+        load::CV,
+        load::CAP,
     ],
     presets: &[
         Preset {

@@ -26,7 +26,7 @@ pub(super) const REQUESTS: Param = Param::integer(
 pub(super) const INTERVAL: Param = Param::integer(
     "interval",
     "Time between requests",
-    "Time between arrivals, ±25 %, regardless of responses.",
+    "Mean time between arrivals, regardless of responses.",
     (ParamUnit::Ms, 0, 1_000, 30),
 )
 .live();

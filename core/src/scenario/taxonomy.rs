@@ -14,7 +14,7 @@ mod payment_error;
 mod service;
 mod summary;
 
-use super::{Context, Preset, Scenario};
+use super::{Context, Preset, Scenario, arrivals::Arrivals};
 use designs::Api;
 use futures_util::FutureExt;
 use service::Payment;
@@ -60,14 +60,10 @@ async fn run(context: Context) {
     let params = &context.params;
     let api = Rc::new(Api::start(&context));
     let requests = params.integer("requests");
-    let mut arrivals = context.seed.stream(0);
-    let mut due = context.platform.now();
+    let mut arrivals = Arrivals::new(&context, requests);
     let mut served = Vec::new();
-    for number in 1..=requests {
-        // Arrivals do not depend on how many requests are in progress.
-        due += arrivals.jitter(params.millis("interval"), 25);
-        let wait = due.saturating_sub(context.platform.now());
-        context.platform.sleep(wait).await;
+    arrivals.begin();
+    while let Some((number, due)) = arrivals.next().await {
         if number == requests / 3 + 1 {
             api.service().bank().take_down(params.millis("outage"));
         }

@@ -9,14 +9,14 @@ mod checks;
 use super::{
     Context, Param,
     ParamUnit::{Count, Ms},
-    Preset, Scenario,
+    Preset, Scenario, load,
     scaling::{self, KIND, LOOP, POOL},
 };
 use crate::{
     platform::{Job, Threads},
     trace::{NameId, RecordKind},
 };
-use futures_util::{FutureExt, future::join_all};
+use futures_util::{FutureExt, TryFutureExt, future::join_all};
 use std::time::Duration;
 
 /// The job durations of the break-even measurement, in microseconds.
@@ -40,6 +40,9 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "Approximate duration, exact in simulation. Break-even uses several sizes.",
             (Ms, 1, 200, 20),
         ),
+        load::times("fixed"),
+        load::CV,
+        load::CAP,
         Param::integer(
             "jobs",
             "Jobs",
@@ -105,8 +108,8 @@ impl<'a> Run<'a> {
     }
 
     async fn speed_up(&self) {
-        let job = Job::costing(self.kind, self.context.params.millis("size"));
-        self.run_on_loop(job, "On the loop", 0).await;
+        let jobs = self.draw_jobs(self.context.params.millis("size"));
+        self.run_on_loop(&jobs, "On the loop", 0).await;
         for count in 1..=self.max_threads {
             let threads = self.threads(count);
             if threads.count() < count {
@@ -117,7 +120,7 @@ impl<'a> Run<'a> {
                 1 => "1 thread".to_owned(),
                 _ => format!("{count} threads"),
             };
-            self.run_on_threads(&threads, job, &name, count as u64)
+            self.run_on_threads(&threads, &jobs, &name, count as u64)
                 .await;
         }
     }
@@ -125,10 +128,10 @@ impl<'a> Run<'a> {
     async fn break_even(&self) {
         let threads = self.threads(self.max_threads);
         for micros in JOB_DURATIONS {
-            let job = Job::costing(self.kind, Duration::from_micros(micros));
+            let jobs = self.draw_jobs(Duration::from_micros(micros));
             let name = |place: &str| [&micros.to_string(), " µs, ", place].concat();
-            self.run_on_loop(job, &name("on the loop"), micros).await;
-            self.run_on_threads(&threads, job, &name("on threads"), micros)
+            self.run_on_loop(&jobs, &name("on the loop"), micros).await;
+            self.run_on_threads(&threads, &jobs, &name("on threads"), micros)
                 .await;
         }
     }
@@ -140,37 +143,45 @@ impl<'a> Run<'a> {
         threads
     }
 
-    async fn run_on_loop(&self, job: Job, name: &str, subject: u64) {
+    /// Draws the jobs of a measurement.
+    fn draw_jobs(&self, mean: Duration) -> Vec<Job> {
+        let mut times = load::work_times(self.context, 1);
+        let costs = (1..=self.jobs).map(|_| times.next_time(mean));
+        costs.map(|cost| Job::costing(self.kind, cost)).collect()
+    }
+
+    async fn run_on_loop(&self, jobs: &[Job], name: &str, subject: u64) {
         let Context {
             platform, trace, ..
         } = self.context;
         let round = trace.begin(RecordKind::Handle, trace.name(name), subject);
-        let results: Vec<u64> = (1..=self.jobs)
-            .map(|number| platform.run_on_loop(job, trace, number))
+        let results: Vec<(Job, u64)> = (1..)
+            .zip(jobs)
+            .map(|(number, job)| (*job, platform.run_on_loop(*job, trace, number)))
             .collect();
         round.succeed();
-        self.record(job, results).await;
+        self.record(results).await;
     }
 
-    async fn run_on_threads(&self, threads: &Threads, job: Job, name: &str, subject: u64) {
+    async fn run_on_threads(&self, threads: &Threads, jobs: &[Job], name: &str, subject: u64) {
         let trace = &self.context.trace;
         let round = trace.begin(RecordKind::Handle, trace.name(name), subject);
         let mut tickets = Vec::new();
-        for number in 1..=self.jobs {
+        for (number, job) in (1..).zip(jobs) {
             // The queue has room for all jobs.
-            if let Ok(ticket) = threads.try_compute(job, trace, number) {
+            if let Ok(ticket) = threads.try_compute(*job, trace, number) {
                 trace.send(RecordKind::Call, self.loop_name, self.pool, number);
-                tickets.push(ticket);
+                tickets.push(ticket.map_ok(|result| (*job, result)));
             }
         }
         let results = join_all(tickets).await;
         round.succeed();
-        self.record(job, results.into_iter().flatten()).await;
+        self.record(results.into_iter().flatten()).await;
     }
 
     /// Records results and yields.
-    async fn record(&self, job: Job, results: impl IntoIterator<Item = u64>) {
-        for result in results {
+    async fn record(&self, results: impl IntoIterator<Item = (Job, u64)>) {
+        for (job, result) in results {
             scaling::record_result(job, result, self.pool, &self.context.trace);
         }
         self.context.platform.sleep(Duration::ZERO).await;

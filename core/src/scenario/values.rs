@@ -50,7 +50,20 @@ impl Values {
     pub fn integer(&self, key: &str) -> u64 {
         match self.get(key) {
             Value::Integer(number) => number,
-            Value::Choice(_) => panic!("{key} is not an integer parameter"),
+            _ => panic!("{key} is not an integer parameter"),
+        }
+    }
+
+    /// Returns the value of a decimal parameter.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the schema has no such parameter, which is a bug in the scenario.
+    #[must_use]
+    pub fn decimal(&self, key: &str) -> f64 {
+        match self.get(key) {
+            Value::Decimal(number) => number.to_f64(),
+            _ => panic!("{key} is not a decimal parameter"),
         }
     }
 
@@ -83,7 +96,7 @@ impl Values {
     pub fn choice(&self, key: &str) -> &'static str {
         match self.get(key) {
             Value::Choice(word) => word,
-            Value::Integer(_) => panic!("{key} is not a choice"),
+            _ => panic!("{key} is not a choice"),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Parameter changes during a run.
 
-use crate::cases::cases;
+use crate::{cases::cases, params::random_decimal};
 use highwater::{
     scenario::{
         self, Change, Experiment, InputError, MAX_CHANGES, Outcome, Param, ParamKind, Scenario,
@@ -17,6 +17,7 @@ fn other_value(param: &Param) -> String {
             (default * 3 + 10).min(max).to_string()
         }
         ParamKind::Integer { min, .. } => min.to_string(),
+        ParamKind::Decimal { max, .. } => max.to_string(),
         ParamKind::Choice { options, .. } => options[1].to_owned(),
     }
 }
@@ -287,6 +288,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                         _ => min + pick % (max - min + 1),
                     }
                     .to_string(),
+                    ParamKind::Decimal { min, max, .. } => random_decimal((min, max), pick),
                     ParamKind::Choice { options, .. } => {
                         let index = usize::try_from(pick % options.len() as u64).unwrap();
                         options[index].to_owned()

@@ -1,6 +1,6 @@
 //! Parameter schemas, experiments and their addresses.
 
-use highwater::scenario::{self, Experiment, InputError, ParamKind, Scenario, Value};
+use highwater::scenario::{self, Decimal, Experiment, InputError, ParamKind, Scenario, Value};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -124,6 +124,21 @@ fn ranges_end_at_their_bounds() {
                     assert!(param.parse(wrong).is_err(), "{}: {wrong}", param.key);
                 }
             }
+            ParamKind::Decimal { min, max, .. } => {
+                for value in [min, max] {
+                    assert_eq!(param.parse(&value.to_string()), Ok(Value::Decimal(value)));
+                }
+                for hundredths in [min.hundredths() - 1, max.hundredths() + 1] {
+                    let outside = Decimal::from_hundredths(hundredths);
+                    assert!(param.parse(&outside.to_string()).is_err());
+                }
+                let wrong = [
+                    "", "-1", "+2", "2.", ".5", "2.+5", "2.005", "2e0", "inf", "NaN",
+                ];
+                for wrong in wrong.into_iter().chain(["99999999999999999999.5", "2,5"]) {
+                    assert!(param.parse(wrong).is_err(), "{}: {wrong}", param.key);
+                }
+            }
             ParamKind::Choice { options, .. } => {
                 for option in options {
                     assert_eq!(param.parse(option), Ok(Value::Choice(option)));
@@ -134,6 +149,29 @@ fn ranges_end_at_their_bounds() {
             }
         }
     }
+}
+
+#[test]
+fn decimals_have_up_to_two_places() {
+    let cv = |text: &str| {
+        let mut experiment = decoupling();
+        experiment
+            .set("cv", text)
+            .map(|()| experiment.params().decimal("cv"))
+    };
+    for (text, number) in [("2", 2.0), ("0.5", 0.5), ("1.25", 1.25), ("01.50", 1.5)] {
+        assert_eq!(cv(text), Ok(number));
+    }
+    let mut experiment = decoupling();
+    experiment.set("cv", "02.50").unwrap();
+    assert_eq!(
+        experiment.settings(false),
+        [("cv".to_owned(), "2.5".to_owned())]
+    );
+    assert_eq!(
+        cv("0").unwrap_err().to_string(),
+        "cv must be 0.01 to 10 (up to two decimals), not \"0\""
+    );
 }
 
 #[test]
@@ -148,7 +186,7 @@ fn errors_name_the_problem_and_valid_input() {
     assert_eq!(
         error_of("emial_latency", "5"),
         "unknown parameter \"emial_latency\" (did you mean \"email_latency\"?): decoupling has \
-         design, listeners, users, interval, email_latency, fail, fail_rate, fault, added, inbox, overflow, reentry, leak, seed"
+         design, listeners, users, interval, arrivals, burst, email_latency, times, cv, cap, fail, fail_rate, fault, added, inbox, overflow, reentry, leak, seed"
     );
     assert_eq!(
         error_of("email_latency", "5001"),
@@ -229,12 +267,26 @@ fn addresses_omit_default_settings() {
 
 #[test]
 fn schema_serializes_to_json() {
-    let param = &decoupling().scenario().params[4];
+    let params = decoupling().scenario().params;
+    let param = |key| params.iter().find(|param| param.key == key).unwrap();
+    let cv = param("cv");
+    let expected = serde_json::json!({
+        "key": "cv", "label": cv.label, "help": cv.help, "live": false,
+        "kind": "decimal", "min": "0.01", "max": "10", "default": "1",
+    });
+    assert_eq!(serde_json::to_value(cv).unwrap(), expected);
+    let param = param("email_latency");
     let expected = serde_json::json!({
         "key": "email_latency", "label": param.label, "help": param.help, "live": true,
         "kind": "integer", "unit": "ms", "min": 0, "max": 5000, "default": 80,
     });
     assert_eq!(serde_json::to_value(param).unwrap(), expected);
+}
+
+/// Returns a valid value of a decimal parameter as text.
+pub(crate) fn random_decimal((min, max): (Decimal, Decimal), pick: u64) -> String {
+    let (min, max) = (min.hundredths(), max.hundredths());
+    Decimal::from_hundredths(min + pick % (max - min + 1)).to_string()
 }
 
 /// An experiment with a random valid value for every parameter.
@@ -246,6 +298,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         for (param, pick) in scenario.params.iter().zip(picks) {
             let value = match param.kind {
                 ParamKind::Integer { min, max, .. } => (min + pick % (max - min + 1)).to_string(),
+                ParamKind::Decimal { min, max, .. } => random_decimal((min, max), pick),
                 ParamKind::Choice { options, .. } => {
                     let index = usize::try_from(pick % options.len() as u64).unwrap();
                     options[index].to_owned()

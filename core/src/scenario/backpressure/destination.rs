@@ -4,7 +4,11 @@ use super::{
     names::DESTINATION,
     recorded_queue::{Chunk, RecordedQueue},
 };
-use crate::{scenario::Context, stream::Receiver, trace::RecordKind};
+use crate::{
+    scenario::{Context, load},
+    stream::Receiver,
+    trace::RecordKind,
+};
 use futures_util::StreamExt;
 use std::time::Duration;
 
@@ -22,13 +26,13 @@ pub(super) async fn write_all(
     let middle = params.integer("chunks").div_ceil(2);
     let inject = params.choice("inject");
     let mut has_injected = inject == "nothing";
-    let mut random = context.seed.stream(2);
+    let mut times = load::work_times(&context, 2);
     while let Some(chunk) = receiver.next().await {
         let Ok((number, _bytes)) = chunk else { break };
         trace.send(RecordKind::Write, queue.id(), id, number);
         queue.record_changes(&receiver.stats());
         let span = trace.begin(RecordKind::Handle, id, number);
-        let mut took = random.jitter(params.millis("write"), 20);
+        let mut took = times.next_time(params.millis("write"));
         // `>=` because the middle chunk may have been dropped.
         let is_due = !has_injected && number >= middle;
         has_injected |= is_due;

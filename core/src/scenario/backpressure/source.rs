@@ -5,7 +5,7 @@ use super::{
     recorded_queue::{Chunk, RecordedQueue},
 };
 use crate::{
-    scenario::Context,
+    scenario::{Context, load},
     stream::{SendError, Sender},
     trace::{NameId, RecordKind},
 };
@@ -26,11 +26,11 @@ pub(super) async fn read_all(context: Context, (sender, queue): (Sender<Chunk>, 
         queue,
     };
     let open = context.trace.begin(RecordKind::Open, source.id, 0);
-    let mut random = context.seed.stream(1);
+    let mut times = load::work_times(&context, 1);
     let mut due = context.platform.now();
     for number in 1..=chunks {
         let span = context.trace.begin(RecordKind::Handle, source.id, number);
-        let mut took = random.jitter(params.millis("read"), 20);
+        let mut took = times.next_time(params.millis("read"));
         let is_in_burst = (1..=BURST).contains(&number.saturating_sub(chunks / 2));
         if params.choice("inject") == "burst" && is_in_burst {
             took = Duration::ZERO;

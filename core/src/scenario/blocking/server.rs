@@ -14,6 +14,16 @@ use std::{rc::Rc, time::Duration};
 /// The failure of a request whose job does not fit in the queue.
 const REJECTED: &str = "503: the queue is full, try again later";
 
+/// A request as it arrives.
+pub(super) struct Request {
+    pub(super) number: u64,
+    /// The arrival time.
+    pub(super) due: Duration,
+    /// The time on the loop.
+    pub(super) work: Duration,
+    pub(super) needs_job: bool,
+}
+
 pub(super) struct Server {
     context: Context,
     requests: NameId,
@@ -45,13 +55,19 @@ impl Server {
         }
     }
 
-    /// Handles a request that arrived at `due`.
-    pub(super) async fn serve(self: Rc<Self>, number: u64, needs_job: bool, due: Duration) {
+    /// Handles a request.
+    pub(super) async fn serve(self: Rc<Self>, request: Request) {
+        let Request {
+            number,
+            due,
+            work,
+            needs_job,
+        } = request;
         let trace = &self.context.trace;
         let request = trace.begin_at(due, RecordKind::Request, self.requests, number);
         let handle = trace.begin(RecordKind::Handle, self.loop_name, number);
         let timer = self.context.platform.timer();
-        timer.block(self.context.params.millis("work"));
+        timer.block(work);
         handle.succeed();
         if needs_job {
             let params = &self.context.params;

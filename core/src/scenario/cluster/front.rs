@@ -77,7 +77,7 @@ impl Front {
             id,
             cluster: SupervisedCluster::start(context, options(context, &is_broken)),
             faults: Faults::new(&context.params, is_broken),
-            arrivals: Arrivals::new(context),
+            arrivals: Arrivals::new(context, context.params.integer("requests")),
             users,
             sample_every: users::sample_every(context.params.integer("users")),
             counting_recorder: context.trace.counting(),
@@ -114,7 +114,7 @@ impl Front {
             let now = self.now();
             match &mut self.users {
                 Some(users) => users.begin(now),
-                None => self.arrivals.begin(now),
+                None => self.arrivals.begin(),
             }
         }
         self.admit();

@@ -3,6 +3,7 @@
 use crate::scenario::{
     Param,
     ParamUnit::{Count, Ms, Us},
+    load,
 };
 
 pub(super) const ALL: &[Param] = &[
@@ -39,10 +40,12 @@ pub(super) const ALL: &[Param] = &[
     Param::integer(
         "interval",
         "Time between requests",
-        "Time between arrivals, ±25 %, regardless of responses.",
+        "Mean time between arrivals, regardless of responses.",
         (Ms, 0, 200, 15),
     )
     .live(),
+    load::arrivals("jittered"),
+    load::BURST,
     Param::integer(
         "users",
         "Users",

@@ -3,8 +3,9 @@
 use super::names::{AUDIT, EMAIL, LOYALTY, METRICS};
 use crate::{
     platform::{Random, Timer},
-    scenario::{Context, Values},
+    scenario::{Context, Values, load},
     trace::{NameId, RecordKind, Recorder, Span},
+    workload::Times,
 };
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -82,7 +83,7 @@ pub(super) struct Unavailable {
 
 /// Separate streams, so that failures do not change latencies.
 struct RandomStreams {
-    latency: Random,
+    latency: Times,
     fault: Random,
 }
 
@@ -102,7 +103,7 @@ impl DownstreamService {
             id: context.start_source(profile.name),
             params: context.params.clone(),
             random: Mutex::new(RandomStreams {
-                latency: context.seed.stream(2 * profile.number),
+                latency: load::work_times(context, 2 * profile.number),
                 fault: context.seed.stream(2 * profile.number + 1),
             }),
             timer: context.platform.timer(),
@@ -141,7 +142,7 @@ impl DownstreamService {
     fn draw(&self, user: u64) -> (Duration, bool) {
         let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
         let latency = (self.profile.latency)(&self.params);
-        let latency = random.latency.jitter(latency, 20);
+        let latency = random.latency.next_time(latency);
         let Some(fault) = self.profile.fault(&self.params) else {
             return (latency, false);
         };

@@ -11,11 +11,13 @@ use crate::{
     scenario::{
         Context,
         arrivals::Arrivals,
+        load,
         railway::{ErrorLog, ErrorResponse, HANDED_BACK, SECRET, correlation_id, respond},
         supervised_cluster::{self, Assignment, ClusterEvent, ClusterOptions, SupervisedCluster},
         workers::{KILLED, LOST},
     },
     trace::{NameId, RecordKind, Span},
+    workload::Times,
 };
 use std::time::Duration;
 
@@ -38,6 +40,7 @@ pub(super) struct Gateway {
     handler: Handler,
     retries_all: bool,
     arrivals: Arrivals,
+    times: Times,
     /// The unanswered requests.
     open: Vec<OpenTransfer>,
 }
@@ -70,7 +73,8 @@ impl Gateway {
             log,
             handler: Handler::new().log_to(move |_, line| lines.write(line)),
             retries_all: context.params.choice("retry") == "everything",
-            arrivals: Arrivals::new(context),
+            arrivals: Arrivals::new(context, context.params.integer("requests")),
+            times: load::work_times(context, 1),
             open: Vec::new(),
             context: context.clone(),
         }
@@ -93,7 +97,7 @@ impl Gateway {
             self.dispatch(number);
         }
         if !self.arrivals.has_started() && self.cluster.is_settled() {
-            self.arrivals.begin(self.context.platform.now());
+            self.arrivals.begin();
         }
         self.admit();
         true
@@ -108,9 +112,10 @@ impl Gateway {
     fn admit(&mut self) {
         let now = self.context.platform.now();
         while let Some((number, arrived)) = self.arrivals.take(now) {
+            let latency = self.times.next_time(self.context.params.millis("latency"));
             let trace = &self.context.trace;
             self.open.push(OpenTransfer {
-                transfer: TransferRequest::draw(&self.context, number),
+                transfer: TransferRequest::draw(&self.context, number, latency),
                 request: trace.begin_at(arrived, RecordKind::Request, self.id, number),
                 attempt: None,
                 worker: None,

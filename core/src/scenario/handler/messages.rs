@@ -5,7 +5,7 @@ use crate::{
     platform::Random,
     scenario::{Context, Values},
 };
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// A request to transfer money.
 #[derive(Clone, Copy, Debug)]
@@ -16,13 +16,13 @@ pub(super) struct TransferRequest {
     pub(super) from: usize,
     /// The number of confirmation attempts that time out.
     pub(super) timeouts: u32,
-    /// The duration of each confirmation attempt in milliseconds.
-    pub(super) latency_ms: u64,
+    /// The duration of each confirmation attempt.
+    pub(super) latency: Duration,
 }
 
 impl TransferRequest {
     /// Draws a request from its number, the seed and the current parameters.
-    pub(super) fn draw(context: &Context, number: u64) -> Self {
+    pub(super) fn draw(context: &Context, number: u64, latency: Duration) -> Self {
         let mut random = context.seed.stream(1000 + number);
         let index = usize::try_from(number).unwrap_or(0);
         let valid = TransferRequest {
@@ -30,7 +30,7 @@ impl TransferRequest {
             amount: 1 + index % (BUG_AMOUNT - 1),
             from: index % ACCOUNTS,
             timeouts: 0,
-            latency_ms: context.params.integer("latency"),
+            latency,
         };
         if has_bug(&context.params, number) {
             let amount = BUG_AMOUNT;
@@ -66,7 +66,7 @@ impl TransferRequest {
             amount: fields.next()?.parse().ok()?,
             from: fields.next()?.parse().ok()?,
             timeouts: fields.next()?.parse().ok()?,
-            latency_ms: fields.next()?.parse().ok()?,
+            latency: Duration::from_nanos(fields.next()?.parse().ok()?),
         })
     }
 }
@@ -82,9 +82,10 @@ impl fmt::Display for TransferRequest {
             amount,
             from,
             timeouts,
-            latency_ms,
+            latency,
         } = self;
-        write!(f, "{number} {amount} {from} {timeouts} {latency_ms}")
+        let latency = latency.as_nanos();
+        write!(f, "{number} {amount} {from} {timeouts} {latency}")
     }
 }
 

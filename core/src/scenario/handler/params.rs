@@ -3,6 +3,7 @@
 use crate::scenario::{
     Param,
     ParamUnit::{Count, Ms, Percent},
+    load,
     railway::{INTERVAL, REQUESTS},
 };
 
@@ -21,13 +22,18 @@ pub(super) const ALL: &[Param] = &[
     ),
     REQUESTS,
     INTERVAL,
+    load::arrivals("jittered"),
+    load::BURST,
     Param::integer(
         "latency",
         "Time per request",
-        "A worker can start others during it.",
+        "The mean. A worker can start others during it.",
         (Ms, 0, 1_000, 60),
     )
     .live(),
+    load::times("fixed"),
+    load::CV,
+    load::CAP,
     Param::integer(
         "bug_every",
         "Requests per bug",

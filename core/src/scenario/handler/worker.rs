@@ -162,8 +162,7 @@ impl Worker {
         let number = request.number;
         let mut attempt = 1;
         loop {
-            let latency = Duration::from_millis(request.latency_ms);
-            self.context.platform().sleep(latency).await;
+            self.context.platform().sleep(request.latency).await;
             if attempt > request.timeouts {
                 return self.send(WorkerReply::Done { number, total });
             }

@@ -1,9 +1,10 @@
 //! A listener with simulated work.
 
 use crate::{
-    platform::{Random, Timer},
-    scenario::{Context, Values},
+    platform::Timer,
+    scenario::{Context, Values, load},
     trace::{NameId, RecordKind, Recorder, Span},
+    workload::Times,
 };
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -17,7 +18,7 @@ pub(super) struct BusyListener {
     trace: Recorder,
     timer: Arc<dyn Timer>,
     params: Values,
-    random: Arc<Mutex<Random>>,
+    times: Arc<Mutex<Times>>,
 }
 
 /// An operational failure: expected, not a bug.
@@ -42,7 +43,7 @@ impl BusyListener {
             trace: context.trace.clone(),
             timer: context.platform.timer(),
             params: context.params.clone(),
-            random: Arc::new(Mutex::new(context.seed.stream(stream))),
+            times: Arc::new(Mutex::new(load::work_times(context, stream))),
         }
     }
 
@@ -65,9 +66,9 @@ impl BusyListener {
 
     /// Blocks the event loop for the duration of the work.
     pub(super) fn work(&self) {
-        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
-        let took = random.jitter(self.params.millis("work"), 20);
-        drop(random);
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let took = times.next_time(self.params.millis("work"));
+        drop(times);
         self.timer.block(took);
     }
 

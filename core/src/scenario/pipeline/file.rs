@@ -2,9 +2,10 @@
 
 use super::names::READ;
 use crate::{
-    platform::{Random, Timer},
-    scenario::{Context, Values},
+    platform::Timer,
+    scenario::{Context, Values, load},
     trace::{NameId, RecordKind, Recorder, Span},
+    workload::Times,
 };
 use futures_util::{Stream, stream};
 use std::{io, sync::Arc};
@@ -15,7 +16,7 @@ pub(super) struct InputFile {
     trace: Recorder,
     timer: Arc<dyn Timer>,
     params: Values,
-    random: Random,
+    times: Times,
     size: usize,
     lines: u64,
     next_line: u64,
@@ -41,7 +42,7 @@ impl InputFile {
             trace,
             timer: context.platform.timer(),
             params: params.clone(),
-            random: context.seed.stream(1),
+            times: load::work_times(context, 1),
             size,
             lines,
             next_line: 1,
@@ -65,7 +66,7 @@ impl InputFile {
         }
         self.chunks += 1;
         let span = self.trace.begin(RecordKind::Handle, self.id, self.chunks);
-        let took = self.random.jitter(self.params.millis("read"), 20);
+        let took = self.times.next_time(self.params.millis("read"));
         self.timer.sleep(took).await;
         if self.failing_chunk == Some(self.chunks) {
             span.fail("cannot be read");

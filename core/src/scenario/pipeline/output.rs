@@ -5,9 +5,10 @@ use super::{
     steps,
 };
 use crate::{
-    platform::{Random, Timer},
-    scenario::{Context, Values},
+    platform::Timer,
+    scenario::{Context, Values, load},
     trace::{NameId, RecordKind, Recorder, Span},
+    workload::Times,
 };
 use futures_util::{FutureExt, Sink, future::LocalBoxFuture};
 use std::{
@@ -25,7 +26,7 @@ pub(super) struct OutputFile {
     trace: Recorder,
     timer: Arc<dyn Timer>,
     params: Values,
-    random: Random,
+    times: Times,
     failing_batch: Option<u64>,
     open: Option<Span>,
 }
@@ -41,14 +42,14 @@ impl OutputFile {
             trace,
             timer: context.platform.timer(),
             params: context.params.clone(),
-            random: context.seed.stream(2),
+            times: load::work_times(context, 2),
             failing_batch: fails.then_some(steps::middle_batch(context)),
         }
     }
 
     pub(super) async fn write(&mut self, batch: &steps::LineBatch) -> io::Result<()> {
         let span = self.trace.begin(RecordKind::Handle, self.id, batch.0);
-        let took = self.random.jitter(self.params.millis("write"), 20);
+        let took = self.times.next_time(self.params.millis("write"));
         self.timer.sleep(took).await;
         if self.failing_batch == Some(batch.0) {
             span.fail("no space left");

@@ -5,9 +5,10 @@ use super::{
     names::{COMPRESS, PARSE},
 };
 use crate::{
-    platform::{Random, Timer},
-    scenario::{Context, Values},
+    platform::{Seed, Timer},
+    scenario::{Context, Values, load},
     trace::{NameId, RecordKind, Recorder},
+    workload::Times,
 };
 use std::{io, sync::Arc};
 
@@ -41,6 +42,10 @@ impl Parser {
     }
 }
 
+/// The random stream of batch 0. Each batch has its own stream, since several are
+/// compressed at once.
+const FIRST_BATCH_STREAM: u64 = 100;
+
 /// Simulates compression by waiting.
 #[derive(Clone)]
 pub(super) struct Compressor {
@@ -48,6 +53,7 @@ pub(super) struct Compressor {
     trace: Recorder,
     timer: Arc<dyn Timer>,
     params: Values,
+    seed: Seed,
     failing_batch: Option<u64>,
 }
 
@@ -59,18 +65,16 @@ impl Compressor {
             trace: context.trace.clone(),
             timer: context.platform.timer(),
             params: context.params.clone(),
+            seed: context.seed,
             failing_batch: fails.then_some(middle_batch(context)),
         }
     }
 
-    /// Compresses a batch; `random` is the batch's own random stream.
-    pub(super) async fn compress(
-        self,
-        batch: LineBatch,
-        mut random: Random,
-    ) -> io::Result<LineBatch> {
+    pub(super) async fn compress(self, batch: LineBatch) -> io::Result<LineBatch> {
         let span = self.trace.begin(RecordKind::Handle, self.id, batch.0);
-        let took = random.jitter(self.params.millis("compress"), 20);
+        let random = self.seed.stream(FIRST_BATCH_STREAM + batch.0);
+        let mut times = Times::new(load::time_model(&self.params), random);
+        let took = times.next_time(self.params.millis("compress"));
         self.timer.sleep(took).await;
         if self.failing_batch == Some(batch.0) {
             span.fail("out of memory");

@@ -6,7 +6,6 @@ use super::{
     names::{BUFFER, COMPRESS, PARSE, READ, WRITE},
     output::{self, OutputFile},
     steps::{BATCH_SIZE, Compressor, Parser},
-    with_pipeline::FIRST_BATCH_STREAM,
 };
 use crate::{
     scenario::Context,
@@ -91,8 +90,7 @@ impl ManualStages<'_> {
         let trace = &self.context.trace;
         let [compress, write] = [COMPRESS, WRITE].map(|name| trace.name(name));
         trace.send(RecordKind::Write, parse, compress, number);
-        let random = self.context.seed.stream(FIRST_BATCH_STREAM + number);
-        let compressing = self.compressor.clone().compress((number, lines), random);
+        let compressing = self.compressor.clone().compress((number, lines));
         let batch = compressing
             .await
             .map_err(|error| stage_error(COMPRESS, &error))?;

@@ -28,7 +28,7 @@ pub(super) async fn run(context: &Context) -> Result<(), String> {
 
     let [read, parse, compress] = [READ, PARSE, COMPRESS].map(|name| trace.name(name));
     let (parser, compressor) = (Parser::new(context), Compressor::new(context));
-    let (seed, window) = (context.seed, params.integer("window"));
+    let window = params.integer("window");
     let file = InputFile::open(context).into_stream().inspect({
         let (recorder, chunks) = (recorder.clone(), Sequence::default());
         move |chunk| {
@@ -62,10 +62,7 @@ pub(super) async fn run(context: &Context) -> Result<(), String> {
         .parallel_map(
             COMPRESS,
             usize::try_from(window).unwrap_or(1),
-            move |batch: LineBatch| {
-                let random = seed.stream(FIRST_BATCH_STREAM + batch.0);
-                compressor.clone().compress(batch, random)
-            },
+            move |batch: LineBatch| compressor.clone().compress(batch),
         )
         .into_sink(WRITE, OutputSink::open(context));
     let _first_and_only = recorder.monitor.set(run.monitor());
@@ -81,10 +78,6 @@ pub(super) async fn run(context: &Context) -> Result<(), String> {
 }
 
 const LONGEST_LINE: usize = 256;
-
-/// The random stream of batch 0. Each batch has its own stream, since several are
-/// compressed at once.
-pub(super) const FIRST_BATCH_STREAM: u64 = 100;
 
 /// Formats the failed stage and its cause.
 fn format_error(error: &PipelineError) -> String {

@@ -6,9 +6,10 @@ use super::{
 };
 use crate::{
     error::{Breaker, BreakerState, Permit},
-    platform::{Platform, Random},
+    platform::Platform,
     scenario::Context,
     trace::{NameId, RecordKind, Recorder},
+    workload::Times,
 };
 use std::{cell::Cell, time::Duration};
 
@@ -76,22 +77,24 @@ impl Bank {
         self.down_until.set(self.platform.now() + duration);
     }
 
-    /// Calls the bank. If `times_out` is `true`, the call times out.
+    /// Calls the bank. The call times out if the latency drawn for it is too long or
+    /// `times_out` is `true`.
     pub(super) async fn call(
         &self,
         caller: NameId,
         request: u64,
         times_out: bool,
-        random: &mut Random,
+        latencies: &mut Times,
     ) -> Result<Receipt, PaymentError> {
         let permit = self.admit(request)?;
         self.trace.send(RecordKind::Call, caller, self.id, request);
-        let latency = random.jitter(self.latency, 20);
+        let latency = latencies.next_time(self.latency);
+        let timeout = self.latency * 3;
         let result = if self.platform.now() < self.down_until.get() {
             self.platform.sleep(latency / 4).await;
             Err(PaymentError::BankDown)
-        } else if times_out {
-            self.platform.sleep(self.latency * 3).await;
+        } else if times_out || latency > timeout {
+            self.platform.sleep(timeout).await;
             Err(PaymentError::BankTimedOut)
         } else {
             self.platform.sleep(latency).await;

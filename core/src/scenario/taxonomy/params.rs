@@ -3,6 +3,7 @@
 use crate::scenario::{
     Param,
     ParamUnit::{Count, Ms, Percent},
+    load,
     params::Range,
     railway::{INTERVAL, REQUESTS},
 };
@@ -16,12 +17,17 @@ pub(super) const ALL: &[Param] = &[
     ),
     REQUESTS,
     INTERVAL,
+    load::arrivals("jittered"),
+    load::BURST,
     Param::integer(
         "latency",
         "Bank latency",
-        "Duration of a call, ±20 %. Calls time out after three times as long.",
+        "Mean duration of a call. Calls time out after three times as long.",
         (Ms, 0, 1_000, 20),
     ),
+    load::times("jittered"),
+    load::CV,
+    load::CAP,
     Param::integer(
         "invalid",
         "Invalid input",

@@ -7,8 +7,9 @@ use super::{
 };
 use crate::{
     platform::Random,
-    scenario::{Context, Values},
+    scenario::{Context, Values, load},
     trace::{NameId, RecordKind, Recorder},
+    workload::Times,
 };
 
 /// The fault drawn for a request.
@@ -40,6 +41,7 @@ pub(super) struct Payment {
     pub(super) is_lookup: bool,
     fault: Option<Fault>,
     random: Random,
+    latencies: Times,
 }
 
 impl Payment {
@@ -52,6 +54,7 @@ impl Payment {
             is_lookup,
             fault,
             random,
+            latencies: load::work_times(context, 10_000 + number),
         }
     }
 
@@ -145,7 +148,7 @@ impl PaymentService {
         let times_out = is_slow && (attempt == 1 || payment.random.chance(40));
         let receipt = self
             .bank
-            .call(operation, number, times_out, &mut payment.random)
+            .call(operation, number, times_out, &mut payment.latencies)
             .await?;
         // The bug: an off-by-one index. Indexing with brackets would panic, which
         // cannot be caught in a browser.
