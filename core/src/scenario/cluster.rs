@@ -63,6 +63,19 @@ pub(super) static SCENARIO: Scenario = Scenario {
             set: &[("event", "bad_reload"), ("restart", "stop_then_start")],
         },
         Preset {
+            title: "A shared queue: one line for all workers",
+            set: &[("event", "none"), ("balance", "shared_queue")],
+        },
+        Preset {
+            title: "A bounded queue: overload is rejected at once",
+            set: &[
+                ("event", "none"),
+                ("balance", "shared_queue"),
+                ("queue", "5"),
+                ("work", "60"),
+            ],
+        },
+        Preset {
             title: "A reload that no one of a million users notices",
             set: &[("event", "reload"), ("users", "1000000"), ("workers", "8")],
         },

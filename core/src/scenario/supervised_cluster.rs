@@ -12,7 +12,7 @@ use crate::{
     scale::{Action, Escalation, Supervisor, SupervisorOptions, WorkerId},
     trace::{NameId, RecordKind, Recorder},
 };
-use std::{mem, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 /// The supervisor's name in the trace.
 pub(super) const SUPERVISOR: &str = "Supervisor";
@@ -30,8 +30,9 @@ const NOT_READY: &str = "not ready in time";
 pub(super) const NOT_DRAINED: &str = "not drained in time";
 
 /// Ranks a ready worker for the next request, given the slot after the one that got
-/// the previous request. The lowest rank gets it, the first of equals.
-pub(super) type Balancing = fn(worker: &Worker, next_slot: usize) -> (usize, u64);
+/// the previous request. The lowest rank gets it, the first of equals. `None` if the
+/// worker cannot take another request now.
+pub(super) type Balancing = fn(worker: &Worker, next_slot: usize) -> Option<(usize, u64)>;
 
 /// The properties of a cluster that differ between scenarios.
 pub(super) struct ClusterOptions {
@@ -40,6 +41,9 @@ pub(super) struct ClusterOptions {
     /// Returns the first message to a new worker.
     pub(super) settings: Box<dyn Fn() -> String>,
     pub(super) balancing: Balancing,
+    /// The number of requests that may wait: those that no worker has, and those that
+    /// a worker has not started. Further requests are rejected.
+    pub(super) queue: usize,
     /// The restart rules, or `None` if workers are not replaced.
     pub(super) supervision: Option<SupervisorOptions>,
     /// `Some` if workers are killed, with this cause, even where they should drain.
@@ -60,7 +64,7 @@ pub(super) struct SupervisedCluster {
     /// `false` to reject requests while no worker is ready.
     pub(super) queues_requests: bool,
     /// The requests that wait for a worker.
-    waiting: Vec<u64>,
+    waiting: VecDeque<u64>,
     next_slot: usize,
     turn: u64,
 }
@@ -71,7 +75,7 @@ pub(super) enum Assignment {
     Worker(WorkerId, NameId),
     /// It waits for a worker.
     Waiting,
-    /// No worker is ready, and it may not wait.
+    /// No worker can take it, and it may not wait.
     Rejected,
 }
 
@@ -122,7 +126,7 @@ impl SupervisedCluster {
             options,
             workers: Workers::new(context, slots),
             queues_requests: true,
-            waiting: Vec::new(),
+            waiting: VecDeque::new(),
             next_slot: 0,
             turn: 0,
         };
@@ -167,20 +171,22 @@ impl SupervisedCluster {
         }
     }
 
-    /// Assigns a request to the ready worker with the lowest rank. If no worker is
-    /// ready, the request waits, or is rejected if no worker can become ready.
+    /// Assigns a request to the ready worker with the lowest rank. If none can take it,
+    /// the request waits. It is rejected if too many wait or no worker can become
+    /// ready.
     pub(super) fn assign(&mut self, number: u64) -> Assignment {
-        let next_slot = self.next_slot;
-        let rank = |worker: &&Worker| (self.options.balancing)(worker, next_slot);
-        let chosen = self.workers.iter_ready().min_by_key(rank);
-        let chosen = chosen.map(|worker| worker.id);
+        let has_room = self.waiting_count() < self.options.queue;
+        let chosen = self.choose();
         let Some(worker) = chosen.and_then(|worker| self.workers.get_mut(worker)) else {
-            if !self.may_wait() {
+            if !has_room || !self.may_wait() {
                 return Assignment::Rejected;
             }
-            self.waiting.push(number);
+            self.waiting.push_back(number);
             return Assignment::Waiting;
         };
+        if !has_room && worker.in_flight > 0 {
+            return Assignment::Rejected;
+        }
         self.turn += 1;
         self.next_slot = worker.id.slot + 1;
         worker.last_turn = self.turn;
@@ -188,12 +194,28 @@ impl SupervisedCluster {
         Assignment::Worker(worker.id, worker.name)
     }
 
-    /// Takes the waiting requests, unless they must keep waiting.
-    pub(super) fn take_waiting(&mut self) -> Vec<u64> {
-        if self.may_wait() && self.workers.iter_ready().next().is_none() {
-            return Vec::new();
+    /// Takes the first waiting request, unless it must keep waiting.
+    pub(super) fn take_waiting(&mut self) -> Option<u64> {
+        if self.waiting.is_empty() || self.choose().is_none() && self.may_wait() {
+            return None;
         }
-        mem::take(&mut self.waiting)
+        self.waiting.pop_front()
+    }
+
+    /// Returns the ready worker with the lowest rank.
+    fn choose(&self) -> Option<WorkerId> {
+        let rank = |worker: &Worker| (self.options.balancing)(worker, self.next_slot);
+        let ready = self.workers.iter_ready();
+        let ranked = ready.filter_map(|worker| Some((rank(worker)?, worker.id)));
+        let (_, worker) = ranked.min_by_key(|(rank, _)| *rank)?;
+        Some(worker)
+    }
+
+    /// Counts the requests that no worker has started. A worker handles one at a time.
+    fn waiting_count(&self) -> usize {
+        let workers = self.workers.iter();
+        let at_workers = workers.map(|worker| worker.in_flight.saturating_sub(1));
+        self.waiting.len() + at_workers.sum::<usize>()
     }
 
     pub(super) fn send(&self, worker: WorkerId, line: String) {
@@ -267,11 +289,12 @@ impl SupervisedCluster {
         self.workers.kill(id, cause);
     }
 
-    /// Returns whether a request may wait for a worker to become ready.
+    /// Returns whether a worker is ready, or requests may wait until one is.
     fn may_wait(&self) -> bool {
         let is_starting = |worker: &Worker| worker.state == ProcessState::Starting;
-        let expects_workers = self.expects_replacements() || self.workers.iter().any(is_starting);
-        self.queues_requests && expects_workers
+        let expects_workers = || self.workers.iter().any(is_starting);
+        self.workers.iter_ready().next().is_some()
+            || self.queues_requests && (self.expects_replacements() || expects_workers())
     }
 
     fn expects_replacements(&self) -> bool {

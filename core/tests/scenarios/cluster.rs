@@ -97,7 +97,7 @@ fn rolling_reload_fails_no_request_but_restart_does() {
     assert_eq!(ended_with(&rolling, None), 120);
     let stopped = simulate(&[("event", "reload"), ("restart", "stop_then_start")]);
     assert!(ended_with(&stopped, Some("lost")) > 0);
-    assert!(ended_with(&stopped, Some("refused")) > 0);
+    assert!(ended_with(&stopped, Some("rejected")) > 0);
     let bad = simulate(&[("event", "bad_reload")]);
     assert_eq!(ended_with(&bad, None), 120, "the old workers keep serving");
     let stopped = simulate(&[("event", "bad_reload"), ("restart", "stop_then_start")]);
@@ -118,6 +118,30 @@ fn least_busy_loses_fewer_requests_to_a_hang() {
         0 < least_busy && 2 * least_busy < round_robin,
         "lost with least_busy: {least_busy}, with round_robin: {round_robin}"
     );
+}
+
+/// With two workers and constant work, the queue fills and empties predictably.
+#[test]
+fn shared_queue_bounds_waiting_requests() {
+    let load = [
+        ("event", "none"),
+        ("workers", "2"),
+        ("requests", "12"),
+        ("interval", "0"),
+        ("work", "50"),
+    ];
+    for balance in ["round_robin", "least_busy", "shared_queue"] {
+        for (queue, answered) in [("0", 2), ("8", 10), ("1000000", 12)] {
+            let pairs: Vec<_> = [("balance", balance), ("queue", queue)]
+                .into_iter()
+                .chain(load)
+                .collect();
+            let trace = simulate(&pairs);
+            assert_none_fails(&trace);
+            assert_eq!(ended_with(&trace, None), answered, "{balance} {queue}");
+            assert_eq!(ended_with(&trace, Some("rejected")), 12 - answered);
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Each check of `cluster` can fail: tampering with one part of a trace fails the check
 //! that covers it.
 
-use crate::support;
+use crate::{support, trace_edits::set_param};
 use highwater::trace::{Event, NameId, Phase, RecordKind, Trace};
 
 type Pairs = &'static [(&'static str, &'static str)];
@@ -11,6 +11,12 @@ const HANG: Pairs = &[("event", "hang")];
 const RELOAD: Pairs = &[("event", "reload")];
 const STOP_FIRST: Pairs = &[("event", "reload"), ("restart", "stop_then_start")];
 const BAD_RELOAD: Pairs = &[("event", "bad_reload")];
+const FULL: Pairs = &[
+    ("event", "none"),
+    ("balance", "shared_queue"),
+    ("queue", "3"),
+    ("work", "50"),
+];
 const CRASH_LOOP: Pairs = &[("event", "crash_loop")];
 
 fn tampered(pairs: Pairs, tamper: impl FnOnce(&mut Trace)) -> Vec<&'static str> {
@@ -63,23 +69,23 @@ fn detects_request_that_ends_never_or_twice() {
 }
 
 #[test]
-fn detects_unjustified_loss_or_refusal() {
+fn detects_unjustified_loss_or_rejection() {
     let lost = tampered(KILL, |trace| {
         let end = end_of(trace, RecordKind::Request, None);
         trace.events[end].failure = trace.id("lost");
     });
     assert_eq!(lost, ["failed-was-in-flight"]);
-    let refused = tampered(KILL, |trace| {
-        let refused = name_id(trace, "refused");
+    let rejected = tampered(KILL, |trace| {
+        let rejected = name_id(trace, "rejected");
         let end = end_of(trace, RecordKind::Request, None);
-        trace.events[end].failure = refused;
+        trace.events[end].failure = rejected;
     });
-    assert_eq!(refused, ["failed-was-in-flight"]);
+    assert_eq!(rejected, ["failed-was-in-flight"]);
 }
 
 #[test]
 fn detects_unfair_balancing() {
-    for balance in ["round_robin", "least_busy"] {
+    for balance in ["round_robin", "least_busy", "shared_queue"] {
         let pairs = [("event", "none"), ("balance", balance)];
         let failed = support::checks_failed_by("cluster", &pairs, |trace| {
             let worker = trace.id("Worker 1");
@@ -91,6 +97,38 @@ fn detects_unfair_balancing() {
         });
         assert_eq!(failed, ["balanced"]);
     }
+}
+
+#[test]
+fn detects_unordered_or_idle_shared_queue() {
+    // Two requests that waited change places.
+    let unordered = tampered(FULL, |trace| {
+        let is_call = |it: &&mut Event| it.kind == RecordKind::Call;
+        let mut calls: Vec<_> = trace.events.iter_mut().filter(is_call).collect();
+        let [.., one, other] = &mut calls[..] else {
+            panic!("there are two calls");
+        };
+        std::mem::swap(&mut one.subject, &mut other.subject);
+    });
+    assert_eq!(unordered, ["balanced"]);
+    let idle = tampered(FULL, |trace| {
+        // A worker stays idle until the next arrival or response.
+        let is_call = |it: &Event| it.kind == RecordKind::Call;
+        let call = trace.events.iter().rposition(is_call).unwrap();
+        let later = trace.events[call..].iter();
+        let next = later.clone().position(|it| it.kind == RecordKind::Request);
+        let call_record = trace.events.remove(call);
+        trace.events.insert(call + next.unwrap(), call_record);
+    });
+    assert_eq!(idle, ["balanced"]);
+}
+
+#[test]
+fn detects_queue_that_exceeds_its_bound_or_rejects_early() {
+    let longer = tampered(FULL, |trace| set_param(trace, "queue", "2"));
+    assert_eq!(longer, ["bounded-queue"]);
+    let early = tampered(FULL, |trace| set_param(trace, "queue", "4"));
+    assert_eq!(early, ["failed-was-in-flight"]);
 }
 
 #[test]

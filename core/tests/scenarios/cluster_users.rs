@@ -87,11 +87,11 @@ fn failed_requests_are_counted() {
     assert_eq!(users, 20_000);
     assert!(all.failed > 100, "{all:?}");
     assert_eq!(all.started, all.succeeded + all.failed);
-    let [lost, refused] =
-        ["Lost in flight", "Refused"].map(|name| figure(&trace, name).parse::<u64>().unwrap());
-    assert!(lost > 0 && refused > 0);
-    assert_eq!(lost + refused, all.failed);
-    assert_eq!(all.started - refused, all.sent);
+    let [lost, rejected] =
+        ["Lost in flight", "Rejected"].map(|name| figure(&trace, name).parse::<u64>().unwrap());
+    assert!(lost > 0 && rejected > 0);
+    assert_eq!(lost + rejected, all.failed);
+    assert_eq!(all.started - rejected, all.sent);
     outcomes(&trace);
 }
 
@@ -291,7 +291,7 @@ proptest! {
 }
 
 #[test]
-fn requests_waiting_for_a_replacement_are_not_refused() {
+fn requests_waiting_for_a_replacement_are_not_rejected() {
     let trace = simulate(&[
         ("users", "10000"),
         ("workers", "1"),
@@ -301,7 +301,7 @@ fn requests_waiting_for_a_replacement_are_not_refused() {
     let mut prefix = trace.clone();
     for length in (0..trace.events.len()).rev().step_by(97) {
         prefix.events.truncate(length);
-        assert_eq!(figure(&prefix, "Refused"), "0", "after {length} records");
+        assert_eq!(figure(&prefix, "Rejected"), "0", "after {length} records");
     }
     assert_eq!(figure(&trace, "Lost in flight"), "1");
 }
@@ -315,9 +315,9 @@ fn dead_workers_do_not_count_as_silent() {
 }
 
 #[test]
-fn refusals_are_excluded_from_latency() {
+fn rejections_are_excluded_from_latency() {
     let trace = simulate(&[("event", "bad_reload"), ("restart", "stop_then_start")]);
-    let refused: u64 = figure(&trace, "Refused").parse().unwrap();
-    assert!(refused > 60, "{refused}");
+    let rejected: u64 = figure(&trace, "Rejected").parse().unwrap();
+    assert!(rejected > 60, "{rejected}");
     assert_ne!(figure(&trace, "Request p50"), "0.00 ms");
 }

@@ -21,7 +21,8 @@ pub(crate) fn cluster_params() -> impl Strategy<Value = Vec<(&'static str, Strin
     let choices = (
         one_of(&["kill", "hang", "crash_loop", "reload", "bad_reload", "none"]),
         one_of(&["rolling", "stop_then_start"]),
-        one_of(&["round_robin", "least_busy"]),
+        one_of(&["round_robin", "least_busy", "shared_queue"]),
+        prop_oneof![number(0..=8), number(1_000_000..=1_000_000)],
     );
     let numbers = (
         number(1..=8),
@@ -36,6 +37,7 @@ pub(crate) fn cluster_params() -> impl Strategy<Value = Vec<(&'static str, Strin
             ("event", choices.0),
             ("restart", choices.1),
             ("balance", choices.2),
+            ("queue", choices.3),
             ("workers", workers),
             ("startup", startup),
             ("heartbeat", heartbeat),

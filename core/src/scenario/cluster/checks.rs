@@ -4,7 +4,7 @@
 //! world.
 
 use super::{
-    front::REFUSED,
+    front::REJECTED,
     request_log::{RequestRecord, RequestTotals},
     summary::{ClusterSummary, ProcessRecord, Reload},
 };
@@ -21,6 +21,7 @@ pub(super) const ALL: &[Check] = &[
     Check::new("every-request-accounted", every_request_accounted),
     Check::new("failed-was-in-flight", failed_was_in_flight),
     Check::new("balanced", balanced),
+    Check::new("bounded-queue", bounded_queue),
     Check::new("another-process", another_process),
     Check::new("crash-replaced", crash_replaced),
     Check::new("hang-detected", hang_detected),
@@ -35,9 +36,9 @@ fn every_request_accounted(trace: &Trace) -> CheckResult {
         sent,
         answered,
         lost,
-        refused,
+        rejected,
     } = requests.totals();
-    let failed = lost + refused;
+    let failed = lost + rejected;
     let (claim, by_users) = match requests.users {
         0 => ("", String::new()),
         users => (
@@ -56,7 +57,9 @@ fn every_request_accounted(trace: &Trace) -> CheckResult {
 }
 
 fn failed_was_in_flight(trace: &Trace) -> CheckResult {
-    let claim = "only requests in flight on a failed worker, or without a worker, fail".to_owned();
+    let claim =
+        "only requests in flight on a failed worker, or without a worker or a place to wait, fail"
+            .to_owned();
     let summary = ClusterSummary::of(trace);
     let failed_workers = summary
         .processes
@@ -66,8 +69,8 @@ fn failed_was_in_flight(trace: &Trace) -> CheckResult {
         (failed + 1, in_flight + process.in_flight)
     });
     let requests = &summary.requests;
-    let [lost, refused] = [LOST, REFUSED].map(|failure| requests.ended_with(Some(failure)));
-    if failed + lost + refused == 0 {
+    let [lost, rejected] = [LOST, REJECTED].map(|failure| requests.ended_with(Some(failure)));
+    if failed + lost + rejected == 0 {
         return not_exercised(claim, "no worker failed: set event=kill");
     }
     let was_in_flight = |request: &RequestRecord| {
@@ -77,15 +80,20 @@ fn failed_was_in_flight(trace: &Trace) -> CheckResult {
             process.has_failed() && call < exit && exit < request.end
         })
     };
-    // A refusal is valid only if the supervisor gave up or all workers were stopped.
-    let had_no_worker = |request: &RequestRecord| {
+    // A rejection is valid only if the queue was full, the supervisor gave up or all
+    // workers were stopped.
+    let is_rejection_valid = |request: &RequestRecord| {
+        // A sample does not show how many requests wait.
+        let may_be_full = requests.is_sample() && summary.is_bounded();
+        let found_queue_full = request.found_queue_full || may_be_full;
         let has_given_up = summary.given_up.is_some_and(|index| index < request.end);
-        let is_stopped = trace.param("restart") == "stop_then_start";
-        request.call.is_none() && (has_given_up || is_stopped && summary.is_in_reload(request.end))
+        let is_stopped =
+            trace.param("restart") == "stop_then_start" && summary.is_in_reload(request.end);
+        request.call.is_none() && (found_queue_full || has_given_up || is_stopped)
     };
     let is_explained = |request: &RequestRecord| match request.failure {
         Some(LOST) => was_in_flight(request),
-        Some(_) => had_no_worker(request),
+        Some(_) => is_rejection_valid(request),
         None => true,
     };
     decided(
@@ -93,7 +101,7 @@ fn failed_was_in_flight(trace: &Trace) -> CheckResult {
         claim,
         lost <= in_flight && requests.recorded().iter().all(is_explained),
         format!(
-            "failed workers: {failed}, with {in_flight} in flight, {lost} lost; {refused} refused"
+            "failed workers: {failed}, with {in_flight} in flight, {lost} lost; {rejected} rejected"
         ),
     )
 }
@@ -101,11 +109,14 @@ fn failed_was_in_flight(trace: &Trace) -> CheckResult {
 fn balanced(trace: &Trace) -> CheckResult {
     let claim = match trace.param("balance") {
         "least_busy" => "each request goes to the least busy worker",
+        "shared_queue" => {
+            "requests go to free workers in order of arrival, and wait only if none is free"
+        }
         _ => "requests go to the workers in turn",
     }
     .to_owned();
     let summary = ClusterSummary::of(trace);
-    if summary.workers < 2 {
+    if summary.workers < 2 && trace.param("balance") != "shared_queue" {
         return not_exercised(claim, "there is only one worker: set workers=3");
     }
     if summary.requests.is_sample() {
@@ -123,6 +134,31 @@ fn balanced(trace: &Trace) -> CheckResult {
             "{} of {calls} out of turn; per process: {}",
             summary.misrouted_count,
             calls_by_process.join(", ")
+        ),
+    }
+}
+
+fn bounded_queue(trace: &Trace) -> CheckResult {
+    let summary = ClusterSummary::of(trace);
+    let claim = format!(
+        "at most {} requests wait, and requests are rejected when so many wait",
+        summary.queue
+    );
+    if summary.requests.is_sample() {
+        return not_exercised(claim, "not every request is recorded: set users=2000");
+    }
+    let requests = summary.requests.recorded();
+    let rejected = requests.iter().filter(|it| it.failure == Some(REJECTED));
+    let rejected = rejected.filter(|it| it.found_queue_full).count();
+    if rejected == 0 && summary.max_waiting <= summary.queue {
+        return not_exercised(claim, "the queue was never full: set queue=3, work=50");
+    }
+    CheckResult::Decided {
+        claim,
+        holds: summary.max_waiting <= summary.queue,
+        evidence: format!(
+            "{} waited at most, {rejected} rejected",
+            summary.max_waiting
         ),
     }
 }
@@ -193,10 +229,10 @@ fn reload(trace: &Trace) -> CheckResult {
     let is_rolling = trace.param("restart") == "rolling";
     let claim = match (is_rolling, is_broken_version) {
         (true, false) => {
-            "a rolling reload replaces every worker at full capacity, and no request fails"
+            "a rolling reload replaces every worker at full capacity and fails no request"
         }
         (true, true) => {
-            "a rolling reload aborts when the new worker crashes; the old ones keep serving and no request fails"
+            "a rolling reload aborts when the new worker crashes; the old ones keep serving and it fails no request"
         }
         (false, _) => {
             "stopping all workers first leaves none for a while, and requests fail"
@@ -242,15 +278,18 @@ fn reload(trace: &Trace) -> CheckResult {
             let process = &summary.processes[process];
             !process.exited_unexpectedly() && !process.exited_with(KILLED_FROM_OUTSIDE)
         }
-        (Some(_), _) => summary.is_in_reload(it.end),
+        (Some(_), _) => !it.found_queue_full && summary.is_in_reload(it.end),
         (None, _) => false,
     };
     let requests = &summary.requests;
     let totals = requests.totals();
     let mut failed = requests.recorded().iter().filter(failed_by_reload).count() as u64;
     if requests.is_sample() && !has_unrelated_exit {
-        // Only the reload can fail requests.
-        failed = totals.lost + totals.refused;
+        // Only the reload or a full queue can fail requests.
+        failed = totals.lost;
+        if !summary.is_bounded() {
+            failed += totals.rejected;
+        }
     }
     let outcome = reload.end.map(|(_, outcome)| outcome);
     let is_complete = has_unrelated_exit || reload.min_ready_count >= summary.workers;
@@ -271,7 +310,7 @@ fn reload(trace: &Trace) -> CheckResult {
         claim,
         holds,
         evidence: format!(
-            "{replaced} replaced, {started} started, at least {} of {} ready; {failed} of {} requests failed",
+            "{replaced} replaced, {started} started, at least {} of {} ready; it failed {failed} of {} requests",
             reload.min_ready_count, summary.workers, totals.sent
         ),
     }
@@ -316,7 +355,7 @@ fn gives_up(trace: &Trace) -> CheckResult {
         .recorded()
         .iter()
         .filter(|it| it.begin > Some(index));
-    let is_refused = |request: &RequestRecord| request.failure == Some(REFUSED);
+    let is_rejected = |request: &RequestRecord| request.failure == Some(REJECTED);
     let started = summary
         .processes
         .iter()
@@ -329,9 +368,9 @@ fn gives_up(trace: &Trace) -> CheckResult {
             && max_exits <= restarts + 1
             && exits > restarts
             && started == 0
-            && later_requests.clone().all(is_refused),
+            && later_requests.clone().all(is_rejected),
         format!(
-            "{exits} unexpected exits before, {started} starts after; {} later requests, all refused",
+            "{exits} unexpected exits before, {started} starts after; {} later requests, all rejected",
             later_requests.count()
         ),
     )

@@ -16,15 +16,15 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
         sent,
         answered,
         lost,
-        refused,
+        rejected,
     } = requests.totals();
-    // In a sampled run, only the totals separate lost from refused requests. A request
-    // that waits for a new worker looks refused in them.
-    let can_refuse = summary.given_up.is_some() || summary.reload.is_some();
-    let (lost, refused) = if can_refuse || !requests.is_sample() {
-        (lost, refused)
+    // In a sampled run, only the totals separate lost from rejected requests. A request
+    // that waits looks rejected in them.
+    let can_reject = summary.given_up.is_some() || summary.reload.is_some() || summary.is_bounded();
+    let (lost, rejected) = if can_reject || !requests.is_sample() {
+        (lost, rejected)
     } else {
-        (lost + refused, 0)
+        (lost + rejected, 0)
     };
     let failed = summary
         .processes
@@ -56,10 +56,10 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
         ("Requests", number(sent)),
         ("Answered", number(answered)),
         ("Lost in flight", number(lost)),
-        ("Refused", number(refused)),
+        ("Rejected", number(rejected)),
         (
             "In flight now",
-            number(sent.saturating_sub(answered + lost + refused)),
+            number(sent.saturating_sub(answered + lost + rejected)),
         ),
         ("Request p50", latency(50)),
         ("Request p99", latency(99)),

@@ -22,8 +22,8 @@ use std::{cell::Cell, collections::VecDeque, rc::Rc, time::Duration};
 /// The front's name in the trace.
 pub(super) const FRONT: &str = "Front";
 
-/// The failure of a request when no worker is available.
-pub(super) const REFUSED: &str = "refused";
+/// The failure of a request that no worker can take and that may not wait.
+pub(super) const REJECTED: &str = "rejected";
 
 /// The name of the recorded number of users that sent a request.
 const ACTIVE_USERS: &str = "Active users";
@@ -107,7 +107,7 @@ impl Front {
             Some(ClusterEvent::Exited(worker)) => self.fail_in_flight(worker),
             None => {}
         }
-        for number in self.cluster.take_waiting() {
+        while let Some(number) = self.cluster.take_waiting() {
             self.dispatch(number);
         }
         if !has_started && self.is_settled() {
@@ -164,13 +164,13 @@ impl Front {
         }
     }
 
-    /// Sends a request to a worker. If none is ready, the request waits, or is
-    /// rejected if no worker can become ready.
+    /// Sends a request to a worker. If none can take it, the request waits or is
+    /// rejected.
     fn dispatch(&mut self, number: u64) {
         let (worker, name) = match self.cluster.assign(number) {
             Assignment::Worker(worker, name) => (worker, name),
             Assignment::Waiting => return,
-            Assignment::Rejected => return self.end(number, Some(REFUSED)),
+            Assignment::Rejected => return self.end(number, Some(REJECTED)),
         };
         if let Some(open) = self.find(number) {
             open.worker = Some(worker);
@@ -267,12 +267,14 @@ fn options(context: &Context, is_broken: &Rc<Cell<bool>>) -> ClusterOptions {
     let params = context.params.clone();
     // Ties go to the worker whose last request is the oldest.
     let balancing: Balancing = match params.choice("balance") {
-        "least_busy" => |worker, _| (worker.in_flight, worker.last_turn),
-        _ => |worker, _| (0, worker.last_turn),
+        "least_busy" => |worker, _| Some((worker.in_flight, worker.last_turn)),
+        "shared_queue" => |worker, _| (worker.in_flight == 0).then_some((0, worker.last_turn)),
+        _ => |worker, _| Some((0, worker.last_turn)),
     };
     let supervision = supervised_cluster::supervision(context, RESTART_PERIOD)
         .heartbeat_within(params.millis("heartbeat"));
     let is_broken = Rc::clone(is_broken);
+    let queue = usize::try_from(params.integer("queue")).unwrap_or(usize::MAX);
     let settings = move || {
         let work = match params.integer("users") {
             0 => params.millis("work"),
@@ -284,6 +286,7 @@ fn options(context: &Context, is_broken: &Rc<Cell<bool>>) -> ClusterOptions {
         program: &WORKER,
         settings: Box::new(settings),
         balancing,
+        queue,
         supervision: Some(supervision),
         kill_cause: None,
     }

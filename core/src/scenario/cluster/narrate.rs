@@ -36,7 +36,9 @@ pub(super) fn narrate(trace: &Trace, event: &Event) -> String {
         (RecordKind::Request, _) if cause == LOST => {
             format!("{request} {number} is lost after {took}.")
         }
-        (RecordKind::Request, _) => format!("{request} {number} is {cause}: no worker is left."),
+        (RecordKind::Request, _) => {
+            format!("{request} {number} is {cause}: no worker can take it.")
+        }
         (RecordKind::Call, _) => format!("{source} sends {the_request} {number} to {target}."),
         (RecordKind::Beat, _) => format!("{source} sends a heartbeat."),
         (RecordKind::Result, _) => format!("{target}: {number}."),

@@ -22,8 +22,14 @@ pub(super) const ALL: &[Param] = &[
     Param::choice(
         "balance",
         "Load balancing",
-        "Workers take turns, or the least busy is picked.",
-        &["round_robin", "least_busy"],
+        "Workers take turns; or the least busy is picked; or free workers take requests from one shared queue.",
+        &["round_robin", "least_busy", "shared_queue"],
+    ),
+    Param::integer(
+        "queue",
+        "Queue",
+        "Number of requests that may wait, at the front and at the workers together. More are rejected. The default is never reached.",
+        (Count, 0, 1_000_000, 1_000_000),
     ),
     Param::integer(
         "workers",

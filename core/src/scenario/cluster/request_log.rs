@@ -1,6 +1,6 @@
 //! The requests recorded in a trace, for the checks.
 
-use super::{front::REFUSED, users};
+use super::{front::REJECTED, users};
 use crate::{
     scenario::workers::LOST,
     trace::{Counters, Trace},
@@ -34,6 +34,8 @@ pub(super) struct RequestRecord<'a> {
     /// The index of its last end record.
     pub(super) end: usize,
     pub(super) failure: Option<&'a str>,
+    /// `true` if it was rejected because too many requests waited.
+    pub(super) found_queue_full: bool,
 }
 
 /// The totals of all requests, recorded or not, by outcome.
@@ -41,7 +43,7 @@ pub(super) struct RequestTotals {
     pub(super) sent: u64,
     pub(super) answered: u64,
     pub(super) lost: u64,
-    pub(super) refused: u64,
+    pub(super) rejected: u64,
 }
 
 impl<'a> RequestLog<'a> {
@@ -82,15 +84,15 @@ impl<'a> RequestLog<'a> {
     pub(super) fn totals(&self) -> RequestTotals {
         if self.is_sample() {
             let counters = &self.counters;
-            // Refused requests were never sent to a worker.
-            let refused = counters
+            // Rejected requests were never sent to a worker.
+            let rejected = counters
                 .failed
                 .min(counters.started.saturating_sub(counters.sent));
             return RequestTotals {
                 sent: counters.started,
                 answered: counters.succeeded,
-                lost: counters.failed - refused,
-                refused,
+                lost: counters.failed - rejected,
+                rejected,
             };
         }
         let arrived = self.recorded().iter().filter(|it| it.begin.is_some());
@@ -98,12 +100,13 @@ impl<'a> RequestLog<'a> {
             sent: arrived.count() as u64,
             answered: self.ended_with(None),
             lost: self.ended_with(Some(LOST)),
-            refused: self.ended_with(Some(REFUSED)),
+            rejected: self.ended_with(Some(REJECTED)),
         }
     }
 
-    /// Adds the arrival of a request. `number` is its own or its user's.
-    pub(super) fn begin(&mut self, number: u64, index: usize) {
+    /// Adds the arrival of a request, and returns its entry. `number` is its own or its
+    /// user's.
+    pub(super) fn begin(&mut self, number: u64, index: usize) -> usize {
         let next = self.entries.len();
         if self.users > 0
             && let Some(latest) = self.latest(number)
@@ -111,17 +114,24 @@ impl<'a> RequestLog<'a> {
             *latest = next;
             self.entries.push(RequestRecord::default());
         }
-        self.get_mut(number).begin = Some(index);
+        let entry = self.entry(number);
+        self.entries[entry].begin = Some(index);
+        entry
     }
 
-    /// Returns the request of this number, or the latest request of this user.
-    pub(super) fn get_mut(&mut self, number: u64) -> &mut RequestRecord<'a> {
+    /// Returns the entry of the request of this number, or of the latest request of
+    /// this user. Entries are numbered in order of arrival.
+    pub(super) fn entry(&mut self, number: u64) -> usize {
         let index = match self.users {
             0 => usize::try_from(number).unwrap_or(0),
             _ => self.latest(number).map_or(0, |latest| *latest),
         };
-        let is_known = index < self.entries.len();
-        &mut self.entries[if is_known { index } else { 0 }]
+        if index < self.entries.len() { index } else { 0 }
+    }
+
+    /// Returns the request of an entry.
+    pub(super) fn get_mut(&mut self, entry: usize) -> &mut RequestRecord<'a> {
+        &mut self.entries[entry]
     }
 
     /// Returns whether every user sent at least one request.

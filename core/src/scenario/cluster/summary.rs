@@ -2,7 +2,7 @@
 
 use super::{
     faults::{HANGING, RELOADING, STOPPED},
-    front::FRONT,
+    front::{FRONT, REJECTED},
     request_log::RequestLog,
 };
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     },
     trace::{Event, NameId, Phase, RecordKind, Trace},
 };
+use std::collections::VecDeque;
 
 /// The workers and requests of a run, collected in one pass over the trace. Indexes
 /// refer to trace events.
@@ -24,11 +25,19 @@ pub(super) struct ClusterSummary<'a> {
     /// The index at which the supervisor gave up.
     pub(super) given_up: Option<usize>,
     pub(super) reload: Option<Reload<'a>>,
-    /// Number of requests not sent to the worker that load balancing should pick.
+    /// Number of requests sent out of order or to another worker than load balancing
+    /// should pick, and of records made while a request waited that a worker could
+    /// take.
     pub(super) misrouted_count: usize,
+    /// The number of requests that may wait.
+    pub(super) queue: usize,
+    /// The maximum number of waiting requests, at the front and at the workers.
+    pub(super) max_waiting: usize,
     /// `true` if all workers became ready again after the last unexpected exit.
     pub(super) is_complete: bool,
-    least_busy: bool,
+    balance: &'a str,
+    /// The entries of the requests that were not sent to a worker, oldest first.
+    waiting: VecDeque<usize>,
 }
 
 /// The history of a process.
@@ -67,7 +76,8 @@ impl<'a> ClusterSummary<'a> {
         let mut summary = ClusterSummary {
             requests: RequestLog::of(trace),
             workers: number("workers"),
-            least_busy: trace.param("balance") == "least_busy",
+            queue: number("queue"),
+            balance: trace.param("balance"),
             ..ClusterSummary::default()
         };
         for (index, event) in trace.events.iter().enumerate() {
@@ -88,6 +98,11 @@ impl<'a> ClusterSummary<'a> {
         self.processes
             .iter()
             .filter(|process| process.exited_unexpectedly())
+    }
+
+    /// Returns whether the queue could be full.
+    pub(super) fn is_bounded(&self) -> bool {
+        (self.queue as u64) < self.requests.users
     }
 
     /// Returns whether an index lies within the reload.
@@ -192,39 +207,79 @@ impl<'a> ClusterSummary<'a> {
         let Some(chosen) = event.target.and_then(|worker| self.current(worker)) else {
             return;
         };
-        let rank = |process: &ProcessRecord| {
-            let in_flight = if self.least_busy {
-                process.in_flight
-            } else {
-                0
-            };
-            (in_flight, process.last_call)
-        };
-        let ready_processes = self.processes.iter().filter(|process| process.is_ready);
-        let best_rank = ready_processes.map(rank).min();
-        let is_its_turn =
-            self.processes[chosen].is_ready && Some(rank(&self.processes[chosen])) == best_rank;
-        self.misrouted_count += usize::from(!is_its_turn);
+        let request = self.requests.entry(event.subject);
+        let is_next_request = self.stop_waiting(request) == Some(0);
+        let rank = self.rank(&self.processes[chosen]);
+        let best_rank = self.best().and_then(|best| self.rank(best));
+        let is_next_worker = rank.is_some() && rank == best_rank;
+        self.misrouted_count += usize::from(!is_next_request || !is_next_worker);
         let process = &mut self.processes[chosen];
         process.calls += 1;
         process.in_flight += 1;
         process.last_call = index;
-        self.requests.get_mut(event.subject).call = Some((chosen, index));
+        self.requests.get_mut(request).call = Some((chosen, index));
     }
 
     fn request(&mut self, index: usize, event: &Event, cause: Option<&'a str>) {
-        if event.phase == Phase::Begin {
-            return self.requests.begin(event.subject, index);
+        // A rejection is part of the arrival of the same request.
+        if event.phase == Phase::Begin || cause != Some(REJECTED) {
+            let has_delayed = !self.waiting.is_empty() && self.best().is_some();
+            self.misrouted_count += usize::from(has_delayed);
+            self.max_waiting = self.max_waiting.max(self.waiting_count());
         }
-        let request = self.requests.get_mut(event.subject);
+        if event.phase == Phase::Begin {
+            let request = self.requests.begin(event.subject, index);
+            self.waiting.push_back(request);
+            return;
+        }
+        let entry = self.requests.entry(event.subject);
+        self.stop_waiting(entry);
+        let is_worker_free = self.best().is_some_and(|best| best.in_flight == 0);
+        let found_queue_full = !is_worker_free && self.waiting_count() >= self.queue;
+        let request = self.requests.get_mut(entry);
         request.end_count += 1;
         request.end = index;
         request.failure = cause;
+        request.found_queue_full = found_queue_full;
         if let Some((process, _)) = request.call
             && self.processes[process].exit.is_none()
         {
             let in_flight = &mut self.processes[process].in_flight;
             *in_flight = in_flight.saturating_sub(1);
+        }
+    }
+
+    /// Removes a request from those that wait, and returns its position among them.
+    fn stop_waiting(&mut self, request: usize) -> Option<usize> {
+        let position = self.waiting.binary_search(&request).ok()?;
+        self.waiting.remove(position);
+        Some(position)
+    }
+
+    /// Counts the requests that no worker has started. A worker handles one at a time.
+    fn waiting_count(&self) -> usize {
+        let running = self.processes.iter().filter(|it| it.exit.is_none());
+        let at_workers: u64 = running.map(|it| it.in_flight.saturating_sub(1)).sum();
+        self.waiting.len() + usize::try_from(at_workers).unwrap_or(usize::MAX)
+    }
+
+    /// Returns the process that load balancing should pick for the next request.
+    fn best(&self) -> Option<&ProcessRecord<'a>> {
+        let processes = self.processes.iter();
+        let ranked = processes.filter_map(|process| Some((self.rank(process)?, process)));
+        let (_, best) = ranked.min_by_key(|(rank, _)| *rank)?;
+        Some(best)
+    }
+
+    /// Returns the rank of a process for the next request, the lowest being the best,
+    /// or `None` if it cannot take one.
+    fn rank(&self, process: &ProcessRecord) -> Option<(u64, usize)> {
+        let in_flight = process.in_flight;
+        match self.balance {
+            _ if !process.is_ready => None,
+            "least_busy" => Some((in_flight, process.last_call)),
+            "shared_queue" => (in_flight == 0).then_some((0, process.last_call)),
+            _ => Some((0, process.last_call)),
         }
     }
 

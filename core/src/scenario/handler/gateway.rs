@@ -93,7 +93,7 @@ impl Gateway {
             Some(ClusterEvent::Exited(worker)) => self.fail_in_flight(worker),
             None => {}
         }
-        for number in self.cluster.take_waiting() {
+        while let Some(number) = self.cluster.take_waiting() {
             self.dispatch(number);
         }
         if !self.arrivals.has_started() && self.cluster.is_settled() {
@@ -285,8 +285,9 @@ fn options(context: &Context) -> ClusterOptions {
         // Round robin over the slots.
         balancing: |worker, next_slot| {
             let slot = worker.id.slot;
-            (usize::from(slot < next_slot), slot as u64)
+            Some((usize::from(slot < next_slot), slot as u64))
         },
+        queue: usize::MAX,
         supervision: (policy != "crash").then_some(supervision),
         // The supervisor drains only when it gives up. Killing instead shows what
         // giving up costs.
