@@ -10,6 +10,7 @@
 //! | [`Measures`] | counts, rates, latencies and failures of a run: a row of a table |
 //! | [`Series`] | the same over time: throughput, latency, queue levels, lag |
 //! | [`plot`] | series of several runs as one SVG |
+//! | [`Theory`] | predictions of queueing theory beside a run; [`QueueingModel`] has the formulas |
 //! | [`write_csv`] | every record as a line |
 //! | [`digest`] | a hash that is equal for equal runs |
 //! | [`Challenge`] | a task for each scenario, and a judge of its runs |
@@ -39,6 +40,7 @@ mod metric;
 mod plot;
 mod queueing;
 mod series;
+mod theory;
 mod work;
 
 pub use challenge::{Challenge, Goal};
@@ -48,5 +50,6 @@ pub use measure_unit::MeasureUnit;
 pub use measures::{Measure, Measures};
 pub use metric::Metric;
 pub use plot::{Figure, PlotRun, plot};
-pub use queueing::{Prediction, SteadyState, WaitingLine};
+pub use queueing::{Prediction, QueueingModel, SteadyState};
 pub use series::{Point, Series, SeriesLine};
+pub use theory::{Theory, TheoryRow};

@@ -1,7 +1,7 @@
 //! Arrival and service times, and queueing theory.
 
 use highwater::{
-    analysis::{Prediction, SteadyState, WaitingLine},
+    analysis::{Prediction, QueueingModel, SteadyState},
     platform::Seed,
     workload::{ArrivalModel, Arrivals, TimeModel, Times},
 };
@@ -97,33 +97,32 @@ fn equal_seeds_give_equal_draws() {
     assert_eq!(first, [9_700_986, 2_113_407, 6_742_029]);
 }
 
-const SEEDS: u32 = 10;
+const SEEDS: u32 = 5;
 
-/// Simulates a waiting line. Returns the waits and latencies of the accepted requests in
+/// Simulates a queue. Returns the waits and latencies of the accepted requests in
 /// seconds, and the share of the rejected ones.
-fn simulate(line: &WaitingLine, requests: u32, seed: u64) -> (Vec<f64>, Vec<f64>, f64) {
-    let mut arrivals = Arrivals::new(line.arrivals, Seed(seed).stream(0));
-    let mut times = Times::new(line.times, Seed(seed).stream(1));
-    let mut free_at: BinaryHeap<Reverse<Duration>> =
-        (0..line.servers).map(|_| Reverse(Duration::ZERO)).collect();
+fn simulate(model: &QueueingModel, requests: u32, seed: u64) -> (Vec<f64>, Vec<f64>, f64) {
+    let mut arrivals = Arrivals::new(model.arrivals, Seed(seed).stream(0));
+    let mut times = Times::new(model.times, Seed(seed).stream(1));
+    let mut free_at: BinaryHeap<Reverse<Duration>> = (0..model.servers)
+        .map(|_| Reverse(Duration::ZERO))
+        .collect();
     let mut inside: BinaryHeap<Reverse<Duration>> = BinaryHeap::new();
+    let limit = model.queue_capacity.map(|it| (it + model.servers) as usize);
     let (mut now, mut rejected) = (Duration::ZERO, 0);
     let (mut waits, mut latencies) = (Vec::new(), Vec::new());
     for _ in 0..requests {
-        now += arrivals.next_interval(line.interval);
+        now += arrivals.next_interval(model.interval);
         while inside.peek().is_some_and(|end| end.0 <= now) {
             inside.pop();
         }
-        if line
-            .places
-            .is_some_and(|places| inside.len() == (line.servers + places) as usize)
-        {
+        if limit == Some(inside.len()) {
             rejected += 1;
             continue;
         }
         let Reverse(free) = free_at.pop().unwrap();
         let start = free.max(now);
-        let end = start + times.next_time(line.time);
+        let end = start + times.next_time(model.service_time);
         free_at.push(Reverse(end));
         inside.push(Reverse(end));
         waits.push(start.saturating_sub(now).as_secs_f64());
@@ -132,43 +131,57 @@ fn simulate(line: &WaitingLine, requests: u32, seed: u64) -> (Vec<f64>, Vec<f64>
     (waits, latencies, f64::from(rejected) / f64::from(requests))
 }
 
-fn steady_state(line: &WaitingLine) -> SteadyState {
-    match line.predict() {
+fn steady_state(model: &QueueingModel) -> SteadyState {
+    match model.predict() {
         Prediction::SteadyState(state) => state,
-        other => panic!("{line:?}: {other:?}"),
+        other => panic!("{model:?}: {other:?}"),
     }
 }
 
-fn line(servers: u32, times: TimeModel, utilization: f64) -> WaitingLine {
-    WaitingLine {
+fn model(servers: u32, times: TimeModel, utilization: f64) -> QueueingModel {
+    QueueingModel {
         arrivals: ArrivalModel::Poisson,
         interval: MEAN.div_f64(utilization * f64::from(servers)),
         times,
-        time: MEAN,
+        service_time: MEAN,
         servers,
-        places: None,
+        queue_capacity: None,
     }
 }
 
+fn bounded(servers: u32, queue_capacity: u32, utilization: f64) -> QueueingModel {
+    QueueingModel {
+        queue_capacity: Some(queue_capacity),
+        ..model(servers, TimeModel::Exponential, utilization)
+    }
+}
+
+fn assert_close(what: &str, actual: f64, expected: f64, tolerance: f64) {
+    let gap = actual / expected - 1.0;
+    assert!(gap.abs() < tolerance, "{what}: {actual}, not {expected}");
+}
+
+fn seconds(time: Option<Duration>) -> f64 {
+    time.unwrap().as_secs_f64()
+}
+
 #[test]
-fn theory_agrees_with_a_simulated_line() {
+fn theory_agrees_with_a_simulated_queue() {
     let lognormal = TimeModel::Lognormal { cv: 2.0 };
     for utilization in [0.5, 0.8] {
-        let bounded = WaitingLine {
-            places: Some(8),
-            ..line(2, TimeModel::Exponential, utilization)
-        };
-        for line in [
-            line(1, TimeModel::Exponential, utilization),
-            line(4, TimeModel::Exponential, utilization),
-            line(1, TimeModel::Fixed, utilization),
-            line(1, lognormal, utilization),
-            bounded,
+        for model in [
+            model(1, TimeModel::Exponential, utilization),
+            model(4, TimeModel::Exponential, utilization),
+            model(1, TimeModel::Fixed, utilization),
+            model(1, TimeModel::Jittered, utilization),
+            model(1, lognormal, utilization),
+            bounded(2, 8, utilization),
+            bounded(3, 2, 2.0 * utilization),
         ] {
-            let state = steady_state(&line);
+            let state = steady_state(&model);
             let (mut wait, mut p50, mut p99, mut loss) = (0.0, 0.0, 0.0, 0.0);
             for seed in 1..=SEEDS {
-                let (waits, mut latencies, rejected) = simulate(&line, 200_000, seed.into());
+                let (waits, mut latencies, rejected) = simulate(&model, 200_000, seed.into());
                 latencies.sort_by(f64::total_cmp);
                 let share = 1.0 / f64::from(SEEDS);
                 wait += share * moments(&waits).0;
@@ -176,22 +189,14 @@ fn theory_agrees_with_a_simulated_line() {
                 p99 += share * latencies[latencies.len() * 99 / 100];
                 loss += share * rejected;
             }
-            let check = |what: &str, simulated: f64, predicted: f64| {
-                let gap = simulated / predicted - 1.0;
-                let name = state.formula;
-                println!(
-                    "{name} at {utilization}: {what} {simulated:.6}, {predicted:.6}, {:+.2} %",
-                    gap * 100.0
-                );
-                assert!(
-                    gap.abs() < 0.03,
-                    "{name} at {utilization}: {what} {simulated}, not {predicted}"
-                );
+            let check = |what: &str, simulated, predicted| {
+                let what = format!("{}, {} at {utilization}", what, state.model);
+                assert_close(&what, simulated, predicted, 0.03);
             };
             check("mean wait", wait, state.mean_wait.as_secs_f64());
-            if let (Some(median), Some(tail)) = (state.p50, state.p99) {
-                check("p50", p50, median.as_secs_f64());
-                check("p99", p99, tail.as_secs_f64());
+            if state.p50.is_some() {
+                check("p50", p50, seconds(state.p50));
+                check("p99", p99, seconds(state.p99));
             }
             if state.loss > 1e-3 {
                 check("loss", loss, state.loss);
@@ -201,26 +206,142 @@ fn theory_agrees_with_a_simulated_line() {
 }
 
 #[test]
-fn overloaded_line_has_no_steady_state() {
-    let prediction = line(2, TimeModel::Exponential, 1.0).predict();
-    assert!(matches!(prediction, Prediction::Overloaded { utilization } if utilization >= 1.0));
+fn long_queue_is_like_an_unbounded_one() {
+    for servers in [1, 2, 3, 8] {
+        for utilization in [0.1, 0.5, 0.95, 0.99] {
+            let unbounded = steady_state(&model(servers, TimeModel::Exponential, utilization));
+            let long = steady_state(&bounded(servers, 5_000, utilization));
+            let what = format!("{servers} servers at {utilization}");
+            for (long, unbounded) in [
+                (Some(long.mean_wait), Some(unbounded.mean_wait)),
+                (long.p50, unbounded.p50),
+                (long.p99, unbounded.p99),
+            ] {
+                assert_close(&what, seconds(long), seconds(unbounded), 1e-6);
+            }
+            assert!(long.loss < 1e-9, "{}", long.loss);
+        }
+    }
 }
 
 #[test]
-fn lines_without_a_formula_say_why() {
-    let several = line(2, TimeModel::Fixed, 0.5);
-    let regular = WaitingLine {
+fn overloaded_bounded_queue_is_full() {
+    for servers in [1, 8] {
+        for (capacity, utilization) in [(0, 3.0), (20_000, 1.5), (20_000, 200.0)] {
+            let state = steady_state(&bounded(servers, capacity, utilization));
+            let what = format!("{servers} servers at {utilization}");
+            if capacity == 0 {
+                assert_eq!(
+                    (state.mean_wait, servers > 1),
+                    (Duration::ZERO, servers == 8)
+                );
+                continue;
+            }
+            assert_close(&what, 1.0 - state.loss, 1.0 / utilization, 1e-6);
+            assert_close(&what, state.utilization, 1.0, 1e-6);
+            // Each request waits for almost the whole queue.
+            let full = MEAN.as_secs_f64() * f64::from(capacity) / f64::from(servers);
+            assert_close(&what, state.mean_wait.as_secs_f64(), full, 1e-3);
+            assert_close(&what, seconds(state.p50), full, 1e-2);
+            assert_close(&what, seconds(state.p99), full, 5e-2);
+        }
+    }
+    // Erlang's loss formula, for an offered load of 3.
+    let state = steady_state(&bounded(1, 0, 3.0));
+    assert_close("loss", state.loss, 0.75, 1e-6);
+}
+
+#[test]
+fn fixed_times_have_an_exponential_tail() {
+    for utilization in [0.5, 0.8, 0.95, 0.99, 0.999] {
+        // The decay rate of P(wait > t) = factor · exp(−rate · t) for long waits.
+        let (mut low, mut high) = (1e-9, 10.0);
+        for _ in 0..100 {
+            let rate = f64::midpoint(low, high);
+            if utilization * (rate.exp() - 1.0) < rate {
+                low = rate;
+            } else {
+                high = rate;
+            }
+        }
+        let factor = (1.0 - utilization) / (utilization * low.exp() - 1.0);
+        let p99 = 1.0 + (factor / 0.01).ln() / low;
+        let state = steady_state(&model(1, TimeModel::Fixed, utilization));
+        let what = format!("p99 at {utilization}");
+        assert_close(&what, seconds(state.p99), p99 * MEAN.as_secs_f64(), 2e-3);
+    }
+}
+
+#[test]
+fn tiny_and_huge_times_are_predicted() {
+    let exponential = TimeModel::Exponential;
+    for service_time in [Duration::ZERO, Duration::from_nanos(1), MEAN] {
+        for queue_capacity in [None, Some(0), Some(10)] {
+            for times in [
+                exponential,
+                TimeModel::Fixed,
+                TimeModel::Lognormal { cv: 1.0 },
+            ] {
+                for interval in [Duration::from_nanos(1), MEAN * 2, Duration::MAX] {
+                    let model = QueueingModel {
+                        interval,
+                        times,
+                        service_time,
+                        queue_capacity,
+                        ..model(3, exponential, 0.5)
+                    };
+                    match model.predict() {
+                        Prediction::SteadyState(state) => {
+                            let shares = [state.utilization, state.loss];
+                            assert!(
+                                shares.iter().all(|it| (0.0..=1.0).contains(it)),
+                                "{state:?}"
+                            );
+                            assert!(state.mean_latency >= service_time, "{state:?}");
+                            assert!(state.p50 <= state.p99, "{state:?}");
+                        }
+                        Prediction::Overloaded => assert!(model.utilization() >= 1.0),
+                        _ => assert_ne!(times, exponential),
+                    }
+                }
+            }
+        }
+    }
+    let at_once = QueueingModel {
+        interval: Duration::ZERO,
+        ..model(1, exponential, 0.5)
+    };
+    assert!(matches!(at_once.predict(), Prediction::NoFormula(_)));
+}
+
+#[test]
+fn overloaded_queue_has_no_steady_state() {
+    for times in [TimeModel::Exponential, TimeModel::Fixed] {
+        for arrivals in [ArrivalModel::Poisson, ArrivalModel::Regular] {
+            let overloaded = QueueingModel {
+                arrivals,
+                ..model(2, times, 1.0)
+            };
+            assert_eq!(overloaded.predict(), Prediction::Overloaded);
+        }
+    }
+}
+
+#[test]
+fn models_without_a_formula_say_why() {
+    let several = model(2, TimeModel::Fixed, 0.5);
+    let regular = QueueingModel {
         arrivals: ArrivalModel::Regular,
-        ..line(1, TimeModel::Exponential, 0.5)
+        ..model(1, TimeModel::Exponential, 0.5)
     };
-    let bounded = WaitingLine {
-        places: Some(1),
-        ..line(1, TimeModel::Fixed, 0.5)
+    let bounded = QueueingModel {
+        times: TimeModel::Fixed,
+        ..bounded(1, 1, 0.5)
     };
-    for line in [several, regular, bounded] {
+    for model in [several, regular, bounded] {
         assert!(
-            matches!(line.predict(), Prediction::NoFormula(_)),
-            "{line:?}"
+            matches!(model.predict(), Prediction::NoFormula(_)),
+            "{model:?}"
         );
     }
 }

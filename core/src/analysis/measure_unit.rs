@@ -15,6 +15,10 @@ pub enum MeasureUnit {
     Bytes,
     /// Thousandths per second.
     MilliPerSecond,
+    /// Millionths of a whole, shown in percent.
+    PartsPerMillion,
+    /// Thousandths of a plain number.
+    Thousandths,
 }
 
 const MICRO: u64 = 1_000;
@@ -32,12 +36,16 @@ impl MeasureUnit {
     /// assert_eq!(MeasureUnit::Bytes.text(256 * 1024), "256 KiB");
     /// assert_eq!(MeasureUnit::MilliPerSecond.text(21_893), "21.9 /s");
     /// assert_eq!(MeasureUnit::Count.text(120), "120");
+    /// assert_eq!(MeasureUnit::PartsPerMillion.text(12_500), "1.25 %");
+    /// assert_eq!(MeasureUnit::Thousandths.text(833), "0.83");
     /// ```
     #[must_use]
     pub fn text(self, number: u64) -> String {
         let (size, name) = match self {
             MeasureUnit::Count => return number.to_string(),
             MeasureUnit::MilliPerSecond => (1_000, "/s"),
+            MeasureUnit::PartsPerMillion => (10_000, "%"),
+            MeasureUnit::Thousandths => return three_digits(number, 1_000),
             // Numbers that would round up to 1 of the next unit use that unit.
             MeasureUnit::Bytes if number < 1 << 10 => return format!("{number} B"),
             MeasureUnit::Bytes if number < (1 << 20) - (1 << 9) => (1 << 10, "KiB"),

@@ -6,7 +6,7 @@ use super::{
     work::{self, WorkSpans},
 };
 use crate::{
-    latency::{nanos, nearest_rank},
+    latency::nanos,
     trace::{Event, Trace},
 };
 use std::time::Duration;
@@ -50,7 +50,7 @@ impl Measures {
     pub fn of(trace: &Trace) -> Self {
         let counts = RunCounts::new(trace);
         let done = counts.totals.sum();
-        let (sample, [p50, p99, p999]) = latencies(trace, done.succeeded);
+        let (sample, [p50, p99, p999]) = work::latencies(trace, done.succeeded);
         let duration = duration(trace);
         let rate = (u128::from(done.succeeded) * 1_000_000_000_000)
             .checked_div(duration.as_nanos())
@@ -138,24 +138,6 @@ impl Measures {
     pub fn get(&self, key: &str) -> Option<u64> {
         self.0.iter().find(|it| it.key == key)?.value
     }
-}
-
-/// Returns the latencies in nanoseconds, and the sample size if not all successes
-/// were recorded.
-fn latencies(trace: &Trace, done: u64) -> (Option<u64>, [Option<u64>; 3]) {
-    let work = WorkSpans::new(trace);
-    let ended = work.ended(trace).into_iter();
-    let mut durations: Vec<_> = ended
-        .filter(|it| it.succeeded)
-        .map(|it| nanos(it.took))
-        .collect();
-    let on_record = durations.len() as u64;
-    let sample = (on_record < done).then_some(on_record);
-    if !work.has_latency() {
-        durations.clear();
-    }
-    let within = |permille| nearest_rank(&mut durations, permille);
-    (sample, [500, 990, 999].map(within))
 }
 
 /// Returns the time from the start of the run to its last record.

@@ -1,72 +1,81 @@
-//! Predictions of queueing theory, to compare with runs.
+//! Formulas of queueing theory, to compare with runs.
 
 use crate::workload::{ArrivalModel, TimeModel};
 use std::time::Duration;
 
-/// A waiting line with one or several servers, which take the next request when they
-/// are free, in the order of arrival.
+/// A queue in front of one or several equal servers. A free server takes the request
+/// that has waited longest.
 ///
 /// ```
-/// use highwater::{analysis::{Prediction, WaitingLine}, workload::{ArrivalModel, TimeModel}};
+/// use highwater::{analysis::{Prediction, QueueingModel}, workload::{ArrivalModel, TimeModel}};
 /// use std::time::Duration;
 ///
-/// let line = WaitingLine {
+/// let model = QueueingModel {
 ///     arrivals: ArrivalModel::Poisson,
 ///     interval: Duration::from_millis(30),
 ///     times: TimeModel::Exponential,
-///     time: Duration::from_millis(25),
+///     service_time: Duration::from_millis(25),
 ///     servers: 1,
-///     places: None,
+///     queue_capacity: None,
 /// };
-/// let Prediction::SteadyState(state) = line.predict() else { panic!() };
-/// assert_eq!(state.formula, "M/M/1");
+/// let Prediction::SteadyState(state) = model.predict() else { panic!() };
+/// assert_eq!(state.model, "M/M/1");
 /// assert_eq!(state.mean_latency.as_millis(), 150);
 /// assert_eq!(state.p99.unwrap().as_millis(), 690);
+///
+/// // Twice as much work, on two servers and with a bounded queue.
+/// let bounded = QueueingModel {
+///     interval: Duration::from_millis(15),
+///     servers: 2,
+///     queue_capacity: Some(8),
+///     ..model
+/// };
+/// let Prediction::SteadyState(state) = bounded.predict() else { panic!() };
+/// assert_eq!(state.model, "M/M/c/K");
+/// assert_eq!((100.0 * state.loss).round() as u32, 3, "percent");
 /// ```
-#[derive(Clone, Copy, Debug)]
-pub struct WaitingLine {
-    /// The model of the times between requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QueueingModel {
+    /// The model of the times between arrivals.
     pub arrivals: ArrivalModel,
-    /// The mean time between requests.
+    /// The mean time between arrivals.
     pub interval: Duration,
     /// The model of the service times.
     pub times: TimeModel,
     /// The mean service time.
-    pub time: Duration,
+    pub service_time: Duration,
     /// The number of servers; 0 counts as 1.
     pub servers: u32,
     /// The number of requests that can wait. Any more are rejected. `None` means no
     /// limit.
-    pub places: Option<u32>,
+    pub queue_capacity: Option<u32>,
 }
 
-/// The prediction for a waiting line.
+/// The prediction for a queue.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Prediction {
-    /// The line has a steady state, and there is a formula for it.
+    /// The queue has a steady state, and there is a formula for it.
     SteadyState(SteadyState),
-    /// Requests arrive faster than the servers can work: the line grows without end.
-    Overloaded {
-        /// The work that arrives, as a share of what the servers can do; at least 1.
-        utilization: f64,
-    },
+    /// Requests arrive faster than the servers can handle them, so the queue has no
+    /// steady state: it grows until the last request.
+    Overloaded,
     /// There is no exact formula, for this reason.
     NoFormula(&'static str),
 }
 
-/// The figures of a line that has run for long, by a formula.
+/// The figures of a queue after a long time, by a formula.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SteadyState {
-    /// The line in Kendall's notation: arrivals, service times, servers, and the
-    /// largest number of requests inside.
-    pub formula: &'static str,
+    /// The model in Kendall's notation: arrivals, service times, servers, and the
+    /// largest number of requests waiting or in service.
+    pub model: &'static str,
     /// The origin of the formula.
     pub source: &'static str,
-    /// The work that arrives, as a share of what the servers can do.
+    /// The share of the time for which a server is busy.
     pub utilization: f64,
-    /// The mean time in the queue.
+    /// The mean waiting time: from arrival to the start of service.
     pub mean_wait: Duration,
     /// The mean time from arrival to completion.
     pub mean_latency: Duration,
@@ -76,216 +85,286 @@ pub struct SteadyState {
     pub p99: Option<Duration>,
     /// The share of requests that are rejected.
     pub loss: f64,
+    /// The mean number of requests waiting or in service, by Little's law.
+    pub mean_inside: f64,
 }
 
-impl WaitingLine {
-    /// Returns the work that arrives, as a share of what the servers can do.
+/// The highest utilization with percentiles of M/D/1. Their computation takes longer the
+/// closer it is to 1.
+const MAX_UTILIZATION: f64 = 0.9999;
+
+/// Terms below this share of a sum do not change its digits.
+const NEGLIGIBLE: f64 = 1e-17;
+
+impl QueueingModel {
+    /// Returns the offered load as a share of what the servers can do. From 1 on, an
+    /// unbounded queue has no steady state. It is infinite if the interval is 0.
+    ///
+    /// ```
+    /// # use highwater::{analysis::QueueingModel, workload::{ArrivalModel, TimeModel}};
+    /// # use std::time::Duration;
+    /// let model = QueueingModel {
+    ///     arrivals: ArrivalModel::Poisson,
+    ///     interval: Duration::from_millis(10),
+    ///     times: TimeModel::Fixed,
+    ///     service_time: Duration::from_millis(12),
+    ///     servers: 2,
+    ///     queue_capacity: None,
+    /// };
+    /// assert!((model.utilization() - 0.6).abs() < 1e-9);
+    /// ```
     #[must_use]
     pub fn utilization(&self) -> f64 {
-        self.offered_load() / f64::from(self.servers.max(1))
+        self.offered_load() / self.server_count()
     }
 
     /// Predicts waits and latencies after a long time.
     ///
-    /// | line | formula | conditions |
+    /// | model | formula | conditions |
     /// |---|---|---|
     /// | M/M/1, M/M/c | Erlang (1917) | utilization below 1 |
-    /// | M/M/c/K | birth and death process, Erlang (1917) | none |
-    /// | M/D/1 | Pollaczek and Khinchine; percentiles: Franx (2001) | utilization below 1 |
+    /// | M/M/c/K | Erlang (1917), as a birth-death process | none |
+    /// | M/D/1 | mean: Pollaczek (1930) and Khinchine (1932); percentiles, up to a utilization of 0.9999: Franx (2001) | utilization below 1 |
     /// | M/G/1 | Pollaczek (1930) and Khinchine (1932), means only | utilization below 1 |
     ///
-    /// Formulas for other lines are unknown or only approximate, so none is used.
+    /// All of them require Poisson arrivals, service in the order of arrival, and
+    /// service times that are independent of each other and of the arrivals. For other
+    /// models there are only approximations, so nothing is predicted.
     #[must_use]
     pub fn predict(&self) -> Prediction {
-        let utilization = self.utilization();
-        if self.arrivals != ArrivalModel::Poisson {
-            return Prediction::NoFormula("formulas exist for Poisson arrivals only");
-        }
         let is_exponential = self.times == TimeModel::Exponential;
-        if let Some(places) = self.places {
-            if !is_exponential {
-                return Prediction::NoFormula(
-                    "with a bounded queue, formulas exist for exponential times only",
-                );
+        let reason = if self.interval.is_zero() {
+            "all requests arrive at once"
+        } else if self.queue_capacity.is_none() && self.utilization() >= 1.0 {
+            return Prediction::Overloaded;
+        } else if self.arrivals != ArrivalModel::Poisson {
+            "the formulas need Poisson arrivals"
+        } else if let Some(capacity) = self.queue_capacity {
+            if is_exponential {
+                return Prediction::SteadyState(self.bounded(capacity));
             }
-            return Prediction::SteadyState(self.bounded(places));
-        }
-        if utilization >= 1.0 || utilization.is_nan() {
-            return Prediction::Overloaded { utilization };
-        }
-        if is_exponential {
+            "with a bounded queue, the formulas need exponential times"
+        } else if is_exponential {
             return Prediction::SteadyState(self.exponential());
-        }
-        if self.servers > 1 {
-            return Prediction::NoFormula(
-                "with several servers, formulas exist for exponential times only",
-            );
-        }
-        Prediction::SteadyState(self.pollaczek_khinchine())
+        } else if self.servers > 1 {
+            "with several servers, the formulas need exponential times"
+        } else {
+            return Prediction::SteadyState(self.pollaczek_khinchine());
+        };
+        Prediction::NoFormula(reason)
     }
 
-    /// Returns the mean number of busy servers if there were enough of them.
+    fn server_count(&self) -> f64 {
+        f64::from(self.servers.max(1))
+    }
+
+    /// Returns the mean number of requests that arrive during a mean service time.
     fn offered_load(&self) -> f64 {
-        self.time.as_secs_f64() / self.interval.as_secs_f64()
+        if self.interval.is_zero() {
+            return f64::INFINITY;
+        }
+        self.service_time.as_secs_f64() / self.interval.as_secs_f64()
     }
 
+    /// Converts a mean wait and the tail of the latency, both in units of the mean
+    /// service time.
     fn steady_state(
         &self,
-        (formula, source): (&'static str, &'static str),
+        (model, source): (&'static str, &'static str),
         mean_wait: f64,
+        loss: f64,
         tail: Option<&dyn Fn(f64) -> f64>,
     ) -> SteadyState {
-        let time = self.time.as_secs_f64();
+        let time = self.service_time.as_secs_f64();
         let quantile = |share| tail.map(|tail| seconds(time * quantile(share, tail)));
+        let accepted = 1.0 - loss;
         SteadyState {
-            formula,
+            model,
             source,
-            utilization: self.utilization(),
+            utilization: (self.utilization() * accepted).min(1.0),
             mean_wait: seconds(time * mean_wait),
             mean_latency: seconds(time * (mean_wait + 1.0)),
             p50: quantile(0.5),
             p99: quantile(0.99),
-            loss: 0.0,
+            loss,
+            mean_inside: self.offered_load() * accepted * (mean_wait + 1.0),
         }
     }
 
-    /// M/M/c, in units of the mean service time.
+    /// M/M/c.
     fn exponential(&self) -> SteadyState {
-        let servers = f64::from(self.servers.max(1));
         let load = self.offered_load();
-        // Erlang's B by recursion, then C: the probability to wait.
+        // Erlang's B by recursion, then his C: the probability that a request waits.
         let blocking = (1..=self.servers.max(1)).fold(1.0, |blocking, n| {
             load * blocking / (f64::from(n) + load * blocking)
         });
         let waits = blocking / (1.0 - self.utilization() * (1.0 - blocking));
-        // The rate at which the wait of those who wait ends.
-        let rate = servers - load;
+        // A wait is exponential with this rate, if there is one. So is the service, with
+        // rate 1.
+        let rate = self.server_count() - load;
         let tail = |t: f64| {
-            // The wait, if any, is exponential, and so is the service.
-            let both = if (rate - 1.0).abs() < 1e-9 {
+            let wait_and_service = if (rate - 1.0).abs() < 1e-9 {
                 libm::exp(-t) * (1.0 + t)
             } else {
                 (rate * libm::exp(-t) - libm::exp(-rate * t)) / (rate - 1.0)
             };
-            (1.0 - waits) * libm::exp(-t) + waits * both
+            (1.0 - waits) * libm::exp(-t) + waits * wait_and_service
         };
         let name = if self.servers > 1 { "M/M/c" } else { "M/M/1" };
-        self.steady_state((name, "Erlang (1917)"), waits / rate, Some(&tail))
+        self.steady_state((name, "Erlang (1917)"), waits / rate, 0.0, Some(&tail))
     }
 
-    /// M/M/c/K, in units of the mean service time.
-    fn bounded(&self, places: u32) -> SteadyState {
+    /// M/M/c/K, where K is the number of servers plus the capacity of the queue.
+    fn bounded(&self, capacity: u32) -> SteadyState {
         let count = self.servers.max(1);
-        let servers = f64::from(count);
-        let load = self.offered_load();
-        // Relative to the state with all servers busy and an empty queue, which
-        // keeps all numbers small.
-        let mut weights = vec![1.0];
-        for n in (1..=count).rev() {
-            weights.insert(0, weights[0] * f64::from(n) / load);
+        let (load, servers) = (self.offered_load(), self.server_count());
+        // The weight of each number of requests inside, as a logarithm: a factorial or
+        // a power of the load may exceed every number.
+        let mut weights = vec![0.0];
+        for n in 1..=u64::from(count) + u64::from(capacity) {
+            let busy = n.min(u64::from(count)) as f64;
+            weights.push(weights[weights.len() - 1] + libm::log(load / busy));
         }
-        for _ in 0..places {
-            weights.push(weights[weights.len() - 1] * load / servers);
+        let greatest = weights.iter().copied().fold(f64::MIN, f64::max);
+        let weights = weights.into_iter();
+        let mut shares: Vec<f64> = weights.map(|it| libm::exp(it - greatest)).collect();
+        let sum: f64 = shares.iter().sum();
+        let loss = shares.pop().unwrap_or(0.0) / sum;
+        let accepted: f64 = shares.iter().sum();
+        // An accepted request waits until this many others have finished, while all
+        // servers are busy.
+        let places = shares.split_off(shares.len().min(count as usize));
+        let mut at_least: Vec<f64> = places.iter().map(|share| share / accepted).collect();
+        for n in (1..at_least.len()).rev() {
+            at_least[n - 1] += at_least[n];
         }
-        let sum: f64 = weights.iter().sum();
-        let probabilities: Vec<f64> = weights.iter().map(|weight| weight / sum).collect();
-        let (loss, accepted) = probabilities
-            .split_last()
-            .map_or((0.0, &[][..]), |(loss, rest)| (*loss, rest));
-        // A request that finds all servers busy and n waiting waits for n + 1 of them.
-        let (free, busy) = accepted.split_at(accepted.len().min(count as usize));
-        let free: f64 = free.iter().sum::<f64>() / (1.0 - loss);
-        let steps = (1..).map(f64::from);
-        let mean_steps: f64 = busy.iter().zip(steps).map(|(p, step)| p * step).sum();
-        let tail = |t: f64| {
-            let waiting: f64 = busy
-                .iter()
-                .zip(1..)
-                .map(|(p, steps)| p * erlang_and_service_tail(steps, servers, t))
-                .sum();
-            free * libm::exp(-t) + waiting / (1.0 - loss)
-        };
-        let mean_wait = mean_steps / servers / (1.0 - loss);
-        let state = self.steady_state(("M/M/c/K", "Erlang (1917)"), mean_wait, Some(&tail));
-        SteadyState { loss, ..state }
+        let mean_wait = at_least.iter().sum::<f64>() / servers;
+        let logarithms = LogFactorials::new(at_least.len() + 40 * count as usize);
+        let tail = |t: f64| delayed_tail(&at_least, servers, t, &logarithms);
+        let model = ("M/M/c/K", "Erlang (1917)");
+        self.steady_state(model, mean_wait, loss, Some(&tail))
     }
 
-    /// M/G/1 and M/D/1, in units of the mean service time.
+    /// M/G/1, and M/D/1 if all times are equal.
     fn pollaczek_khinchine(&self) -> SteadyState {
         let load = self.offered_load();
         let cv = self.times.coefficient_of_variation();
         let mean_wait = load * (1.0 + cv * cv) / (2.0 * (1.0 - load));
         if self.times != TimeModel::Fixed {
-            let source = "Pollaczek (1930) and Khinchine (1932)";
-            return self.steady_state(("M/G/1", source), mean_wait, None);
+            let model = ("M/G/1", "Pollaczek (1930) and Khinchine (1932)");
+            return self.steady_state(model, mean_wait, 0.0, None);
         }
-        let tail = |latency: f64| fixed_time_tail(load, latency);
-        let source = "Pollaczek (1930) and Khinchine (1932); percentiles: Franx (2001)";
-        self.steady_state(("M/D/1", source), mean_wait, Some(&tail))
+        let waits = FixedTimeWaits::new(load);
+        let tail = |latency: f64| 1.0 - waits.at_most(latency - 1.0);
+        let tail: Option<&dyn Fn(f64) -> f64> = (load <= MAX_UTILIZATION).then_some(&tail);
+        let source = "Pollaczek (1930), Khinchine (1932) and Franx (2001)";
+        self.steady_state(("M/D/1", source), mean_wait, 0.0, tail)
     }
 }
 
-/// Returns the probability that `steps` exponential times with rate `rate`, and then one
-/// with rate 1, take longer than `t`.
-fn erlang_and_service_tail(steps: u32, rate: f64, t: f64) -> f64 {
-    if rate <= 1.0 {
-        return poisson_at_most(steps, t);
-    }
-    // Either the steps take longer, or they end before `t` and the service does not.
-    let ended = 1.0 - poisson_at_most(steps - 1, (rate - 1.0) * t);
-    let factor = libm::pow(rate / (rate - 1.0), f64::from(steps));
-    poisson_at_most(steps - 1, rate * t) + libm::exp(-t) * factor * ended
-}
-
-/// Returns the probability that a Poisson variable with this mean is at most `limit`.
-fn poisson_at_most(limit: u32, mean: f64) -> f64 {
-    let mut term = libm::exp(-mean);
-    let mut sum = term;
-    for n in 1..=limit {
-        term *= mean / f64::from(n);
-        sum += term;
+/// Returns the probability that an M/M/c/K latency exceeds `t`. `at_least[n]` is the
+/// probability that the request waits for more than `n` others to finish, which `servers`
+/// servers do one after the other.
+///
+/// With a Poisson process that starts after the service time, the latency exceeds `t` if
+/// the service alone does, or if fewer events than the request waits for lie in the rest
+/// of `t`.
+fn delayed_tail(at_least: &[f64], servers: f64, t: f64, logarithms: &LogFactorials) -> f64 {
+    let mut sum = libm::exp(-t);
+    // The probability that the service takes less than `t` and that exactly `n` events
+    // follow within it, by integration by parts. The recursion downwards adds positive
+    // terms only. It may start anywhere, since it forgets its start.
+    let mut exactly = 0.0;
+    for n in (0..logarithms.0.len() - 1).rev() {
+        let term = logarithms.poisson(n + 1, servers * t);
+        exactly = (term + (servers - 1.0) * exactly) / servers;
+        sum += exactly * at_least.get(n).unwrap_or(&0.0);
     }
     sum
 }
 
-/// Returns the probability that a request of M/D/1 takes longer than `latency`, in
-/// units of the service time.
-///
-/// The formula of Franx, "A simple solution for the M/D/c waiting time distribution"
-/// (2001): its terms are positive, so it stays exact at a high load.
-fn fixed_time_tail(load: f64, latency: f64) -> f64 {
-    let wait = latency - 1.0;
-    if wait < 0.0 {
-        return 1.0;
+/// The logarithms of the first factorials.
+struct LogFactorials(Vec<f64>);
+
+impl LogFactorials {
+    fn new(count: usize) -> Self {
+        let mut sum = 0.0;
+        let logarithms = (0..count).map(|n| {
+            sum += libm::log(n.max(1) as f64);
+            sum
+        });
+        LogFactorials(logarithms.collect())
     }
-    // The number of service times, the last of them partial, that the wait covers.
-    let mut slots = 1;
-    while slots as f64 <= wait {
-        slots += 1;
+
+    /// Returns the probability that a Poisson variable with this mean is `n`.
+    fn poisson(&self, n: usize, mean: f64) -> f64 {
+        libm::exp(n as f64 * libm::log(mean) - mean - self.0[n])
     }
-    let arrivals = poisson_terms(load, slots + 2);
-    let more_than = |n: usize| (1.0 - arrivals[..=n].iter().sum::<f64>()).max(0.0);
-    let more: Vec<f64> = (0..slots + 2).map(more_than).collect();
-    // The probability of each number of requests inside. Between n and n + 1, the line
-    // grows as often as it shrinks.
-    let mut inside = vec![1.0 - load];
-    for n in 0..slots {
-        let from_empty = inside[0] * more[n];
-        let grows = (1..=n).map(|i| inside[i] * more[n + 1 - i]);
-        inside.push((from_empty + grows.sum::<f64>()) / arrivals[0]);
-    }
-    let at_most = |n: usize| inside[..=n].iter().sum::<f64>();
-    let rest = load * (slots as f64 - wait);
-    let terms = poisson_terms(rest, slots);
-    let sum: f64 = (0..slots).map(|j| at_most(slots - j) * terms[j]).sum();
-    1.0 - sum
 }
 
-/// Returns the probabilities of the first `count` values of a Poisson variable.
-fn poisson_terms(mean: f64, count: usize) -> Vec<f64> {
+/// The waiting times of M/D/1, in units of the service time.
+///
+/// The formula of Franx, "A simple solution for the M/D/c waiting time distribution"
+/// (2001). Its terms are positive, so it remains exact at a high load.
+struct FixedTimeWaits {
+    load: f64,
+    /// The probabilities of at most each number of requests inside, as far as needed for
+    /// the highest percentile.
+    at_most: Vec<f64>,
+}
+
+impl FixedTimeWaits {
+    fn new(load: f64) -> Self {
+        let arrivals = poisson_terms(load);
+        // The probability that more than `n` requests arrive in a service time.
+        let mut more = arrivals.clone();
+        for n in (0..more.len()).rev() {
+            more[n] = more.get(n + 1).unwrap_or(&0.0) + arrivals.get(n + 1).unwrap_or(&0.0);
+        }
+        let mut inside = vec![1.0 - load];
+        let mut at_most = inside.clone();
+        // Between n and n + 1 requests, the number grows as often as it shrinks.
+        while load <= MAX_UTILIZATION && at_most[at_most.len() - 1] < 0.999 {
+            let n = inside.len() - 1;
+            let first = (n + 2).saturating_sub(more.len()).max(1);
+            let grows = (first..=n)
+                .map(|i| inside[i] * more[n + 1 - i])
+                .sum::<f64>();
+            let from_empty = inside[0] * more.get(n).unwrap_or(&0.0);
+            inside.push((from_empty + grows) / arrivals[0]);
+            at_most.push(at_most[n] + inside[n + 1]);
+        }
+        FixedTimeWaits { load, at_most }
+    }
+
+    /// Returns the probability of a wait of at most `wait`; 1 beyond the highest
+    /// percentile.
+    fn at_most(&self, wait: f64) -> f64 {
+        if wait < 0.0 {
+            return 0.0;
+        }
+        // The number of service times, the last of them partial, that the wait covers.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "positive, and saturates"
+        )]
+        let slots = (wait as usize).saturating_add(1);
+        if slots >= self.at_most.len() {
+            return 1.0;
+        }
+        let terms = poisson_terms(self.load * (slots as f64 - wait));
+        let terms = terms.iter().take(slots).enumerate();
+        terms.map(|(n, term)| term * self.at_most[slots - n]).sum()
+    }
+}
+
+/// Returns the probabilities of the values of a Poisson variable with a mean of at most
+/// 1, up to the last that is not negligible.
+fn poisson_terms(mean: f64) -> Vec<f64> {
     let mut terms = vec![libm::exp(-mean)];
-    for n in 1..count {
-        terms.push(terms[n - 1] * mean / n as f64);
+    while terms[terms.len() - 1] > NEGLIGIBLE {
+        terms.push(terms[terms.len() - 1] * mean / terms.len() as f64);
     }
     terms
 }

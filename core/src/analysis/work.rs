@@ -1,6 +1,9 @@
 //! The unit of work of a scenario, whose count, rate and latency are compared.
 
-use crate::trace::{Counters, Event, NameId, Phase, RecordKind, Trace};
+use crate::{
+    latency::{nanos, nearest_rank},
+    trace::{Counters, Event, NameId, Phase, RecordKind, Trace},
+};
 use std::time::Duration;
 
 /// The spans of work in a trace: requests, chunks or jobs.
@@ -57,6 +60,25 @@ impl WorkSpans {
         !self.is_stage || self.first_stage.is_some()
     }
 
+    /// Returns the time at which the item of the record arrived at the queue, if this is
+    /// the record of its arrival.
+    pub(super) fn arrival(&self, event: &Event) -> Option<Duration> {
+        match (self.is_stage, event.phase) {
+            (false, Phase::Begin) if self.has(event) => Some(event.at),
+            (true, Phase::End)
+                if event.kind == self.kind && Some(event.source) == self.first_stage =>
+            {
+                Some(event.recorded_at())
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns whether the record is of the handling of an item, after its wait.
+    pub(super) fn is_service(&self, event: &Event) -> bool {
+        event.kind == RecordKind::Handle && (!self.is_stage || self.has(event))
+    }
+
     /// Returns whether several spans can be open at once.
     pub(super) fn is_concurrent(&self) -> bool {
         !self.is_stage
@@ -91,6 +113,24 @@ impl WorkSpans {
         }
         all
     }
+}
+
+/// Returns the latencies in nanoseconds, and the sample size if not all successes
+/// were recorded.
+pub(super) fn latencies(trace: &Trace, done: u64) -> (Option<u64>, [Option<u64>; 3]) {
+    let work = WorkSpans::new(trace);
+    let ended = work.ended(trace).into_iter();
+    let mut durations: Vec<_> = ended
+        .filter(|it| it.succeeded)
+        .map(|it| nanos(it.took))
+        .collect();
+    let on_record = durations.len() as u64;
+    let sample = (on_record < done).then_some(on_record);
+    if !work.has_latency() {
+        durations.clear();
+    }
+    let within = |permille| nearest_rank(&mut durations, permille);
+    (sample, [500, 990, 999].map(within))
 }
 
 /// A span that ended.

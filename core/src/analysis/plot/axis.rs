@@ -33,6 +33,8 @@ impl Axis {
         let (size, name) = match unit {
             MeasureUnit::Count => (1, ""),
             MeasureUnit::MilliPerSecond => (1_000, "/s"),
+            MeasureUnit::PartsPerMillion => (10_000, "%"),
+            MeasureUnit::Thousandths => (1_000, ""),
             MeasureUnit::Bytes if greatest < 2 << 10 => (1, "B"),
             MeasureUnit::Bytes if greatest < 2 << 20 => (1 << 10, "KiB"),
             MeasureUnit::Bytes => (1 << 20, "MiB"),

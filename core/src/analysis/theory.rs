@@ -1,0 +1,523 @@
+//! Queueing theory beside a run.
+
+use super::{
+    MeasureUnit::{self, Nanoseconds, PartsPerMillion, Thousandths},
+    Prediction, QueueingModel, SteadyState,
+    work::{self, WorkSpans, WorkTotals},
+};
+use crate::{
+    latency::nanos,
+    trace::{Phase, Trace},
+    workload::{ArrivalModel, TimeModel},
+};
+use std::{collections::BTreeMap, time::Duration};
+
+/// The predictions of queueing theory for a run, beside the run's own figures.
+///
+/// For simulated runs, the prediction takes the mean service time from the settings. On
+/// real threads and processes, work takes the time it takes on that machine, so the
+/// prediction uses the mean service time of the run. Before a run, of an empty trace, it
+/// always uses the settings.
+///
+/// ```
+/// use highwater::{analysis::{Prediction, Theory}, scenario};
+///
+/// let mut experiment = scenario::find("cluster")?.experiment();
+/// for (key, value) in [("event", "none"), ("workers", "1"), ("interval", "30")] {
+///     experiment.set(key, value)?;
+/// }
+/// for (key, value) in [("arrivals", "poisson"), ("times", "exponential")] {
+///     experiment.set(key, value)?;
+/// }
+/// let theory = Theory::of(&experiment.simulate());
+/// assert!(matches!(theory.prediction, Prediction::SteadyState(_)));
+/// assert_eq!(theory.summary(), "M/M/1 at a utilization of 0.83: Erlang (1917)");
+/// let wait = &theory.rows[0];
+/// assert_eq!((wait.key, wait.theory), ("mean_wait", Some(125_000_000)));
+/// # Ok::<(), scenario::InputError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Theory {
+    /// The model of the scenario's queue, if it has one.
+    pub model: Option<QueueingModel>,
+    /// The prediction.
+    pub prediction: Prediction,
+    /// The mean service time of the run, if the prediction uses it instead of the
+    /// setting.
+    pub measured_service_time: Option<Duration>,
+    /// The figures, the same for all runs.
+    pub rows: Vec<TheoryRow>,
+    /// The plural noun for the items, and the noun for the servers.
+    nouns: (&'static str, &'static str),
+}
+
+/// A figure of a run and its prediction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TheoryRow {
+    /// The stable name for programs.
+    pub key: &'static str,
+    /// The label for people.
+    pub label: &'static str,
+    /// The unit of both values.
+    pub unit: MeasureUnit,
+    /// The predicted value.
+    pub theory: Option<u64>,
+    /// The value in the run.
+    pub run: Option<u64>,
+}
+
+impl TheoryRow {
+    /// Returns by how much the run exceeds the prediction, in thousandths of the
+    /// prediction.
+    #[must_use]
+    pub fn gap_permille(&self) -> Option<i64> {
+        let (theory, run) = (i128::from(self.theory?), i128::from(self.run?));
+        let gap = (1000 * (run - theory)).checked_div(theory)?;
+        i64::try_from(gap).ok()
+    }
+
+    /// Returns the gap in percent: `+1.2 %`.
+    #[must_use]
+    pub fn gap(&self) -> Option<String> {
+        let gap = self.gap_permille()?;
+        let (sign, size) = (if gap < 0 { "−" } else { "+" }, gap.unsigned_abs());
+        Some(format!("{sign}{}.{} %", size / 10, size % 10))
+    }
+}
+
+impl Theory {
+    /// Predicts the figures of a run from its settings, and compares them.
+    #[must_use]
+    pub fn of(trace: &Trace) -> Self {
+        let queue = Queue::of(trace);
+        let facts = RunFacts::of(trace);
+        let is_simulated = matches!(trace.world.as_str(), "" | "virtual");
+        let measured = facts.mean_service_time.filter(|_| !is_simulated);
+        let mut measured_service_time = None;
+        let (model, nouns, prediction) = match queue {
+            Ok(mut queue) => {
+                if let Some(time) = measured {
+                    queue.model.service_time = time;
+                    measured_service_time = measured;
+                }
+                let prediction = match queue.obstacle {
+                    Some(reason) if queue.model.utilization() < 1.0 => {
+                        Prediction::NoFormula(reason)
+                    }
+                    _ => queue.model.predict(),
+                };
+                (Some(queue.model), queue.nouns, prediction)
+            }
+            Err(reason) => (None, ("", ""), Prediction::NoFormula(reason)),
+        };
+        let state = match &prediction {
+            Prediction::SteadyState(state) => Some(state),
+            _ => None,
+        };
+        let servers = model.map(|model| f64::from(model.servers));
+        let is_bounded = model.is_some_and(|model| model.queue_capacity.is_some());
+        let rows = facts.rows(state, servers, is_bounded);
+        Theory {
+            model,
+            prediction,
+            measured_service_time,
+            rows,
+            nouns,
+        }
+    }
+
+    /// Returns the prediction if there is one.
+    #[must_use]
+    pub fn steady_state(&self) -> Option<&SteadyState> {
+        match &self.prediction {
+            Prediction::SteadyState(state) => Some(state),
+            _ => None,
+        }
+    }
+
+    /// Returns one sentence without a full stop: the model and its utilization, the
+    /// reason that there is no formula, or the [overload](Self::overload).
+    #[must_use]
+    pub fn summary(&self) -> String {
+        if let Some(overload) = self.overload() {
+            return overload;
+        }
+        match (&self.prediction, self.model) {
+            (Prediction::NoFormula(reason), _) => ["no formula: ", reason].concat(),
+            (Prediction::SteadyState(state), Some(model)) => {
+                let utilization = hundredths(model.utilization());
+                let at = self.at_service_time();
+                let SteadyState { model, source, .. } = state;
+                [
+                    model,
+                    " at a utilization of ",
+                    &utilization,
+                    &at,
+                    ": ",
+                    source,
+                ]
+                .concat()
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// Returns a sentence if requests arrive faster than the servers can handle them.
+    ///
+    /// ```
+    /// use highwater::{analysis::Theory, scenario};
+    ///
+    /// let mut experiment = scenario::find("cluster")?.experiment();
+    /// for (key, value) in [("workers", "1"), ("interval", "20"), ("work", "24")] {
+    ///     experiment.set(key, value)?;
+    /// }
+    /// let overload = Theory::of(&experiment.new_trace("virtual")).overload();
+    /// assert_eq!(
+    ///     overload.unwrap(),
+    ///     "utilization is 1.20: requests arrive faster than the workers can handle \
+    ///      them, so the queue grows until the last request",
+    /// );
+    /// # Ok::<(), scenario::InputError>(())
+    /// ```
+    #[must_use]
+    pub fn overload(&self) -> Option<String> {
+        let model = self.model.filter(|model| model.utilization() >= 1.0)?;
+        let utilization = if model.utilization().is_finite() {
+            hundredths(model.utilization())
+        } else {
+            "infinite".to_owned()
+        };
+        let (items, servers) = self.nouns;
+        let at = self.at_service_time();
+        let effect = match model.queue_capacity {
+            Some(_) => "so the queue fills up and the rest are rejected",
+            None if items == "chunks" => "so the queue grows until the last chunk",
+            None => "so the queue grows until the last request",
+        };
+        let cause = [items, " arrive faster than ", servers, " can handle them"].concat();
+        Some(
+            [
+                "utilization is ",
+                &utilization,
+                &at,
+                ": ",
+                &cause,
+                ", ",
+                effect,
+            ]
+            .concat(),
+        )
+    }
+
+    fn at_service_time(&self) -> String {
+        let text = |time| Nanoseconds.text(nanos(time));
+        self.measured_service_time
+            .map_or_else(String::new, |it| [" at the measured ", &text(it)].concat())
+    }
+}
+
+/// The queue of a scenario, as its settings describe it.
+struct Queue {
+    model: QueueingModel,
+    /// The reason that the model is not exact.
+    obstacle: Option<&'static str>,
+    nouns: (&'static str, &'static str),
+}
+
+impl Queue {
+    /// Returns the queue, or the reason that the scenario has no such queue.
+    fn of(trace: &Trace) -> Result<Self, &'static str> {
+        let number = |key| trace.param(key).parse::<u64>().unwrap_or(0);
+        let millis = |key| Duration::from_millis(number(key));
+        let is = |key, value| trace.param(key) == value;
+        let changes = trace.params.iter().any(|(key, _)| key.contains('@'));
+        let obstacle = |first: Option<&'static str>| match first {
+            _ if changes => Some("parameters change during the run"),
+            first => first,
+        };
+        let model = |interval, service_time, servers| QueueingModel {
+            arrivals: arrival_model(trace),
+            interval: millis(interval),
+            times: time_model(trace),
+            service_time: millis(service_time),
+            servers,
+            queue_capacity: None,
+        };
+        match trace.scenario.as_str() {
+            "cluster" if number("users") > 0 => {
+                Err("users wait for a response before they send the next request")
+            }
+            "cluster" => {
+                let workers = u32::try_from(number("workers")).unwrap_or(1);
+                let is_bounded =
+                    number("queue") < number("requests") && !trace.param("queue").is_empty();
+                let queue_capacity = is_bounded.then(|| number("queue"));
+                let is_shared = workers == 1 || is("balance", "shared_queue");
+                let reason = if !is("event", "none") {
+                    Some("workers fail or reload during the run")
+                } else if !is_shared {
+                    Some("with several workers, the formulas need balance=shared_queue")
+                } else {
+                    None
+                };
+                Ok(Queue {
+                    model: QueueingModel {
+                        queue_capacity: queue_capacity.and_then(|it| u32::try_from(it).ok()),
+                        ..model("interval", "work", workers)
+                    },
+                    obstacle: obstacle(reason),
+                    nouns: ("requests", "the workers"),
+                })
+            }
+            "blocking" if number("every") > 0 || !is("inject", "nothing") => {
+                Err("jobs share the server with the requests")
+            }
+            "blocking" => Ok(Queue {
+                model: model("interval", "work", 1),
+                obstacle: obstacle(None),
+                nouns: ("requests", "the loop"),
+            }),
+            "backpressure" if is("heed", "wait") => {
+                Err("the source does not send while the queue is full")
+            }
+            "backpressure" if !is("inject", "nothing") => {
+                Err("an event disturbs the source or the destination")
+            }
+            "backpressure" => {
+                let mut model = model("read", "write", 1);
+                // The source sends a chunk when it has read it.
+                model.arrivals = match model.times {
+                    TimeModel::Exponential => ArrivalModel::Poisson,
+                    TimeModel::Fixed => ArrivalModel::Regular,
+                    _ => ArrivalModel::Jittered,
+                };
+                Ok(Queue {
+                    model,
+                    obstacle: obstacle(None),
+                    nouns: ("chunks", "the destination"),
+                })
+            }
+            "decoupling" => Err("several services handle each sign-up"),
+            "taxonomy" => Err("requests do not wait for each other"),
+            "handler" => Err("workers fail and requests are retried"),
+            "pipeline" => Err("stages wait for each other"),
+            "threads" => Err("all jobs arrive at once"),
+            _ => Err("the scenario has no queue"),
+        }
+    }
+}
+
+fn decimal(trace: &Trace, key: &str) -> f64 {
+    trace.param(key).parse().unwrap_or(1.0)
+}
+
+fn arrival_model(trace: &Trace) -> ArrivalModel {
+    match trace.param("arrivals") {
+        "regular" => ArrivalModel::Regular,
+        "poisson" => ArrivalModel::Poisson,
+        "bursty" => ArrivalModel::Bursty {
+            factor: decimal(trace, "burst"),
+        },
+        _ => ArrivalModel::Jittered,
+    }
+}
+
+fn time_model(trace: &Trace) -> TimeModel {
+    match trace.param("times") {
+        "fixed" => TimeModel::Fixed,
+        "exponential" => TimeModel::Exponential,
+        "lognormal" => TimeModel::Lognormal {
+            cv: decimal(trace, "cv"),
+        },
+        "heavy_tailed" => TimeModel::HeavyTailed {
+            cap: decimal(trace, "cap"),
+        },
+        _ => TimeModel::Jittered,
+    }
+}
+
+/// The figures of a run that theory predicts.
+#[derive(Default)]
+struct RunFacts {
+    mean_wait: Option<Duration>,
+    mean_service_time: Option<Duration>,
+    percentiles: [Option<u64>; 2],
+    /// The items that were accepted, and those that were not.
+    finished: (u64, u64),
+    /// The time from the first arrival to the last completion.
+    span: Duration,
+    mean_inside: Option<f64>,
+    /// The rate times the mean latency.
+    little: Option<f64>,
+}
+
+impl RunFacts {
+    fn of(trace: &Trace) -> Self {
+        let work = WorkSpans::new(trace);
+        let mut totals = WorkTotals::default();
+        let mut arrivals = BTreeMap::new();
+        let (mut waits, mut services) = (MeanTime::default(), MeanTime::default());
+        for event in &trace.events {
+            totals.apply(&work, event);
+            if let Some(at) = work.arrival(event) {
+                arrivals.insert(event.subject, at);
+            } else if work.is_service(event) {
+                match event.phase {
+                    Phase::Begin => {
+                        if let Some(arrived) = arrivals.remove(&event.subject) {
+                            waits.add(event.at.saturating_sub(arrived));
+                        }
+                    }
+                    Phase::End if event.failure.is_none() => services.add(event.duration),
+                    _ => {}
+                }
+            }
+        }
+        let done = totals.sum();
+        let (_, [p50, p99, _]) = work::latencies(trace, done.succeeded);
+        let mut latencies = MeanTime::default();
+        for ended in work.ended(trace) {
+            latencies.add(ended.took);
+        }
+        let counts = work::in_flight(trace);
+        let times = counts.first().zip(counts.last());
+        let span = times.map_or(Duration::ZERO, |(first, last)| {
+            last.0.saturating_sub(first.0)
+        });
+        let inside = counts.windows(2).map(|pair| {
+            let [(at, count), (until, _)] = [pair[0], pair[1]];
+            until.saturating_sub(at).as_secs_f64() * count as f64
+        });
+        let per_span = |sum: f64| (!span.is_zero()).then(|| sum / span.as_secs_f64());
+        let finished = (done.succeeded + done.failed) as f64;
+        RunFacts {
+            mean_wait: waits.mean(),
+            mean_service_time: services.mean(),
+            percentiles: [p50, p99],
+            finished: (done.succeeded, done.failed),
+            span,
+            mean_inside: per_span(inside.sum()),
+            little: latencies
+                .mean()
+                .and_then(|mean| per_span(finished * mean.as_secs_f64())),
+        }
+    }
+
+    fn rows(
+        &self,
+        state: Option<&SteadyState>,
+        servers: Option<f64>,
+        is_bounded: bool,
+    ) -> Vec<TheoryRow> {
+        let time = |time: Option<Duration>| time.map(nanos);
+        let of = |figure: fn(&SteadyState) -> f64| state.map(figure);
+        let (succeeded, failed) = self.finished;
+        let share = |part: u64| part as f64 / (succeeded + failed).max(1) as f64;
+        let loss = (is_bounded && succeeded + failed > 0).then(|| share(failed));
+        let utilization = servers
+            .zip(self.mean_service_time)
+            .and_then(|(servers, mean)| {
+                let work = mean.as_secs_f64() * succeeded as f64;
+                (!self.span.is_zero()).then(|| work / (servers * self.span.as_secs_f64()))
+            });
+        let [p50, p99] = self.percentiles;
+        let row = |key, label, unit, theory, run| TheoryRow {
+            key,
+            label,
+            unit,
+            theory,
+            run,
+        };
+        let number = |key, label, unit, theory: Option<f64>, run: Option<f64>| {
+            let scale = if unit == PartsPerMillion { 1e6 } else { 1e3 };
+            let whole = |value: Option<f64>| value.map(|value| rounded(value * scale));
+            row(key, label, unit, whole(theory), whole(run))
+        };
+        vec![
+            row(
+                "mean_wait",
+                "Mean wait",
+                Nanoseconds,
+                time(state.map(|it| it.mean_wait)),
+                time(self.mean_wait.filter(|_| servers.is_some())),
+            ),
+            row(
+                "p50",
+                "Latency p50",
+                Nanoseconds,
+                time(state.and_then(|it| it.p50)),
+                p50,
+            ),
+            row(
+                "p99",
+                "Latency p99",
+                Nanoseconds,
+                time(state.and_then(|it| it.p99)),
+                p99,
+            ),
+            number(
+                "loss",
+                "Rejected",
+                PartsPerMillion,
+                of(|it| it.loss).filter(|_| is_bounded),
+                loss,
+            ),
+            number(
+                "utilization",
+                "Utilization",
+                Thousandths,
+                of(|it| it.utilization),
+                utilization,
+            ),
+            number(
+                "mean_inside",
+                "Mean inside",
+                Thousandths,
+                of(|it| it.mean_inside),
+                self.mean_inside,
+            ),
+            number(
+                "littles_law",
+                "Rate × mean latency",
+                Thousandths,
+                self.little,
+                self.mean_inside,
+            ),
+        ]
+    }
+}
+
+#[derive(Default)]
+struct MeanTime {
+    sum: Duration,
+    count: u32,
+}
+
+impl MeanTime {
+    fn add(&mut self, time: Duration) {
+        self.sum += time;
+        self.count += 1;
+    }
+
+    fn mean(&self) -> Option<Duration> {
+        self.sum.checked_div(self.count)
+    }
+}
+
+/// Formats with two decimals, without the code for formatting `f64`.
+fn hundredths(value: f64) -> String {
+    let hundredths = rounded(value * 100.0);
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
+fn rounded(value: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "positive, and saturates"
+    )]
+    let whole = (value + 0.5) as u64;
+    whole
+}
