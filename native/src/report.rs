@@ -5,6 +5,7 @@ mod json;
 mod processes;
 mod scaling;
 mod table;
+mod theory;
 mod units;
 
 pub(crate) use json::json;
@@ -50,7 +51,8 @@ pub(crate) fn text(
     let _ = write!(text, "\n{}", table::services(trace, simulated));
     text += &errors::table(trace);
     text += &scaling::table(trace);
-    let _ = writeln!(text, "{}", table::queues(trace, run_duration(trace)));
+    text += &table::queues(trace, run_duration(trace));
+    let _ = writeln!(text, "{}", theory::table(trace, simulated));
     for verdict in verdicts {
         let _ = writeln!(text, "  {}", verdict_line(verdict, trace));
         if is_complete(trace) {

@@ -9,7 +9,7 @@ use crate::{
 };
 use futures::future::try_join_all;
 use highwater::{
-    analysis::{Figure, Metric, PlotRun, plot, write_csv},
+    analysis::{Figure, Metric, PlotRun, Theory, plot, write_csv},
     scenario::Experiment,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -41,6 +41,9 @@ pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
         }
     }
 
+    if let Some(overload) = Theory::of(&experiment.new_trace("")).overload() {
+        terminal::warn(&overload);
+    }
     let finished_run = run_all(options.world, std::slice::from_ref(&experiment))
         .await?
         .remove(0);

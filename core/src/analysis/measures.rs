@@ -2,6 +2,7 @@
 
 use super::{
     MeasureUnit::{self, Bytes, Count, MilliPerSecond, Nanoseconds},
+    Theory,
     counts::{RunCounts, lag_p99},
     work::{self, WorkSpans},
 };
@@ -119,7 +120,41 @@ impl Measures {
             // It may have been higher between two records.
             measures.remark(&["in_flight"], "at least");
         }
+        measures.add_theory(&Theory::of(trace));
         measures
+    }
+
+    /// Adds the predictions of queueing theory, and the figures of the run that no other
+    /// measure has.
+    fn add_theory(&mut self, theory: &Theory) {
+        for row in &theory.rows {
+            let run_key = match row.key {
+                "mean_wait" | "utilization" => Some(row.key),
+                _ => None,
+            };
+            let theory_key = match row.key {
+                "mean_wait" => "theory_mean_wait",
+                "p50" => "theory_p50",
+                "p99" => "theory_p99",
+                "loss" => "theory_loss",
+                "utilization" => "theory_utilization",
+                _ => continue,
+            };
+            let measure = |key, label, value| Measure {
+                key,
+                label,
+                unit: row.unit,
+                value,
+                note: None,
+            };
+            let of_run = run_key.map(|key| measure(key, row.label.to_owned(), row.run));
+            self.0.extend(of_run);
+            let label = [row.label, " by theory"].concat();
+            self.0.push(Measure {
+                note: row.gap().map(|gap| ["this run ", &gap].concat()),
+                ..measure(theory_key, label, row.theory)
+            });
+        }
     }
 
     fn remark(&mut self, keys: &[&str], text: &str) {

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     latency::nanos,
+    scenario::Decimal,
     trace::{Phase, Trace},
     workload::{ArrivalModel, TimeModel},
 };
@@ -22,8 +23,8 @@ use std::{collections::BTreeMap, time::Duration};
 /// ```
 /// use highwater::{analysis::{Prediction, Theory}, scenario};
 ///
-/// let mut experiment = scenario::find("cluster")?.experiment();
-/// for (key, value) in [("event", "none"), ("workers", "1"), ("interval", "30")] {
+/// let mut experiment = scenario::find("blocking")?.experiment();
+/// for (key, value) in [("every", "0"), ("interval", "30"), ("work", "25")] {
 ///     experiment.set(key, value)?;
 /// }
 /// for (key, value) in [("arrivals", "poisson"), ("times", "exponential")] {
@@ -310,7 +311,7 @@ impl Queue {
 }
 
 fn decimal(trace: &Trace, key: &str) -> f64 {
-    trace.param(key).parse().unwrap_or(1.0)
+    Decimal::parse(trace.param(key)).map_or(1.0, Decimal::to_f64)
 }
 
 fn arrival_model(trace: &Trace) -> ArrivalModel {

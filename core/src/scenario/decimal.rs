@@ -32,7 +32,7 @@ impl Decimal {
     }
 
     /// Parses a number such as `2`, `0.5` or `1.25`.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
         let scale = match decimals.len() {
             1 => 10,

@@ -1,6 +1,6 @@
 //! The report as JSON.
 
-use super::{errors, run_duration, scaling};
+use super::{errors, run_duration, scaling, theory};
 use highwater::{analysis::digest, scenario::Verdict, trace::Trace};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -65,6 +65,7 @@ pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
         "queues": queues,
         "errors": errors::json(trace),
         "scaling": scaling::json(trace),
+        "theory": theory::json(trace),
         "verdicts": verdicts,
     });
     format!("{report:#}\n")

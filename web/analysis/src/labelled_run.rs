@@ -1,7 +1,7 @@
 //! One of the runs to compare.
 
 use highwater::{
-    analysis::{self, Measures, Metric, PlotRun},
+    analysis::{self, Measures, Metric, PlotRun, Theory},
     trace::{RecordBatch, Trace},
 };
 use std::cell::OnceCell;
@@ -51,6 +51,11 @@ impl LabelledRun {
 
     pub(crate) fn measures(&self) -> &Measures {
         self.measures.get_or_init(|| Measures::of(&self.trace))
+    }
+
+    /// Returns the formula that predicts the run, or the reason that there is none.
+    pub(crate) fn theory(&self) -> String {
+        Theory::of(&self.trace).summary()
     }
 
     pub(crate) fn metrics(&self) -> &[Metric] {
