@@ -41,7 +41,7 @@ pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
         }
     }
 
-    if let Some(overload) = Theory::of(&experiment.new_trace("")).overload() {
+    if let Some(overload) = Theory::of_settings(&experiment.new_trace("")).overload() {
         terminal::warn(&overload);
     }
     let finished_run = run_all(options.world, std::slice::from_ref(&experiment))

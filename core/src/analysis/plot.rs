@@ -5,6 +5,7 @@ mod canvas;
 mod legend;
 mod panel;
 mod plot_run;
+mod reference;
 mod svg;
 mod theme;
 
@@ -46,7 +47,9 @@ impl Default for Figure {
 
 /// Plots runs over one another, as an SVG document.
 ///
-/// Runs differ in colour, dashes and markers. The same runs always give the same
+/// Runs differ in colour, dashes and markers. Level lines in the chart of latencies show
+/// the prediction of queueing theory for the settings, if there is one and if at most
+/// two of the runs' predictions differ. The same runs always give the same
 /// bytes, in a browser and natively, since no font is measured. Its title, for screen
 /// readers, describes the content.
 ///

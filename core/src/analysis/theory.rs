@@ -17,8 +17,7 @@ use std::{collections::BTreeMap, time::Duration};
 ///
 /// For simulated runs, the prediction takes the mean service time from the settings. On
 /// real threads and processes, work takes the time it takes on that machine, so the
-/// prediction uses the mean service time of the run. Before a run, of an empty trace, it
-/// always uses the settings.
+/// prediction uses the mean service time of the run.
 ///
 /// ```
 /// use highwater::{analysis::{Prediction, Theory}, scenario};
@@ -129,6 +128,16 @@ impl Theory {
         }
     }
 
+    /// Predicts the figures of a run from its settings alone.
+    #[must_use]
+    pub fn of_settings(trace: &Trace) -> Self {
+        Theory::of(&Trace {
+            scenario: trace.scenario.clone(),
+            params: trace.params.clone(),
+            ..Trace::default()
+        })
+    }
+
     /// Returns the prediction if there is one.
     #[must_use]
     pub fn steady_state(&self) -> Option<&SteadyState> {
@@ -174,7 +183,7 @@ impl Theory {
     /// for (key, value) in [("workers", "1"), ("interval", "20"), ("work", "24")] {
     ///     experiment.set(key, value)?;
     /// }
-    /// let overload = Theory::of(&experiment.new_trace("virtual")).overload();
+    /// let overload = Theory::of_settings(&experiment.new_trace("native")).overload();
     /// assert_eq!(
     ///     overload.unwrap(),
     ///     "utilization is 1.20: requests arrive faster than the workers can handle \

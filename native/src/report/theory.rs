@@ -19,7 +19,9 @@ pub(super) fn table(trace: &Trace, note: &str) -> String {
         "",
     ];
     let mut rows = vec![header.map(str::to_owned)];
-    for row in theory.rows.iter().filter(|row| row.theory.is_some()) {
+    let is_shown =
+        |row: &&TheoryRow| row.theory.is_some() || theory.model.is_some() && row.run.is_some();
+    for row in theory.rows.iter().filter(is_shown) {
         let text = |value: Option<u64>| value.map_or("–".to_owned(), |it| row.unit.text(it));
         rows.push([
             row.label.to_owned(),

@@ -4,6 +4,7 @@ use super::{
     PlotRun,
     axis::Axis,
     canvas::{Canvas, DrawResult, HEADING_HEIGHT, MARGIN, PIXEL, TEXT, shorten},
+    reference::Reference,
     svg::Svg,
     theme::{Theme, stroke_width},
 };
@@ -12,7 +13,11 @@ use crate::analysis::{
     work::{WorkSpans, WorkTotals},
 };
 use crate::{latency::nanos, trace::RecordKind};
-use plotters::{coord::ranged1d::Ranged, prelude::*};
+use plotters::{
+    coord::ranged1d::Ranged,
+    prelude::*,
+    style::text_anchor::{HPos, Pos, VPos},
+};
 use std::time::Duration;
 
 pub(super) struct Panel<'a> {
@@ -20,6 +25,7 @@ pub(super) struct Panel<'a> {
     metric: Metric,
     /// The series of each run.
     series: Vec<Series>,
+    references: Vec<Reference>,
     /// The duration of the longest run, in nanoseconds.
     end: u64,
     top: i32,
@@ -41,17 +47,22 @@ impl<'a> Panel<'a> {
         series: Vec<Series>,
         end: u64,
     ) -> Option<Self> {
-        let panel = Panel {
+        let mut panel = Panel {
             runs,
             metric,
             series,
+            references: Vec::new(),
             end,
             top: 0,
             height: 0,
         };
         // A run without failures needs no chart.
         let least = u64::from(metric == Metric::Failures);
-        panel.greatest().filter(|it| *it >= least).map(|_| panel)
+        panel.greatest().filter(|it| *it >= least)?;
+        if metric == Metric::Latency {
+            panel.references = Reference::of(runs);
+        }
+        Some(panel)
     }
 
     /// Sets its position and returns its bottom edge.
@@ -120,6 +131,9 @@ impl<'a> Panel<'a> {
             let style = theme.run(index).stroke_width(stroke_width(1));
             chart.draw_series([PathElement::new(line, style)])?;
         }
+        for reference in &self.references {
+            self.draw_reference(canvas, theme, &mut chart, reference)?;
+        }
         for (index, series) in self.series.iter().enumerate() {
             // Thin lines first, so that the main ones are on top.
             for (place, line) in series.lines.iter().enumerate().rev() {
@@ -139,6 +153,34 @@ impl<'a> Panel<'a> {
         Ok(())
     }
 
+    /// Draws a level line, with its label above one of its ends.
+    fn draw_reference(
+        &self,
+        canvas: &Canvas<'_, '_>,
+        theme: &Theme,
+        chart: &mut Chart<'_, '_>,
+        reference: &Reference,
+    ) -> DrawResult {
+        canvas.dash.set("90 30 10 30");
+        let Reference { value, label, .. } = reference;
+        let colour = reference.run.map_or(theme.muted, |run| theme.run(run));
+        let line = vec![(0, *value), (self.end, *value)];
+        let style = colour.stroke_width(stroke_width(1));
+        chart.draw_series([PathElement::new(line, style)])?;
+        let (at, side) = if reference.is_label_on_right {
+            (self.end, HPos::Right)
+        } else {
+            (0, HPos::Left)
+        };
+        let (left, _) = chart.backend_coord(&(0, *value));
+        let (right, _) = chart.backend_coord(&(self.end, *value));
+        let label = shorten(label, SMALL, right - left);
+        let style = theme.muted(SMALL).pos(Pos::new(side, VPos::Bottom));
+        canvas
+            .area
+            .draw_text(&label, &style, chart.backend_coord(&(at, *value)))
+    }
+
     /// Returns the index of each run that was changed while it ran, and the times.
     fn changes(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
         self.runs.iter().enumerate().flat_map(|(index, run)| {
@@ -151,7 +193,10 @@ impl<'a> Panel<'a> {
     fn greatest(&self) -> Option<u64> {
         let lines = self.series.iter().flat_map(|series| &series.lines);
         let points = lines.flat_map(|line| &line.points);
-        points.filter_map(|point| point.value).max()
+        let values = points.filter_map(|point| point.value);
+        values
+            .chain(self.references.iter().map(|it| it.value))
+            .max()
     }
 
     /// Returns the heading, with the unit, and a key of the lines.
