@@ -3,3 +3,4 @@
 mod challenges;
 mod figures;
 mod plot;
+mod theory;
