@@ -112,8 +112,8 @@ impl TimeModel {
     pub fn coefficient_of_variation(self) -> f64 {
         match self {
             TimeModel::Fixed => 0.0,
-            // A uniform distribution of width 0.4.
-            TimeModel::Jittered => 0.4 / 12_f64.sqrt(),
+            // A uniform distribution of 41 values, 0.01 apart.
+            TimeModel::Jittered => 0.01 * 140_f64.sqrt(),
             TimeModel::Exponential => 1.0,
             TimeModel::Lognormal { cv } => cv,
             TimeModel::HeavyTailed { cap } => {
@@ -207,7 +207,7 @@ fn normal(random: &mut Random) -> f64 {
     }
 }
 
-/// Multiplies a duration, rounded down to nanoseconds.
+/// Multiplies a duration, rounded to nanoseconds.
 fn scale(mean: Duration, factor: f64) -> Duration {
     Duration::try_from_secs_f64(mean.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }

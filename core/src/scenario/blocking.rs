@@ -62,7 +62,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             (Ms, 1, 500, 30),
         )
         .live(),
-        load::arrivals("jittered"),
+        load::arrivals("poisson"),
         load::BURST,
         Param::integer(
             "work",
@@ -71,7 +71,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             (Ms, 0, 100, 1),
         )
         .live(),
-        load::times("fixed"),
+        load::times("lognormal"),
         load::CV,
         load::CAP,
         Param::integer(

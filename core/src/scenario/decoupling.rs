@@ -49,7 +49,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             (ParamUnit::Ms, 0, 10_000, 250),
         )
         .live(),
-        load::arrivals("jittered"),
+        load::arrivals("poisson"),
         load::BURST,
         Param::integer(
             "email_latency",
@@ -58,7 +58,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             (ParamUnit::Ms, 0, 5_000, 80),
         )
         .live(),
-        load::times("jittered"),
+        load::times("lognormal"),
         load::CV,
         load::CAP,
         Param::choice(

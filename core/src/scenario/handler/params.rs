@@ -22,7 +22,7 @@ pub(super) const ALL: &[Param] = &[
     ),
     REQUESTS,
     INTERVAL,
-    load::arrivals("jittered"),
+    load::arrivals("poisson"),
     load::BURST,
     Param::integer(
         "latency",
@@ -31,7 +31,7 @@ pub(super) const ALL: &[Param] = &[
         (Ms, 0, 1_000, 60),
     )
     .live(),
-    load::times("fixed"),
+    load::times("lognormal"),
     load::CV,
     load::CAP,
     Param::integer(
