@@ -10,11 +10,14 @@ export function readKnobs(form) {
   return [...form.elements].map(({ name, value }) => [name, value]);
 }
 
-// Sets the form's values. During a run, some controls are disabled.
+// Sets the form's values. During a run, some controls are disabled. A control without
+// effect is hidden.
 export function setKnobs(form, values, isRunning) {
   for (const control of form.elements) {
     control.value = values[control.name];
     control.disabled = isRunning && !control.isLive;
+    const [key, needed] = control.onlyWith ?? [];
+    control.parentNode.hidden = !!key && values[key] !== needed;
     showProblem(control);
   }
 }
@@ -24,6 +27,7 @@ function makeKnob(param, changed) {
   control.id = `knob-${param.key}`;
   control.name = param.key;
   control.isLive = param.live;
+  control.onlyWith = param.only_with;
   const help = element("p", { className: "help", id: `help-${param.key}` }, param.help);
   const problem = element("p", { className: "problem", id: `problem-${param.key}`, hidden: true });
   control.setAttribute("aria-describedby", `${problem.id} ${help.id}`);

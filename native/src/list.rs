@@ -74,8 +74,14 @@ impl fmt::Display for ScenarioListing {
             .collect();
         let width = assignments.iter().map(String::len).max().unwrap_or(0);
         for (param, assignment) in params().zip(&assignments) {
-            let live = if param.live { ", live" } else { "" };
-            writeln!(f, "    {assignment:width$}  {}{live}", param.range())?;
+            write!(f, "    {assignment:width$}  {}", param.range())?;
+            if param.live {
+                f.write_str(", live")?;
+            }
+            if let Some((key, value)) = param.only_with {
+                write!(f, ", only with {key}={value}")?;
+            }
+            writeln!(f)?;
             writeln!(
                 f,
                 "    {:width$}  {faint}{}. {}{faint:#}",

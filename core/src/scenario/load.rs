@@ -16,6 +16,7 @@ pub(super) const fn arrivals(default: &'static str) -> Param {
         label: "Arrivals",
         help: "Times between arrivals: all equal, ±25 %, those of independent users, or in bursts.",
         live: false,
+        only_with: None,
         kind: ParamKind::Choice {
             options: ARRIVALS,
             default,
@@ -32,7 +33,8 @@ pub(super) const BURST: Param = Param::decimal(
     "Burst factor",
     "Rate within a burst, as a multiple of the mean rate.",
     (100, 10_000, 500),
-);
+)
+.only_with("arrivals", "bursty");
 
 const TIMES: &[&str] = &[
     "fixed",
@@ -50,6 +52,7 @@ pub(super) const fn times(default: &'static str) -> Param {
         label: "Times",
         help: "How times vary: not, ±20 %, or with a tail: exponential, lognormal or Pareto.",
         live: false,
+        only_with: None,
         kind: ParamKind::Choice {
             options: TIMES,
             default,
@@ -63,7 +66,8 @@ pub(super) const CV: Param = Param::decimal(
     "Variation",
     "Coefficient of variation of lognormal times: standard deviation / mean.",
     (1, 1_000, 100),
-);
+)
+.only_with("times", "lognormal");
 
 #[allow(dead_code, reason = "unused in a build without chapters")]
 pub(super) const CAP: Param = Param::decimal(
@@ -71,7 +75,8 @@ pub(super) const CAP: Param = Param::decimal(
     "Cap",
     "Longest heavy-tailed time, as a multiple of the mean.",
     (110, 100_000, 10_000),
-);
+)
+.only_with("times", "heavy_tailed");
 
 /// Returns the model of the arrivals.
 ///

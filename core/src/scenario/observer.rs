@@ -53,6 +53,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             label: "During the third emit",
             help: "When called, Display removes Logger, adds Newcomer, or does both.",
             live: false,
+            only_with: None,
             kind: ParamKind::Choice {
                 options: &["nothing", "remove", "add", "both"],
                 default: "both",

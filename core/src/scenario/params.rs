@@ -19,6 +19,8 @@ pub struct Param {
     /// `true` if it can change during a run: see
     /// [`Experiment::set`](super::Experiment::set).
     pub live: bool,
+    /// The key and value of another parameter without which it has no effect.
+    pub only_with: Option<(&'static str, &'static str)>,
     /// The valid values and the default.
     #[serde(flatten)]
     pub kind: ParamKind,
@@ -46,6 +48,7 @@ impl Param {
             label,
             help,
             live: false,
+            only_with: None,
             kind,
         }
     }
@@ -68,6 +71,7 @@ impl Param {
             label,
             help,
             live: false,
+            only_with: None,
             kind,
         }
     }
@@ -76,6 +80,15 @@ impl Param {
     #[allow(dead_code, reason = "unused in a build without chapters")]
     pub(super) const fn live(self) -> Self {
         Param { live: true, ..self }
+    }
+
+    /// Declares that the parameter has no effect unless the choice `key` is `option`.
+    #[allow(dead_code, reason = "unused in a build without chapters")]
+    pub(super) const fn only_with(self, key: &'static str, option: &'static str) -> Self {
+        Param {
+            only_with: Some((key, option)),
+            ..self
+        }
     }
 
     /// Creates a choice; its first option is the default.
@@ -95,6 +108,7 @@ impl Param {
             label,
             help,
             live: false,
+            only_with: None,
             kind,
         }
     }

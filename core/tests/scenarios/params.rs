@@ -67,6 +67,11 @@ fn names_are_unique_and_shell_safe() {
                 "{}",
                 param.key
             );
+            if let Some((key, value)) = param.only_with {
+                let mut params = scenario.params.iter();
+                let needed = params.find(|param| param.key == key).unwrap();
+                assert!(needed.parse(value).is_ok(), "{}", param.key);
+            }
             if let ParamKind::Choice { options, .. } = param.kind {
                 assert!(options.iter().all(is_plain), "{}", param.key);
             }
@@ -272,12 +277,12 @@ fn schema_serializes_to_json() {
     let cv = param("cv");
     let expected = serde_json::json!({
         "key": "cv", "label": cv.label, "help": cv.help, "live": false,
-        "kind": "decimal", "min": "0.01", "max": "10", "default": "1",
+        "only_with": ["times", "lognormal"], "kind": "decimal", "min": "0.01", "max": "10", "default": "1",
     });
     assert_eq!(serde_json::to_value(cv).unwrap(), expected);
     let param = param("email_latency");
     let expected = serde_json::json!({
-        "key": "email_latency", "label": param.label, "help": param.help, "live": true,
+        "key": "email_latency", "label": param.label, "help": param.help, "live": true, "only_with": null,
         "kind": "integer", "unit": "ms", "min": 0, "max": 5000, "default": 80,
     });
     assert_eq!(serde_json::to_value(param).unwrap(), expected);
