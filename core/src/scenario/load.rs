@@ -49,7 +49,7 @@ const TIMES: &[&str] = &[
 pub(super) const fn times(default: &'static str) -> Param {
     Param {
         key: "times",
-        label: "Times",
+        label: "Service times",
         help: "How times vary: not, ±20 %, or with a tail: exponential, lognormal or Pareto.",
         live: false,
         only_with: None,
