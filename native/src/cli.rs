@@ -65,6 +65,7 @@ pub(crate) enum Command {
   highwater run decoupling --world virtual --seed 7 --trace trace.json --plot run.svg
   highwater run backpressure --set heed=ignore --plot memory.svg --metric bytes
   highwater run decoupling --set email_latency@1500=400    slower after 1.5 s
+  highwater run decoupling --compare --plot both.svg       simulated and native, side by side
   highwater run decoupling --json
 
 Open a trace in https://ui.perfetto.dev. In the virtual world, the same experiment
@@ -223,10 +224,14 @@ pub(crate) struct RunOptions {
     /// World to run in
     #[arg(long, value_enum, default_value_t = World::Native)]
     pub(crate) world: World,
+    /// Run in simulated time and natively, and print both beside the prediction of
+    /// queueing theory. The exit code is 1 if a check fails in either
+    #[arg(long, conflicts_with_all = ["world", "trace"])]
+    pub(crate) compare: bool,
     /// Write the trace in the Chrome trace-event format
     #[arg(long, value_name = "FILE.json")]
     pub(crate) trace: Option<PathBuf>,
-    /// Write all records as CSV, one record per line
+    /// Write all records as CSV, one record per line; with --compare, write its table
     #[arg(long, value_name = "FILE.csv")]
     pub(crate) csv: Option<PathBuf>,
     /// Plot all metrics over time

@@ -3,7 +3,7 @@
 //! | module | purpose |
 //! |---|---|
 //! | `cli` | the command line |
-//! | `tour`, `run`, `list`, `pipe` | one command each |
+//! | `tour`, `run`, `list`, `pipe` | one command each; `compare` is `run --compare` |
 //! | `serve` | the `serve` and `cluster` commands, and their worker processes |
 //! | `platform`, `compute` | platform ports for native runs: clock, tasks, thread pools |
 //! | `processes` | the process port: starts this program as a child process |
@@ -21,6 +21,7 @@
 mod atomic_file;
 mod blocking;
 mod cli;
+mod compare;
 mod compute;
 mod error;
 mod interrupt;
@@ -82,6 +83,9 @@ async fn command(cli: Cli) -> Result<ExitCode, Error> {
         Some(Command::ServeWorker(options)) => serve::serve_as_worker(&options).await,
         Some(Command::List { json }) => list::list(json),
         Some(Command::Pipe(options)) => interrupt::run_until_signal(pipe::pipe(&options)).await,
+        Some(Command::Run(options)) if options.compare => {
+            interrupt::run_until_signal(compare::compare(&options)).await
+        }
         Some(Command::Run(options)) => interrupt::run_until_signal(run::run(&options)).await,
         None => interrupt::run_until_signal(tour::tour()).await,
     }

@@ -1,5 +1,6 @@
 //! The report of a run, as text and as JSON.
 
+mod comparison;
 mod errors;
 mod json;
 mod processes;
@@ -8,6 +9,7 @@ mod table;
 mod theory;
 mod units;
 
+pub(crate) use comparison::Comparison;
 pub(crate) use json::json;
 pub(crate) use table::render;
 pub(crate) use units::human_duration;
@@ -34,16 +36,7 @@ pub(crate) fn text(
     let trace = &finished_run.trace;
     let mut text = String::new();
     write_header(&mut text, experiment, world, trace);
-    if let Some(failure) = &finished_run.failure {
-        let _ = writeln!(text, "\n  {BAD}✗ the run died:{BAD:#} {failure}");
-    }
-    if trace.dropped > 0 {
-        let _ = writeln!(
-            text,
-            "\n  {BAD}✗ {} records were dropped:{BAD:#} the figures below are incomplete",
-            trace.dropped
-        );
-    }
+    write_incompleteness(&mut text, finished_run);
     let simulated = match world {
         World::Native => "",
         World::Virtual => " (simulated)",
@@ -53,14 +46,32 @@ pub(crate) fn text(
     text += &scaling::table(trace);
     text += &table::queues(trace, run_duration(trace));
     let _ = writeln!(text, "{}", theory::table(trace, simulated));
+    write_verdicts(&mut text, trace, verdicts);
+    write_footer(&mut text, experiment, world);
+    text
+}
+
+/// Writes the reason that a run is incomplete, if it is.
+fn write_incompleteness(text: &mut String, finished_run: &FinishedRun) {
+    if let Some(failure) = &finished_run.failure {
+        let _ = writeln!(text, "\n  {BAD}✗ the run died:{BAD:#} {failure}");
+    }
+    let dropped = finished_run.trace.dropped;
+    if dropped > 0 {
+        let _ = writeln!(
+            text,
+            "\n  {BAD}✗ {dropped} records were dropped:{BAD:#} the figures below are incomplete"
+        );
+    }
+}
+
+fn write_verdicts(text: &mut String, trace: &Trace, verdicts: &[Verdict]) {
     for verdict in verdicts {
         let _ = writeln!(text, "  {}", verdict_line(verdict, trace));
         if is_complete(trace) {
             let _ = writeln!(text, "    {FAINT}{}{FAINT:#}", verdict.evidence);
         }
     }
-    write_footer(&mut text, experiment, world);
-    text
 }
 
 /// Formats a verdict as a mark and its claim. The line is readable without colour.
@@ -78,6 +89,21 @@ pub(crate) fn verdict_line(verdict: &Verdict, trace: &Trace) -> String {
 /// the reason above them.
 fn is_complete(trace: &Trace) -> bool {
     trace.died.is_none() && trace.dropped == 0
+}
+
+/// Returns the parameters that differ from their defaults.
+pub(crate) fn settings_text(experiment: &Experiment) -> String {
+    let settings = experiment.settings(false).into_iter();
+    let pairs = settings.map(|(key, value)| [&key, "=", &value].concat());
+    pairs.collect::<Vec<_>>().join(" ")
+}
+
+fn settings_or_none(experiment: &Experiment) -> String {
+    let text = settings_text(experiment);
+    if text.is_empty() {
+        return "none (all parameters at their defaults)".to_owned();
+    }
+    text
 }
 
 /// Returns 1 if the run died or a check failed, otherwise 0.
@@ -114,18 +140,9 @@ fn write_header(text: &mut String, experiment: &Experiment, world: World, trace:
         World::Native => ("native: real time, one thread", ""),
         World::Virtual => ("virtual: simulated time, reproducible", " simulated"),
     };
-    let changed: Vec<String> = experiment
-        .settings(false)
-        .into_iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    let set = match changed.as_slice() {
-        [] => "none (all parameters at their defaults)".to_owned(),
-        changed => changed.join(" "),
-    };
     let _ = writeln!(text, "  world  {world_text}");
     let _ = writeln!(text, "  seed   {}", experiment.seed());
-    let _ = writeln!(text, "  set    {set}");
+    let _ = writeln!(text, "  set    {}", settings_or_none(experiment));
     let _ = writeln!(
         text,
         "  took   {}{time_suffix}, {} records",

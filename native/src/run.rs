@@ -22,65 +22,88 @@ use std::{cell::Cell, process::ExitCode, time::Duration};
 /// Bad input, or an output that cannot be written.
 pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
     let experiment = options.experiment()?;
-    let check = |path: &Option<_>| path.as_deref().map(Output::check).transpose();
-    let trace_file = check(&options.trace)?;
-    let csv_file = check(&options.csv)?;
-    let plot_file = check(&options.plot)?;
-    let files = [
-        ("--trace", &trace_file),
-        ("--csv", &csv_file),
-        ("--plot", &plot_file),
-    ];
-    for (index, (second, file)) in files.iter().enumerate() {
-        for (first, other) in &files[..index] {
-            if let (Some(file), Some(other)) = (file, other)
-                && file.is_same_as(other)
-            {
-                return Err(Error::SameOutput { first, second });
-            }
-        }
-    }
-
-    if let Some(overload) = Theory::of_settings(&experiment.new_trace("")).overload() {
-        terminal::warn(&overload);
-    }
+    let files = OutputFiles::check(options)?;
+    warn_of_overload(&experiment);
     let finished_run = run_all(options.world, std::slice::from_ref(&experiment))
         .await?
         .remove(0);
     // Failed runs are written too: their records show what led to the failure.
-    if let Some(file) = trace_file {
+    if let Some(file) = files.trace {
         file.write(|writer| finished_run.trace.write_chrome(writer))?;
     }
-    if let Some(file) = csv_file {
+    if let Some(file) = files.csv {
         file.write(|writer| write_csv(&finished_run.trace, writer))?;
     }
-    if let Some(file) = plot_file {
-        let svg = plot_svg(&experiment, &finished_run, options.metric);
+    if let Some(file) = files.plot {
+        let label = report::settings_text(&experiment);
+        let run = PlotRun {
+            label: &label,
+            trace: &finished_run.trace,
+        };
+        let svg = plot(&[run], &figure(options.metric));
         file.write(|writer| writer.write_all(svg.as_bytes()))?;
     }
     let verdicts = experiment.scenario().judge(&finished_run.trace);
     terminal::print(&if options.json {
-        report::json(&finished_run.trace, &verdicts)
+        format!("{:#}\n", report::json(&finished_run.trace, &verdicts))
     } else {
         report::text(&experiment, options.world, &finished_run, &verdicts)
     })?;
     Ok(report::exit_code(&finished_run, &verdicts))
 }
 
-/// Plots one metric over time, or all metrics that the run has data for.
-fn plot_svg(experiment: &Experiment, finished_run: &FinishedRun, metric: Option<Metric>) -> String {
-    let settings = experiment.settings(false).into_iter();
-    let pairs = settings.map(|(key, value)| [&key, "=", &value].concat());
-    let label = pairs.collect::<Vec<_>>().join(" ");
-    let run = PlotRun {
-        label: &label,
-        trace: &finished_run.trace,
-    };
+/// The output files of a run.
+pub(crate) struct OutputFiles {
+    pub(crate) trace: Option<Output>,
+    pub(crate) csv: Option<Output>,
+    pub(crate) plot: Option<Output>,
+}
+
+impl OutputFiles {
+    /// Checks that every file can be written, and that they differ.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnwritableOutput`] or [`Error::SameOutput`].
+    pub(crate) fn check(options: &RunOptions) -> Result<Self, Error> {
+        let check = |path: &Option<_>| path.as_deref().map(Output::check).transpose();
+        let files = OutputFiles {
+            trace: check(&options.trace)?,
+            csv: check(&options.csv)?,
+            plot: check(&options.plot)?,
+        };
+        let named = [
+            ("--trace", &files.trace),
+            ("--csv", &files.csv),
+            ("--plot", &files.plot),
+        ];
+        for (index, (second, file)) in named.iter().enumerate() {
+            for (first, other) in &named[..index] {
+                if let (Some(file), Some(other)) = (file, other)
+                    && file.is_same_as(other)
+                {
+                    return Err(Error::SameOutput { first, second });
+                }
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// Warns if requests arrive faster than they can be handled.
+pub(crate) fn warn_of_overload(experiment: &Experiment) {
+    if let Some(overload) = Theory::of_settings(&experiment.new_trace("")).overload() {
+        terminal::warn(&overload);
+    }
+}
+
+/// Returns a figure of one metric over time, or of all metrics.
+pub(crate) fn figure(metric: Option<Metric>) -> Figure {
     let mut figure = Figure::default();
     if let Some(metric) = metric {
         figure.metrics = vec![metric];
     }
-    plot(&[run], &figure)
+    figure
 }
 
 /// Runs experiments concurrently, with a progress display on the terminal.

@@ -5,8 +5,8 @@ use highwater::{analysis::digest, scenario::Verdict, trace::Trace};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Returns the report as one indented JSON object. Durations are whole nanoseconds.
-pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
+/// Returns the report as one JSON object. Durations are whole nanoseconds.
+pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> Value {
     let summary = trace.summary();
     let sources: Vec<Value> = summary
         .sources()
@@ -50,7 +50,7 @@ pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
         })
         .collect();
     let params: BTreeMap<_, _> = trace.params.iter().cloned().collect();
-    let report = json!({
+    json!({
         "scenario": trace.scenario,
         "world": trace.world,
         "seed": trace.seed,
@@ -67,6 +67,5 @@ pub(crate) fn json(trace: &Trace, verdicts: &[Verdict]) -> String {
         "scaling": scaling::json(trace),
         "theory": theory::json(trace),
         "verdicts": verdicts,
-    });
-    format!("{report:#}\n")
+    })
 }

@@ -270,6 +270,155 @@ fn plot_is_valid_svg() {
     assert_eq!(files(folder.path()), ["plot.svg"]);
 }
 
+/// A queue with a formula, for about a second.
+const M_M_1: [&str; 13] = [
+    "run",
+    "blocking",
+    "--set",
+    "every=0",
+    "--set",
+    "work=8",
+    "--set",
+    "interval=12",
+    "--set",
+    "arrivals=poisson",
+    "--set",
+    "times=exponential",
+    "--compare",
+];
+
+#[test]
+fn comparison_has_theory_and_both_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (csv, plot) = (path("table.csv"), path("both.svg"));
+    let result = highwater(&[&M_M_1[..], &["--csv", &csv, "--plot", &plot]].concat());
+    assert_eq!(result.code, Some(0), "{result:?}");
+    assert_eq!(result.stderr, "", "progress without a terminal");
+    let text = &result.stdout;
+    assert!(
+        text.contains("  theory  M/M/1 at a utilization of 0.67"),
+        "{text}"
+    );
+    let wait = text
+        .lines()
+        .find(|line| line.contains("Mean wait"))
+        .unwrap();
+    assert!(wait.contains(" 16.0 ms "), "{wait}");
+    assert_eq!(wait.matches(" %").count(), 2, "{wait}");
+    assert_eq!(
+        text.matches("✓ every request is answered").count(),
+        2,
+        "{text}"
+    );
+    assert!(
+        text.contains("  repeat  cargo run -p native -- run blocking"),
+        "{text}"
+    );
+    assert!(text.trim_end().ends_with(" --compare"), "{text}");
+
+    let table = fs::read_to_string(&csv).unwrap();
+    assert!(
+        table.starts_with("figure,unit,theory,simulated,native\n"),
+        "{table}"
+    );
+    assert!(
+        table.contains("\nmean_wait,nanoseconds,16000000,"),
+        "{table}"
+    );
+    let svg = fs::read_to_string(&plot).unwrap();
+    for label in [">simulated<", ">native<", ">theory p99, M/M/1: 111 ms<"] {
+        assert!(svg.contains(label), "{label}");
+    }
+}
+
+#[test]
+fn comparison_as_json_contains_both_reports() {
+    let result = highwater(&[&M_M_1[..], &["--json"]].concat());
+    assert_eq!(result.code, Some(0), "{result:?}");
+    let report = result.json();
+    assert_eq!(report["simulated"]["world"], "virtual");
+    assert_eq!(report["native"]["world"], "native");
+    assert_eq!(report["simulated"]["params"], report["native"]["params"]);
+    let figures = report["figures"].as_array().unwrap();
+    let figure = |key: &str| figures.iter().find(|it| it["key"] == key).unwrap();
+    let p99 = figure("p99");
+    assert_eq!(
+        p99["simulated"],
+        report["simulated"]["theory"]["figures"]["p99"]["run"]
+    );
+    assert_eq!(
+        p99["native"],
+        report["native"]["theory"]["figures"]["p99"]["run"]
+    );
+    assert_eq!(figure("begun")["native"], 60);
+}
+
+#[test]
+fn comparison_says_once_that_there_is_no_formula() {
+    let mut arguments = vec!["run", "decoupling", "--compare"];
+    arguments.extend(QUICK);
+    let result = highwater(&arguments);
+    assert_eq!(result.code, Some(0), "{result:?}");
+    assert_eq!(
+        result.stdout.matches("no formula: ").count(),
+        1,
+        "{result:?}"
+    );
+    assert!(result.stdout.contains("Latency p99"), "{result:?}");
+}
+
+#[test]
+fn comparison_fails_with_either_run() {
+    let mut arguments = vec!["run", "decoupling", "--compare", "--set", "fault=panic"];
+    arguments.extend(["--set", "fail_rate=100"]);
+    arguments.extend(QUICK);
+    let result = highwater(&arguments);
+    assert_eq!(result.code, Some(1), "{result:?}");
+    assert_eq!(
+        result.stdout.matches("✗ the run died").count(),
+        2,
+        "{result:?}"
+    );
+    assert_eq!(
+        result.stderr.matches("the run died: EmailService").count(),
+        2,
+        "{result:?}"
+    );
+}
+
+#[test]
+fn comparison_excludes_a_single_world() {
+    for option in [["--world", "native"], ["--trace", "trace.json"]] {
+        let result = highwater(&[&["run", "decoupling", "--compare"], &option[..]].concat());
+        assert_eq!(result.code, Some(2), "{result:?}");
+        assert_eq!(result.stderr.lines().count(), 1, "{result:?}");
+        assert!(result.stderr.contains("cannot be used with"), "{result:?}");
+        assert!(result.stderr.contains(option[0]), "{result:?}");
+    }
+}
+
+#[test]
+fn overload_is_said_before_the_run() {
+    let overloaded = ["run", "blocking", "--world", "virtual", "--set", "every=0"];
+    let result = highwater(&[&overloaded[..], &["--set", "work=36"]].concat());
+    assert_eq!(result.code, Some(0), "{result:?}");
+    let overload = "utilization is 1.20: requests arrive faster than the loop can handle them";
+    assert!(
+        result.stderr.starts_with(&format!("warning: {overload}")),
+        "{result:?}"
+    );
+    assert_eq!(result.stderr.lines().count(), 1, "{result:?}");
+    assert!(
+        result.stdout.contains(&format!("  theory  {overload}")),
+        "{result:?}"
+    );
+    let full = highwater(&[&overloaded[..], &["--set", "work=30"]].concat());
+    assert!(full.stderr.contains("utilization is 1.00"), "{full:?}");
+    let stable = highwater(&[&overloaded[..], &["--set", "work=29"]].concat());
+    assert_eq!(stable.stderr, "");
+}
+
 #[test]
 fn csv_has_one_line_per_record() {
     let folder = tempfile::tempdir().unwrap();
