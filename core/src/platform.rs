@@ -38,10 +38,11 @@ pub use virtual_time::{MESSAGE_DELAY, PROCESS_START, Step, VirtualTime};
 #[cfg(feature = "compute")]
 use crate::trace::Recorder;
 
-use futures_channel::{mpsc, oneshot};
+use futures_channel::oneshot;
 use futures_util::{
-    StreamExt,
+    Stream, StreamExt,
     future::{BoxFuture, LocalBoxFuture},
+    stream::LocalBoxStream,
 };
 use std::{
     cell::RefCell,
@@ -269,21 +270,21 @@ impl fmt::Debug for Platform {
 #[derive(Clone)]
 pub struct ProcessContext {
     platform: Platform,
-    inbox: Rc<RefCell<mpsc::UnboundedReceiver<String>>>,
+    inbox: Rc<RefCell<LocalBoxStream<'static, String>>>,
     parent: Rc<dyn ParentLink>,
 }
 
 impl ProcessContext {
     /// Creates the context of a process. Messages arrive through `inbox`, which
-    /// closes after the last one.
+    /// ends after the last one.
     pub fn new(
         platform: Platform,
-        inbox: mpsc::UnboundedReceiver<String>,
+        inbox: impl Stream<Item = String> + 'static,
         parent: Rc<dyn ParentLink>,
     ) -> Self {
         ProcessContext {
             platform,
-            inbox: Rc::new(RefCell::new(inbox)),
+            inbox: Rc::new(RefCell::new(inbox.boxed_local())),
             parent,
         }
     }

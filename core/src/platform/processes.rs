@@ -4,9 +4,14 @@ mod wire;
 
 pub use wire::ProcessInput;
 
-use futures_channel::mpsc;
-use futures_util::StreamExt;
-use std::{cell::RefCell, fmt, future::poll_fn, rc::Rc};
+use futures_util::{Stream, StreamExt, stream::LocalBoxStream};
+use std::{
+    cell::RefCell,
+    fmt,
+    future::poll_fn,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
 
 /// An event that a process reports to its parent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +75,7 @@ impl fmt::Display for Exit {
 #[must_use = "dropping a process kills it"]
 pub struct Process {
     id: u32,
-    events: RefCell<mpsc::UnboundedReceiver<ProcessEvent>>,
+    events: RefCell<LocalBoxStream<'static, ProcessEvent>>,
     exit: RefCell<Option<Exit>>,
     link: Rc<dyn ProcessLink>,
 }
@@ -102,16 +107,16 @@ pub trait ParentLink {
 
 impl Process {
     /// Creates the handle to a process that a world has started. `events` ends with
-    /// [`Exited`](ProcessEvent::Exited); if it closes without that, the process
+    /// [`Exited`](ProcessEvent::Exited); if the stream ends without that, the process
     /// counts as lost.
     pub fn new(
         id: u32,
-        events: mpsc::UnboundedReceiver<ProcessEvent>,
+        events: impl Stream<Item = ProcessEvent> + 'static,
         link: Rc<dyn ProcessLink>,
     ) -> Self {
         Process {
             id,
-            events: RefCell::new(events),
+            events: RefCell::new(events.boxed_local()),
             exit: RefCell::default(),
             link,
         }
@@ -149,19 +154,26 @@ impl Process {
     /// Dropping the future loses no event. If two calls wait at the same time, only
     /// the later one is woken.
     pub async fn next(&self) -> ProcessEvent {
-        if let Some(exit) = self.exit.borrow().clone() {
-            return ProcessEvent::Exited(exit);
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// Polls for the next event, as [`next`](Self::next) does, for a task that reads
+    /// the events of several processes.
+    pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<ProcessEvent> {
+        let mut exit = self.exit.borrow_mut();
+        if let Some(exit) = exit.clone() {
+            return Poll::Ready(ProcessEvent::Exited(exit));
         }
-        let event = poll_fn(|context| self.events.borrow_mut().poll_next_unpin(context)).await;
+        let event = ready!(self.events.borrow_mut().poll_next_unpin(context));
         let event = event.unwrap_or_else(|| {
             ProcessEvent::Exited(Exit::Lost {
                 reason: "its world was dropped".to_owned(),
             })
         });
-        if let ProcessEvent::Exited(exit) = &event {
-            *self.exit.borrow_mut() = Some(exit.clone());
+        if let ProcessEvent::Exited(cause) = &event {
+            *exit = Some(cause.clone());
         }
-        event
+        Poll::Ready(event)
     }
 
     /// Waits for the exit. Other events are dropped.

@@ -2,6 +2,7 @@
 
 mod cores;
 mod event_loop;
+mod queue;
 mod shared_clock;
 mod tasks;
 #[cfg(feature = "compute")]
@@ -14,6 +15,7 @@ pub use event_loop::Step;
 pub use threads::{HANDOFF, SIMULATED_CORES};
 
 use super::{Platform, Timer};
+use crate::latency::nanos;
 use cores::Cores;
 use event_loop::EventLoop;
 use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
@@ -76,7 +78,7 @@ impl VirtualTime {
     /// Returns the ports of this world.
     #[must_use]
     pub fn platform(&self) -> Platform {
-        let processes = cores::processes(&self.cores, self.main.clock());
+        let processes = cores::processes(&self.cores, &self.main);
         self.main.platform().with_processes(processes)
     }
 
@@ -89,7 +91,7 @@ impl VirtualTime {
     /// Returns the simulated time of the loop.
     #[must_use]
     pub fn now(&self) -> Duration {
-        self.main.clock().state().now
+        self.main.clock().now_duration()
     }
 
     /// Performs the next step.
@@ -98,7 +100,7 @@ impl VirtualTime {
     ///
     /// If a task panics: the panic passes through.
     pub fn step(&self) -> Step {
-        if self.cores.step_before(self.main.next_at()) {
+        if self.cores.step_before(self.main.clock().next_at()) {
             return Step::Ran;
         }
         self.main.step()
@@ -107,21 +109,12 @@ impl VirtualTime {
     /// Runs everything due up to and including `until` and leaves the clock there,
     /// or later if a task blocked past it.
     pub fn run_until(&self, until: Duration) {
-        loop {
-            let mut state = self.main.clock().state();
-            let due = !state.ready.is_empty()
-                || state
-                    .timers
-                    .front()
-                    .is_some_and(|((deadline, _), _)| *deadline <= until)
-                || self.cores.next_at().is_some_and(|at| at <= until);
-            if !due {
-                state.now = state.now.max(until);
-                return;
-            }
-            drop(state);
+        let end = nanos(until);
+        let clock = self.main.clock();
+        while clock.next_at().min(self.cores.next_at()) <= end {
             self.step();
         }
+        clock.advance_to(end);
     }
 
     /// Runs until `main` completes. Returns `None` on a deadlock, when every task
@@ -161,11 +154,11 @@ impl Default for VirtualTime {
 
 impl fmt::Debug for VirtualTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.main.clock().state();
+        let queues = self.main.clock().lock();
         f.debug_struct("VirtualTime")
-            .field("now", &state.now)
-            .field("ready", &state.ready.len())
-            .field("timers", &state.timers.len())
+            .field("now", &self.now())
+            .field("ready", &queues.ready.len())
+            .field("timers", &queues.timers.len())
             .finish_non_exhaustive()
     }
 }

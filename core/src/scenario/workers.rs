@@ -9,12 +9,12 @@ use crate::{
     scale::WorkerId,
     trace::{NameId, RecordKind, Recorder},
 };
-use futures_channel::mpsc;
-use futures_util::{
-    StreamExt,
-    future::{Either, select},
+use futures_util::future::{Either, select};
+use std::{
+    future::poll_fn,
+    task::{self, Poll},
+    time::Duration,
 };
-use std::{rc::Rc, time::Duration};
 
 // A process's states in the trace.
 pub(super) const STARTING: &str = "starting";
@@ -42,8 +42,9 @@ pub(super) struct Workers {
     platform: Platform,
     trace: Recorder,
     positions: Vec<Position>,
-    sender: mpsc::UnboundedSender<(WorkerId, ProcessEvent)>,
-    events: mpsc::UnboundedReceiver<(WorkerId, ProcessEvent)>,
+    /// The position to poll first for the next event. It moves on with each event, so
+    /// that no worker is starved.
+    next_position: usize,
 }
 
 struct Position {
@@ -63,7 +64,7 @@ pub(super) struct Worker {
     /// Its place in the order in which workers got their latest request; 0 before the
     /// first.
     pub(super) last_turn: u64,
-    process: Rc<Process>,
+    process: Process,
 }
 
 /// The last known state of a process.
@@ -79,13 +80,11 @@ pub(super) enum ProcessState {
 impl Workers {
     /// Creates `positions` free positions.
     pub(super) fn new(context: &Context, positions: usize) -> Self {
-        let (sender, events) = mpsc::unbounded();
         let mut workers = Workers {
             platform: context.platform.clone(),
             trace: context.trace.clone(),
             positions: Vec::new(),
-            sender,
-            events,
+            next_position: 0,
         };
         for _position in 0..positions {
             workers.add_position();
@@ -95,7 +94,7 @@ impl Workers {
 
     /// Starts a process and sends its settings as the first message.
     pub(super) fn start(&mut self, id: WorkerId, program: &'static Program, settings: &str) {
-        let process = Rc::new(self.platform.start(program));
+        let process = self.platform.start(program);
         process.send(settings);
         let position = self.free_position(id.slot);
         self.positions[position].worker = Some(Worker {
@@ -104,19 +103,9 @@ impl Workers {
             state: ProcessState::Starting,
             in_flight: 0,
             last_turn: 0,
-            process: Rc::clone(&process),
+            process,
         });
         self.record_state(id, STARTING);
-        let sender = self.sender.clone();
-        drop(self.platform.spawn(async move {
-            loop {
-                let event = process.next().await;
-                let is_last = matches!(event, ProcessEvent::Exited(_));
-                if sender.unbounded_send((id, event)).is_err() || is_last {
-                    return;
-                }
-            }
-        }));
     }
 
     /// Waits for the next event of any process, at most until `until`.
@@ -124,14 +113,30 @@ impl Workers {
         &mut self,
         until: Option<Duration>,
     ) -> Option<(WorkerId, ProcessEvent)> {
-        let Some(at) = until else {
-            return self.events.next().await;
+        let pause = until.map(|at| at.saturating_sub(self.platform.now()));
+        let pause = pause.map(|pause| self.platform.sleep(pause));
+        let event = poll_fn(|context| self.poll_next(context));
+        let Some(pause) = pause else {
+            return Some(event.await);
         };
-        let pause = at.saturating_sub(self.platform.now());
-        match select(self.events.next(), self.platform.sleep(pause)).await {
-            Either::Left((event, _)) => event,
+        match select(event, pause).await {
+            Either::Left((event, _)) => Some(event),
             Either::Right(_) => None,
         }
+    }
+
+    fn poll_next(&mut self, context: &mut task::Context<'_>) -> Poll<(WorkerId, ProcessEvent)> {
+        let (before, after) = self.positions.split_at(self.next_position);
+        for position in after.iter().chain(before) {
+            if let Some(worker) = &position.worker
+                && let Poll::Ready(event) = worker.process.poll_next(context)
+            {
+                let id = worker.id;
+                self.next_position = (self.next_position + 1) % self.positions.len();
+                return Poll::Ready((id, event));
+            }
+        }
+        Poll::Pending
     }
 
     /// Returns all workers that have not exited, in the order of their positions.

@@ -9,41 +9,51 @@ mod mailbox;
 
 pub use mailbox::{MESSAGE_DELAY, PROCESS_START};
 
-use super::{event_loop::EventLoop, shared_clock::SharedClock};
+use super::{
+    event_loop::{EventLoop, ProcessEvents},
+    queue::Queue,
+    shared_clock::{NEVER, SharedClock},
+};
 use crate::platform::{
     Exit, ParentLink, Process, ProcessContext, ProcessEvent, ProcessLink, Processes, Program,
 };
-use futures_channel::mpsc::{self, UnboundedSender};
 use mailbox::Mailbox;
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     rc::{Rc, Weak},
     sync::Arc,
-    time::Duration,
 };
 
 /// The running processes in the order they were started.
 #[derive(Default)]
 pub(super) struct Cores {
     running: RefCell<Vec<Rc<Core>>>,
-    started: Cell<u32>,
 }
 
 impl Cores {
-    /// Returns the time of the next step of any process, or `None` if none is due.
-    pub(super) fn next_at(&self) -> Option<Duration> {
-        self.next().map(|(at, _)| at)
+    /// Returns the time of the next step of any process, or [`NEVER`].
+    pub(super) fn next_at(&self) -> u64 {
+        let running = self.running.borrow();
+        let times = running.iter().map(|core| core.mailbox.next_at());
+        times.min().unwrap_or(NEVER)
     }
 
     /// Performs the next step of a process if it is due before the loop. Returns
     /// whether it did.
-    pub(super) fn step_before(&self, loop_at: Option<Duration>) -> bool {
-        let Some((at, core)) = self.next() else {
+    pub(super) fn step_before(&self, loop_at: u64) -> bool {
+        let running = self.running.borrow();
+        let (mut at, mut due) = (loop_at, None);
+        for core in running.iter() {
+            let next_at = core.mailbox.next_at();
+            // On a tie, the process started first keeps its turn.
+            if next_at < at {
+                (at, due) = (next_at, Some(core));
+            }
+        }
+        let Some(core) = due.map(Rc::clone) else {
             return false;
         };
-        if loop_at.is_some_and(|loop_at| loop_at <= at) {
-            return false;
-        }
+        drop(running);
         if core.mailbox.is_killed_by(at) {
             core.mailbox.end();
         } else {
@@ -54,16 +64,6 @@ impl Cores {
             self.running.borrow_mut().retain(is_other);
         }
         true
-    }
-
-    fn next(&self) -> Option<(Duration, Rc<Core>)> {
-        let running = self.running.borrow();
-        let turns = running
-            .iter()
-            .filter_map(|core| Some((core.next_at()?, core)));
-        // On a tie `min_by_key` picks the process started first.
-        let (at, core) = turns.min_by_key(|(at, _)| *at)?;
-        Some((at, Rc::clone(core)))
     }
 }
 
@@ -83,47 +83,35 @@ struct Core {
     mailbox: Rc<Mailbox>,
 }
 
-impl Core {
-    /// Returns the time of the next step: the next task or the kill, whichever comes
-    /// first.
-    fn next_at(&self) -> Option<Duration> {
-        let next = self
-            .event_loop
-            .next_at()
-            .map(|at| self.mailbox.to_loop_time(at));
-        match (next, self.mailbox.killed_at()) {
-            (Some(next), Some(killed)) => Some(next.min(killed)),
-            (next, killed) => next.or(killed),
-        }
-    }
-}
-
-/// Creates the port of a world with these cores.
-pub(super) fn processes(cores: &Rc<Cores>, parent: &Arc<SharedClock>) -> Rc<dyn Processes> {
+/// Creates the port for processes that the loop `main` starts.
+pub(super) fn processes(cores: &Rc<Cores>, main: &EventLoop) -> Rc<dyn Processes> {
     Rc::new(SimulatedProcesses {
         cores: Rc::downgrade(cores),
-        parent: Arc::clone(parent),
+        clock: Arc::clone(main.clock()),
+        events: Rc::clone(main.events()),
     })
 }
 
 /// The port for processes. It holds the cores weakly because tasks hold it.
 struct SimulatedProcesses {
     cores: Weak<Cores>,
-    parent: Arc<SharedClock>,
+    clock: Arc<SharedClock>,
+    events: ProcessEvents,
 }
 
 impl Processes for SimulatedProcesses {
     fn start(&self, program: &'static Program) -> Process {
-        let (events, event_receiver) = mpsc::unbounded();
-        let (inbox, received) = mpsc::unbounded();
+        let events = Queue::new();
+        let index = self.events.borrow().len();
+        self.events.borrow_mut().push(events.clone());
         let event_loop = EventLoop::new();
-        let mailbox = Rc::new(Mailbox::new(&self.parent, event_loop.clock(), events));
+        let mailbox = Rc::new(Mailbox::new(index, &self.clock, event_loop.clock()));
         let mut id = 0;
         if let Some(cores) = self.cores.upgrade() {
-            id = cores.started.get() + 1;
-            cores.started.set(id);
+            id = u32::try_from(index + 1).unwrap_or(u32::MAX);
             let parent = Rc::new(Parent(Rc::clone(&mailbox)));
-            let context = ProcessContext::new(event_loop.platform(), received, parent);
+            let inbox = event_loop.inbox().clone();
+            let context = ProcessContext::new(event_loop.platform(), inbox, parent);
             let ended = Rc::clone(&mailbox);
             let program = (program.run)(context);
             let main = async move {
@@ -137,32 +125,24 @@ impl Processes for SimulatedProcesses {
                 mailbox,
             }));
         }
-        Process::new(id, event_receiver, Rc::new(Child { mailbox, inbox }))
+        Process::new(id, events, Rc::new(Child(mailbox)))
     }
 }
 
 /// The link from the parent to a process.
-struct Child {
-    mailbox: Rc<Mailbox>,
-    inbox: UnboundedSender<String>,
-}
+struct Child(Rc<Mailbox>);
 
 impl ProcessLink for Child {
     fn send(&self, message: String) {
-        let inbox = self.inbox.clone();
-        self.mailbox.to_process(move || {
-            // Fails if the process has exited.
-            let _ = inbox.unbounded_send(message);
-        });
+        self.0.to_process(Some(message));
     }
 
     fn close(&self) {
-        let inbox = self.inbox.clone();
-        self.mailbox.to_process(move || inbox.close_channel());
+        self.0.to_process(None);
     }
 
     fn kill(&self) {
-        self.mailbox.kill();
+        self.0.kill();
     }
 }
 

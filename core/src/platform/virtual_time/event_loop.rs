@@ -3,18 +3,25 @@
 #[cfg(feature = "compute")]
 use super::threads::{SharedCores, SimulatedCompute};
 use super::{
-    shared_clock::SharedClock,
+    queue::Queue,
+    shared_clock::{DueStep, SharedClock, TimerAction},
     tasks::{Spawner, Tasks},
     timers::VirtualTimer,
 };
-use crate::platform::{Platform, Timer};
+use crate::platform::{Platform, ProcessEvent, Timer};
 use futures_util::future::LocalBoxFuture;
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+
+/// The events of each process that the loop started.
+pub(super) type ProcessEvents = Rc<RefCell<Vec<Queue<ProcessEvent>>>>;
 
 /// The loop of a world or of a process, with its threads.
 pub(super) struct EventLoop {
     tasks: Rc<Tasks>,
     clock: Arc<SharedClock>,
+    /// The messages from the parent.
+    inbox: Queue<String>,
+    events: ProcessEvents,
     #[cfg(feature = "compute")]
     cores: Arc<SharedCores>,
 }
@@ -32,9 +39,11 @@ pub enum Step {
 
 impl EventLoop {
     pub(super) fn new() -> Self {
-        let clock = Arc::default();
+        let clock = Arc::new(SharedClock::new());
         EventLoop {
             tasks: Rc::new(Tasks::new(&clock)),
+            inbox: Queue::new(),
+            events: Rc::default(),
             #[cfg(feature = "compute")]
             cores: Arc::new(SharedCores::new(&clock)),
             clock,
@@ -65,9 +74,12 @@ impl EventLoop {
         &self.clock
     }
 
-    /// Returns the time of the next step, or `None` if there is none.
-    pub(super) fn next_at(&self) -> Option<Duration> {
-        self.clock.state().next_at()
+    pub(super) fn inbox(&self) -> &Queue<String> {
+        &self.inbox
+    }
+
+    pub(super) fn events(&self) -> &ProcessEvents {
+        &self.events
     }
 
     pub(super) fn spawn(&self, task: LocalBoxFuture<'static, ()>) {
@@ -76,21 +88,20 @@ impl EventLoop {
 
     /// Performs the next step.
     pub(super) fn step(&self) -> Step {
-        let ready = self.clock.state().ready.pop_front();
-        if let Some(task) = ready {
-            self.tasks.run(task);
-            return Step::Ran;
+        match self.clock.take_step() {
+            None => return Step::Idle,
+            Some(DueStep::Task(task)) => {
+                self.tasks.run(task);
+                return Step::Ran;
+            }
+            Some(DueStep::Timer(TimerAction::Wake(waker))) => waker.wake(),
+            Some(DueStep::Timer(TimerAction::Input(message))) => self.inbox.push(message),
+            Some(DueStep::Timer(TimerAction::Event(process, event))) => {
+                let queue = self.events.borrow()[process].clone();
+                queue.push(Some(event));
+            }
         }
-        let mut state = self.clock.state();
-        let Some(((deadline, _), waker)) = state.timers.pop_front() else {
-            return Step::Idle;
-        };
-        // `block` may have taken the clock past the deadline already.
-        state.now = state.now.max(deadline);
-        let now = state.now;
-        drop(state);
-        waker.wake();
-        Step::Advanced(now)
+        Step::Advanced(self.clock.now_duration())
     }
 }
 

@@ -1,71 +1,174 @@
 //! The clock of a simulated event loop, with its ready tasks and timers.
 
+use crate::platform::ProcessEvent;
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Wake, Waker},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::Waker,
     time::Duration,
 };
 
-/// The clock, shared with timers and wakers, which must be `Send`.
-#[derive(Default)]
-pub(super) struct SharedClock(Mutex<ClockState>);
-
-impl SharedClock {
-    pub(super) fn state(&self) -> MutexGuard<'_, ClockState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The clock, shared with timers and wakers, which must be `Send`. Times are in
+/// nanoseconds.
+pub(super) struct SharedClock {
+    now: AtomicU64,
+    /// The deadline of the next step: zero if a task is ready, [`NEVER`] if there is no
+    /// step. Kept outside the lock, because every step of the world compares all loops.
+    due: AtomicU64,
+    next_timer: AtomicU64,
+    queues: Mutex<Queues>,
 }
 
+/// The time of a step that never comes.
+pub(super) const NEVER: u64 = u64::MAX;
+
 #[derive(Default)]
-pub(super) struct ClockState {
-    pub(super) now: Duration,
+pub(super) struct Queues {
     pub(super) ready: VecDeque<TaskId>,
     /// Timers by deadline, then by the order they were set. Most are added or
     /// removed at one end. A tree would make up a sixth of this crate's part of the
     /// page download.
-    pub(super) timers: VecDeque<(TimerKey, Waker)>,
-    pub(super) next_timer: u64,
+    pub(super) timers: VecDeque<(TimerKey, TimerAction)>,
 }
 
-pub(super) type TimerKey = (Duration, u64);
+/// The deadline and the number of a timer.
+pub(super) type TimerKey = (u64, u64);
 
-impl ClockState {
-    /// Returns the time of the next step, or `None` if there is none.
-    pub(super) fn next_at(&self) -> Option<Duration> {
-        if !self.ready.is_empty() {
-            return Some(self.now);
+/// The effect of a timer when it fires.
+pub(super) enum TimerAction {
+    Wake(Waker),
+    /// A message to this process arrives, or its messages end if there is none.
+    Input(Option<String>),
+    /// An event of the process with this index arrives.
+    Event(usize, ProcessEvent),
+}
+
+/// A step that is due.
+pub(super) enum DueStep {
+    Task(TaskId),
+    Timer(TimerAction),
+}
+
+impl SharedClock {
+    pub(super) fn new() -> Self {
+        SharedClock {
+            now: AtomicU64::new(0),
+            due: AtomicU64::new(NEVER),
+            next_timer: AtomicU64::new(0),
+            queues: Mutex::default(),
         }
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.now.load(Relaxed)
+    }
+
+    pub(super) fn now_duration(&self) -> Duration {
+        Duration::from_nanos(self.now())
+    }
+
+    /// Moves the clock to `until`, unless it is past that already.
+    pub(super) fn advance_to(&self, until: u64) {
+        self.now.store(self.now().max(until), Relaxed);
+    }
+
+    /// Returns the time of the next step, or [`NEVER`].
+    pub(super) fn next_at(&self) -> u64 {
         // `block` may have taken the clock past the deadline already.
-        let ((deadline, _), _) = self.timers.front()?;
-        Some(self.now.max(*deadline))
+        match self.due.load(Relaxed) {
+            NEVER => NEVER,
+            due => due.max(self.now()),
+        }
     }
 
-    /// Wakes `waker` at the given time.
-    pub(super) fn wake_at(&mut self, at: Duration, waker: Waker) {
-        let key = (at, self.next_timer);
-        self.next_timer += 1;
-        self.set(key, waker);
+    /// Marks a task as ready.
+    pub(super) fn push_ready(&self, task: TaskId) {
+        self.lock().ready.push_back(task);
+        self.due.store(0, Relaxed);
     }
 
-    /// Sets a timer, or replaces the waker of an existing one and returns the old
-    /// waker.
-    pub(super) fn set(&mut self, key: TimerKey, waker: Waker) -> Option<Waker> {
-        match self.position_of(key) {
-            Ok(index) => Some(std::mem::replace(&mut self.timers[index].1, waker)),
+    /// Removes a task from the ready ones.
+    pub(super) fn remove_ready(&self, task: TaskId) {
+        let mut queues = self.lock();
+        queues.ready.retain(|ready| *ready != task);
+        self.update_due(&queues);
+    }
+
+    /// Returns the key of a new timer that is due after `duration`.
+    pub(super) fn timer_key(&self, duration: Duration) -> TimerKey {
+        // `Duration::MAX` must not overflow.
+        let at = self.now().saturating_add(crate::latency::nanos(duration));
+        (at, self.next_timer.fetch_add(1, Relaxed))
+    }
+
+    /// Sets a new timer for the given time.
+    pub(super) fn set_timer(&self, at: u64, action: TimerAction) {
+        let number = self.next_timer.fetch_add(1, Relaxed);
+        self.set((at, number), action);
+    }
+
+    /// Sets a timer, or replaces the action of an existing one and returns the old
+    /// action.
+    pub(super) fn set(&self, key: TimerKey, action: TimerAction) -> Option<TimerAction> {
+        let mut queues = self.lock();
+        match queues.position_of(key) {
+            Ok(index) => Some(std::mem::replace(&mut queues.timers[index].1, action)),
             Err(index) => {
-                self.timers.insert(index, (key, waker));
+                queues.timers.insert(index, (key, action));
+                self.update_due(&queues);
                 None
             }
         }
     }
 
-    /// Removes a timer if it is set and returns its waker.
-    pub(super) fn unset(&mut self, key: TimerKey) -> Option<Waker> {
-        let index = self.position_of(key).ok()?;
-        self.timers.remove(index).map(|(_, waker)| waker)
+    /// Removes a timer if it is set and returns its action.
+    pub(super) fn unset(&self, key: TimerKey) -> Option<TimerAction> {
+        let due = self.due.load(Relaxed);
+        if due > key.0 {
+            // The first timer is later, so this one has fired.
+            return None;
+        }
+        let mut queues = self.lock();
+        let index = queues.position_of(key).ok()?;
+        let timer = queues.timers.remove(index);
+        self.update_due(&queues);
+        timer.map(|(_, action)| action)
     }
 
+    /// Takes the next step. If it is a timer, the clock advances to its deadline.
+    pub(super) fn take_step(&self) -> Option<DueStep> {
+        let mut queues = self.lock();
+        let step = match queues.ready.pop_front() {
+            Some(task) => DueStep::Task(task),
+            None => {
+                let ((deadline, _), action) = queues.timers.pop_front()?;
+                // `block` may have taken the clock past the deadline already.
+                self.advance_to(deadline);
+                DueStep::Timer(action)
+            }
+        };
+        self.update_due(&queues);
+        Some(step)
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn update_due(&self, queues: &Queues) {
+        let due = match (queues.ready.is_empty(), queues.timers.front()) {
+            (false, _) => 0,
+            (true, Some(((deadline, _), _))) => *deadline,
+            (true, None) => NEVER,
+        };
+        self.due.store(due, Relaxed);
+    }
+}
+
+impl Queues {
     fn position_of(&self, key: TimerKey) -> Result<usize, usize> {
         self.timers.binary_search_by_key(&key, |(key, _)| *key)
     }
@@ -77,20 +180,4 @@ impl ClockState {
 pub(super) struct TaskId {
     pub(super) key: usize,
     pub(super) number: u64,
-}
-
-/// Wraps a callback as a waker, so that a timer can run it.
-pub(super) fn deferred_waker(action: impl FnOnce() + Send + 'static) -> Waker {
-    Waker::from(Arc::new(DeferredCall(Mutex::new(Some(Box::new(action))))))
-}
-
-struct DeferredCall(Mutex<Option<Box<dyn FnOnce() + Send>>>);
-
-impl Wake for DeferredCall {
-    fn wake(self: Arc<Self>) {
-        let action = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(action) = action {
-            action();
-        }
-    }
 }

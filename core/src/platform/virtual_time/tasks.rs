@@ -15,9 +15,15 @@ use std::{
 };
 
 pub(super) struct SpawnedTask {
+    number: u64,
     /// `None` while the task runs.
-    future: Option<LocalBoxFuture<'static, ()>>,
-    waker: Arc<TaskWaker>,
+    suspended: Option<SuspendedTask>,
+}
+
+struct SuspendedTask {
+    future: LocalBoxFuture<'static, ()>,
+    task_waker: Arc<TaskWaker>,
+    waker: Waker,
 }
 
 /// The unfinished tasks.
@@ -43,49 +49,53 @@ impl Tasks {
             key: entry.key(),
             number: self.next.replace(self.next.get() + 1),
         };
-        let waker = Arc::new(TaskWaker {
+        let task_waker = Arc::new(TaskWaker {
             id,
             queued: AtomicBool::new(false),
             clock: Arc::clone(&self.clock),
         });
         entry.insert(SpawnedTask {
-            future: Some(task),
-            waker: Arc::clone(&waker),
+            number: id.number,
+            suspended: Some(SuspendedTask {
+                future: task,
+                waker: Waker::from(Arc::clone(&task_waker)),
+                task_waker: Arc::clone(&task_waker),
+            }),
         });
-        waker.wake();
+        task_waker.wake();
     }
 
     pub(super) fn run(&self, id: TaskId) {
-        let Some((mut future, waker)) = self.take(id) else {
+        // Taken out of the slab, since it may spawn others while it runs.
+        let Some(mut task) = self.take(id) else {
             return;
         };
-        waker.queued.store(false, Ordering::Relaxed);
-        let as_waker = Waker::from(Arc::clone(&waker));
-        let poll = future.as_mut().poll(&mut Context::from_waker(&as_waker));
+        task.task_waker.queued.store(false, Ordering::Relaxed);
+        let mut context = Context::from_waker(&task.waker);
+        let poll = task.future.as_mut().poll(&mut context);
         let mut unfinished = self.unfinished.borrow_mut();
         if poll.is_pending() {
-            unfinished[id.key].future = Some(future);
+            unfinished[id.key].suspended = Some(task);
             return;
         }
         unfinished.remove(id.key);
         // Dropping the future may use the ports.
         drop(unfinished);
-        drop(future);
-        if waker.queued.swap(true, Ordering::Relaxed) {
+        drop(task.future);
+        if task.task_waker.queued.swap(true, Ordering::Relaxed) {
             // The task was woken as it ended. Remove it, since an empty turn would not
             // be a step. It stays marked as queued, so it is never queued again.
-            waker.clock.state().ready.retain(|ready| *ready != id);
+            self.clock.remove_ready(id);
         }
     }
 
-    /// Takes a task's future out of the slab, since it may spawn others while it runs.
-    fn take(&self, id: TaskId) -> Option<(LocalBoxFuture<'static, ()>, Arc<TaskWaker>)> {
+    fn take(&self, id: TaskId) -> Option<SuspendedTask> {
         let mut unfinished = self.unfinished.borrow_mut();
         let task = unfinished.get_mut(id.key)?;
-        if task.waker.id != id {
+        if task.number != id.number {
             return None;
         }
-        Some((task.future.take()?, Arc::clone(&task.waker)))
+        task.suspended.take()
     }
 }
 
@@ -109,8 +119,12 @@ struct TaskWaker {
 
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
         if !self.queued.swap(true, Ordering::Relaxed) {
-            self.clock.state().ready.push_back(self.id);
+            self.clock.push_ready(self.id);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The loop has its own core, so threads and loop do not slow each other down.
 //! Threads keep running while the loop is blocked.
 
-use super::shared_clock::{SharedClock, deferred_waker};
+use super::shared_clock::{SharedClock, TimerAction};
 use crate::latency::nanos;
 use crate::platform::{
     Job, Timer,
@@ -12,6 +12,7 @@ use crate::platform::{
 use std::{
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    task::{Wake, Waker},
     time::Duration,
 };
 
@@ -66,9 +67,7 @@ impl SharedCores {
             let Some(at) = next.filter(|at| *at <= until) else {
                 return;
             };
-            let mut state = self.clock.state();
-            state.now = state.now.max(at);
-            drop(state);
+            self.clock.advance_to(nanos(at));
             self.finish_due();
         }
     }
@@ -92,7 +91,7 @@ impl SharedCores {
 
     /// Ends the jobs that are complete or cancelled.
     fn finish_due(self: &Arc<Self>) {
-        let now = self.clock.state().now;
+        let now = self.clock.now_duration();
         let mut running = self.lock();
         running.advance_to(now);
         let is_over =
@@ -125,7 +124,7 @@ impl SharedCores {
 
     /// Schedules a wake-up for the end of the next job, unless one is already set.
     fn schedule_wakeup(self: &Arc<Self>) {
-        let now = self.clock.state().now;
+        let now = self.clock.now_duration();
         let mut running = self.lock();
         let Some(at) = running.next_at() else {
             return;
@@ -141,7 +140,8 @@ impl SharedCores {
                 cores.finish_due();
             }
         });
-        self.clock.state().wake_at(at, finish_due);
+        self.clock
+            .set_timer(nanos(at), TimerAction::Wake(finish_due));
     }
 
     fn result_of(&self, job: Job) -> u64 {
@@ -249,6 +249,22 @@ impl Executor for SimulatedThreads {
     fn on_cancellation(&self) {
         if let Some(cores) = self.cores.upgrade() {
             cores.finish_due();
+        }
+    }
+}
+
+/// Wraps a callback as a waker, so that a timer can run it.
+fn deferred_waker(action: impl FnOnce() + Send + 'static) -> Waker {
+    Waker::from(Arc::new(DeferredCall(Mutex::new(Some(Box::new(action))))))
+}
+
+struct DeferredCall(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl Wake for DeferredCall {
+    fn wake(self: Arc<Self>) {
+        let action = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(action) = action {
+            action();
         }
     }
 }

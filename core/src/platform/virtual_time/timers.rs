@@ -1,9 +1,9 @@
 //! The timers of a simulated event loop.
 
-use super::shared_clock::{SharedClock, TimerKey};
+use super::shared_clock::{SharedClock, TimerAction, TimerKey};
 #[cfg(feature = "compute")]
 use super::threads::SharedCores;
-use crate::{Clock, platform::Timer};
+use crate::{Clock, latency::nanos, platform::Timer};
 use futures_util::future::BoxFuture;
 use std::{
     pin::Pin,
@@ -21,29 +21,25 @@ pub(super) struct VirtualTimer {
 
 impl Clock for VirtualTimer {
     fn now(&self) -> Duration {
-        self.clock.state().now
+        self.clock.now_duration()
     }
 }
 
 impl Timer for VirtualTimer {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        let mut state = self.clock.state();
-        // `Duration::MAX` must not overflow.
-        let key = (state.now.saturating_add(duration), state.next_timer);
-        state.next_timer += 1;
         Box::pin(Sleep {
-            key,
+            key: self.clock.timer_key(duration),
             waited: false,
             clock: Arc::clone(&self.clock),
         })
     }
 
     fn block(&self, duration: Duration) {
-        let until = self.now().saturating_add(duration);
+        let until = self.clock.now().saturating_add(nanos(duration));
         // Threads keep running while the loop is blocked.
         #[cfg(feature = "compute")]
-        self.cores.run_until(until);
-        self.clock.state().now = until;
+        self.cores.run_until(Duration::from_nanos(until));
+        self.clock.advance_to(until);
     }
 }
 
@@ -59,24 +55,22 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let waited = std::mem::replace(&mut self.waited, true);
-        // Wakers are cloned and dropped outside the lock, because they are the
-        // caller's code and may use a timer themselves.
-        let waker = context.waker().clone();
-        let mut state = self.clock.state();
-        if waited && state.now >= self.key.0 {
+        if self.waited && self.clock.now() >= self.key.0 {
             return Poll::Ready(());
         }
-        let before = state.set(self.key, waker);
-        drop(state);
-        drop(before);
+        self.waited = true;
+        // Wakers are cloned and dropped outside the lock, because they are the
+        // caller's code and may use a timer themselves.
+        let action = TimerAction::Wake(context.waker().clone());
+        drop(self.clock.set(self.key, action));
         Poll::Pending
     }
 }
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        let waker = self.clock.state().unset(self.key);
-        drop(waker);
+        if self.waited {
+            drop(self.clock.unset(self.key));
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! Timed messages between a simulated process and its parent.
 
-use crate::platform::{
-    Exit, ProcessEvent,
-    virtual_time::shared_clock::{SharedClock, deferred_waker},
+use crate::{
+    latency::nanos,
+    platform::{
+        Exit, ProcessEvent,
+        virtual_time::shared_clock::{NEVER, SharedClock, TimerAction},
+    },
 };
-use futures_channel::mpsc::UnboundedSender;
-use std::{cell::RefCell, sync::Arc, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 /// The time from the call that starts a simulated process until its program begins.
 /// Small native processes take about as long.
@@ -17,52 +19,50 @@ pub const MESSAGE_DELAY: Duration = Duration::from_micros(50);
 
 /// The messages between a process and its parent. Times are those of the loop.
 pub(super) struct Mailbox {
+    /// The index of the process.
+    process: usize,
     /// The time at which the process begins.
-    begins: Duration,
-    parent: Arc<SharedClock>,
-    process: Arc<SharedClock>,
-    events: UnboundedSender<ProcessEvent>,
-    lifecycle: RefCell<Lifecycle>,
-}
-
-/// The end of a process.
-#[derive(Default)]
-struct Lifecycle {
-    /// The time of the kill. The process may still have steps before it.
-    killed_at: Option<Duration>,
-    /// The time at which the program completed or crashed.
-    exited_at: Option<Duration>,
+    begins: u64,
+    parent_clock: Arc<SharedClock>,
+    clock: Arc<SharedClock>,
+    /// The time of the kill, or [`NEVER`]. The process may still have steps before it.
+    killed_at: Cell<u64>,
+    /// The time at which the program completed or crashed, or [`NEVER`].
+    exited_at: Cell<u64>,
     /// No code of the process runs any more.
-    has_ended: bool,
+    has_ended: Cell<bool>,
 }
 
 impl Mailbox {
     pub(super) fn new(
-        parent: &Arc<SharedClock>,
-        process: &Arc<SharedClock>,
-        events: UnboundedSender<ProcessEvent>,
+        process: usize,
+        parent_clock: &Arc<SharedClock>,
+        clock: &Arc<SharedClock>,
     ) -> Self {
         Mailbox {
-            begins: parent.state().now.saturating_add(PROCESS_START),
-            parent: Arc::clone(parent),
-            process: Arc::clone(process),
-            events,
-            lifecycle: RefCell::default(),
+            process,
+            begins: parent_clock.now().saturating_add(nanos(PROCESS_START)),
+            parent_clock: Arc::clone(parent_clock),
+            clock: Arc::clone(clock),
+            killed_at: Cell::new(NEVER),
+            exited_at: Cell::new(NEVER),
+            has_ended: Cell::new(false),
         }
     }
 
-    /// Converts a time of the process's clock to the loop's time.
-    pub(super) fn to_loop_time(&self, at: Duration) -> Duration {
-        self.begins.saturating_add(at)
+    /// Returns the time of the next step: the next task or the kill, whichever comes
+    /// first.
+    pub(super) fn next_at(&self) -> u64 {
+        self.to_loop_time(self.clock.next_at())
+            .min(self.killed_at.get())
     }
 
-    /// Runs `action` in the process when a message sent now arrives.
-    pub(super) fn to_process(&self, action: impl FnOnce() + Send + 'static) {
-        let sent = self.parent.state().now;
-        let at = sent.saturating_add(MESSAGE_DELAY);
+    /// Delivers a message to the process, or ends its messages if it is `None`.
+    pub(super) fn to_process(&self, message: Option<String>) {
+        let at = arrival(self.parent_clock.now());
         // A message that arrives before the process begins is there when it does.
         let at = at.saturating_sub(self.begins);
-        self.process.state().wake_at(at, deferred_waker(action));
+        self.clock.set_timer(at, TimerAction::Input(message));
     }
 
     /// Sends an event to the parent, unless the process has ended.
@@ -78,58 +78,55 @@ impl Mailbox {
             return;
         }
         let now = self.now();
-        self.lifecycle.borrow_mut().exited_at = Some(now);
+        self.exited_at.set(now);
         self.end();
         self.deliver(ProcessEvent::Exited(exit), now);
     }
 
     /// Kills the process now, from the parent.
     pub(super) fn kill(&self) {
-        let now = self.parent.state().now;
-        let mut lifecycle = self.lifecycle.borrow_mut();
-        if lifecycle.killed_at.is_some() || lifecycle.exited_at.is_some_and(|at| at <= now) {
-            return;
+        let now = self.parent_clock.now();
+        if self.killed_at.get() == NEVER && self.exited_at.get() > now {
+            self.killed_at.set(now);
+            self.deliver(ProcessEvent::Exited(Exit::Killed), now);
         }
-        lifecycle.killed_at = Some(now);
-        self.deliver(ProcessEvent::Exited(Exit::Killed), now);
-    }
-
-    /// Returns the time of the kill, if there was one.
-    pub(super) fn killed_at(&self) -> Option<Duration> {
-        self.lifecycle.borrow().killed_at
     }
 
     /// Returns whether the process was killed at or before `at`.
-    pub(super) fn is_killed_by(&self, at: Duration) -> bool {
-        self.killed_at().is_some_and(|killed| killed <= at)
+    pub(super) fn is_killed_by(&self, at: u64) -> bool {
+        self.killed_at.get() <= at
     }
 
     /// Ends the process. Events that it sends while it is dropped are discarded.
     pub(super) fn end(&self) {
-        self.lifecycle.borrow_mut().has_ended = true;
+        self.has_ended.set(true);
     }
 
     /// Returns whether the process has ended.
     pub(super) fn has_ended(&self) -> bool {
-        self.lifecycle.borrow().has_ended
+        self.has_ended.get()
     }
 
     /// Delivers an event to the parent one message delay after `sent`. Events that
     /// a blocked process sends after its kill arrive after the exit and are not
     /// read.
-    fn deliver(&self, event: ProcessEvent, sent: Duration) {
-        let events = self.events.clone();
-        let action = move || {
-            // Fails if the handle was dropped.
-            let _ = events.unbounded_send(event);
-        };
-        let at = sent.saturating_add(MESSAGE_DELAY);
-        self.parent.state().wake_at(at, deferred_waker(action));
+    fn deliver(&self, event: ProcessEvent, sent: u64) {
+        let event = TimerAction::Event(self.process, event);
+        self.parent_clock.set_timer(arrival(sent), event);
     }
 
     /// Returns the process's current time as loop time.
-    fn now(&self) -> Duration {
-        let now = self.process.state().now;
-        self.to_loop_time(now)
+    fn now(&self) -> u64 {
+        self.to_loop_time(self.clock.now())
     }
+
+    /// Converts a time of the process's clock to the loop's time.
+    fn to_loop_time(&self, at: u64) -> u64 {
+        self.begins.saturating_add(at)
+    }
+}
+
+/// Returns the arrival time of a message.
+fn arrival(sent: u64) -> u64 {
+    sent.saturating_add(nanos(MESSAGE_DELAY))
 }
