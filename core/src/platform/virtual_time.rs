@@ -70,7 +70,7 @@ impl VirtualTime {
     #[must_use]
     pub fn new() -> Self {
         VirtualTime {
-            main: EventLoop::new(),
+            main: EventLoop::new(0),
             cores: Rc::default(),
         }
     }

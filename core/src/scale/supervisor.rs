@@ -99,6 +99,9 @@ pub struct Supervisor {
     has_escalated: bool,
     is_shut_down: bool,
     actions: VecDeque<Action>,
+    /// The earliest deadline, or `Duration::MAX`. Kept because drivers need it after
+    /// every message of every worker.
+    deadline: Duration,
 }
 
 /// The progress of a rolling reload.
@@ -135,6 +138,7 @@ impl Supervisor {
             has_escalated: false,
             is_shut_down: false,
             actions: VecDeque::new(),
+            deadline: Duration::MAX,
             options,
         };
         for slot in 0..slots {
@@ -174,11 +178,8 @@ impl Supervisor {
     /// assert_eq!(supervisor.next_deadline(), None);
     /// ```
     pub fn next_deadline(&self) -> Option<Duration> {
-        let slots = self.slots.iter().map(Slot::deadline);
-        let draining = self.draining.iter().map(DrainingWorker::deadline);
-        let all = slots.chain(draining).chain([self.escalation_deadline()]);
         // `Duration::MAX` stands for no deadline.
-        all.min().filter(|at| *at < Duration::MAX)
+        Some(self.deadline).filter(|at| *at < Duration::MAX)
     }
 
     /// Reports the current time. Before the [`next_deadline`](Self::next_deadline), a
@@ -198,6 +199,9 @@ impl Supervisor {
     /// ```
     pub fn tick(&mut self, now: Duration) {
         let is_due = |deadline: Duration| deadline <= now && deadline < Duration::MAX;
+        if !is_due(self.deadline) {
+            return;
+        }
         if is_due(self.escalation_deadline()) {
             self.escalate(now);
         }
@@ -253,6 +257,7 @@ impl Supervisor {
         if let Some(since) = &mut self.none_ready_since {
             *since = since.saturating_add(paused);
         }
+        self.update_deadline();
     }
 
     /// Reports that a worker is ready to take work.
@@ -327,7 +332,10 @@ impl Supervisor {
             && worker.generation == id.generation
             && let SlotState::Ready { until, .. } = &mut worker.state
         {
-            *until = heartbeat_deadline;
+            let earlier = mem::replace(until, heartbeat_deadline).min(heartbeat_deadline);
+            if earlier <= self.deadline {
+                self.update_deadline();
+            }
         }
     }
 
@@ -533,6 +541,7 @@ impl Supervisor {
             self.drain_slot(slot, self.options.stop_within, now);
         }
         self.shorten_drains(now);
+        self.update_deadline();
     }
 
     /// Returns whether the worker of a slot is ready; false for a slot that does not
@@ -882,9 +891,20 @@ impl Supervisor {
 
     /// Reconciles the slots with the wanted state after each event.
     fn reconcile(&mut self, now: Duration) {
-        if self.is_stopping() {
-            return;
+        if !self.is_stopping() {
+            self.reconcile_slots(now);
         }
+        self.update_deadline();
+    }
+
+    fn update_deadline(&mut self) {
+        let slots = self.slots.iter().map(Slot::deadline);
+        let draining = self.draining.iter().map(DrainingWorker::deadline);
+        let all = slots.chain(draining).chain([self.escalation_deadline()]);
+        self.deadline = all.min().unwrap_or(Duration::MAX);
+    }
+
+    fn reconcile_slots(&mut self, now: Duration) {
         let wanted = &self.slots[..self.wanted];
         let any_ready = wanted.is_empty() || wanted.iter().any(Slot::is_ready);
         let any_starting = wanted.iter().any(Slot::is_expected_to_serve);

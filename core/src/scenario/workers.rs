@@ -11,8 +11,10 @@ use crate::{
 };
 use futures_util::future::{Either, select};
 use std::{
+    collections::VecDeque,
     future::poll_fn,
-    task::{self, Poll},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{self, Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -42,14 +44,48 @@ pub(super) struct Workers {
     platform: Platform,
     trace: Recorder,
     positions: Vec<Position>,
-    /// The position to poll first for the next event. It moves on with each event, so
-    /// that no worker is starved.
-    next_position: usize,
+    readable: Arc<Readable>,
+}
+
+/// The positions whose process may have an event, in the order of arrival.
+#[derive(Default)]
+struct Readable(Mutex<ReadableState>);
+
+#[derive(Default)]
+struct ReadableState {
+    positions: VecDeque<usize>,
+    /// The task that waits for the next event.
+    waiting: Option<Waker>,
+}
+
+impl Readable {
+    fn lock(&self) -> MutexGuard<'_, ReadableState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Marks a position as readable when its process has an event.
+struct PositionWaker {
+    position: usize,
+    readable: Arc<Readable>,
+}
+
+impl Wake for PositionWaker {
+    fn wake(self: Arc<Self>) {
+        let mut state = self.readable.lock();
+        state.positions.push_back(self.position);
+        let waiting = state.waiting.take();
+        drop(state);
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+    }
 }
 
 struct Position {
     name: NameId,
     worker: Option<Worker>,
+    waker: Waker,
 }
 
 /// A worker process.
@@ -84,7 +120,7 @@ impl Workers {
             platform: context.platform.clone(),
             trace: context.trace.clone(),
             positions: Vec::new(),
-            next_position: 0,
+            readable: Arc::default(),
         };
         for _position in 0..positions {
             workers.add_position();
@@ -97,6 +133,7 @@ impl Workers {
         let process = self.platform.start(program);
         process.send(settings);
         let position = self.free_position(id.slot);
+        self.readable.lock().positions.push_back(position);
         self.positions[position].worker = Some(Worker {
             id,
             name: self.positions[position].name,
@@ -125,18 +162,24 @@ impl Workers {
         }
     }
 
-    fn poll_next(&mut self, context: &mut task::Context<'_>) -> Poll<(WorkerId, ProcessEvent)> {
-        let (before, after) = self.positions.split_at(self.next_position);
-        for position in after.iter().chain(before) {
+    fn poll_next(&mut self, context: &task::Context<'_>) -> Poll<(WorkerId, ProcessEvent)> {
+        loop {
+            let mut readable = self.readable.lock();
+            let Some(index) = readable.positions.pop_front() else {
+                readable.waiting = Some(context.waker().clone());
+                return Poll::Pending;
+            };
+            drop(readable);
+            let position = &self.positions[index];
+            let mut context = task::Context::from_waker(&position.waker);
             if let Some(worker) = &position.worker
-                && let Poll::Ready(event) = worker.process.poll_next(context)
+                && let Poll::Ready(event) = worker.process.poll_next(&mut context)
             {
-                let id = worker.id;
-                self.next_position = (self.next_position + 1) % self.positions.len();
-                return Poll::Ready((id, event));
+                // It may have more events.
+                self.readable.lock().positions.push_back(index);
+                return Poll::Ready((worker.id, event));
             }
         }
-        Poll::Pending
     }
 
     /// Returns all workers that have not exited, in the order of their positions.
@@ -230,9 +273,14 @@ impl Workers {
     }
 
     fn add_position(&mut self) {
-        let number = self.positions.len() + 1;
-        let name = self.trace.name(&format!("Worker {number}"));
-        self.positions.push(Position { name, worker: None });
+        let position = self.positions.len();
+        let name = self.trace.name(&format!("Worker {}", position + 1));
+        let readable = Arc::clone(&self.readable);
+        self.positions.push(Position {
+            name,
+            worker: None,
+            waker: Waker::from(Arc::new(PositionWaker { position, readable })),
+        });
     }
 
     fn free_position(&mut self, slot: usize) -> usize {

@@ -14,8 +14,11 @@ use super::{
     queue::Queue,
     shared_clock::{NEVER, SharedClock},
 };
-use crate::platform::{
-    Exit, ParentLink, Process, ProcessContext, ProcessEvent, ProcessLink, Processes, Program,
+use crate::{
+    latency::nanos,
+    platform::{
+        Exit, ParentLink, Process, ProcessContext, ProcessEvent, ProcessLink, Processes, Program,
+    },
 };
 use mailbox::Mailbox;
 use std::{
@@ -34,7 +37,7 @@ impl Cores {
     /// Returns the time of the next step of any process, or [`NEVER`].
     pub(super) fn next_at(&self) -> u64 {
         let running = self.running.borrow();
-        let times = running.iter().map(|core| core.mailbox.next_at());
+        let times = running.iter().map(|core| core.event_loop.clock().next_at());
         times.min().unwrap_or(NEVER)
     }
 
@@ -44,7 +47,7 @@ impl Cores {
         let running = self.running.borrow();
         let (mut at, mut due) = (loop_at, None);
         for core in running.iter() {
-            let next_at = core.mailbox.next_at();
+            let next_at = core.event_loop.clock().next_at();
             // On a tie, the process started first keeps its turn.
             if next_at < at {
                 (at, due) = (next_at, Some(core));
@@ -54,7 +57,7 @@ impl Cores {
             return false;
         };
         drop(running);
-        if core.mailbox.is_killed_by(at) {
+        if core.event_loop.clock().ends_at() <= at {
             core.mailbox.end();
         } else {
             core.event_loop.step();
@@ -104,7 +107,8 @@ impl Processes for SimulatedProcesses {
         let events = Queue::new();
         let index = self.events.borrow().len();
         self.events.borrow_mut().push(events.clone());
-        let event_loop = EventLoop::new();
+        let begins = self.clock.now().saturating_add(nanos(PROCESS_START));
+        let event_loop = EventLoop::new(begins);
         let mailbox = Rc::new(Mailbox::new(index, &self.clock, event_loop.clock()));
         let mut id = 0;
         if let Some(cores) = self.cores.upgrade() {

@@ -38,8 +38,9 @@ pub enum Step {
 }
 
 impl EventLoop {
-    pub(super) fn new() -> Self {
-        let clock = Arc::new(SharedClock::new());
+    /// Creates a loop whose clock is zero at the time `begins` of the world.
+    pub(super) fn new(begins: u64) -> Self {
+        let clock = Arc::new(SharedClock::new(begins));
         EventLoop {
             tasks: Rc::new(Tasks::new(&clock)),
             inbox: Queue::new(),

@@ -14,10 +14,14 @@ use std::{
 /// The clock, shared with timers and wakers, which must be `Send`. Times are in
 /// nanoseconds.
 pub(super) struct SharedClock {
+    /// The time in the world at which this clock is zero.
+    begins: u64,
     now: AtomicU64,
-    /// The deadline of the next step: zero if a task is ready, [`NEVER`] if there is no
-    /// step. Kept outside the lock, because every step of the world compares all loops.
-    due: AtomicU64,
+    /// The time in the world of the next step, or [`NEVER`]. Kept outside the lock,
+    /// because every step of the world compares all loops.
+    next_at: AtomicU64,
+    /// The time in the world at which the loop ends, which is its last step.
+    ends_at: AtomicU64,
     next_timer: AtomicU64,
     queues: Mutex<Queues>,
 }
@@ -53,10 +57,12 @@ pub(super) enum DueStep {
 }
 
 impl SharedClock {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(begins: u64) -> Self {
         SharedClock {
+            begins,
             now: AtomicU64::new(0),
-            due: AtomicU64::new(NEVER),
+            next_at: AtomicU64::new(NEVER),
+            ends_at: AtomicU64::new(NEVER),
             next_timer: AtomicU64::new(0),
             queues: Mutex::default(),
         }
@@ -70,31 +76,52 @@ impl SharedClock {
         Duration::from_nanos(self.now())
     }
 
-    /// Moves the clock to `until`, unless it is past that already.
-    pub(super) fn advance_to(&self, until: u64) {
-        self.now.store(self.now().max(until), Relaxed);
+    /// Converts a time of this clock to the world's time.
+    pub(super) fn to_world(&self, at: u64) -> u64 {
+        self.begins.saturating_add(at)
     }
 
-    /// Returns the time of the next step, or [`NEVER`].
+    /// Converts a time in the world to this clock's time.
+    pub(super) fn from_world(&self, at: u64) -> u64 {
+        at.saturating_sub(self.begins)
+    }
+
+    /// Moves the clock to `until`, unless it is past that already.
+    pub(super) fn advance_to(&self, until: u64) {
+        let now = self.now().max(until);
+        self.now.store(now, Relaxed);
+        let next_at = self.next_at().max(self.to_world(now));
+        self.next_at.store(next_at.min(self.ends_at()), Relaxed);
+    }
+
+    /// Returns the time in the world of the next step, or [`NEVER`].
     pub(super) fn next_at(&self) -> u64 {
-        // `block` may have taken the clock past the deadline already.
-        match self.due.load(Relaxed) {
-            NEVER => NEVER,
-            due => due.max(self.now()),
-        }
+        self.next_at.load(Relaxed)
+    }
+
+    /// Returns the time in the world at which the loop ends, or [`NEVER`].
+    pub(super) fn ends_at(&self) -> u64 {
+        self.ends_at.load(Relaxed)
+    }
+
+    /// Ends the loop at a time in the world.
+    pub(super) fn end_at(&self, at: u64) {
+        self.ends_at.store(at, Relaxed);
+        self.update_next_at(&self.lock());
     }
 
     /// Marks a task as ready.
     pub(super) fn push_ready(&self, task: TaskId) {
-        self.lock().ready.push_back(task);
-        self.due.store(0, Relaxed);
+        let mut queues = self.lock();
+        queues.ready.push_back(task);
+        self.update_next_at(&queues);
     }
 
     /// Removes a task from the ready ones.
     pub(super) fn remove_ready(&self, task: TaskId) {
         let mut queues = self.lock();
         queues.ready.retain(|ready| *ready != task);
-        self.update_due(&queues);
+        self.update_next_at(&queues);
     }
 
     /// Returns the key of a new timer that is due after `duration`.
@@ -118,7 +145,7 @@ impl SharedClock {
             Ok(index) => Some(std::mem::replace(&mut queues.timers[index].1, action)),
             Err(index) => {
                 queues.timers.insert(index, (key, action));
-                self.update_due(&queues);
+                self.update_next_at(&queues);
                 None
             }
         }
@@ -126,31 +153,30 @@ impl SharedClock {
 
     /// Removes a timer if it is set and returns its action.
     pub(super) fn unset(&self, key: TimerKey) -> Option<TimerAction> {
-        let due = self.due.load(Relaxed);
-        if due > key.0 {
-            // The first timer is later, so this one has fired.
+        if self.next_at() > self.to_world(self.now().max(key.0)) {
+            // The next step is later, so this timer has fired.
             return None;
         }
         let mut queues = self.lock();
         let index = queues.position_of(key).ok()?;
         let timer = queues.timers.remove(index);
-        self.update_due(&queues);
+        self.update_next_at(&queues);
         timer.map(|(_, action)| action)
     }
 
     /// Takes the next step. If it is a timer, the clock advances to its deadline.
     pub(super) fn take_step(&self) -> Option<DueStep> {
         let mut queues = self.lock();
-        let step = match queues.ready.pop_front() {
-            Some(task) => DueStep::Task(task),
-            None => {
-                let ((deadline, _), action) = queues.timers.pop_front()?;
-                // `block` may have taken the clock past the deadline already.
-                self.advance_to(deadline);
-                DueStep::Timer(action)
-            }
+        let task = queues.ready.pop_front();
+        let step = if let Some(task) = task {
+            DueStep::Task(task)
+        } else {
+            let ((deadline, _), action) = queues.timers.pop_front()?;
+            // `block` may have taken the clock past the deadline already.
+            self.now.store(self.now().max(deadline), Relaxed);
+            DueStep::Timer(action)
         };
-        self.update_due(&queues);
+        self.update_next_at(&queues);
         Some(step)
     }
 
@@ -158,13 +184,13 @@ impl SharedClock {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn update_due(&self, queues: &Queues) {
-        let due = match (queues.ready.is_empty(), queues.timers.front()) {
-            (false, _) => 0,
-            (true, Some(((deadline, _), _))) => *deadline,
+    fn update_next_at(&self, queues: &Queues) {
+        let next_at = match (queues.ready.is_empty(), queues.timers.front()) {
+            (false, _) => self.to_world(self.now()),
+            (true, Some(((deadline, _), _))) => self.to_world(self.now().max(*deadline)),
             (true, None) => NEVER,
         };
-        self.due.store(due, Relaxed);
+        self.next_at.store(next_at.min(self.ends_at()), Relaxed);
     }
 }
 

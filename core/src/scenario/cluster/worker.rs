@@ -71,9 +71,9 @@ async fn run(context: ProcessContext) {
             context.platform().timer().block(HANG_DURATION);
             continue;
         }
-        context.send(format!("started {line}"));
+        context.send(["started ", &line].concat());
         let _result = context.platform().run_on_loop(work, &discarded, 0);
-        context.send(format!("done {line}"));
+        context.send(["done ", &line].concat());
         // Yields to the heartbeat, which shares this loop.
         context.platform().sleep(Duration::ZERO).await;
     }

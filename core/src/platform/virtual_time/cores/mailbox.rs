@@ -21,12 +21,8 @@ pub const MESSAGE_DELAY: Duration = Duration::from_micros(50);
 pub(super) struct Mailbox {
     /// The index of the process.
     process: usize,
-    /// The time at which the process begins.
-    begins: u64,
     parent_clock: Arc<SharedClock>,
     clock: Arc<SharedClock>,
-    /// The time of the kill, or [`NEVER`]. The process may still have steps before it.
-    killed_at: Cell<u64>,
     /// The time at which the program completed or crashed, or [`NEVER`].
     exited_at: Cell<u64>,
     /// No code of the process runs any more.
@@ -41,27 +37,17 @@ impl Mailbox {
     ) -> Self {
         Mailbox {
             process,
-            begins: parent_clock.now().saturating_add(nanos(PROCESS_START)),
             parent_clock: Arc::clone(parent_clock),
             clock: Arc::clone(clock),
-            killed_at: Cell::new(NEVER),
             exited_at: Cell::new(NEVER),
             has_ended: Cell::new(false),
         }
     }
 
-    /// Returns the time of the next step: the next task or the kill, whichever comes
-    /// first.
-    pub(super) fn next_at(&self) -> u64 {
-        self.to_loop_time(self.clock.next_at())
-            .min(self.killed_at.get())
-    }
-
     /// Delivers a message to the process, or ends its messages if it is `None`.
     pub(super) fn to_process(&self, message: Option<String>) {
-        let at = arrival(self.parent_clock.now());
         // A message that arrives before the process begins is there when it does.
-        let at = at.saturating_sub(self.begins);
+        let at = self.clock.from_world(arrival(self.parent_clock.now()));
         self.clock.set_timer(at, TimerAction::Input(message));
     }
 
@@ -86,15 +72,11 @@ impl Mailbox {
     /// Kills the process now, from the parent.
     pub(super) fn kill(&self) {
         let now = self.parent_clock.now();
-        if self.killed_at.get() == NEVER && self.exited_at.get() > now {
-            self.killed_at.set(now);
+        if self.clock.ends_at() == NEVER && self.exited_at.get() > now {
+            // The process may still have steps before it.
+            self.clock.end_at(now);
             self.deliver(ProcessEvent::Exited(Exit::Killed), now);
         }
-    }
-
-    /// Returns whether the process was killed at or before `at`.
-    pub(super) fn is_killed_by(&self, at: u64) -> bool {
-        self.killed_at.get() <= at
     }
 
     /// Ends the process. Events that it sends while it is dropped are discarded.
@@ -117,12 +99,7 @@ impl Mailbox {
 
     /// Returns the process's current time as loop time.
     fn now(&self) -> u64 {
-        self.to_loop_time(self.clock.now())
-    }
-
-    /// Converts a time of the process's clock to the loop's time.
-    fn to_loop_time(&self, at: u64) -> u64 {
-        self.begins.saturating_add(at)
+        self.clock.to_world(self.clock.now())
     }
 }
 
