@@ -77,12 +77,12 @@ impl SharedClock {
     }
 
     /// Converts a time of this clock to the world's time.
-    pub(super) fn to_world(&self, at: u64) -> u64 {
+    pub(super) fn world_time(&self, at: u64) -> u64 {
         self.begins.saturating_add(at)
     }
 
     /// Converts a time in the world to this clock's time.
-    pub(super) fn from_world(&self, at: u64) -> u64 {
+    pub(super) fn own_time(&self, at: u64) -> u64 {
         at.saturating_sub(self.begins)
     }
 
@@ -90,7 +90,7 @@ impl SharedClock {
     pub(super) fn advance_to(&self, until: u64) {
         let now = self.now().max(until);
         self.now.store(now, Relaxed);
-        let next_at = self.next_at().max(self.to_world(now));
+        let next_at = self.next_at().max(self.world_time(now));
         self.next_at.store(next_at.min(self.ends_at()), Relaxed);
     }
 
@@ -153,7 +153,7 @@ impl SharedClock {
 
     /// Removes a timer if it is set and returns its action.
     pub(super) fn unset(&self, key: TimerKey) -> Option<TimerAction> {
-        if self.next_at() > self.to_world(self.now().max(key.0)) {
+        if self.next_at() > self.world_time(self.now().max(key.0)) {
             // The next step is later, so this timer has fired.
             return None;
         }
@@ -162,6 +162,13 @@ impl SharedClock {
         let timer = queues.timers.remove(index);
         self.update_next_at(&queues);
         timer.map(|(_, action)| action)
+    }
+
+    /// Returns whether a task is ready or a deadline is at or before `until`.
+    pub(super) fn is_due(&self, until: u64) -> bool {
+        let queues = self.lock();
+        let first = queues.timers.front();
+        !queues.ready.is_empty() || first.is_some_and(|((deadline, _), _)| *deadline <= until)
     }
 
     /// Takes the next step. If it is a timer, the clock advances to its deadline.
@@ -186,8 +193,8 @@ impl SharedClock {
 
     fn update_next_at(&self, queues: &Queues) {
         let next_at = match (queues.ready.is_empty(), queues.timers.front()) {
-            (false, _) => self.to_world(self.now()),
-            (true, Some(((deadline, _), _))) => self.to_world(self.now().max(*deadline)),
+            (false, _) => self.world_time(self.now()),
+            (true, Some(((deadline, _), _))) => self.world_time(self.now().max(*deadline)),
             (true, None) => NEVER,
         };
         self.next_at.store(next_at.min(self.ends_at()), Relaxed);

@@ -47,7 +47,7 @@ impl Mailbox {
     /// Delivers a message to the process, or ends its messages if it is `None`.
     pub(super) fn to_process(&self, message: Option<String>) {
         // A message that arrives before the process begins is there when it does.
-        let at = self.clock.from_world(arrival(self.parent_clock.now()));
+        let at = self.clock.own_time(arrival(self.parent_clock.now()));
         self.clock.set_timer(at, TimerAction::Input(message));
     }
 
@@ -99,7 +99,7 @@ impl Mailbox {
 
     /// Returns the process's current time as loop time.
     fn now(&self) -> u64 {
-        self.clock.to_world(self.clock.now())
+        self.clock.world_time(self.clock.now())
     }
 }
 
