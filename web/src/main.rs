@@ -1,5 +1,5 @@
 //! The library as a binary. The bundle exports its functions to JavaScript.
 
-use highwater_web as _;
+#![no_main]
 
-fn main() {}
+use highwater_web as _;

@@ -199,10 +199,9 @@ impl Playback {
         self.worker_slots().iter().find(|it| it.worker == worker)
     }
 
-    /// Returns `true` if the scenario is in this chapter.
-    pub(crate) fn is_in_chapter(&self, chapter: &str) -> bool {
-        let scenario = scenario::find(&self.trace.scenario);
-        scenario.is_ok_and(|scenario| scenario.chapter == chapter)
+    /// Returns the scenario's chapter.
+    pub(crate) fn chapter(&self) -> &'static str {
+        scenario::find(&self.trace.scenario).map_or("", |scenario| scenario.chapter)
     }
 
     /// Returns the trace as if the run had ended at this moment.

@@ -10,7 +10,11 @@ use crate::playback::Playback;
 use highwater::trace::{Event, NameId, Phase, RecordKind};
 use std::time::Duration;
 
+/// Paints the lanes, except in a thumbnail.
 pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
+    if surface.is_thumbnail {
+        return;
+    }
     let theme = surface.theme;
     let scale = Scale::new(surface, layout.lanes_left, playback);
     let lanes: Vec<NameId> = layout.lanes().collect();

@@ -2,10 +2,11 @@
 
 use super::{
     Surface,
-    axis::Scale,
+    axis::{Scale, lanes_left},
+    lanes,
     layout::{Layout, Node},
     services,
-    surface::Text,
+    surface::{Text, clamp},
 };
 use crate::playback::Playback;
 use highwater::trace::{Event, NameId, Phase, QueueTotals, RecordKind};
@@ -14,7 +15,8 @@ use highwater::trace::{Event, NameId, Phase, QueueTotals, RecordKind};
 /// visible.
 const HEADROOM_FACTOR: f64 = 1.25;
 
-pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
+pub(super) fn paint(surface: &Surface, playback: &Playback) {
+    let layout = &layout(surface, &services::started(playback));
     for pair in layout.services.windows(2) {
         if let [from, to] = pair {
             paint_pipe(surface, playback, from, to);
@@ -26,11 +28,49 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
             None => paint_stage(surface, playback, node),
         }
     }
-    services::paint_messages(surface, layout, playback);
+    let stage = |id| layout.services.iter().find(|node| node.id == id);
+    services::paint_messages(surface, playback, |source, target| {
+        Some((stage(source)?.right(), stage(target)?.left()))
+    });
     paint_space_signals(surface, layout, playback);
     if let Some((id, queue)) = playback.summary().queues().next() {
         paint_history(surface, layout, playback, id, queue);
     }
+    lanes::paint(surface, layout, playback);
+}
+
+/// Lays out stages from left to right.
+fn layout(surface: &Surface, started: &[NameId]) -> Layout {
+    // On a narrow canvas, names get more of the space than pipes.
+    let (margin, share) = if surface.width < 520.0 {
+        (10.0, 0.84)
+    } else {
+        (18.0, 0.72)
+    };
+    let lanes_top = surface.above_lanes(0.66);
+    let history_top = history_top(lanes_top);
+    // Reserve space for three, so that the first stages do not fill the picture.
+    let slot = (surface.width - 2.0 * margin) / started.len().max(3) as f64;
+    let width = (slot * share).min(150.0);
+    let height = clamp(history_top - 76.0, 40.0, 110.0);
+    let services = started.iter().enumerate().map(|(index, id)| Node {
+        id: *id,
+        x: margin + slot * index as f64 + (slot - width) / 2.0,
+        y: 26.0 + (history_top - 76.0 - height) / 2.0,
+        width,
+        height,
+    });
+    Layout {
+        front: None,
+        services: services.collect(),
+        lanes_top,
+        lanes_left: lanes_left(surface),
+    }
+}
+
+/// Returns the top of the queue-level history.
+fn history_top(lanes_top: f64) -> f64 {
+    (lanes_top * 0.66).round()
 }
 
 fn queue(playback: &Playback, id: NameId) -> Option<QueueTotals> {
@@ -159,7 +199,7 @@ fn paint_history(
 ) {
     let theme = surface.theme;
     let scale = Scale::new(surface, layout.lanes_left, playback);
-    let (top, bottom) = (layout.history_top + 6.0, layout.lanes_top - 6.0);
+    let (top, bottom) = (history_top(layout.lanes_top) + 6.0, layout.lanes_top - 6.0);
     let full = full_scale(queue);
     let y = |bytes: u64| bottom - (bottom - top) * (bytes as f64 / full).min(1.0);
     let style = Text::small(theme.muted, false, "right");

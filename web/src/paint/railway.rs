@@ -5,19 +5,21 @@
 mod plan;
 mod traffic;
 
-use super::{Surface, services, surface::Text};
+use super::{Surface, lanes, services, surface::Text};
 use crate::playback::Playback;
 use highwater::{
     scenario::{Tally, WorkerState},
     trace::{NameId, RecordKind},
 };
-pub(super) use plan::Plan;
-use plan::RestartTrack;
+use plan::{Plan, RestartTrack};
 
 /// Height of a line of text.
 const LINE_HEIGHT: f64 = 14.0;
 
-pub(super) fn paint(surface: &Surface, plan: &Plan, playback: &Playback) {
+pub(super) fn paint(surface: &Surface, playback: &Playback) {
+    let Some(plan) = &Plan::new(surface, playback) else {
+        return;
+    };
     let tally = playback.tally();
     paint_tracks(surface, plan);
     traffic::paint_latest(surface, plan, playback);
@@ -37,6 +39,7 @@ pub(super) fn paint(surface: &Surface, plan: &Plan, playback: &Playback) {
     paint_handler(surface, plan, playback);
     paint_restart_track(surface, plan, playback);
     traffic::paint_moving(surface, plan, playback);
+    lanes::paint(surface, &plan.layout, playback);
 }
 
 /// Paints every path.

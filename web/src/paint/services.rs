@@ -1,12 +1,12 @@
-//! Services and the messages between them.
+//! Boxes of services, and the messages between them.
 
 use super::{
     Surface,
-    layout::{Layout, Node},
+    layout::Node,
     surface::{Text, clamp},
 };
 use crate::playback::Playback;
-use highwater::trace::{Event, NameId, Phase};
+use highwater::trace::{Event, NameId, Phase, RecordKind};
 use std::time::Duration;
 
 /// Travel time of a message on the screen. In the run, it took no time.
@@ -16,61 +16,6 @@ const AFTERGLOW: Duration = Duration::from_millis(700);
 /// Maximum number of records searched for moving messages. The counters are exact, so
 /// dots may be missing.
 const MAX_SEARCHED: usize = 500;
-
-pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
-    paint_wires(surface, layout, playback);
-    if let Some(bus) = &layout.bus {
-        paint_bus(surface, bus, playback.trace().name(bus.id));
-    }
-    if let Some(front) = &layout.front {
-        paint_panel(surface, front, playback, &details(front, playback, true));
-    }
-    for service in &layout.services {
-        paint_panel(
-            surface,
-            service,
-            playback,
-            &details(service, playback, false),
-        );
-    }
-    paint_messages(surface, layout, playback);
-}
-
-fn paint_wires(surface: &Surface, layout: &Layout, playback: &Playback) {
-    let theme = surface.theme;
-    let latest = playback.latest();
-    // Dependencies between services. Only direct calls create them.
-    let services = |id| layout.services.iter().find(|service| service.id == id);
-    for (source, target) in playback.summary().dependencies() {
-        let front = layout.front.as_ref().filter(|front| front.id == source);
-        if let (Some(front), Some(service)) = (front, services(target)) {
-            surface.line(front.right(), service.left(), theme.bad, 1.5);
-        }
-    }
-    let Some(bus) = &layout.bus else { return };
-    let front = layout.front.iter().map(|front| (front.id, bus.id));
-    let subscribed = playback.summary().subscriptions();
-    for (from, to) in front.chain(subscribed.map(|(listener, bus)| (bus, listener))) {
-        let Some((start, end)) = layout.wire(from, to) else {
-            continue;
-        };
-        let is_latest = latest.is_some_and(|it| it.source == from && it.target == Some(to));
-        let (colour, weight) = if is_latest {
-            (theme.accent, 3.0)
-        } else {
-            (theme.line, 1.5)
-        };
-        surface.line(start, end, colour, weight);
-    }
-}
-
-fn paint_bus(surface: &Surface, bus: &Node, name: &str) {
-    let theme = surface.theme;
-    surface.panel(bus.x, bus.y, bus.width, bus.height, theme.accent, 1.5);
-    let style = Text::small(theme.accent, true, "center");
-    let middle = bus.x + bus.width / 2.0;
-    surface.text(name, (middle, bus.y - 8.0), style, bus.width + 40.0);
-}
 
 /// Paints a box with a name, lines of details and the outcome of its last span.
 pub(super) fn paint_panel(surface: &Surface, node: &Node, playback: &Playback, lines: &[String]) {
@@ -126,37 +71,17 @@ pub(super) fn paint_panel(surface: &Surface, node: &Node, playback: &Playback, l
     }
 }
 
-/// Returns the lines below the name.
-fn details(node: &Node, playback: &Playback, is_front: bool) -> Vec<String> {
-    let summary = playback.summary();
-    let counters = summary.counters(node.id);
-    let done = match counters.failed {
-        0 => format!("{} done", counters.succeeded),
-        failed => format!("{} done, {failed} failed", counters.succeeded),
-    };
-    if is_front {
-        let dependencies = summary.dependencies().filter(|(from, _)| *from == node.id);
-        return vec![done, format!("depends on {}", dependencies.count())];
-    }
-    // With `reentry=email`, listeners also receive mail notifications, which are not
-    // work.
-    let trace = playback.trace();
-    let can_wait = trace.param("listeners") == "async" && trace.param("reentry") != "email";
-    let waiting =
-        received_count(playback, node.id).saturating_sub(counters.started + summary.lost(node.id));
-    match waiting * u64::from(can_wait) {
-        0 => vec![done],
-        _ => vec![done, format!("{waiting} waiting")],
-    }
-}
-
-/// Paints recent messages as dots on the wires.
-pub(super) fn paint_messages(surface: &Surface, layout: &Layout, playback: &Playback) {
+/// Paints recent messages as dots. `wire` returns the end points of the wire from a
+/// source to a target.
+#[cfg(any(feature = "events", feature = "streams"))]
+pub(super) fn paint_messages(
+    surface: &Surface,
+    playback: &Playback,
+    wire: impl Fn(NameId, NameId) -> Option<((f64, f64), (f64, f64))>,
+) {
     for event in recent_records(surface, playback).filter(|event| event.kind.is_message()) {
-        let wire = event
-            .target
-            .and_then(|target| layout.wire(event.source, target));
-        let Some((from, to)) = wire else { continue };
+        let ends = event.target.and_then(|target| wire(event.source, target));
+        let Some((from, to)) = ends else { continue };
         let progress = progress(playback, event);
         let at = (
             from.0 + (to.0 - from.0) * progress,
@@ -203,10 +128,19 @@ fn recent_outcome(playback: &Playback, source: NameId) -> Option<bool> {
         .map(|event| event.failure.is_some())
 }
 
+/// Returns the number of messages that a service received.
+#[cfg(any(feature = "events", feature = "errors"))]
 pub(super) fn received_count(playback: &Playback, target: NameId) -> u64 {
     let edges = playback.summary().edges();
     edges
         .filter(|(_, to, _)| *to == target)
         .map(|(.., count)| count)
         .sum()
+}
+
+/// Returns the sources that have started, in order.
+pub(super) fn started(playback: &Playback) -> Vec<NameId> {
+    let starts = playback.played().iter();
+    let starts = starts.filter(|event| event.kind == RecordKind::Start);
+    starts.map(|event| event.source).collect()
 }

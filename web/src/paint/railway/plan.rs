@@ -4,10 +4,11 @@ use super::super::{
     Surface,
     axis::lanes_left,
     layout::{Layout, Node},
+    services,
     surface::clamp,
 };
 use crate::playback::Playback;
-use highwater::trace::{NameId, RecordKind};
+use highwater::trace::NameId;
 
 pub(super) type Point = (f64, f64);
 
@@ -60,17 +61,13 @@ impl Plan {
         let width = (right - gap - middle).max(40.0);
         let upper = floor * 0.6;
 
-        let mut starts = playback
-            .played()
-            .iter()
-            .filter(|it| it.kind == RecordKind::Start);
-        let front = starts.next().map(|start| start.source);
+        let mut started = services::started(playback).into_iter();
+        let front = started.next();
         let ids: Vec<NameId> = if has_processes {
             let slots = playback.tally().worker_slots().iter();
             slots.map(|slot| slot.worker).collect()
         } else {
-            let services = starts.map(|start| start.source);
-            services.filter(|id| !is_handler(*id)).collect()
+            started.filter(|id| !is_handler(*id)).collect()
         };
         let slot = (upper - margin) / ids.len().max(2) as f64;
         let servers: Vec<Node> = ids
@@ -109,10 +106,7 @@ impl Plan {
             |node: &&Node| has_processes || playback.summary().counters(node.id).started > 0;
         let layout = Layout {
             front,
-            bus: None,
             services: servers.iter().filter(has_lane).cloned().collect(),
-            is_pipeline: false,
-            history_top: height,
             lanes_top: height,
             lanes_left: lanes_left(surface),
         };

@@ -1,0 +1,196 @@
+//! Services around an event bus, and the same services called directly.
+
+use super::{
+    Surface,
+    axis::lanes_left,
+    lanes,
+    layout::{Layout, Node},
+    services,
+    surface::{Text, clamp},
+};
+use crate::playback::Playback;
+use highwater::trace::NameId;
+
+/// The boxes of the picture, with their positions.
+struct Plan {
+    layout: Layout,
+    /// The bus or emitter, once a service depends on it.
+    bus: Option<Node>,
+}
+
+pub(super) fn paint(surface: &Surface, playback: &Playback) {
+    let plan = Plan::new(surface, playback);
+    let layout = &plan.layout;
+    paint_wires(surface, &plan, playback);
+    if let Some(bus) = &plan.bus {
+        paint_bus(surface, bus, playback.trace().name(bus.id));
+    }
+    if let Some(front) = &layout.front {
+        services::paint_panel(surface, front, playback, &details(front, playback, true));
+    }
+    for service in &layout.services {
+        services::paint_panel(
+            surface,
+            service,
+            playback,
+            &details(service, playback, false),
+        );
+    }
+    services::paint_messages(surface, playback, |source, target| {
+        plan.wire(source, target)
+    });
+    lanes::paint(surface, layout, playback);
+}
+
+fn paint_wires(surface: &Surface, plan: &Plan, playback: &Playback) {
+    let layout = &plan.layout;
+    let theme = surface.theme;
+    let latest = playback.latest();
+    // Dependencies between services. Only direct calls create them.
+    let services = |id| layout.services.iter().find(|service| service.id == id);
+    for (source, target) in playback.summary().dependencies() {
+        let front = layout.front.as_ref().filter(|front| front.id == source);
+        if let (Some(front), Some(service)) = (front, services(target)) {
+            surface.line(front.right(), service.left(), theme.bad, 1.5);
+        }
+    }
+    let Some(bus) = &plan.bus else { return };
+    let front = layout.front.iter().map(|front| (front.id, bus.id));
+    let subscribed = playback.summary().subscriptions();
+    for (from, to) in front.chain(subscribed.map(|(listener, bus)| (bus, listener))) {
+        let Some((start, end)) = plan.wire(from, to) else {
+            continue;
+        };
+        let is_latest = latest.is_some_and(|it| it.source == from && it.target == Some(to));
+        let (colour, weight) = if is_latest {
+            (theme.accent, 3.0)
+        } else {
+            (theme.line, 1.5)
+        };
+        surface.line(start, end, colour, weight);
+    }
+}
+
+fn paint_bus(surface: &Surface, bus: &Node, name: &str) {
+    let theme = surface.theme;
+    surface.panel(bus.x, bus.y, bus.width, bus.height, theme.accent, 1.5);
+    let style = Text::small(theme.accent, true, "center");
+    let middle = bus.x + bus.width / 2.0;
+    surface.text(name, (middle, bus.y - 8.0), style, bus.width + 40.0);
+}
+
+/// Returns the lines below the name.
+fn details(node: &Node, playback: &Playback, is_front: bool) -> Vec<String> {
+    let summary = playback.summary();
+    let counters = summary.counters(node.id);
+    let done = match counters.failed {
+        0 => format!("{} done", counters.succeeded),
+        failed => format!("{} done, {failed} failed", counters.succeeded),
+    };
+    if is_front {
+        let dependencies = summary.dependencies().filter(|(from, _)| *from == node.id);
+        return vec![done, format!("depends on {}", dependencies.count())];
+    }
+    // With `reentry=email`, listeners also receive mail notifications, which are not
+    // work.
+    let trace = playback.trace();
+    let can_wait = trace.param("listeners") == "async" && trace.param("reentry") != "email";
+    let waiting = services::received_count(playback, node.id)
+        .saturating_sub(counters.started + summary.lost(node.id));
+    match waiting * u64::from(can_wait) {
+        0 => vec![done],
+        _ => vec![done, format!("{waiting} waiting")],
+    }
+}
+
+impl Plan {
+    /// Lays out the service that depends on the others on the left, the bus in the
+    /// middle, and the others on the right.
+    fn new(surface: &Surface, playback: &Playback) -> Self {
+        let started = services::started(playback);
+        let front = playback.summary().dependencies().next();
+        let is_front = |id: &NameId| front.is_some_and(|(source, _)| source == *id);
+        let margin = if surface.width < 520.0 { 10.0 } else { 18.0 };
+        let height = surface.above_lanes(0.6);
+        let inner = height - 2.0 * margin;
+
+        let front_width = (surface.width * 0.27).min(190.0);
+        let front = started.iter().copied().find(is_front).map(|id| Node {
+            id,
+            x: margin,
+            y: margin + inner / 2.0 - 44.0,
+            width: front_width,
+            height: 88.0,
+        });
+
+        let service_width = (surface.width * 0.38).min(250.0);
+        let others: Vec<NameId> = started.iter().copied().filter(|id| !is_front(id)).collect();
+        // Reserve space for four, so that a new service does not move the others.
+        let slot = inner / others.len().max(4) as f64;
+        let services = others.into_iter().enumerate().map(|(index, id)| Node {
+            id,
+            x: surface.width - margin - service_width,
+            y: margin + slot * index as f64 + 4.0,
+            width: service_width,
+            height: (slot - 8.0).max(24.0),
+        });
+
+        let from = margin + front_width;
+        let to = surface.width - margin - service_width;
+        let bus_width = clamp((to - from) * 0.22, 10.0, 30.0);
+        let bus = find_bus(playback, &started).map(|id| Node {
+            id,
+            x: f64::midpoint(from, to) - bus_width / 2.0,
+            // Leave space for the name above the bus.
+            y: margin + 12.0,
+            width: bus_width,
+            height: inner - 12.0,
+        });
+
+        let layout = Layout {
+            front,
+            services: services.collect(),
+            lanes_top: height,
+            lanes_left: lanes_left(surface),
+        };
+        Plan { layout, bus }
+    }
+
+    /// Returns the end points of the wire between two services.
+    fn wire(&self, source: NameId, target: NameId) -> Option<((f64, f64), (f64, f64))> {
+        let service = |id| self.layout.services.iter().find(|node| node.id == id);
+        let front = self.layout.front.as_ref();
+        if let (Some(from), Some(to)) = (service(source), front)
+            && to.id == target
+        {
+            return Some((from.left(), to.right()));
+        }
+        if let Some(bus) = &self.bus {
+            if target == bus.id {
+                let from = match service(source) {
+                    Some(service) => service.left(),
+                    None => front.filter(|front| front.id == source)?.right(),
+                };
+                return Some((from, at_height(bus, from.1)));
+            }
+            if source == bus.id {
+                let to = service(target)?.left();
+                return Some((at_height(bus, to.1), to));
+            }
+        }
+        let from = front.filter(|front| front.id == source)?.right();
+        Some((from, service(target)?.left()))
+    }
+}
+
+/// Returns the point on a node's vertical centre line at this height.
+fn at_height(node: &Node, y: f64) -> (f64, f64) {
+    let bottom = node.y + node.height;
+    (node.x + node.width / 2.0, clamp(y, node.y, bottom))
+}
+
+/// Returns the bus: a dependency that is not a started service.
+fn find_bus(playback: &Playback, started: &[NameId]) -> Option<NameId> {
+    let mut targets = playback.summary().dependencies().map(|(_, target)| target);
+    targets.find(|id| !started.contains(id))
+}
