@@ -237,6 +237,16 @@ impl Platform {
         compute::run_on_loop(self.compute(), job, trace, number)
     }
 
+    /// Occupies the loop with CPU work for about `work`; in simulated time, exactly.
+    ///
+    /// # Panics
+    ///
+    /// If this world has no [`Compute`] port.
+    #[cfg(feature = "compute")]
+    pub fn occupy_loop(&self, work: Duration) {
+        self.compute().occupy_loop(work);
+    }
+
     /// Returns the number of cores available to threads: at least one, even if the
     /// number is unknown.
     ///

@@ -30,6 +30,11 @@ pub trait Compute {
 
     /// Runs a job on the loop, which it blocks, and returns the result.
     fn run_on_loop(&self, job: Job) -> u64;
+
+    /// Occupies the loop with CPU work for about `work`.
+    fn occupy_loop(&self, work: Duration) {
+        let _result = self.run_on_loop(Job::costing(Job::Primes, work));
+    }
 }
 
 /// A world's threads. After a drop they finish their jobs and exit.

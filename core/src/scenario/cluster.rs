@@ -4,7 +4,8 @@
 //! fails to restart, or all workers are replaced. The scenario shows the effect on
 //! clients.
 //!
-//! Requests arrive at intervals, or come from up to a million simulated users.
+//! Up to 200,000 requests arrive at random times, or come from up to a million simulated
+//! users.
 
 mod checks;
 mod faults;
@@ -13,6 +14,7 @@ mod front;
 mod narrate;
 mod params;
 mod request_log;
+mod sampling;
 mod summary;
 mod users;
 mod worker;

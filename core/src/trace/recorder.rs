@@ -27,7 +27,15 @@ use std::{
 pub struct Recorder {
     shared: Arc<RecorderShared>,
     thread: u32,
-    is_counting_only: bool,
+    writes: Writes,
+}
+
+/// The records that a recorder writes. It counts the others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writes {
+    All,
+    Ends,
+    Nothing,
 }
 
 struct RecorderShared {
@@ -71,7 +79,7 @@ impl Recorder {
                 state: Mutex::new(state),
             }),
             thread: 0,
-            is_counting_only: false,
+            writes: Writes::All,
         }
     }
 
@@ -115,8 +123,32 @@ impl Recorder {
     /// ```
     #[must_use]
     pub fn counting(&self) -> Self {
+        self.writing(Writes::Nothing)
+    }
+
+    /// Returns a recorder that writes only the ends of spans and counts the rest. An
+    /// end contains the duration, so latencies are complete with half the records.
+    ///
+    /// ```
+    /// use highwater::trace::{RecordKind, Recorder};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let recorder = Recorder::new(Arc::new(|| Duration::ZERO), 1024);
+    /// let service = recorder.name("EmailService");
+    /// recorder.ends_only().begin(RecordKind::Handle, service, 1).succeed();
+    ///
+    /// let events = recorder.drain().events;
+    /// assert_eq!(events.len(), 1);
+    /// assert_eq!((events[0].counters.started, events[0].counters.succeeded), (1, 1));
+    /// ```
+    #[must_use]
+    pub fn ends_only(&self) -> Self {
+        self.writing(Writes::Ends)
+    }
+
+    fn writing(&self, writes: Writes) -> Self {
         Recorder {
-            is_counting_only: true,
+            writes,
             ..self.clone()
         }
     }
@@ -318,8 +350,10 @@ impl Recorder {
         let counters = *counters;
         // Never later than now, which would break the order by time.
         let at = began.unwrap_or(now).min(now);
-        if self.is_counting_only {
-            return at;
+        match self.writes {
+            Writes::All => {}
+            Writes::Ends if phase == Phase::End => {}
+            Writes::Ends | Writes::Nothing => return at,
         }
         state.recorded += 1;
         state.ring.push(Event {

@@ -3,11 +3,11 @@
 use crate::strategies::{cluster_params, number, zero_small_or_large};
 use crate::support::{
     self, assert_each_record_narrated, assert_none_fails, assert_presets_exercise_all_checks,
-    assert_seeds_differ, to_json,
+    assert_seeds_differ, figure, to_json,
 };
 use highwater::{
     scenario::{self, Experiment, TRACE_CAPACITY},
-    trace::{Phase, RecordKind, Trace},
+    trace::{Event, Phase, RecordKind, Trace},
 };
 use proptest::prelude::*;
 
@@ -78,17 +78,52 @@ fn different_seeds_give_different_runs() {
 #[test]
 fn largest_run_drops_no_records() {
     let largest = [
-        ("requests", "2000"),
         ("interval", "200"),
         ("workers", "8"),
         ("work", "200"),
+        ("times", "fixed"),
         ("event", "reload"),
     ];
-    let trace = simulate(&largest);
-    assert_eq!(trace.dropped, 0);
-    let length = trace.events.len();
-    assert!(length < TRACE_CAPACITY, "{length}");
+    for requests in ["2000", "200000"] {
+        let trace = simulate(&[&largest[..], &[("requests", requests)]].concat());
+        assert_eq!(trace.dropped, 0);
+        let length = trace.events.len();
+        assert!(length < TRACE_CAPACITY, "{length}");
+        assert_none_fails(&trace);
+        assert_eq!(ended_with(&trace, None).to_string(), requests);
+    }
+}
+
+/// All requests are counted and timed, also those that are not recorded completely.
+#[test]
+fn unrecorded_requests_are_counted_and_timed() {
+    let pairs = |requests| {
+        [
+            ("requests", requests),
+            ("event", "kill"),
+            ("interval", "20"),
+        ]
+    };
+    let trace = simulate(&pairs("20000"));
     assert_none_fails(&trace);
+    let summary = trace.summary();
+    let front = trace.id("Front").unwrap();
+    assert_eq!(summary.counters(front).finished(), 20_000);
+    assert!(!summary.is_sample(front) && summary.is_sample(trace.id("Worker 1").unwrap()));
+    let begins = |name: &str| {
+        let id = trace.id(name).unwrap();
+        let is_begin = |it: &&Event| it.source == id && it.phase == Phase::Begin;
+        trace.events.iter().filter(is_begin).count()
+    };
+    assert!((1_900..2_100).contains(&begins("Front")));
+    // The sample does not favour a worker.
+    for worker in ["Worker 1", "Worker 2", "Worker 3"] {
+        assert!((550..800).contains(&begins(worker)), "{}", begins(worker));
+    }
+    let lost: usize = figure(&trace, "Lost in flight").parse().unwrap();
+    assert_eq!(ended_with(&trace, None) + lost, 20_000);
+    let p99 = figure(&trace, "Request p99");
+    assert!(p99.ends_with(" ms"), "{p99}");
 }
 
 #[test]

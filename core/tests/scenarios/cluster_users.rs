@@ -308,7 +308,12 @@ fn requests_waiting_for_a_replacement_are_not_rejected() {
 
 #[test]
 fn dead_workers_do_not_count_as_silent() {
-    let trace = simulate(&[("event", "kill"), ("work", "100"), ("startup", "1000")]);
+    let trace = simulate(&[
+        ("event", "kill"),
+        ("work", "100"),
+        ("times", "fixed"),
+        ("startup", "1000"),
+    ]);
     let gap = figure(&trace, "Longest heartbeat gap");
     let ms: f64 = gap.trim_end_matches(" ms").parse().unwrap();
     assert!(ms < 300.0, "{gap}");

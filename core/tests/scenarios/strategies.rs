@@ -23,6 +23,14 @@ pub(crate) fn cluster_params() -> impl Strategy<Value = Vec<(&'static str, Strin
         one_of(&["rolling", "stop_then_start"]),
         one_of(&["round_robin", "least_busy", "shared_queue"]),
         prop_oneof![number(0..=8), number(1_000_000..=1_000_000)],
+        one_of(&["regular", "jittered", "poisson", "bursty"]),
+        one_of(&[
+            "fixed",
+            "jittered",
+            "exponential",
+            "lognormal",
+            "heavy_tailed",
+        ]),
     );
     let numbers = (
         number(1..=8),
@@ -38,6 +46,8 @@ pub(crate) fn cluster_params() -> impl Strategy<Value = Vec<(&'static str, Strin
             ("restart", choices.1),
             ("balance", choices.2),
             ("queue", choices.3),
+            ("arrivals", choices.4),
+            ("times", choices.5),
             ("workers", workers),
             ("startup", startup),
             ("heartbeat", heartbeat),

@@ -214,6 +214,10 @@ impl Compute for SimulatedCompute {
         self.timer.block(job.cost());
         self.cores.result_of(job)
     }
+
+    fn occupy_loop(&self, work: Duration) {
+        self.timer.block(work);
+    }
 }
 
 /// Threads of a simulated world. They are weak because tasks hold them.

@@ -5,7 +5,7 @@
 
 use super::{
     front::REJECTED,
-    request_log::{RequestRecord, RequestTotals},
+    request_log::{self, RequestRecord, RequestTotals},
     summary::{ClusterSummary, ProcessRecord, Reload},
 };
 use crate::{
@@ -29,6 +29,9 @@ pub(super) const ALL: &[Check] = &[
     Check::new("gives-up", gives_up),
 ];
 
+/// The hint of a check that needs the records of all requests.
+const NOT_ALL_RECORDED: &str = "not every request is recorded: set requests=2000, users=0";
+
 fn every_request_accounted(trace: &Trace) -> CheckResult {
     let summary = ClusterSummary::of(trace);
     let requests = &summary.requests;
@@ -46,7 +49,7 @@ fn every_request_accounted(trace: &Trace) -> CheckResult {
             format!(" by {} of {users} users", requests.active_users),
         ),
     };
-    let all_end_once = requests.recorded().iter().all(|it| it.end_count == 1);
+    let all_end_once = requests.all().iter().all(|it| it.end_count == 1);
     let totals_match = answered + failed == sent && requests.unknown_end_count() == 0;
     decided(
         &summary,
@@ -69,7 +72,8 @@ fn failed_was_in_flight(trace: &Trace) -> CheckResult {
         (failed + 1, in_flight + process.in_flight)
     });
     let requests = &summary.requests;
-    let [lost, rejected] = [LOST, REJECTED].map(|failure| requests.ended_with(Some(failure)));
+    let ended_with = |failure| request_log::count(requests.recorded(), Some(failure));
+    let [lost, rejected] = [LOST, REJECTED].map(ended_with);
     if failed + lost + rejected == 0 {
         return not_exercised(claim, "no worker failed: set event=kill");
     }
@@ -99,7 +103,7 @@ fn failed_was_in_flight(trace: &Trace) -> CheckResult {
     decided(
         &summary,
         claim,
-        lost <= in_flight && requests.recorded().iter().all(is_explained),
+        lost <= in_flight && requests.recorded().all(is_explained),
         format!(
             "failed workers: {failed}, with {in_flight} in flight, {lost} lost; {rejected} rejected"
         ),
@@ -120,7 +124,7 @@ fn balanced(trace: &Trace) -> CheckResult {
         return not_exercised(claim, "there is only one worker: set workers=3");
     }
     if summary.requests.is_sample() {
-        return not_exercised(claim, "not every request is recorded: set users=2000");
+        return not_exercised(claim, NOT_ALL_RECORDED);
     }
     let calls: u64 = summary.processes.iter().map(|process| process.calls).sum();
     let calls_by_process = summary.processes.iter().filter(|process| process.calls > 0);
@@ -141,14 +145,16 @@ fn balanced(trace: &Trace) -> CheckResult {
 fn bounded_queue(trace: &Trace) -> CheckResult {
     let summary = ClusterSummary::of(trace);
     let claim = format!(
-        "at most {} requests wait, and requests are rejected when so many wait",
+        "at most {} requests wait, and requests are rejected beyond that",
         summary.queue
     );
     if summary.requests.is_sample() {
-        return not_exercised(claim, "not every request is recorded: set users=2000");
+        return not_exercised(claim, NOT_ALL_RECORDED);
     }
-    let requests = summary.requests.recorded();
-    let rejected = requests.iter().filter(|it| it.failure == Some(REJECTED));
+    let rejected = summary
+        .requests
+        .recorded()
+        .filter(|it| it.failure == Some(REJECTED));
     let rejected = rejected.filter(|it| it.found_queue_full).count();
     if rejected == 0 && summary.max_waiting <= summary.queue {
         return not_exercised(claim, "the queue was never full: set queue=3, work=50");
@@ -203,7 +209,15 @@ fn crash_replaced(trace: &Trace) -> CheckResult {
 fn hang_detected(trace: &Trace) -> CheckResult {
     let claim = "a worker that hangs is killed for missing heartbeats".to_owned();
     let summary = ClusterSummary::of(trace);
-    let hanging = summary.processes.iter().filter(|process| process.has_hung);
+    // A supervisor that gives up drains the other workers.
+    let is_drained = |process: &ProcessRecord| {
+        let exit = process.exit.map_or(0, |(exit, _)| exit);
+        process.exited_with(NOT_DRAINED) && summary.given_up.is_some_and(|it| it < exit)
+    };
+    let hanging = summary
+        .processes
+        .iter()
+        .filter(|process| process.has_hung && !is_drained(process));
     let is_killed = |process: &&ProcessRecord| {
         process.exited_with(NO_HEARTBEAT) || process.exited_with(KILLED_FROM_OUTSIDE)
     };
@@ -283,7 +297,7 @@ fn reload(trace: &Trace) -> CheckResult {
     };
     let requests = &summary.requests;
     let totals = requests.totals();
-    let mut failed = requests.recorded().iter().filter(failed_by_reload).count() as u64;
+    let mut failed = requests.recorded().filter(failed_by_reload).count() as u64;
     if requests.is_sample() && !has_unrelated_exit {
         // Only the reload or a full queue can fail requests.
         failed = totals.lost;
@@ -332,7 +346,11 @@ fn gives_up(trace: &Trace) -> CheckResult {
     let summary = ClusterSummary::of(trace);
     let stops_first = trace.param("restart") == "stop_then_start";
     let should_give_up = match trace.param("event") {
-        "crash_loop" => true,
+        // Without a ready worker, none is killed.
+        "crash_loop" => summary
+            .processes
+            .iter()
+            .any(|process| process.exited_with(KILLED_FROM_OUTSIDE)),
         "bad_reload" => stops_first,
         _ => false,
     };
@@ -353,7 +371,6 @@ fn gives_up(trace: &Trace) -> CheckResult {
     let later_requests = summary
         .requests
         .recorded()
-        .iter()
         .filter(|it| it.begin > Some(index));
     let is_rejected = |request: &RequestRecord| request.failure == Some(REJECTED);
     let started = summary
@@ -383,9 +400,14 @@ fn decided(
     holds: bool,
     mut evidence: String,
 ) -> CheckResult {
-    let sample_every = summary.requests.sample_every;
-    if sample_every > 1 {
-        evidence.extend(["; recorded: 1 user in ", &sample_every.to_string()]);
+    let sampling = summary.requests.sampling;
+    if sampling.every > 1 {
+        let what = if sampling.has_users {
+            "user"
+        } else {
+            "request"
+        };
+        evidence.extend(["; recorded: 1 ", what, " in ", &sampling.every.to_string()]);
     }
     CheckResult::Decided {
         claim,

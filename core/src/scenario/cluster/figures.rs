@@ -21,7 +21,7 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
     // In a sampled run, only the totals separate lost from rejected requests. A request
     // that waits looks rejected in them.
     let can_reject = summary.given_up.is_some() || summary.reload.is_some() || summary.is_bounded();
-    let (lost, rejected) = if can_reject || !requests.is_sample() {
+    let (lost, rejected) = if can_reject || !requests.is_sample_of_ends() {
         (lost, rejected)
     } else {
         (lost + rejected, 0)
@@ -34,14 +34,10 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
     let latencies = trace.summary();
     let front = trace.id(FRONT);
     // Figures computed from records cover only the recorded requests.
-    let suffix = if requests.is_sample() {
-        ", of those recorded"
-    } else {
-        ""
-    };
+    let suffix = |is_sample| if is_sample { ", of those recorded" } else { "" };
     let latency = |percent| {
         let value = front.and_then(|id| latencies.percentile(id, percent));
-        value.map_or_else(dash, milliseconds) + suffix
+        value.map_or_else(dash, milliseconds) + suffix(requests.is_sample_of_ends())
     };
     let calls_by_process = summary
         .processes
@@ -52,6 +48,11 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
         let (end, _) = reload.end?;
         Some(at(end)?.saturating_sub(at(reload.begin)?))
     });
+    let heartbeat_gap = if requests.is_sample() && requests.users == 0 {
+        dash()
+    } else {
+        longest_heartbeat_gap(trace)
+    };
     let rows: [(&str, String); 13] = [
         ("Requests", number(sent)),
         ("Answered", number(answered)),
@@ -64,14 +65,17 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
         ("Request p50", latency(50)),
         ("Request p99", latency(99)),
         ("Failed workers", number(failed.count() as u64)),
-        ("In flight on failed workers", number(in_flight) + suffix),
+        (
+            "In flight on failed workers",
+            number(in_flight) + suffix(requests.is_sample()),
+        ),
         ("Processes started", number(summary.processes.len() as u64)),
         (
             "Requests by process",
             calls_by_process.collect::<Vec<_>>().join(", "),
         ),
         ("Reload", reload.map_or_else(dash, milliseconds)),
-        ("Longest heartbeat gap", longest_heartbeat_gap(trace)),
+        ("Longest heartbeat gap", heartbeat_gap),
     ];
     let rows = rows.into_iter();
     rows.map(|(name, value)| (name.to_owned(), value)).collect()

@@ -2,7 +2,8 @@
 
 use super::{
     faults::Faults,
-    users::{self, Users},
+    sampling::Sampling,
+    users::Users,
     worker::{self, WORKER, WorkerReport},
 };
 use crate::{
@@ -10,12 +11,14 @@ use crate::{
     scenario::{
         Context,
         arrivals::Arrivals,
+        load,
         supervised_cluster::{
             self, Assignment, Balancing, ClusterEvent, ClusterOptions, SupervisedCluster,
         },
         workers::LOST,
     },
     trace::{NameId, RecordKind, Recorder, Span},
+    workload::Times,
 };
 use std::{cell::Cell, collections::VecDeque, rc::Rc, time::Duration};
 
@@ -39,10 +42,14 @@ pub(super) struct Front {
     arrivals: Arrivals,
     /// `Some` if simulated users send the requests instead of `arrivals`.
     users: Option<Users>,
-    /// One in this many users is recorded.
-    sample_every: u64,
-    /// Counts the requests of unrecorded users.
+    /// The mean time that a worker needs for a request.
+    work: Duration,
+    times: Times,
+    sampling: Sampling,
+    /// Counts what is not recorded.
     counting_recorder: Recorder,
+    /// Records the ends of requests.
+    ends_recorder: Recorder,
     /// Number of requests that have arrived.
     arrived: u64,
     /// The number of the request that triggers the event.
@@ -59,6 +66,8 @@ struct OpenRequest {
     /// Its subject in the trace: the user's number, or `number` if there are no users.
     subject: u64,
     request: Span,
+    /// The time that a worker needs for it.
+    work: Duration,
     /// The span during which a worker handles it.
     handle_span: Option<Span>,
     /// The worker it was sent to.
@@ -69,18 +78,26 @@ impl Front {
     pub(super) fn start(context: &Context) -> Self {
         let id = context.trace.name(FRONT);
         context.trace.instant(RecordKind::Start, id, 0);
+        let params = &context.params;
         let users = Users::of(context);
-        let arrival_count = || context.params.integer("requests");
-        let requests = users.as_ref().map_or_else(arrival_count, Users::requests);
+        let arrival_count = params.integer("requests");
+        let requests = users.as_ref().map_or(arrival_count, Users::requests);
+        let work = match users {
+            None => params.millis("work"),
+            Some(_) => Duration::from_micros(params.integer("service")),
+        };
         let is_broken = Rc::default();
         Front {
             id,
             cluster: SupervisedCluster::start(context, options(context, &is_broken)),
-            faults: Faults::new(&context.params, is_broken),
-            arrivals: Arrivals::new(context, context.params.integer("requests")),
+            faults: Faults::new(params, is_broken),
+            arrivals: Arrivals::new(context, arrival_count),
             users,
-            sample_every: users::sample_every(context.params.integer("users")),
+            work,
+            times: load::work_times(context, 1),
+            sampling: Sampling::new(params.integer("users"), arrival_count),
             counting_recorder: context.trace.counting(),
+            ends_recorder: context.trace.ends_only(),
             arrived: 0,
             fault_number: (requests * 2).div_ceil(5),
             open: VecDeque::new(),
@@ -148,11 +165,15 @@ impl Front {
             };
             self.arrived += 1;
             let number = self.arrived;
-            let trace = self.trace(subject);
+            let trace = match self.users {
+                None if !self.sampling.includes(subject) => &self.ends_recorder,
+                _ => self.trace(subject),
+            };
             let open = OpenRequest {
                 number,
                 subject,
                 request: trace.begin_at(arrived, RecordKind::Request, self.id, subject),
+                work: self.times.next_time(self.work),
                 handle_span: None,
                 worker: None,
             };
@@ -174,18 +195,23 @@ impl Front {
         };
         if let Some(open) = self.find(number) {
             open.worker = Some(worker);
-            let subject = open.subject;
+            let (subject, work) = (open.subject, open.work);
             self.trace(subject)
                 .send(RecordKind::Call, self.id, name, subject);
+            self.cluster.send(worker, worker::request(number, work));
         }
-        self.cluster.send(worker, number.to_string());
     }
 
     /// Handles a report from a worker.
     fn on_message(&mut self, worker: WorkerId, name: NameId, line: &str) {
         match WorkerReport::read(line) {
             None => {}
-            Some(WorkerReport::Beat) => self.context.trace.instant(RecordKind::Beat, name, 0),
+            Some(WorkerReport::Beat) => {
+                // A long run of many requests has too many heartbeats.
+                if self.users.is_some() || self.sampling.every == 1 {
+                    self.context.trace.instant(RecordKind::Beat, name, 0);
+                }
+            }
             Some(WorkerReport::Started(number)) => {
                 if let Some(subject) = self.find(number).map(|open| open.subject) {
                     let handle_span = self.trace(subject).begin(RecordKind::Handle, name, subject);
@@ -251,7 +277,7 @@ impl Front {
 
     /// Returns the recorder for a subject. Outside the sample, it only counts.
     fn trace(&self, subject: u64) -> &Recorder {
-        if subject.is_multiple_of(self.sample_every) {
+        if self.sampling.includes(subject) {
             &self.context.trace
         } else {
             &self.counting_recorder
@@ -275,13 +301,7 @@ fn options(context: &Context, is_broken: &Rc<Cell<bool>>) -> ClusterOptions {
         .heartbeat_within(params.millis("heartbeat"));
     let is_broken = Rc::clone(is_broken);
     let queue = usize::try_from(params.integer("queue")).unwrap_or(usize::MAX);
-    let settings = move || {
-        let work = match params.integer("users") {
-            0 => params.millis("work"),
-            _ => Duration::from_micros(params.integer("service")),
-        };
-        worker::settings(work, params.integer("startup"), is_broken.get())
-    };
+    let settings = move || worker::settings(params.integer("startup"), is_broken.get());
     ClusterOptions {
         program: &WORKER,
         settings: Box::new(settings),

@@ -40,8 +40,8 @@ pub(super) const ALL: &[Param] = &[
     Param::integer(
         "requests",
         "Requests",
-        "Total number.",
-        (Count, 1, 2_000, 120),
+        "Total number. All are counted and timed; about 2,000 are recorded in detail.",
+        (Count, 1, 200_000, 120),
     ),
     Param::integer(
         "interval",
@@ -50,7 +50,7 @@ pub(super) const ALL: &[Param] = &[
         (Ms, 0, 200, 15),
     )
     .live(),
-    load::arrivals("jittered"),
+    load::arrivals("poisson"),
     load::BURST,
     Param::integer(
         "users",
@@ -67,15 +67,18 @@ pub(super) const ALL: &[Param] = &[
     Param::integer(
         "service",
         "Time per user request",
-        "Replaces the time per request.",
+        "Mean; replaces the time per request.",
         (Us, 1, 10_000, 100),
     ),
     Param::integer(
         "work",
         "Time per request",
-        "Approximate CPU time, exact in simulation. It blocks its worker.",
+        "Mean CPU time, approximate except in simulation. It blocks its worker.",
         (Ms, 0, 200, 25),
     ),
+    load::times("lognormal"),
+    load::CV,
+    load::CAP,
     Param::integer(
         "startup",
         "Startup time",

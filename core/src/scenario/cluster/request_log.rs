@@ -1,6 +1,6 @@
 //! The requests recorded in a trace, for the checks.
 
-use super::{front::REJECTED, users};
+use super::{front::REJECTED, sampling::Sampling};
 use crate::{
     scenario::workers::LOST,
     trace::{Counters, Trace},
@@ -13,8 +13,7 @@ pub(super) struct RequestLog<'a> {
     /// records without a known request.
     entries: Vec<RequestRecord<'a>>,
     pub(super) users: u64,
-    /// One in this many users is recorded.
-    pub(super) sample_every: u64,
+    pub(super) sampling: Sampling,
     /// The latest request of each recorded user.
     latest: Vec<usize>,
     /// Users that sent at least one request.
@@ -50,40 +49,43 @@ impl<'a> RequestLog<'a> {
     /// Creates an empty log for a trace.
     pub(super) fn of(trace: &Trace) -> Self {
         let number = |key| trace.param(key).parse().unwrap_or(0_u64);
-        let users = number("users");
-        let sample_every = users::sample_every(users);
-        let without_users = if users > 0 { 0 } else { number("requests") };
+        let (users, requests) = (number("users"), number("requests"));
+        let sampling = Sampling::new(users, requests);
+        let without_users = if users > 0 { 0 } else { requests };
         let with_entry_zero = |count: u64| usize::try_from(count).unwrap_or(0) + 1;
         RequestLog {
             entries: vec![RequestRecord::default(); with_entry_zero(without_users)],
             users,
-            sample_every,
-            latest: vec![0; with_entry_zero(users / sample_every)],
+            sampling,
+            latest: vec![0; with_entry_zero(users / sampling.every)],
             ..RequestLog::default()
         }
     }
 
-    /// Returns whether some requests were only counted, not recorded.
+    /// Returns whether some requests were not recorded completely.
     pub(super) fn is_sample(&self) -> bool {
-        self.sample_every > 1
+        self.sampling.every > 1
     }
 
-    /// Returns the recorded requests.
-    pub(super) fn recorded(&self) -> &[RequestRecord<'a>] {
+    /// Returns whether the ends of some requests were counted and not recorded.
+    pub(super) fn is_sample_of_ends(&self) -> bool {
+        self.is_sample() && self.users > 0
+    }
+
+    /// Returns the requests whose end should be recorded.
+    pub(super) fn all(&self) -> &[RequestRecord<'a>] {
         &self.entries[1..]
     }
 
-    /// Counts the recorded requests that ended with `failure`, or successfully if
-    /// `None`.
-    pub(super) fn ended_with(&self, failure: Option<&str>) -> u64 {
-        let matches = |it: &&RequestRecord| it.end_count > 0 && it.failure == failure;
-        self.recorded().iter().filter(matches).count() as u64
+    /// Returns the requests that were recorded completely.
+    pub(super) fn recorded(&self) -> impl Iterator<Item = &RequestRecord<'a>> + Clone + '_ {
+        self.all().iter().filter(|it| it.begin.is_some())
     }
 
     /// Returns the totals of all requests.
     pub(super) fn totals(&self) -> RequestTotals {
-        if self.is_sample() {
-            let counters = &self.counters;
+        let counters = &self.counters;
+        if self.is_sample_of_ends() {
             // Rejected requests were never sent to a worker.
             let rejected = counters
                 .failed
@@ -95,12 +97,12 @@ impl<'a> RequestLog<'a> {
                 rejected,
             };
         }
-        let arrived = self.recorded().iter().filter(|it| it.begin.is_some());
+        let ended_with = |failure| count(self.all(), failure);
         RequestTotals {
-            sent: arrived.count() as u64,
-            answered: self.ended_with(None),
-            lost: self.ended_with(Some(LOST)),
-            rejected: self.ended_with(Some(REJECTED)),
+            sent: counters.started,
+            answered: ended_with(None),
+            lost: ended_with(Some(LOST)),
+            rejected: ended_with(Some(REJECTED)),
         }
     }
 
@@ -146,8 +148,17 @@ impl<'a> RequestLog<'a> {
     }
 
     fn latest(&mut self, user: u64) -> Option<&mut usize> {
-        let is_recorded = user > 0 && user.is_multiple_of(self.sample_every);
-        let index = usize::try_from(user / self.sample_every).ok();
+        let is_recorded = user > 0 && self.sampling.includes(user);
+        let index = usize::try_from(user / self.sampling.every).ok();
         self.latest.get_mut(index.filter(|_| is_recorded)?)
     }
+}
+
+/// Counts the requests that ended with `failure`, or successfully if `None`.
+pub(super) fn count<'a, 'b: 'a>(
+    requests: impl IntoIterator<Item = &'a RequestRecord<'b>>,
+    failure: Option<&str>,
+) -> u64 {
+    let matches = |it: &&RequestRecord| it.end_count > 0 && it.failure == failure;
+    requests.into_iter().filter(matches).count() as u64
 }

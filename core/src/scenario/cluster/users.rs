@@ -3,17 +3,6 @@
 use crate::{platform::Random, scenario::Context};
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-/// The maximum number of recorded users.
-const MAX_RECORDED: u64 = 2_000;
-
-/// Returns the sampling interval. A user is recorded if its number is a multiple of it.
-///
-/// Users are sampled instead of requests, since every n-th request might go to the same
-/// worker.
-pub(super) fn sample_every(users: u64) -> u64 {
-    users.div_ceil(MAX_RECORDED).max(1)
-}
-
 /// The users of a run, numbered from 1. Each user either thinks or waits for a response.
 ///
 /// After a response, a user thinks for the think time ± 50 % and sends the next

@@ -1,8 +1,8 @@
 //! The worker program, which handles one request at a time.
 
 use crate::{
-    platform::{Job, ProcessContext, Program},
-    trace::Recorder,
+    latency::nanos,
+    platform::{ProcessContext, Program},
 };
 use futures_util::FutureExt;
 use std::time::Duration;
@@ -19,13 +19,17 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
 const HANG_DURATION: Duration = Duration::from_mins(10);
 
 /// Encodes the settings for the first message to a worker.
-pub(super) fn settings(work: Duration, startup_ms: u64, is_broken: bool) -> String {
-    let work = Job::costing(Job::Primes, work);
+pub(super) fn settings(startup_ms: u64, is_broken: bool) -> String {
     let version = if is_broken { "bad" } else { "good" };
-    format!("{work} {startup_ms} {version}")
+    format!("{startup_ms} {version}")
 }
 
-/// The message that makes a worker hang. Other messages are request numbers.
+/// Encodes a request: its number, and its CPU time in nanoseconds.
+pub(super) fn request(number: u64, work: Duration) -> String {
+    format!("{number} {}", nanos(work))
+}
+
+/// The message that makes a worker hang. Other messages are requests.
 pub(super) const HANG: &str = "hang";
 
 /// A worker's report to the front.
@@ -55,25 +59,23 @@ async fn run(context: ProcessContext) {
     let settings = context.recv().await.unwrap_or_default();
     let mut fields = settings.split(' ');
     let mut next = || fields.next().unwrap_or_default();
-    let work = next().parse().unwrap_or(Job::Primes(0));
     let startup = Duration::from_millis(next().parse().unwrap_or(0));
     context.platform().sleep(startup).await;
     if next() == "bad" {
         match context.crash("this version is broken").await {}
     }
     context.ready();
-    // Only the front records the run.
-    let discarded = Recorder::new(context.platform().timer(), 1);
     // The task is dropped when the program exits.
     drop(context.platform().spawn(beat(context.clone())));
     while let Some(line) = context.recv().await {
-        if line == HANG {
+        let Some((number, work)) = line.split_once(' ') else {
             context.platform().timer().block(HANG_DURATION);
             continue;
-        }
-        context.send(["started ", &line].concat());
-        let _result = context.platform().run_on_loop(work, &discarded, 0);
-        context.send(["done ", &line].concat());
+        };
+        context.send(["started ", number].concat());
+        let work = Duration::from_nanos(work.parse().unwrap_or(0));
+        context.platform().occupy_loop(work);
+        context.send(["done ", number].concat());
         // Yields to the heartbeat, which shares this loop.
         context.platform().sleep(Duration::ZERO).await;
     }
