@@ -52,6 +52,10 @@ pub(super) fn paint_loop(surface: &Surface, row: &Row, scale: &Scale, playback: 
 
 /// Paints the heartbeat of a process below its jobs. Any record counts as activity.
 pub(super) fn paint_worker(surface: &Surface, row: &Row, scale: &Scale, playback: &Playback) {
+    // With a sample of requests, heartbeats are not recorded.
+    if playback.summary().is_sample(row.id) && playback.trace().param("users") == "0" {
+        return;
+    }
     let heartbeat = HeartbeatLine {
         y: row.top + row.height * 0.82,
         spike_height: row.height * 0.2,

@@ -68,18 +68,28 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
             surface.dot(position(event, depth), radius, colour);
         }
     }
+    let summary = playback.summary();
+    let is_sample = summary.sources().any(|source| summary.is_sample(source));
+    if is_sample && !summary.is_sample(row.id) {
+        // All ends are recorded, and most begins are not. On average, a request leaves
+        // as many behind as it found.
+        for event in ends().filter(|event| event.subject.is_multiple_of(step)) {
+            let depth = event.counters.in_flight() + 1;
+            surface.dot(position(event, depth), 1.5, theme.line);
+        }
+    }
     let failed = ends().filter(|event| event.failure.is_some());
     for event in failed.take(MAX_DOTS) {
         let x = scale.x(event.recorded_at());
         surface.cross((x, bottom - max_height / 2.0), 4.0, theme.bad);
     }
-    let counters = playback.summary().counters(row.id);
+    let counters = summary.counters(row.id);
     if counters.failed > 0 {
         let text = format!("✗ {} failed", counters.failed);
         let at = (scale.right() - 4.0, row.top + 8.0);
         surface.text(&text, at, Text::small(theme.bad, true, "right"), 120.0);
     }
-    if playback.summary().is_sample(row.id) {
+    if is_sample {
         let at = (scale.right() - 4.0, row.top + row.height - 8.0);
         let text = "sampled dots and bars";
         surface.text(text, at, Text::small(theme.muted, false, "right"), 160.0);
