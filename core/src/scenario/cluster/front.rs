@@ -206,12 +206,9 @@ impl Front {
     fn on_message(&mut self, worker: WorkerId, name: NameId, line: &str) {
         match WorkerReport::read(line) {
             None => {}
-            Some(WorkerReport::Beat) => {
-                // A long run of many requests has too many heartbeats.
-                if self.users.is_some() || self.sampling.every == 1 {
-                    self.context.trace.instant(RecordKind::Beat, name, 0);
-                }
-            }
+            // A long run of many requests has too many heartbeats.
+            Some(WorkerReport::Beat) if self.users.is_none() && self.sampling.every > 1 => {}
+            Some(WorkerReport::Beat) => self.context.trace.instant(RecordKind::Beat, name, 0),
             Some(WorkerReport::Started(number)) => {
                 if let Some(subject) = self.find(number).map(|open| open.subject) {
                     let handle_span = self.trace(subject).begin(RecordKind::Handle, name, subject);
