@@ -30,7 +30,7 @@ fn with_few_users<'a>(set: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 
 /// Counts the requests that ended with this failure; `None` counts successes.
 fn ended_with(trace: &Trace, failure: Option<&str>) -> usize {
-    let is_end = |it: &&highwater::trace::Event| {
+    let is_end = |it: &&Event| {
         (it.kind, it.phase) == (RecordKind::Request, Phase::End)
             && it.failure.map(|id| trace.name(id)) == failure
     };
