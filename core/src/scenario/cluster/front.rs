@@ -46,7 +46,7 @@ pub(super) struct Front {
     work: Duration,
     times: Times,
     sampling: Sampling,
-    /// Counts what is not recorded.
+    /// Counts everything else.
     counting_recorder: Recorder,
     /// Records the ends of requests.
     ends_recorder: Recorder,
