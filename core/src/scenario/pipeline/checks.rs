@@ -95,7 +95,7 @@ fn first_error_named(trace: &Trace) -> CheckResult {
     CheckResult::Decided {
         claim,
         holds: cause
-            .to_lowercase()
+            .to_ascii_lowercase()
             .starts_with(&format!("{fail} failed: ")),
         evidence: format!("reported: {cause}"),
     }

@@ -28,7 +28,9 @@ impl Parser {
         let params = &context.params;
         let middle = params.integer("lines").div_ceil(2);
         Parser {
-            failing_line: (params.choice("fail") == PARSE.to_lowercase()).then_some(middle),
+            failing_line: PARSE
+                .eq_ignore_ascii_case(params.choice("fail"))
+                .then_some(middle),
         }
     }
 
