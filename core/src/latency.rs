@@ -208,12 +208,22 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 }
 
 /// Returns a permille quantile of some durations, in any unit, by nearest rank;
-/// `None` for an empty slice. Reorders the durations.
-pub(crate) fn nearest_rank(durations: &mut [u64], permille: usize) -> Option<u64> {
-    if durations.is_empty() {
-        return None;
+/// `None` for an empty slice.
+///
+/// Bisects the range of values. Selecting by position takes half the time, but would
+/// add two kilobytes to each of the page's downloads.
+pub(crate) fn nearest_rank(durations: &[u64], permille: usize) -> Option<u64> {
+    let rank = (durations.len() * permille).div_ceil(1000).max(1);
+    let mut low = *durations.iter().min()?;
+    let mut high = *durations.iter().max()?;
+    while low < high {
+        let middle = low.midpoint(high);
+        let up_to_middle = durations.iter().filter(|it| **it <= middle);
+        if up_to_middle.count() < rank {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
     }
-    let rank = (durations.len() * permille).div_ceil(1000);
-    let (_, nearest, _) = durations.select_nth_unstable(rank.saturating_sub(1));
-    Some(*nearest)
+    Some(low)
 }

@@ -183,8 +183,8 @@ fn rolling_latency(
         let since = at.saturating_sub(window);
         let from = ends.partition_point(|end| end.0 <= since && !since.is_zero());
         let to = ends.partition_point(|end| end.0 <= at);
-        let mut took: Vec<u64> = ends[from..to].iter().map(|end| end.1).collect();
-        let value = nearest_rank(&mut took, permille);
+        let took: Vec<u64> = ends[from..to].iter().map(|end| end.1).collect();
+        let value = nearest_rank(&took, permille);
         Point { at, value }
     };
     times(duration, window).map(within).collect()

@@ -129,7 +129,7 @@ pub(super) fn latencies(trace: &Trace, done: u64) -> (Option<u64>, [Option<u64>;
     if !work.has_latency() {
         durations.clear();
     }
-    let within = |permille| nearest_rank(&mut durations, permille);
+    let within = |permille| nearest_rank(&durations, permille);
     (sample, [500, 990, 999].map(within))
 }
 

@@ -236,8 +236,8 @@ impl Summary {
     /// assert_eq!(trace.summary().percentile(api, 99), Some(ms(9)));
     /// ```
     pub fn percentile(&self, source: NameId, percent: usize) -> Option<Duration> {
-        let mut durations = self.sources.get(source.index())?.durations.clone();
-        nearest_rank(&mut durations, 10 * percent.min(100)).map(Duration::from_nanos)
+        let durations = &self.sources.get(source.index())?.durations;
+        nearest_rank(durations, 10 * percent.min(100)).map(Duration::from_nanos)
     }
 
     /// Returns whether only a [sample](super::Recorder::counting) of the source's
