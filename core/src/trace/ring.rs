@@ -72,7 +72,7 @@ impl<T> Ring<T> {
     /// assert!(ring.is_empty());
     /// ```
     pub fn drain(&mut self) -> impl Iterator<Item = T> + '_ {
-        self.items.drain(..)
+        std::mem::take(&mut self.items).into_iter()
     }
 
     /// Returns the number of items dropped since the ring was made.
