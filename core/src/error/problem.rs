@@ -336,25 +336,22 @@ impl JsonObjects {
     fn string(&mut self, text: &str) {
         let is_escaped = |c: char| c < ' ' || c == '"' || c == '\\';
         self.0.push('"');
-        let mut rest = text;
-        while let Some(at) = rest.find(is_escaped) {
-            self.0.push_str(&rest[..at]);
-            // Every escaped character is a single byte.
-            match rest.as_bytes()[at] {
-                b'"' => self.0.push_str(r#"\""#),
-                b'\\' => self.0.push_str(r"\\"),
-                b'\n' => self.0.push_str(r"\n"),
-                b'\r' => self.0.push_str(r"\r"),
-                b'\t' => self.0.push_str(r"\t"),
-                0x08 => self.0.push_str(r"\b"),
-                0x0c => self.0.push_str(r"\f"),
-                control => {
-                    let _infallible = write!(self.0, "\\u{control:04x}");
+        for part in text.split_inclusive(is_escaped) {
+            self.0.push_str(part.trim_end_matches(is_escaped));
+            match part.chars().next_back() {
+                Some('"') => self.0.push_str(r#"\""#),
+                Some('\\') => self.0.push_str(r"\\"),
+                Some('\n') => self.0.push_str(r"\n"),
+                Some('\r') => self.0.push_str(r"\r"),
+                Some('\t') => self.0.push_str(r"\t"),
+                Some('\x08') => self.0.push_str(r"\b"),
+                Some('\x0c') => self.0.push_str(r"\f"),
+                Some(control @ '\0'..' ') => {
+                    let _infallible = write!(self.0, "\\u{:04x}", u32::from(control));
                 }
+                _ => {}
             }
-            rest = &rest[at + 1..];
         }
-        self.0.push_str(rest);
         self.0.push('"');
     }
 }

@@ -57,7 +57,8 @@ impl Write for CappedWriter<'_> {
             self.text.push_str(text);
             return Ok(());
         }
-        self.text.push_str(&text[..text.floor_char_boundary(room)]);
+        let fitting = text.get(..text.floor_char_boundary(room));
+        self.text.push_str(fitting.unwrap_or_default());
         if self.end > 0 {
             self.text.push_str(ELLIPSIS);
         }

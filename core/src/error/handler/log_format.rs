@@ -153,25 +153,17 @@ struct EscapedValue<'a> {
 
 impl Write for EscapedValue<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text;
-        loop {
-            let safe_len = rest.bytes().take_while(|byte| is_safe(*byte)).count();
-            let (unescaped, other) = rest.split_at(safe_len);
-            let room = self.end.saturating_sub(self.text.len());
-            if unescaped.len() > room {
-                self.text.push_str(&unescaped[..room]);
-                return self.truncate();
-            }
-            self.text.push_str(unescaped);
-            let Some(first) = other.chars().next() else {
-                return Ok(());
-            };
+        for c in text.chars() {
             if self.text.len() >= self.end {
                 return self.truncate();
             }
-            self.text.extend(first.escape_debug());
-            rest = &other[first.len_utf8()..];
+            if is_safe(c) {
+                self.text.push(c);
+            } else {
+                self.text.extend(c.escape_debug());
+            }
         }
+        Ok(())
     }
 }
 
@@ -190,6 +182,6 @@ fn needs_no_quotes(text: &str) -> bool {
     !text.is_empty() && text.as_bytes().iter().all(needs_no_escape)
 }
 
-fn is_safe(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+fn is_safe(c: char) -> bool {
+    matches!(c, ' '..='~') && c != '"' && c != '\\'
 }
