@@ -61,7 +61,7 @@ impl fmt::Display for Leak {
             };
             let Registration { name, location, .. } = site.first;
             let separator = if shown == 0 { ':' } else { ',' };
-            write!(f, "{separator} {} by {name:?} at {location}", site.count)?;
+            write!(f, "{separator} {} by \"{name}\" at {location}", site.count)?;
             if let Some(since) = site.first.since {
                 write!(f, " since {} ms", since.as_millis())?;
             }

@@ -309,37 +309,25 @@ fn nested_emit_first(trace: &Trace) -> CheckResult {
     if trace.param("design") == "direct" || trace.param("reentry") == "none" {
         return CheckResult::not_exercised(claim, "no listener emits: set reentry=email");
     }
+    let summary = DecouplingSummary::of(trace);
     let mut mail_deliveries = MailDeliveries::of(trace);
-    let audit = mail_deliveries.audit;
-    // The user and trace index of each delivery to AuditLog.
-    let mut of_mails = Vec::new();
-    let mut of_sign_ups = Vec::new();
+    let (mut mails, mut before) = (0, 0);
     for (index, event) in trace.events.iter().enumerate() {
-        if mail_deliveries.is_delivery(event) {
-            of_mails.push((event.subject, index));
-        } else if event.kind == RecordKind::Deliver && event.target == audit {
-            of_sign_ups.push((event.subject, index));
+        if mail_deliveries.is_delivery(event)
+            && let Some(audit) = event.target
+        {
+            mails += 1;
+            let last = summary.last_delivery(audit, event.subject);
+            before += u64::from(last > Some(index));
         }
     }
-    of_sign_ups.sort_unstable();
-    let sign_up_of = |user: u64| {
-        let index = of_sign_ups.binary_search_by_key(&user, |(user, _)| *user);
-        index.map(|index| of_sign_ups[index].1)
-    };
-    let before = of_mails
-        .iter()
-        .filter(|(user, mail)| sign_up_of(*user).is_ok_and(|sign_up| *mail < sign_up))
-        .count();
-    if of_mails.is_empty() {
+    if mails == 0 {
         return CheckResult::not_exercised(claim, "no mail was sent: set fail=none");
     }
     CheckResult::Decided {
         claim,
-        holds: before == if is_async { 0 } else { of_mails.len() },
-        evidence: format!(
-            "{before} of {} mails came before their sign-up",
-            of_mails.len()
-        ),
+        holds: before == if is_async { 0 } else { mails },
+        evidence: format!("{before} of {mails} mails came before their sign-up"),
     }
 }
 

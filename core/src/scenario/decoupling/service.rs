@@ -8,6 +8,7 @@ use crate::{
     workload::Times,
 };
 use std::{
+    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -75,10 +76,17 @@ impl ServiceProfile {
 }
 
 /// An operational failure: expected, and not a bug in this service.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[derive(Clone, Copy, thiserror::Error)]
 #[error("{service} is unavailable")]
 pub(super) struct Unavailable {
     service: &'static str,
+}
+
+/// Not derived: quoting the name would add Unicode tables to the page's download.
+impl fmt::Debug for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// Separate streams, so that failures do not change latencies.

@@ -102,6 +102,12 @@ impl DecouplingSummary {
         span.is_finished.then_some(*span)
     }
 
+    /// Returns the trace index of the last delivery to a listener for a user.
+    pub(super) fn last_delivery(&self, listener: NameId, user: u64) -> Option<usize> {
+        let delivery = self.spans.get(&(RecordKind::Deliver, listener, user))?;
+        Some(delivery.end)
+    }
+
     fn is_listening(&self, service: NameId) -> bool {
         self.subscribed
             .iter()
