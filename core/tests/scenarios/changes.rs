@@ -1,6 +1,6 @@
 //! Parameter changes during a run.
 
-use crate::{cases::cases, params::random_decimal};
+use crate::{cases::cases, strategies::random_value};
 use highwater::{
     scenario::{
         self, Change, Experiment, InputError, MAX_CHANGES, Outcome, Param, ParamKind, Scenario,
@@ -281,22 +281,8 @@ fn experiment() -> impl Strategy<Value = Experiment> {
             let live: Vec<_> = scenario.params.iter().filter(|it| it.live).collect();
             for (param, at, pick) in changes {
                 let param = param.get(&live);
-                let value = match param.kind {
-                    ParamKind::Integer { min, max, .. } => match pick % 4 {
-                        0 => min,
-                        1 => max,
-                        _ => min + pick % (max - min + 1),
-                    }
-                    .to_string(),
-                    ParamKind::Decimal { min, max, .. } => random_decimal((min, max), pick),
-                    ParamKind::Choice { options, .. } => {
-                        let index = usize::try_from(pick % options.len() as u64).unwrap();
-                        options[index].to_owned()
-                    }
-                };
-                experiment
-                    .set(&format!("{}@{at}", param.key), &value)
-                    .unwrap();
+                let (key, value) = (format!("{}@{at}", param.key), random_value(param, pick));
+                experiment.set(&key, &value).unwrap();
             }
             experiment
         })

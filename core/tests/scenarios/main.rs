@@ -25,3 +25,4 @@ mod streams_checks;
 mod support;
 mod trace_edits;
 mod worker_slots;
+mod workloads;

@@ -1,5 +1,6 @@
 //! Parameter schemas, experiments and their addresses.
 
+use crate::strategies::random_value;
 use highwater::scenario::{self, Decimal, Experiment, InputError, ParamKind, Scenario, Value};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -288,12 +289,6 @@ fn schema_serializes_to_json() {
     assert_eq!(serde_json::to_value(param).unwrap(), expected);
 }
 
-/// Returns a valid value of a decimal parameter as text.
-pub(crate) fn random_decimal((min, max): (Decimal, Decimal), pick: u64) -> String {
-    let (min, max) = (min.hundredths(), max.hundredths());
-    Decimal::from_hundredths(min + pick % (max - min + 1)).to_string()
-}
-
 /// An experiment with a random valid value for every parameter.
 fn experiment() -> impl Strategy<Value = Experiment> {
     let scenario: &'static Scenario = scenario::ALL[0];
@@ -301,15 +296,9 @@ fn experiment() -> impl Strategy<Value = Experiment> {
     (picks, 0..1u64 << 53).prop_map(move |(picks, seed)| {
         let mut experiment = scenario.experiment();
         for (param, pick) in scenario.params.iter().zip(picks) {
-            let value = match param.kind {
-                ParamKind::Integer { min, max, .. } => (min + pick % (max - min + 1)).to_string(),
-                ParamKind::Decimal { min, max, .. } => random_decimal((min, max), pick),
-                ParamKind::Choice { options, .. } => {
-                    let index = usize::try_from(pick % options.len() as u64).unwrap();
-                    options[index].to_owned()
-                }
-            };
-            experiment.set(param.key, &value).unwrap();
+            experiment
+                .set(param.key, &random_value(param, pick))
+                .unwrap();
         }
         experiment.set("seed", &seed.to_string()).unwrap();
         experiment

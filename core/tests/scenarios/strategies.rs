@@ -1,7 +1,29 @@
 //! Strategies for random parameter values.
 
+use highwater::scenario::{Decimal, Param, ParamKind};
 use proptest::prelude::*;
 use std::ops::RangeInclusive;
+
+/// Returns a valid value of a parameter. One number in four is the minimum, and one the
+/// maximum.
+pub(crate) fn random_value(param: &Param, pick: u64) -> String {
+    let within = |min, max| match pick % 4 {
+        0 => min,
+        1 => max,
+        _ => min + pick / 4 % (max - min + 1),
+    };
+    match param.kind {
+        ParamKind::Integer { min, max, .. } => within(min, max).to_string(),
+        ParamKind::Decimal { min, max, .. } => {
+            let hundredths = within(min.hundredths(), max.hundredths());
+            Decimal::from_hundredths(hundredths).to_string()
+        }
+        ParamKind::Choice { options, .. } => {
+            let index = usize::try_from(pick % options.len() as u64).unwrap();
+            options[index].to_owned()
+        }
+    }
+}
 
 pub(crate) fn one_of(words: &'static [&'static str]) -> impl Strategy<Value = String> {
     prop::sample::select(words).prop_map(str::to_owned)
