@@ -93,12 +93,13 @@ pub enum TimeModel {
     Exponential,
     /// Lognormal times, as services usually have.
     Lognormal {
-        /// The coefficient of variation: the standard deviation divided by the mean.
+        /// The coefficient of variation: the standard deviation divided by the mean; at
+        /// least 0.
         cv: f64,
     },
     /// Pareto times with shape 1.5: rare times are many times the mean.
     HeavyTailed {
-        /// The longest time, as a multiple of the mean; above 1.
+        /// The longest time, as a multiple of the mean; at least 1.
         cap: f64,
     },
 }
@@ -121,7 +122,8 @@ impl TimeModel {
                 let minimum = pareto_minimum(cap);
                 let tail = 4.0 * minimum * minimum.sqrt();
                 let roots = cap.sqrt() - minimum.sqrt();
-                (minimum * minimum + tail * roots - 1.0).sqrt()
+                // With a cap near 1, rounding may leave less than 0.
+                (minimum * minimum + tail * roots - 1.0).max(0.0).sqrt()
             }
         }
     }

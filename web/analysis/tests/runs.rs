@@ -2,6 +2,9 @@
 
 #![cfg(target_arch = "wasm32")]
 
+#[path = "../../../core/tests/draws/mod.rs"]
+mod draws;
+
 use highwater::{
     scenario::{self, Experiment},
     trace::{PackedBatch, RecordBatch},
@@ -58,6 +61,11 @@ fn simulation_digest_matches_native() {
         let index = add(&mut runs, "", &experiment(name, &[("seed", "7")]));
         assert_eq!(runs.digest(index).ok().as_deref(), Some(known), "{name}");
     }
+}
+
+#[wasm_bindgen_test]
+fn draws_match_native() {
+    draws::assert_draws_are_pinned();
 }
 
 #[wasm_bindgen_test]
