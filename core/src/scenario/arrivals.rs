@@ -1,7 +1,10 @@
 //! The arrival times of requests.
 
-use super::{Context, Values, load};
-use crate::{platform::Platform, workload};
+use super::{Context, Values};
+use crate::{
+    platform::Platform,
+    workload::{self, ArrivalModel},
+};
 use std::time::Duration;
 
 /// An open-loop arrival process: requests arrive regardless of how many are in
@@ -22,7 +25,7 @@ impl Arrivals {
     /// Creates the arrivals of this many requests. None arrives before
     /// [`begin`](Self::begin).
     pub(super) fn new(context: &Context, requests: u64) -> Self {
-        let model = load::arrival_model(&context.params);
+        let model = arrival_model(&context.params);
         Arrivals {
             platform: context.platform.clone(),
             params: context.params.clone(),
@@ -79,5 +82,21 @@ impl Arrivals {
     fn schedule_next(&mut self) {
         let interval = self.intervals.next_interval(self.params.millis("interval"));
         self.due = self.due.map(|due| due + interval);
+    }
+}
+
+/// Returns the model of the arrivals.
+///
+/// # Panics
+///
+/// Panics if the scenario has no parameter `arrivals`, which is a bug in it.
+fn arrival_model(params: &Values) -> ArrivalModel {
+    match params.choice("arrivals") {
+        "regular" => ArrivalModel::Regular,
+        "poisson" => ArrivalModel::Poisson,
+        "bursty" => ArrivalModel::Bursty {
+            factor: params.decimal("burst"),
+        },
+        _ => ArrivalModel::Jittered,
     }
 }

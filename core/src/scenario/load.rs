@@ -1,7 +1,7 @@
 //! The parameters of the workload: how requests arrive, and how long their work takes.
 
 use super::{Context, Param, ParamKind, Values};
-use crate::workload::{ArrivalModel, TimeModel, Times};
+use crate::workload::{TimeModel, Times};
 
 const ARRIVALS: &[&str] = &["regular", "jittered", "poisson", "bursty"];
 
@@ -77,22 +77,6 @@ pub(super) const CAP: Param = Param::decimal(
     (110, 100_000, 10_000),
 )
 .only_with("times", "heavy_tailed");
-
-/// Returns the model of the arrivals.
-///
-/// # Panics
-///
-/// Panics if the scenario has no parameter `arrivals`, which is a bug in it.
-pub(super) fn arrival_model(params: &Values) -> ArrivalModel {
-    match params.choice("arrivals") {
-        "regular" => ArrivalModel::Regular,
-        "poisson" => ArrivalModel::Poisson,
-        "bursty" => ArrivalModel::Bursty {
-            factor: params.decimal("burst"),
-        },
-        _ => ArrivalModel::Jittered,
-    }
-}
 
 /// Returns the model of the times.
 ///
