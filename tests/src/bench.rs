@@ -7,6 +7,7 @@ mod outcome;
 mod queue;
 mod rounds;
 mod scaling;
+mod simulation;
 mod statistics;
 mod streams;
 
@@ -64,6 +65,16 @@ pub(crate) enum Bench {
         )]
         soak: Option<u64>,
     },
+    /// Compare simulated time with SimPy, and simulate a million users of a cluster
+    /// natively and in Chrome
+    Simulation {
+        /// Print the figures as JSON
+        #[arg(long)]
+        json: bool,
+        /// Skip Chrome, which needs a build of the page
+        #[arg(long)]
+        native_only: bool,
+    },
     /// Measure one emitter once; used by `events`
     #[command(hide = true)]
     Turn(events::EmitterTurn),
@@ -83,6 +94,7 @@ impl Bench {
                 return scaling::soak(*requests).unwrap_or_else(|error| report_failure(&error));
             }
             Bench::Scaling { json, soak: None } => (scaling::run(), *json),
+            Bench::Simulation { json, native_only } => (simulation::run(!native_only), *json),
             Bench::Turn(turn) => {
                 turn.run();
                 return ExitCode::SUCCESS;

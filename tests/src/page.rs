@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use serde::Deserialize;
 
 use crate::output::Output;
 use crate::process_group;
@@ -30,6 +31,26 @@ pub(crate) fn screenshots(folder: Option<&Path>) -> Result<bool> {
     let default = workspace.target.join("screenshots");
     let folder = std::path::absolute(folder.unwrap_or(&default))?;
     run_in_chrome(&workspace, "screenshots", &folder)
+}
+
+/// The duration of a simulation in Chrome.
+#[derive(Deserialize)]
+pub(crate) struct TabRun {
+    pub(crate) seconds: f64,
+    pub(crate) simulated_seconds: f64,
+}
+
+/// Builds the page and simulates a cluster of a million users in Chrome.
+pub(crate) fn measure_simulation() -> Result<TabRun> {
+    let workspace = prepare()?;
+    run_checked(&mut workspace.cargo("run --package bundle"))?;
+    let file = workspace.target.join("simulation.json");
+    anyhow::ensure!(
+        run_in_chrome(&workspace, "simulation", &file)?,
+        "the simulation in Chrome failed"
+    );
+    let text = fs::read_to_string(&file)?;
+    serde_json::from_str(&text).with_context(|| format!("the tab reports {text}"))
 }
 
 /// Installs the requirements and builds `highwater`.

@@ -45,6 +45,8 @@ pub(super) struct Workers {
     trace: Recorder,
     positions: Vec<Position>,
     readable: Arc<Readable>,
+    /// The position of the last event, which may have more.
+    last: Option<usize>,
 }
 
 /// The positions whose process may have an event, in the order of arrival.
@@ -121,6 +123,7 @@ impl Workers {
             trace: context.trace.clone(),
             positions: Vec::new(),
             readable: Arc::default(),
+            last: None,
         };
         for _position in 0..positions {
             workers.add_position();
@@ -165,6 +168,7 @@ impl Workers {
     fn poll_next(&mut self, context: &task::Context<'_>) -> Poll<(WorkerId, ProcessEvent)> {
         loop {
             let mut readable = self.readable.lock();
+            readable.positions.extend(self.last.take());
             let Some(index) = readable.positions.pop_front() else {
                 readable.waiting = Some(context.waker().clone());
                 return Poll::Pending;
@@ -175,8 +179,7 @@ impl Workers {
             if let Some(worker) = &position.worker
                 && let Poll::Ready(event) = worker.process.poll_next(&mut context)
             {
-                // It may have more events.
-                self.readable.lock().positions.push_back(index);
+                self.last = Some(index);
                 return Poll::Ready((worker.id, event));
             }
         }

@@ -2,12 +2,13 @@
 //! and `-- screenshots`, which build the program and the page first.
 //!
 //! `budgets` measures with `probe.js` in the page, `play` operates the page, `sizes`
-//! reads the bundle's output, `table` prints the results, and `screenshots` takes
-//! screenshots.
+//! reads the bundle's output, `table` prints the results, `screenshots` takes
+//! screenshots, and `simulation` serves `bench simulation`.
 
 mod budgets;
 mod play;
 mod screenshots;
+mod simulation;
 mod sizes;
 mod table;
 
@@ -61,6 +62,10 @@ async fn run() -> Result<ExitCode> {
             let table = budgets::measure(path).await?;
             print!("{table}");
             Ok(ExitCode::from(u8::from(!table.is_within_budget())))
+        }
+        "simulation" => {
+            simulation::measure(path).await?;
+            Ok(ExitCode::SUCCESS)
         }
         "screenshots" => {
             screenshots::take(path).await?;

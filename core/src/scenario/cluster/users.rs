@@ -1,7 +1,7 @@
 //! Users that send a request, think about the response, and send the next.
 
 use crate::{platform::Random, scenario::Context};
-use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
+use std::{cmp::Reverse, collections::BinaryHeap, mem, time::Duration};
 
 /// The users of a run, numbered from 1. Each user either thinks or waits for a response.
 ///
@@ -14,10 +14,57 @@ pub(super) struct Users {
     count: u64,
     /// The time after which users send no more requests; zero before they begin.
     end: Duration,
-    /// The thinking users. The next one to send a request is on top.
-    thinking: BinaryHeap<Reverse<ThinkingUser>>,
+    thinking: ThinkingUsers,
     /// Users that sent at least one request.
     active_count: u64,
+}
+
+/// The thinking users, by the time of their next requests.
+///
+/// Only those of the current period are sorted, because a heap of a million users is
+/// slow.
+struct ThinkingUsers {
+    /// The next users. Empty only if no user is thinking.
+    soon: BinaryHeap<Reverse<ThinkingUser>>,
+    /// The other users, by time in periods of equal length.
+    later: Vec<Vec<ThinkingUser>>,
+    /// Users up to this period are in `soon`.
+    current: usize,
+    period_us: u64,
+}
+
+impl ThinkingUsers {
+    fn new(count: u64, think_time: Duration) -> Self {
+        let think_us = u64::try_from(think_time.as_micros()).unwrap_or(u64::MAX);
+        ThinkingUsers {
+            soon: BinaryHeap::new(),
+            later: Vec::new(),
+            current: 0,
+            // About 16 users in each period.
+            period_us: think_us * 16 / count.max(1) + 1,
+        }
+    }
+
+    fn push(&mut self, user: ThinkingUser) {
+        let period = usize::try_from(user.at_us() / self.period_us).unwrap_or(usize::MAX);
+        if period <= self.current {
+            self.soon.push(Reverse(user));
+            return;
+        }
+        if self.later.len() <= period {
+            self.later.resize(period + 1, Vec::new());
+        }
+        self.later[period].push(user);
+    }
+
+    /// Moves the next users into `soon` if it is empty.
+    fn fill_soon(&mut self) {
+        while self.soon.is_empty() && self.current + 1 < self.later.len() {
+            self.current += 1;
+            let users = mem::take(&mut self.later[self.current]);
+            self.soon.extend(users.into_iter().map(Reverse));
+        }
+    }
 }
 
 /// A thinking user: the time of its next request in microseconds, its number, and
@@ -36,7 +83,7 @@ impl Users {
             think_time: context.params.millis("think"),
             count,
             end: Duration::ZERO,
-            thinking: BinaryHeap::new(),
+            thinking: ThinkingUsers::new(count, context.params.millis("think")),
             active_count: 0,
         })
     }
@@ -55,27 +102,28 @@ impl Users {
     pub(super) fn begin(&mut self, now: Duration) {
         let warm_up = 3 * self.think_time;
         self.end = now + 2 * self.think_time;
-        let thinking = (1..=self.count).map(|user| {
+        for user in 1..=self.count {
             let mut at = self.random.within(self.think_time);
             while at < warm_up {
                 at += self.think_time / 2 + self.random.within(self.think_time);
             }
             let at = now + at.saturating_sub(warm_up);
-            Reverse(ThinkingUser::new(user, at, false))
-        });
-        self.thinking = thinking.collect();
+            self.thinking.push(ThinkingUser::new(user, at, false));
+        }
+        self.thinking.fill_soon();
     }
 
     /// Returns the time of the next request, or `None` if no user is thinking.
     pub(super) fn due(&self) -> Option<Duration> {
-        let Reverse(next) = self.thinking.peek()?;
+        let Reverse(next) = self.thinking.soon.peek()?;
         Some(next.at())
     }
 
     /// Takes the next request that is due. Returns its user and its time.
     pub(super) fn take(&mut self, now: Duration) -> Option<(u64, Duration)> {
         let at = self.due().filter(|due| *due <= now)?;
-        let Reverse(next) = self.thinking.pop()?;
+        let Reverse(next) = self.thinking.soon.pop()?;
+        self.thinking.fill_soon();
         self.active_count += u64::from(!next.was_active());
         Some((next.user(), at))
     }
@@ -84,8 +132,8 @@ impl Users {
     pub(super) fn on_response(&mut self, user: u64, now: Duration) {
         let at = now + self.think_time / 2 + self.random.within(self.think_time);
         if at < self.end {
-            self.thinking
-                .push(Reverse(ThinkingUser::new(user, at, true)));
+            self.thinking.push(ThinkingUser::new(user, at, true));
+            self.thinking.fill_soon();
         }
     }
 
@@ -105,7 +153,11 @@ impl ThinkingUser {
     }
 
     fn at(self) -> Duration {
-        Duration::from_micros(self.0 / (2 * Self::MAX_USERS))
+        Duration::from_micros(self.at_us())
+    }
+
+    fn at_us(self) -> u64 {
+        self.0 / (2 * Self::MAX_USERS)
     }
 
     fn user(self) -> u64 {
