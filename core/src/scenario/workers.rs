@@ -168,7 +168,9 @@ impl Workers {
     fn poll_next(&mut self, context: &task::Context<'_>) -> Poll<(WorkerId, ProcessEvent)> {
         loop {
             let mut readable = self.readable.lock();
-            readable.positions.extend(self.last.take());
+            if let Some(last) = self.last.take() {
+                readable.positions.push_back(last);
+            }
             let Some(index) = readable.positions.pop_front() else {
                 readable.waiting = Some(context.waker().clone());
                 return Poll::Pending;

@@ -31,8 +31,10 @@ impl<T> Queue<T> {
     /// Adds an item, or closes the queue if it is `None`.
     pub(super) fn push(&self, item: Option<T>) {
         let mut state = self.0.borrow_mut();
-        state.is_closed |= item.is_none();
-        state.items.extend(item);
+        match item {
+            Some(item) => state.items.push_back(item),
+            None => state.is_closed = true,
+        }
         let reader = state.reader.take();
         drop(state);
         if let Some(reader) = reader {

@@ -3,13 +3,12 @@
 use crate::platform::ProcessEvent;
 use std::{
     collections::VecDeque,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    hint,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     task::Waker,
     time::Duration,
 };
+use try_lock::{Locked, TryLock};
 
 /// The clock, shared with timers and wakers, which must be `Send`. Times are in
 /// nanoseconds.
@@ -23,7 +22,7 @@ pub(super) struct SharedClock {
     /// The time in the world at which the loop ends, which is its last step.
     ends_at: AtomicU64,
     next_timer: AtomicU64,
-    queues: Mutex<Queues>,
+    queues: TryLock<Queues>,
 }
 
 /// The time of a step that never comes.
@@ -64,7 +63,7 @@ impl SharedClock {
             next_at: AtomicU64::new(NEVER),
             ends_at: AtomicU64::new(NEVER),
             next_timer: AtomicU64::new(0),
-            queues: Mutex::default(),
+            queues: TryLock::new(Queues::default()),
         }
     }
 
@@ -187,8 +186,15 @@ impl SharedClock {
         Some(step)
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Queues> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the queues. Only a wake-up from another thread ever contends for them, so
+    /// waiting for it is cheaper than a mutex.
+    pub(super) fn lock(&self) -> Locked<'_, Queues> {
+        loop {
+            if let Some(queues) = self.queues.try_lock() {
+                return queues;
+            }
+            hint::spin_loop();
+        }
     }
 
     fn update_next_at(&self, queues: &Queues) {

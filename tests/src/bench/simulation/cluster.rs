@@ -12,6 +12,7 @@ pub(super) const SETTINGS: [(&str, &str); 3] =
     [("users", "1000000"), ("workers", "8"), ("event", "reload")];
 
 /// The result of one simulation.
+#[derive(Clone, Copy)]
 pub(super) struct ClusterRun {
     pub(super) seconds: f64,
     pub(super) simulated_seconds: f64,

@@ -74,7 +74,8 @@ async fn serve(platform: Platform, waiting: Rc<RefCell<Waiting>>) -> Duration {
             waiting.server = Some(context.waker().clone());
             Poll::Pending
         });
-        waits += platform.now() - arrived.await;
+        let arrived = arrived.await;
+        waits += platform.now().saturating_sub(arrived);
         platform.sleep(times.next_time(SERVICE)).await;
     }
     waits
