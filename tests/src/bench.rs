@@ -10,6 +10,7 @@ mod scaling;
 mod simulation;
 mod statistics;
 mod streams;
+mod theory;
 
 use std::process::ExitCode;
 
@@ -75,6 +76,12 @@ pub(crate) enum Bench {
         #[arg(long)]
         native_only: bool,
     },
+    /// Compare mean waits of native clusters with queueing theory; takes ten minutes
+    Theory {
+        /// Print the figures as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Measure one emitter once; used by `events`
     #[command(hide = true)]
     Turn(events::EmitterTurn),
@@ -95,6 +102,7 @@ impl Bench {
             }
             Bench::Scaling { json, soak: None } => (scaling::run(), *json),
             Bench::Simulation { json, native_only } => (simulation::run(!native_only), *json),
+            Bench::Theory { json } => (theory::run(), *json),
             Bench::Turn(turn) => {
                 turn.run();
                 return ExitCode::SUCCESS;

@@ -368,11 +368,13 @@ impl RunFacts {
         let work = WorkSpans::new(trace);
         let mut totals = WorkTotals::default();
         let mut arrivals = BTreeMap::new();
+        let mut arrival_count = 0;
         let (mut waits, mut services) = (MeanTime::default(), MeanTime::default());
         for event in &trace.events {
             totals.apply(&work, event);
             if let Some(at) = work.arrival(event) {
                 arrivals.insert(event.subject, at);
+                arrival_count += 1;
             } else if work.is_service(event) {
                 match event.phase {
                     Phase::Begin => {
@@ -402,16 +404,23 @@ impl RunFacts {
         });
         let per_span = |sum: f64| (!span.is_zero()).then(|| sum / span.as_secs_f64());
         let finished = (done.succeeded + done.failed) as f64;
+        let little = latencies
+            .mean()
+            .and_then(|mean| per_span(finished * mean.as_secs_f64()));
+        let mean_inside = if arrival_count < done.started {
+            // The numbers between the recorded arrivals are unknown.
+            little
+        } else {
+            per_span(inside.sum())
+        };
         RunFacts {
             mean_wait: waits.mean(),
             mean_service_time: services.mean(),
             percentiles: [p50, p99],
             finished: (done.succeeded, done.failed),
             span,
-            mean_inside: per_span(inside.sum()),
-            little: latencies
-                .mean()
-                .and_then(|mean| per_span(finished * mean.as_secs_f64())),
+            mean_inside,
+            little,
         }
     }
 

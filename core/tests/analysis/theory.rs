@@ -46,6 +46,14 @@ fn settings_decide_the_model() {
     assert_eq!(model("blocking", &[&one, &lognormal]), "M/G/1");
     let ignored = [("heed", "ignore"), ("read", "30"), ("write", "20")];
     assert_eq!(model("backpressure", &[&ignored, &POISSON[1..]]), "M/M/1");
+    let cluster = |set: &[(&str, &str)]| model("cluster", &[&POISSON, &[("event", "none")], set]);
+    assert_eq!(cluster(&[("workers", "1"), ("interval", "40")]), "M/M/1");
+    let shared = [("balance", "shared_queue"), ("workers", "4")];
+    assert_eq!(cluster(&shared), "M/M/c");
+    assert_eq!(
+        cluster(&[&shared[..], &[("queue", "6")]].concat()),
+        "M/M/c/K"
+    );
 }
 
 #[test]
