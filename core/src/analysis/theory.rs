@@ -46,6 +46,9 @@ pub struct Theory {
     /// The mean service time of the run, if the prediction uses it instead of the
     /// setting.
     pub measured_service_time: Option<Duration>,
+    /// The number of requests whose wait and service time are known, if not all were
+    /// recorded.
+    pub sample: Option<u64>,
     /// The figures, the same for all runs.
     pub rows: Vec<TheoryRow>,
     /// The plural noun for the items, and the noun for the servers.
@@ -91,7 +94,7 @@ impl Theory {
     /// Predicts the figures of a run from its settings, and compares them.
     #[must_use]
     pub fn of(trace: &Trace) -> Self {
-        let queue = Queue::of(trace);
+        let queue = ScenarioQueue::of(trace);
         let facts = RunFacts::of(trace);
         let is_simulated = matches!(trace.world.as_str(), "" | "virtual");
         let measured = facts.mean_service_time.filter(|_| !is_simulated);
@@ -123,6 +126,7 @@ impl Theory {
             model,
             prediction,
             measured_service_time,
+            sample: facts.sample.filter(|_| model.is_some()),
             rows,
             nouns,
         }
@@ -229,14 +233,14 @@ impl Theory {
 }
 
 /// The queue of a scenario, as its settings describe it.
-struct Queue {
+struct ScenarioQueue {
     model: QueueingModel,
     /// The reason that the model is not exact.
     obstacle: Option<&'static str>,
     nouns: (&'static str, &'static str),
 }
 
-impl Queue {
+impl ScenarioQueue {
     /// Returns the queue, or the reason that the scenario has no such queue.
     fn of(trace: &Trace) -> Result<Self, &'static str> {
         let number = |key| trace.param(key).parse::<u64>().unwrap_or(0);
@@ -272,7 +276,7 @@ impl Queue {
                 } else {
                     None
                 };
-                Ok(Queue {
+                Ok(ScenarioQueue {
                     model: QueueingModel {
                         queue_capacity: queue_capacity.and_then(|it| u32::try_from(it).ok()),
                         ..model("interval", "work", workers)
@@ -284,7 +288,7 @@ impl Queue {
             "blocking" if number("every") > 0 || !is("inject", "nothing") => {
                 Err("jobs share the server with the requests")
             }
-            "blocking" => Ok(Queue {
+            "blocking" => Ok(ScenarioQueue {
                 model: model("interval", "work", 1),
                 obstacle: obstacle(None),
                 nouns: ("requests", "the loop"),
@@ -303,7 +307,7 @@ impl Queue {
                     TimeModel::Fixed => ArrivalModel::Regular,
                     _ => ArrivalModel::Jittered,
                 };
-                Ok(Queue {
+                Ok(ScenarioQueue {
                     model,
                     obstacle: obstacle(None),
                     nouns: ("chunks", "the destination"),
@@ -353,6 +357,7 @@ fn time_model(trace: &Trace) -> TimeModel {
 struct RunFacts {
     mean_wait: Option<Duration>,
     mean_service_time: Option<Duration>,
+    sample: Option<u64>,
     percentiles: [Option<u64>; 2],
     /// The items that were accepted, and those that were not.
     finished: (u64, u64),
@@ -416,6 +421,7 @@ impl RunFacts {
         RunFacts {
             mean_wait: waits.mean(),
             mean_service_time: services.mean(),
+            sample: Some(u64::from(services.count)).filter(|count| *count < done.succeeded),
             percentiles: [p50, p99],
             finished: (done.succeeded, done.failed),
             span,

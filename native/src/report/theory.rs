@@ -36,7 +36,10 @@ pub(super) fn table(trace: &Trace, note: &str) -> String {
     } else {
         String::new()
     };
-    format!("\n  theory  {}\n{figures}", theory.summary())
+    let sample = theory.sample.map_or_else(String::new, |count| {
+        format!("  Waits and service times are those of {count} recorded requests.\n")
+    });
+    format!("\n  theory  {}\n{figures}{sample}", theory.summary())
 }
 
 /// Returns the same as JSON. Durations are whole nanoseconds.
@@ -57,6 +60,7 @@ pub(super) fn json(trace: &Trace) -> Value {
         "summary": theory.summary(),
         "model": theory.steady_state().map(|state| state.model),
         "utilization": theory.model.map(|model| model.utilization()),
+        "sample": theory.sample,
         "measured_service_time_ns": measured.map(|time| time.as_nanos()),
         "figures": theory.rows.iter().map(figure).collect::<Map<_, _>>(),
     })
