@@ -18,18 +18,67 @@ fn every_preset_passes_in_both_worlds() {
             .map(move |preset| (scenario.clone(), preset))
     };
     let scenarios = list["scenarios"].as_array().unwrap();
-    // Runs take seconds but mostly wait, so several run at once.
-    let remaining = Mutex::new(scenarios.iter().flat_map(presets));
+    for_each(scenarios.iter().flat_map(presets), |(scenario, preset)| {
+        preset_passes_in_both_worlds(&scenario, &preset)
+    });
+}
+
+/// Calls a function with each item. Runs take seconds but mostly wait, so several run
+/// at once.
+fn for_each<T>(items: impl Iterator<Item = T> + Send, run: impl Fn(T) + Sync) {
+    let remaining = Mutex::new(items);
     let next = || remaining.lock().unwrap().next();
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                while let Some((scenario, preset)) = next() {
-                    preset_passes_in_both_worlds(&scenario, &preset);
+                while let Some(item) = next() {
+                    run(item);
                 }
             });
         }
     });
+}
+
+#[test]
+fn checks_pass_natively_under_every_model() {
+    let list = highwater(&["list", "--json"]).json();
+    let scenarios = list["scenarios"].as_array().unwrap();
+    for_each(
+        scenarios
+            .iter()
+            .flat_map(|it| (0..5).map(move |index| (it, index))),
+        |(scenario, index)| checks_pass_under_models(scenario, index),
+    );
+}
+
+/// Runs a scenario natively with the models at this position of their parameters.
+fn checks_pass_under_models(scenario: &Value, index: usize) {
+    let name = scenario["name"].as_str().unwrap();
+    let mut sets: Vec<String> = match name {
+        "decoupling" => vec!["users=4", "interval=20", "email_latency=20"],
+        "observer" => vec!["work=2", "interval=20"],
+        "pipeline" => vec!["lines=400", "compress=20"],
+        "backpressure" => vec!["chunks=24", "read=5", "write=15"],
+        "threads" => vec!["size=2", "jobs=12", "threads=2"],
+        "blocking" => vec!["requests=40", "interval=10", "size=50", "every=10"],
+        "cluster" => vec!["requests=40", "interval=10", "work=5"],
+        _ => vec!["requests=40", "interval=10", "latency=10"],
+    }
+    .into_iter()
+    .map(str::to_owned)
+    .collect();
+    for param in scenario["params"].as_array().unwrap() {
+        let key = param["key"].as_str().unwrap();
+        if key == "arrivals" || key == "times" {
+            let options = param["options"].as_array().unwrap();
+            let option = options[index % options.len()].as_str().unwrap();
+            sets.push(format!("{key}={option}"));
+        }
+    }
+    let mut arguments = vec!["run", name, "--json", "--set", "cap=20"];
+    arguments.extend(sets.iter().flat_map(|set| ["--set", set]));
+    let result = highwater(&arguments);
+    assert_eq!(result.code, Some(0), "{sets:?}: {result:?}");
 }
 
 fn preset_passes_in_both_worlds(scenario: &Value, preset: &Value) {
