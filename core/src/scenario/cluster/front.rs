@@ -46,9 +46,9 @@ pub(super) struct Front {
     work: Duration,
     times: Times,
     sampling: Sampling,
-    /// Counts everything else.
+    /// Writes no records, only counts.
     counting_recorder: Recorder,
-    /// Records the ends of requests.
+    /// Writes only the ends of requests.
     ends_recorder: Recorder,
     /// Number of requests that have arrived.
     arrived: u64,
