@@ -278,15 +278,18 @@ fn reload(trace: &Trace) -> CheckResult {
         .iter()
         .filter(|process| !is_old_process(process))
         .count();
-    // A worker may be killed from outside during the reload.
-    let has_unrelated_exit = summary.processes.iter().any(|process| {
-        let is_unrelated =
-            process.exited_with(KILLED_FROM_OUTSIDE) || process.exited_with(NO_HEARTBEAT);
-        is_unrelated
-            && process
-                .exit
-                .is_some_and(|(exit, _)| summary.is_in_reload(exit))
-    });
+    // A worker may be killed from outside, or because a request took longer than the
+    // heartbeat timeout.
+    let was_incomplete = reload.ready_at_begin < summary.workers;
+    let has_unrelated_exit = was_incomplete
+        || summary.processes.iter().any(|process| {
+            let is_unrelated =
+                process.exited_with(KILLED_FROM_OUTSIDE) || process.exited_with(NO_HEARTBEAT);
+            is_unrelated
+                && process
+                    .exit
+                    .is_some_and(|(exit, _)| summary.is_in_reload(exit))
+        });
     let failed_by_reload = |it: &&RequestRecord| match (it.failure, it.call) {
         (Some(LOST), Some((process, _))) => {
             let process = &summary.processes[process];

@@ -66,6 +66,7 @@ pub(super) struct Reload<'a> {
     pub(super) begin: usize,
     /// The index of its end, and the outcome.
     pub(super) end: Option<(usize, &'a str)>,
+    pub(super) ready_at_begin: usize,
     /// The lowest number of ready workers during the reload.
     pub(super) min_ready_count: usize,
 }
@@ -178,6 +179,7 @@ impl<'a> ClusterSummary<'a> {
                 self.reload = Some(Reload {
                     begin: index,
                     end: None,
+                    ready_at_begin: ready,
                     min_ready_count: ready,
                 });
             }
