@@ -361,8 +361,11 @@ fn digest_is_independent_of_batching() {
 /// Every machine computes these digests; `web/analysis` checks them in a browser.
 #[test]
 fn digests_match_the_golden_file() {
-    for line in include_str!("../digests.txt").lines() {
-        let (name, known) = line.split_once(' ').unwrap();
+    let lines = include_str!("../digests.txt").lines();
+    let digests: Vec<_> = lines.map(|line| line.split_once(' ').unwrap()).collect();
+    let names = digests.iter().map(|(name, _)| *name);
+    assert!(names.eq(scenario::ALL.iter().map(|it| it.name)));
+    for (name, known) in digests {
         let found = digest(&run(name, &[("seed", "7")]));
         assert_eq!(
             found, known,
