@@ -7,7 +7,7 @@ mod parallel;
 mod pooled;
 
 use highwater::{
-    scenario::{self, Outcome},
+    scenario::{self, Outcome, ParamKind, Scenario},
     trace::{PackedBatch, RecordBatch, Trace},
 };
 use highwater_web::run;
@@ -55,6 +55,58 @@ async fn checks_pass_in_simulation_and_in_the_tab() {
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
+/// Returns settings for a short run.
+fn short_run(scenario: &Scenario) -> &'static [(&'static str, &'static str)] {
+    match scenario.name {
+        "decoupling" => &[("users", "4"), ("interval", "20"), ("fail_rate", "100")],
+        "backpressure" => &[("chunks", "24"), ("read", "5"), ("write", "30")],
+        "pipeline" => &[("lines", "400")],
+        "taxonomy" => &[("requests", "40"), ("interval", "10")],
+        "handler" => &[("requests", "40"), ("interval", "10"), ("latency", "20")],
+        "blocking" => &[("requests", "40"), ("size", "100"), ("every", "10")],
+        "threads" => &[("size", "2"), ("jobs", "16"), ("threads", "3")],
+        _ => &[("interval", "20"), ("work", "2")],
+    }
+}
+
+/// Runs every scenario in the tab under each model of arrivals and times.
+#[wasm_bindgen_test]
+async fn checks_pass_in_the_tab_under_every_model() {
+    let runs = scenario::ALL.iter().flat_map(|scenario| {
+        let indices = (0..5).map(JsValue::from);
+        indices.map(|index| Array::of2(&JsValue::from(scenario.name), &index))
+    });
+    let failures = parallel::failures("check_models", runs).await;
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// Runs a scenario with the models at this position of their parameters, and returns a
+/// message if its checks fail. Called in a nested Worker.
+///
+/// # Panics
+///
+/// Panics if there is no such scenario.
+#[wasm_bindgen]
+pub async fn check_models(name: String, index: usize) -> Option<String> {
+    nested::start_processes_with("run_process");
+    pooled::start().await;
+    let scenario = scenario::find(&name).unwrap();
+    let mut pairs = [short_run(scenario), &[("cap", "10")]].concat();
+    for param in scenario.params {
+        match param.kind {
+            ParamKind::Choice { options, .. } if ["arrivals", "times"].contains(&param.key) => {
+                pairs.push((param.key, options[index % options.len()]));
+            }
+            _ => {}
+        }
+    }
+    let verdicts = scenario.judge(&gather(scenario.name, "tab", &pairs).await);
+    let mut failed = verdicts.iter().filter(|it| it.outcome == Outcome::Failed);
+    failed
+        .next()
+        .map(|verdict| format!("{name}: {pairs:?}: {verdict:?}"))
+}
+
 /// Runs a preset in both worlds and returns a message if its checks fail or differ.
 /// Called in a nested Worker.
 ///
@@ -66,18 +118,8 @@ pub async fn check_preset(name: String, index: usize) -> Option<String> {
     nested::start_processes_with("run_process");
     pooled::start().await;
     let scenario = scenario::find(&name).unwrap();
-    let short: &[_] = match scenario.name {
-        "decoupling" => &[("users", "4"), ("interval", "20"), ("fail_rate", "100")],
-        "backpressure" => &[("chunks", "24"), ("read", "5"), ("write", "30")],
-        "pipeline" => &[("lines", "400")],
-        "taxonomy" => &[("requests", "40"), ("interval", "10")],
-        "handler" => &[("requests", "40"), ("interval", "10"), ("latency", "20")],
-        "blocking" => &[("requests", "40"), ("size", "100"), ("every", "10")],
-        "threads" => &[("size", "2"), ("jobs", "16"), ("threads", "3")],
-        _ => &[("interval", "20"), ("work", "2")],
-    };
     let preset = &scenario.presets[index];
-    let mut pairs: Vec<_> = short.iter().chain(preset.set).copied().collect();
+    let mut pairs = [short_run(scenario), preset.set].concat();
     if name == "cluster" && pairs.iter().any(|(key, _)| *key == "users") {
         // Use only as many users as a tab can serve.
         pairs.extend([("users", "300"), ("think", "1000"), ("workers", "3")]);
