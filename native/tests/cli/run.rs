@@ -19,7 +19,7 @@ fn every_preset_passes_in_both_worlds() {
     };
     let scenarios = list["scenarios"].as_array().unwrap();
     for_each(scenarios.iter().flat_map(presets), |(scenario, preset)| {
-        preset_passes_in_both_worlds(&scenario, &preset)
+        preset_passes_in_both_worlds(&scenario, &preset);
     });
 }
 
