@@ -6,7 +6,7 @@ use crate::support::{
     assert_seeds_differ, figure, to_json,
 };
 use highwater::{
-    scenario::{self, Experiment, TRACE_CAPACITY},
+    scenario::{self, Experiment, Outcome, ParamKind, TRACE_CAPACITY},
     trace::{Event, Phase, RecordKind, Trace},
 };
 use proptest::prelude::*;
@@ -26,6 +26,15 @@ fn with_few_users<'a>(set: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
         set.extend([("users", "3000"), ("think", "500")]);
     }
     set
+}
+
+/// Returns the options of a parameter.
+fn options(key: &str) -> &'static [&'static str] {
+    let mut params = scenario::find("cluster").unwrap().params.iter();
+    match params.find(|it| it.key == key).unwrap().kind {
+        ParamKind::Choice { options, .. } => options,
+        ParamKind::Integer { .. } | ParamKind::Decimal { .. } => &[],
+    }
 }
 
 /// Counts the requests that ended with this failure; `None` counts successes.
@@ -175,6 +184,48 @@ fn shared_queue_bounds_waiting_requests() {
             assert_none_fails(&trace);
             assert_eq!(ended_with(&trace, None), answered, "{balance} {queue}");
             assert_eq!(ended_with(&trace, Some("rejected")), 12 - answered);
+        }
+    }
+}
+
+#[test]
+fn checks_hold_if_a_sampled_run_rejects_requests() {
+    for event in options("event") {
+        for balance in options("balance") {
+            for restart in options("restart") {
+                let trace = simulate(&[
+                    ("requests", "2500"),
+                    ("queue", "3"),
+                    ("event", event),
+                    ("balance", balance),
+                    ("restart", restart),
+                ]);
+                assert_none_fails(&trace);
+                assert!(ended_with(&trace, Some("rejected")) > 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn checks_hold_if_long_requests_look_like_hangs() {
+    for event in options("event") {
+        for restart in options("restart") {
+            for (workers, requests) in [("1", "1000"), ("1", "4000"), ("3", "1000"), ("3", "4000")]
+            {
+                let trace = simulate(&[
+                    ("requests", requests),
+                    ("workers", workers),
+                    ("times", "heavy_tailed"),
+                    ("heartbeat", "500"),
+                    ("interval", "50"),
+                    ("event", event),
+                    ("restart", restart),
+                ]);
+                assert_none_fails(&trace);
+                let passed = support::checks_with_outcome(&trace, Outcome::Passed);
+                assert!(passed.contains(&"hang-detected"), "{passed:?}");
+            }
         }
     }
 }

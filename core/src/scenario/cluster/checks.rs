@@ -4,7 +4,7 @@
 //! world.
 
 use super::{
-    front::REJECTED,
+    front::{REJECTED, RESTART_PERIOD},
     request_log::{self, RequestRecord, RequestTotals},
     summary::{ClusterSummary, ProcessRecord, Reload},
 };
@@ -16,6 +16,7 @@ use crate::{
     },
     trace::Trace,
 };
+use std::time::Duration;
 
 pub(super) const ALL: &[Check] = &[
     Check::new("every-request-accounted", every_request_accounted),
@@ -87,9 +88,7 @@ fn failed_was_in_flight(trace: &Trace) -> CheckResult {
     // A rejection is valid only if the queue was full, the supervisor gave up or all
     // workers were stopped.
     let is_rejection_valid = |request: &RequestRecord| {
-        // A sample does not show how many requests wait.
-        let may_be_full = requests.is_sample() && summary.is_bounded();
-        let found_queue_full = request.found_queue_full || may_be_full;
+        let found_queue_full = summary.may_have_found_queue_full(request);
         let has_given_up = summary.given_up.is_some_and(|index| index < request.end);
         let is_stopped =
             trace.param("restart") == "stop_then_start" && summary.is_in_reload(request.end);
@@ -192,7 +191,10 @@ fn crash_replaced(trace: &Trace) -> CheckResult {
     let claim = "a worker that exits unexpectedly is replaced".to_owned();
     let summary = ClusterSummary::of(trace);
     if summary.given_up.is_some() {
-        return not_exercised(claim, "the supervisor gave up: set event=kill, restarts=5");
+        return not_exercised(
+            claim,
+            "the supervisor gave up: set event=kill, times=fixed, restarts=5",
+        );
     }
     let exits = summary.unexpected_exits().count();
     if exits == 0 {
@@ -214,10 +216,10 @@ fn hang_detected(trace: &Trace) -> CheckResult {
         let exit = process.exit.map_or(0, |(exit, _)| exit);
         process.exited_with(NOT_DRAINED) && summary.given_up.is_some_and(|it| it < exit)
     };
-    let hanging = summary
-        .processes
-        .iter()
-        .filter(|process| process.has_hung && !is_drained(process));
+    // A request that takes longer than the heartbeat timeout looks like a hang.
+    let hanging = summary.processes.iter().filter(|process| {
+        process.has_hung && !is_drained(process) || process.exited_with(NO_HEARTBEAT)
+    });
     let is_killed = |process: &&ProcessRecord| {
         process.exited_with(NO_HEARTBEAT) || process.exited_with(KILLED_FROM_OUTSIDE)
     };
@@ -268,6 +270,15 @@ fn reload(trace: &Trace) -> CheckResult {
             "a worker did not drain in time: set work=25, interval=15",
         );
     }
+    let is_killed = |process: &&ProcessRecord| {
+        process.exited_with(KILLED_FROM_OUTSIDE) || process.exited_with(NO_HEARTBEAT)
+    };
+    // A worker may be killed from outside, or because a request took longer than the
+    // heartbeat timeout.
+    let has_kill = summary.processes.iter().any(|it| is_killed(&it));
+    if summary.given_up.is_some() && has_kill {
+        return not_exercised(claim, "the supervisor gave up: set times=fixed, restarts=5");
+    }
     let is_old_process = |process: &&ProcessRecord| process.started < reload.begin;
     let replaced = summary.processes.iter().filter(is_old_process);
     let replaced = replaced
@@ -278,30 +289,22 @@ fn reload(trace: &Trace) -> CheckResult {
         .iter()
         .filter(|process| !is_old_process(process))
         .count();
-    // A worker may be killed from outside, or because a request took longer than the
-    // heartbeat timeout.
     let was_incomplete = reload.ready_at_begin < summary.workers;
+    let mut kills = summary.processes.iter().filter(is_killed);
     let has_unrelated_exit = was_incomplete
-        || summary.processes.iter().any(|process| {
-            let is_unrelated =
-                process.exited_with(KILLED_FROM_OUTSIDE) || process.exited_with(NO_HEARTBEAT);
-            is_unrelated
-                && process
-                    .exit
-                    .is_some_and(|(exit, _)| summary.is_in_reload(exit))
-        });
+        || kills.any(|it| it.exit.is_some_and(|(exit, _)| summary.is_in_reload(exit)));
     let failed_by_reload = |it: &&RequestRecord| match (it.failure, it.call) {
         (Some(LOST), Some((process, _))) => {
             let process = &summary.processes[process];
             !process.exited_unexpectedly() && !process.exited_with(KILLED_FROM_OUTSIDE)
         }
-        (Some(_), _) => !it.found_queue_full && summary.is_in_reload(it.end),
+        (Some(_), _) => !summary.may_have_found_queue_full(it) && summary.is_in_reload(it.end),
         (None, _) => false,
     };
     let requests = &summary.requests;
     let totals = requests.totals();
     let mut failed = requests.recorded().filter(failed_by_reload).count() as u64;
-    if requests.is_sample() && !has_unrelated_exit {
+    if requests.is_sample() && !was_incomplete && !has_kill {
         // Only the reload or a full queue can fail requests.
         failed = totals.lost;
         if !summary.is_bounded() {
@@ -344,7 +347,7 @@ fn exited_during(process: &ProcessRecord, reload: &Reload) -> bool {
 fn gives_up(trace: &Trace) -> CheckResult {
     let restarts: usize = trace.param("restarts").parse().unwrap_or(0);
     let claim = format!(
-        "if a worker crashes after {restarts} restarts, the supervisor gives up and starts no more"
+        "if a worker fails after {restarts} restarts within a minute, the supervisor gives up and starts no more"
     );
     let summary = ClusterSummary::of(trace);
     let stops_first = trace.param("restart") == "stop_then_start";
@@ -362,11 +365,15 @@ fn gives_up(trace: &Trace) -> CheckResult {
     };
     let is_before = |process: &&ProcessRecord| process.exit.is_some_and(|(exit, _)| exit < index);
     let exits: Vec<_> = summary.unexpected_exits().filter(is_before).collect();
+    let at = |index: usize| trace.events.get(index).map(|event| event.at);
+    let given_up_at = at(index).unwrap_or(Duration::MAX);
+    let is_recent = |process: &&&ProcessRecord| {
+        let exit = process.exit.and_then(|(exit, _)| at(exit));
+        exit.is_some_and(|exit| exit + RESTART_PERIOD > given_up_at)
+    };
     let exits_of_worker = |it: &&ProcessRecord| {
-        exits
-            .iter()
-            .filter(|process| process.worker == it.worker)
-            .count()
+        let recent = exits.iter().filter(is_recent);
+        recent.filter(|process| process.worker == it.worker).count()
     };
     // A replacement may run under another name, so this is a lower bound.
     let max_exits = exits.iter().map(exits_of_worker).max().unwrap_or(0);
@@ -390,7 +397,7 @@ fn gives_up(trace: &Trace) -> CheckResult {
             && started == 0
             && later_requests.clone().all(is_rejected),
         format!(
-            "{exits} unexpected exits before, {started} starts after; {} later requests, all rejected",
+            "{exits} unexpected exits before, {max_exits} of one worker in the last minute; {started} starts after; {} later requests, all rejected",
             later_requests.count()
         ),
     )

@@ -32,7 +32,7 @@ pub(super) const REJECTED: &str = "rejected";
 const ACTIVE_USERS: &str = "Active users";
 
 /// The period over which restarts are counted.
-const RESTART_PERIOD: Duration = Duration::from_mins(1);
+pub(super) const RESTART_PERIOD: Duration = Duration::from_mins(1);
 
 pub(super) struct Front {
     context: Context,

@@ -89,7 +89,7 @@ pub(super) const ALL: &[Param] = &[
     Param::integer(
         "heartbeat",
         "Heartbeat timeout",
-        "A worker without a heartbeat for this long is killed.",
+        "A worker without a heartbeat for this long is killed. Longer work looks like a hang.",
         (Ms, 500, 5_000, 1_000),
     ),
     Param::integer(

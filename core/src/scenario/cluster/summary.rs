@@ -3,7 +3,7 @@
 use super::{
     faults::{HANGING, RELOADING, STOPPED},
     front::{FRONT, REJECTED},
-    request_log::RequestLog,
+    request_log::{RequestLog, RequestRecord},
 };
 use crate::{
     scenario::{
@@ -103,7 +103,17 @@ impl<'a> ClusterSummary<'a> {
 
     /// Returns whether the queue could be full.
     pub(super) fn is_bounded(&self) -> bool {
-        (self.queue as u64) < self.requests.users
+        let most = match self.requests.users {
+            0 => self.requests.all().len() as u64,
+            users => users,
+        };
+        (self.queue as u64) < most
+    }
+
+    /// Returns whether a request may have found the queue full. A sample does not show
+    /// how many requests wait.
+    pub(super) fn may_have_found_queue_full(&self, request: &RequestRecord) -> bool {
+        request.found_queue_full || self.requests.is_sample() && self.is_bounded()
     }
 
     /// Returns whether an index lies within the reload.
