@@ -29,7 +29,7 @@ mod ring;
 mod summary;
 mod wire;
 
-pub use event::{Counters, Event, NameId, Phase, RecordKind, VERSION};
+pub use event::{Counters, Event, NameId, Phase, RecordKind, TOTAL_SERVICE_TIME, VERSION};
 pub use recorder::{RecordBatch, Recorder, Span};
 pub use ring::Ring;
 pub use summary::{QueueTotals, Summary};

@@ -147,10 +147,7 @@ impl Measures {
                 value,
                 note: None,
             };
-            let of_run = run_key.map(|key| Measure {
-                note: theory.sample.map(|count| format!("of {count} recorded")),
-                ..measure(key, row.label.to_owned(), row.run)
-            });
+            let of_run = run_key.map(|key| measure(key, row.label.to_owned(), row.run));
             self.0.extend(of_run);
             let label = [row.label, " by theory"].concat();
             self.0.push(Measure {

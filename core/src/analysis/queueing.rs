@@ -31,7 +31,7 @@ use std::time::Duration;
 ///     ..model
 /// };
 /// let Prediction::SteadyState(state) = bounded.predict() else { panic!() };
-/// assert_eq!(state.model, "M/M/c/K");
+/// assert_eq!(state.model, "M/M/2/10");
 /// assert_eq!((100.0 * state.loss).round() as u32, 3, "percent");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,11 +57,11 @@ pub struct QueueingModel {
 pub enum Prediction {
     /// The queue has a steady state, and there is a formula for it.
     SteadyState(SteadyState),
-    /// Requests arrive faster than the servers can handle them, so the queue has no
-    /// steady state: it grows until the last request.
+    /// Requests arrive as fast as the servers can handle them or faster, so the queue has
+    /// no steady state: it grows until the last request.
     Overloaded,
-    /// There is no exact formula, for this reason.
-    NoFormula(&'static str),
+    /// There is no formula here, for this reason.
+    NoFormula(String),
 }
 
 /// The figures of a queue after a long time, by a formula.
@@ -69,8 +69,8 @@ pub enum Prediction {
 #[non_exhaustive]
 pub struct SteadyState {
     /// The model in Kendall's notation: arrivals, service times, servers, and the
-    /// largest number of requests waiting or in service.
-    pub model: &'static str,
+    /// largest number of requests waiting or in service if that is bounded: `M/M/4/14`.
+    pub model: String,
     /// The origin of the formula.
     pub source: &'static str,
     /// The share of the time for which a server is busy.
@@ -115,7 +115,33 @@ impl QueueingModel {
     /// ```
     #[must_use]
     pub fn utilization(&self) -> f64 {
-        self.offered_load() / self.server_count()
+        if self.interval.is_zero() {
+            return f64::INFINITY;
+        }
+        // Exactly 1 if the servers are exactly as fast as the arrivals.
+        let interval = self.interval.as_nanos() as f64;
+        self.service_time.as_nanos() as f64 / (interval * self.server_count())
+    }
+
+    /// Returns whether an unbounded queue would grow without end.
+    pub(super) fn is_overloaded(&self) -> bool {
+        let is_even = self.arrivals == ArrivalModel::Regular && self.times == TimeModel::Fixed;
+        self.utilization() > 1.0 || self.utilization() >= 1.0 && !is_even
+    }
+
+    /// Returns the number of requests that a run needs until its means are close to those
+    /// of the steady state: 100 times as many as arrive in a relaxation time, after which
+    /// a queue has forgotten its start (Cohen, "The Single Server Queue", 1982).
+    pub(super) fn needed_requests(&self) -> f64 {
+        let load = self.utilization();
+        let cv = self.times.coefficient_of_variation();
+        let gap = 1.0 - load.sqrt();
+        // 2 - 2 cos x is close to x², and a bounded queue forgets faster.
+        let angle = self.queue_capacity.map_or(0.0, |capacity| {
+            std::f64::consts::PI / (f64::from(capacity) + self.server_count() + 1.0)
+        });
+        let rate = gap * gap + load.sqrt() * angle * angle;
+        100.0 * (load / rate).max(1.0) * f64::midpoint(1.0, cv * cv)
     }
 
     /// Predicts waits and latencies after a long time.
@@ -123,35 +149,35 @@ impl QueueingModel {
     /// | model | formula | conditions |
     /// |---|---|---|
     /// | M/M/1, M/M/c | Erlang (1917) | utilization below 1 |
-    /// | M/M/c/K | Erlang (1917), as a birth-death process | none |
+    /// | M/M/c/K | Erlang (1917), as a birth-death process; percentiles: Gross et al., "Fundamentals of Queueing Theory" (2008), section 2.5 | none |
     /// | M/D/1 | mean: Pollaczek (1930) and Khinchine (1932); percentiles, up to a utilization of 0.9999: Franx (2001) | utilization below 1 |
     /// | M/G/1 | Pollaczek (1930) and Khinchine (1932), means only | utilization below 1 |
     ///
     /// All of them require Poisson arrivals, service in the order of arrival, and
-    /// service times that are independent of each other and of the arrivals. For other
-    /// models there are only approximations, so nothing is predicted.
+    /// service times that are independent of each other and of the arrivals. Nothing is
+    /// predicted for other models.
     #[must_use]
     pub fn predict(&self) -> Prediction {
         let is_exponential = self.times == TimeModel::Exponential;
         let reason = if self.interval.is_zero() {
             "all requests arrive at once"
-        } else if self.queue_capacity.is_none() && self.utilization() >= 1.0 {
+        } else if self.queue_capacity.is_none() && self.is_overloaded() {
             return Prediction::Overloaded;
         } else if self.arrivals != ArrivalModel::Poisson {
-            "the formulas need Poisson arrivals"
+            "Highwater has formulas for arrivals=poisson only"
         } else if let Some(capacity) = self.queue_capacity {
             if is_exponential {
                 return Prediction::SteadyState(self.bounded(capacity));
             }
-            "with a bounded queue, the formulas need exponential times"
+            "with a bounded queue, Highwater has formulas for times=exponential only"
         } else if is_exponential {
             return Prediction::SteadyState(self.exponential());
         } else if self.servers > 1 {
-            "with several servers, the formulas need exponential times"
+            "with several servers, Highwater has formulas for times=exponential only"
         } else {
             return Prediction::SteadyState(self.pollaczek_khinchine());
         };
-        Prediction::NoFormula(reason)
+        Prediction::NoFormula(reason.to_owned())
     }
 
     fn server_count(&self) -> f64 {
@@ -160,17 +186,14 @@ impl QueueingModel {
 
     /// Returns the mean number of requests that arrive during a mean service time.
     fn offered_load(&self) -> f64 {
-        if self.interval.is_zero() {
-            return f64::INFINITY;
-        }
-        self.service_time.as_secs_f64() / self.interval.as_secs_f64()
+        self.utilization() * self.server_count()
     }
 
     /// Converts a mean wait and the tail of the latency, both in units of the mean
     /// service time.
     fn steady_state(
         &self,
-        (model, source): (&'static str, &'static str),
+        (model, source): (String, &'static str),
         mean_wait: f64,
         loss: f64,
         tail: Option<&dyn Fn(f64) -> f64>,
@@ -210,8 +233,8 @@ impl QueueingModel {
             };
             (1.0 - waits) * libm::exp(-t) + waits * wait_and_service
         };
-        let name = if self.servers > 1 { "M/M/c" } else { "M/M/1" };
-        self.steady_state((name, "Erlang (1917)"), waits / rate, 0.0, Some(&tail))
+        let model = ["M/M/", &self.servers.max(1).to_string()].concat();
+        self.steady_state((model, "Erlang (1917)"), waits / rate, 0.0, Some(&tail))
     }
 
     /// M/M/c/K, where K is the number of servers plus the capacity of the queue.
@@ -241,8 +264,10 @@ impl QueueingModel {
         let mean_wait = at_least.iter().sum::<f64>() / servers;
         let logarithms = LogFactorials::new(at_least.len() + 40 * count as usize);
         let tail = |t: f64| delayed_tail(&at_least, servers, t, &logarithms);
-        let model = ("M/M/c/K", "Erlang (1917)");
-        self.steady_state(model, mean_wait, loss, Some(&tail))
+        let places = u64::from(count) + u64::from(capacity);
+        let model = ["M/M/", &count.to_string(), "/", &places.to_string()].concat();
+        let source = "Erlang (1917) and Gross et al. (2008)";
+        self.steady_state((model, source), mean_wait, loss, Some(&tail))
     }
 
     /// M/G/1, and M/D/1 if all times are equal.
@@ -251,14 +276,14 @@ impl QueueingModel {
         let cv = self.times.coefficient_of_variation();
         let mean_wait = load * (1.0 + cv * cv) / (2.0 * (1.0 - load));
         if self.times != TimeModel::Fixed {
-            let model = ("M/G/1", "Pollaczek (1930) and Khinchine (1932)");
+            let model = ("M/G/1".to_owned(), "Pollaczek (1930) and Khinchine (1932)");
             return self.steady_state(model, mean_wait, 0.0, None);
         }
         let waits = FixedTimeWaits::new(load);
         let tail = |latency: f64| 1.0 - waits.at_most(latency - 1.0);
         let tail: Option<&dyn Fn(f64) -> f64> = (load <= MAX_UTILIZATION).then_some(&tail);
         let source = "Pollaczek (1930), Khinchine (1932) and Franx (2001)";
-        self.steady_state(("M/D/1", source), mean_wait, 0.0, tail)
+        self.steady_state(("M/D/1".to_owned(), source), mean_wait, 0.0, tail)
     }
 }
 
@@ -271,12 +296,23 @@ impl QueueingModel {
 /// of `t`.
 fn delayed_tail(at_least: &[f64], servers: f64, t: f64, logarithms: &LogFactorials) -> f64 {
     let mut sum = libm::exp(-t);
+    let mean = servers * t;
+    let log_mean = libm::log(mean);
+    // Terms are negligible beyond ten standard deviations, and so is what the recursion
+    // forgets in this many steps.
+    let far = 10.0 * mean.sqrt() + 50.0;
+    let last = index(mean + far + 40.0 * servers).min(logarithms.0.len() - 1);
+    let first = index(mean - far);
     // The probability that the service takes less than `t` and that exactly `n` events
     // follow within it, by integration by parts. The recursion downwards adds positive
     // terms only. It may start anywhere, since it forgets its start.
     let mut exactly = 0.0;
-    for n in (0..logarithms.0.len() - 1).rev() {
-        let term = logarithms.poisson(n + 1, servers * t);
+    for n in (0..last).rev() {
+        if n < first && exactly < NEGLIGIBLE {
+            break;
+        }
+        // The Poisson probability of `n + 1`.
+        let term = libm::exp((n + 1) as f64 * log_mean - mean - logarithms.0[n + 1]);
         exactly = (term + (servers - 1.0) * exactly) / servers;
         sum += exactly * at_least.get(n).unwrap_or(&0.0);
     }
@@ -294,11 +330,6 @@ impl LogFactorials {
             sum
         });
         LogFactorials(logarithms.collect())
-    }
-
-    /// Returns the probability that a Poisson variable with this mean is `n`.
-    fn poisson(&self, n: usize, mean: f64) -> f64 {
-        libm::exp(n as f64 * libm::log(mean) - mean - self.0[n])
     }
 }
 
@@ -344,12 +375,7 @@ impl FixedTimeWaits {
             return 0.0;
         }
         // The number of service times, the last of them partial, that the wait covers.
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "positive, and saturates"
-        )]
-        let slots = (wait as usize).saturating_add(1);
+        let slots = index(wait).saturating_add(1);
         if slots >= self.at_most.len() {
             return 1.0;
         }
@@ -385,6 +411,17 @@ fn quantile(share: f64, tail: &dyn Fn(f64) -> f64) -> f64 {
         }
     }
     high
+}
+
+/// Returns the whole part; 0 for negative numbers.
+fn index(number: f64) -> usize {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates"
+    )]
+    let index = number as usize;
+    index
 }
 
 fn seconds(seconds: f64) -> Duration {

@@ -7,8 +7,9 @@ use super::{
 };
 use crate::{
     latency::nanos,
+    platform::MESSAGE_DELAY,
     scenario::Decimal,
-    trace::{Phase, Trace},
+    trace::{Event, Phase, RecordKind, TOTAL_SERVICE_TIME, Trace},
     workload::{ArrivalModel, TimeModel},
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -46,9 +47,9 @@ pub struct Theory {
     /// The mean service time of the run, if the prediction uses it instead of the
     /// setting.
     pub measured_service_time: Option<Duration>,
-    /// The number of requests whose wait and service time are known, if not all were
-    /// recorded.
-    pub sample: Option<u64>,
+    /// Sentences about the comparison: a run too short for the steady state, or delays
+    /// outside the model.
+    pub notes: Vec<String>,
     /// The figures, the same for all runs.
     pub rows: Vec<TheoryRow>,
     /// The plural noun for the items, and the noun for the servers.
@@ -97,23 +98,23 @@ impl Theory {
         let queue = ScenarioQueue::of(trace);
         let facts = RunFacts::of(trace);
         let is_simulated = matches!(trace.world.as_str(), "" | "virtual");
-        let measured = facts.mean_service_time.filter(|_| !is_simulated);
-        let mut measured_service_time = None;
+        let measured_service_time = facts
+            .mean_service_time
+            .filter(|_| !is_simulated && queue.is_ok());
         let (model, nouns, prediction) = match queue {
             Ok(mut queue) => {
-                if let Some(time) = measured {
+                if let Some(time) = measured_service_time {
                     queue.model.service_time = time;
-                    measured_service_time = measured;
                 }
+                let is_growing =
+                    queue.model.queue_capacity.is_none() && queue.model.is_overloaded();
                 let prediction = match queue.obstacle {
-                    Some(reason) if queue.model.utilization() < 1.0 => {
-                        Prediction::NoFormula(reason)
-                    }
+                    Some(reason) if !is_growing => Prediction::NoFormula(reason),
                     _ => queue.model.predict(),
                 };
                 (Some(queue.model), queue.nouns, prediction)
             }
-            Err(reason) => (None, ("", ""), Prediction::NoFormula(reason)),
+            Err(reason) => (None, ("", ""), Prediction::NoFormula(reason.to_owned())),
         };
         let state = match &prediction {
             Prediction::SteadyState(state) => Some(state),
@@ -121,12 +122,20 @@ impl Theory {
         };
         let servers = model.map(|model| f64::from(model.servers));
         let is_bounded = model.is_some_and(|model| model.queue_capacity.is_some());
+        let mut notes = Vec::new();
+        if let (Some(model), Some(_)) = (model, state) {
+            notes.extend(facts.shortness(&model));
+            if is_simulated && trace.param("balance") == "shared_queue" {
+                notes.extend(message_delays(&model));
+            }
+        }
+        notes.extend(facts.littles_law());
         let rows = facts.rows(state, servers, is_bounded);
         Theory {
             model,
             prediction,
             measured_service_time,
-            sample: facts.sample.filter(|_| model.is_some()),
+            notes,
             rows,
             nouns,
         }
@@ -151,34 +160,35 @@ impl Theory {
         }
     }
 
-    /// Returns one sentence without a full stop: the model and its utilization, the
-    /// reason that there is no formula, or the [overload](Self::overload).
+    /// Returns one sentence without a full stop: the model and its load, or the reason that
+    /// there is no formula; and the [overload](Self::overload), if there is one.
     #[must_use]
     pub fn summary(&self) -> String {
-        if let Some(overload) = self.overload() {
-            return overload;
-        }
-        match (&self.prediction, self.model) {
+        let mut summary = match (&self.prediction, self.model) {
             (Prediction::NoFormula(reason), _) => ["no formula: ", reason].concat(),
             (Prediction::SteadyState(state), Some(model)) => {
-                let utilization = hundredths(model.utilization());
-                let at = self.at_service_time();
-                let SteadyState { model, source, .. } = state;
-                [
-                    model,
-                    " at a utilization of ",
-                    &utilization,
-                    &at,
-                    ": ",
-                    source,
-                ]
-                .concat()
+                let load = hundredths(model.utilization());
+                let load = match model.queue_capacity {
+                    // Rejected requests are offered and not carried.
+                    Some(_) => [" at an offered load of ", &load, " per server"].concat(),
+                    None => [" at a utilization of ", &load].concat(),
+                };
+                let time = self.at_service_time();
+                [&state.model, &load, &time, ": ", state.source].concat()
             }
             _ => String::new(),
+        };
+        if let Some(overload) = self.overload() {
+            if !summary.is_empty() {
+                summary.push_str("; ");
+            }
+            summary.push_str(&overload);
         }
+        summary
     }
 
-    /// Returns a sentence if requests arrive faster than the servers can handle them.
+    /// Returns a sentence if requests arrive as fast as the servers can handle them, or
+    /// faster.
     ///
     /// ```
     /// use highwater::{analysis::Theory, scenario};
@@ -190,53 +200,64 @@ impl Theory {
     /// let overload = Theory::of_settings(&experiment.new_trace("native")).overload();
     /// assert_eq!(
     ///     overload.unwrap(),
-    ///     "utilization is 1.20: requests arrive faster than the workers can handle \
+    ///     "offered load is 1.20: requests arrive faster than the workers can handle \
     ///      them, so the queue grows until the last request",
     /// );
     /// # Ok::<(), scenario::InputError>(())
     /// ```
     #[must_use]
     pub fn overload(&self) -> Option<String> {
-        let model = self.model.filter(|model| model.utilization() >= 1.0)?;
-        let utilization = if model.utilization().is_finite() {
+        let model = self.model.filter(QueueingModel::is_overloaded)?;
+        let load = if model.utilization().is_finite() {
             hundredths(model.utilization())
         } else {
             "infinite".to_owned()
         };
         let (items, servers) = self.nouns;
         let at = self.at_service_time();
+        let arrive = if model.utilization() > 1.0 {
+            " arrive faster than "
+        } else {
+            " arrive as fast as "
+        };
         let effect = match model.queue_capacity {
             Some(_) => "so the queue fills up and the rest are rejected",
             None if items == "chunks" => "so the queue grows until the last chunk",
             None => "so the queue grows until the last request",
         };
-        let cause = [items, " arrive faster than ", servers, " can handle them"].concat();
-        Some(
-            [
-                "utilization is ",
-                &utilization,
-                &at,
-                ": ",
-                &cause,
-                ", ",
-                effect,
-            ]
-            .concat(),
-        )
+        let load = ["offered load is ", &load, &at, ": "].concat();
+        let cause = [items, arrive, servers, " can handle them, "].concat();
+        Some([load, cause, effect.to_owned()].concat())
     }
 
     fn at_service_time(&self) -> String {
         let text = |time| Nanoseconds.text(nanos(time));
+        let sentence = |time| [" with the measured mean service time of ", &text(time)].concat();
         self.measured_service_time
-            .map_or_else(String::new, |it| [" at the measured ", &text(it)].concat())
+            .map_or_else(String::new, sentence)
     }
+}
+
+/// Returns a note if the messages between two requests of a worker take much of its time.
+fn message_delays(model: &QueueingModel) -> Option<String> {
+    let idle = 2 * MESSAGE_DELAY;
+    let is_long = 100 * idle >= model.service_time;
+    is_long.then(|| {
+        let text = Nanoseconds.text(nanos(idle));
+        [
+            "With balance=shared_queue, a worker is idle for ",
+            &text,
+            " between two requests; theory assumes 0",
+        ]
+        .concat()
+    })
 }
 
 /// The queue of a scenario, as its settings describe it.
 struct ScenarioQueue {
     model: QueueingModel,
     /// The reason that the model is not exact.
-    obstacle: Option<&'static str>,
+    obstacle: Option<String>,
     nouns: (&'static str, &'static str),
 }
 
@@ -246,10 +267,20 @@ impl ScenarioQueue {
         let number = |key| trace.param(key).parse::<u64>().unwrap_or(0);
         let millis = |key| Duration::from_millis(number(key));
         let is = |key, value| trace.param(key) == value;
-        let changes = trace.params.iter().any(|(key, _)| key.contains('@'));
-        let obstacle = |first: Option<&'static str>| match first {
-            _ if changes => Some("parameters change during the run"),
-            first => first,
+        let has = |test: fn(&Event) -> bool| trace.events.iter().filter(|it| test(it)).count();
+        let changes = trace.params.iter().any(|(key, _)| key.contains('@'))
+            || has(|event| event.kind == RecordKind::Change) > 0;
+        let obstacle = |first: Option<&'static str>| {
+            if changes {
+                return Some("parameters change during the run".to_owned());
+            }
+            let failed = has(|event| event.kind == RecordKind::Exit && event.failure.is_some());
+            let first = first.map(str::to_owned);
+            first.or_else(|| match failed {
+                0 => None,
+                1 => Some("a worker failed during the run".to_owned()),
+                _ => Some([&failed.to_string(), " workers failed during the run"].concat()),
+            })
         };
         let model = |interval, service_time, servers| QueueingModel {
             arrivals: arrival_model(trace),
@@ -272,7 +303,9 @@ impl ScenarioQueue {
                 let reason = if !is("event", "none") {
                     Some("workers fail or reload during the run")
                 } else if !is_shared {
-                    Some("with several workers, the formulas need balance=shared_queue")
+                    Some(
+                        "with several workers, Highwater has formulas for balance=shared_queue only",
+                    )
                 } else {
                     None
                 };
@@ -307,15 +340,18 @@ impl ScenarioQueue {
                     TimeModel::Fixed => ArrivalModel::Regular,
                     _ => ArrivalModel::Jittered,
                 };
+                let is_poisson = model.arrivals == ArrivalModel::Poisson;
+                let reason =
+                    (!is_poisson).then_some("Highwater has formulas for times=exponential only");
                 Ok(ScenarioQueue {
                     model,
-                    obstacle: obstacle(None),
+                    obstacle: obstacle(reason),
                     nouns: ("chunks", "the destination"),
                 })
             }
             "decoupling" => Err("several services handle each sign-up"),
             "taxonomy" => Err("requests do not wait for each other"),
-            "handler" => Err("workers fail and requests are retried"),
+            "handler" => Err("a worker starts other requests while one waits"),
             "pipeline" => Err("stages wait for each other"),
             "threads" => Err("all jobs arrive at once"),
             _ => Err("the scenario has no queue"),
@@ -357,12 +393,15 @@ fn time_model(trace: &Trace) -> TimeModel {
 struct RunFacts {
     mean_wait: Option<Duration>,
     mean_service_time: Option<Duration>,
-    sample: Option<u64>,
+    mean_latency: Option<Duration>,
     percentiles: [Option<u64>; 2],
-    /// The items that were accepted, and those that were not.
-    finished: (u64, u64),
+    succeeded: u64,
+    finished: u64,
+    /// The number of rejected items; `None` if not all ends are recorded.
+    rejected: Option<u64>,
     /// The time from the first arrival to the last completion.
     span: Duration,
+    /// The mean number in the system, from each arrival and end.
     mean_inside: Option<f64>,
     /// The rate times the mean latency.
     little: Option<f64>,
@@ -373,13 +412,14 @@ impl RunFacts {
         let work = WorkSpans::new(trace);
         let mut totals = WorkTotals::default();
         let mut arrivals = BTreeMap::new();
-        let mut arrival_count = 0;
         let (mut waits, mut services) = (MeanTime::default(), MeanTime::default());
+        let mut total_service_time = None;
+        let rejection = trace.id("rejected");
+        let mut rejected = 0;
         for event in &trace.events {
             totals.apply(&work, event);
             if let Some(at) = work.arrival(event) {
                 arrivals.insert(event.subject, at);
-                arrival_count += 1;
             } else if work.is_service(event) {
                 match event.phase {
                     Phase::Begin => {
@@ -390,44 +430,100 @@ impl RunFacts {
                     Phase::End if event.failure.is_none() => services.add(event.duration),
                     _ => {}
                 }
+            } else if work.has(event) && event.failure.is_some() && event.failure == rejection {
+                rejected += 1;
+            } else if let Some(target) = event.target
+                && trace.name(target) == TOTAL_SERVICE_TIME
+            {
+                total_service_time = Some(Duration::from_nanos(event.subject));
             }
         }
         let done = totals.sum();
+        let finished = done.succeeded + done.failed;
         let (_, [p50, p99, _]) = work::latencies(trace, done.succeeded);
-        let mut latencies = MeanTime::default();
+        let (mut latencies, mut successes) = (MeanTime::default(), MeanTime::default());
+        let (mut first, mut last) = (Duration::MAX, Duration::ZERO);
         for ended in work.ended(trace) {
             latencies.add(ended.took);
+            if ended.succeeded {
+                successes.add(ended.took);
+            }
+            first = first.min(ended.at.saturating_sub(ended.took));
+            last = last.max(ended.at);
         }
+        let has_all_ends = u64::from(latencies.count) == finished;
+        let mut mean_wait = waits.mean();
+        if let Some(sum) = total_service_time {
+            services = MeanTime { sum, ..successes };
+            // All ends are on record, but only some starts of service.
+            mean_wait = successes
+                .sum
+                .saturating_sub(sum)
+                .checked_div(successes.count);
+        }
+        let span = last.saturating_sub(first);
+        let per_span = |sum: f64| (!span.is_zero()).then(|| sum / span.as_secs_f64());
+        let mean_latency = latencies.mean().filter(|_| work.has_latency());
         let counts = work::in_flight(trace);
-        let times = counts.first().zip(counts.last());
-        let span = times.map_or(Duration::ZERO, |(first, last)| {
-            last.0.saturating_sub(first.0)
-        });
         let inside = counts.windows(2).map(|pair| {
             let [(at, count), (until, _)] = [pair[0], pair[1]];
             until.saturating_sub(at).as_secs_f64() * count as f64
         });
-        let per_span = |sum: f64| (!span.is_zero()).then(|| sum / span.as_secs_f64());
-        let finished = (done.succeeded + done.failed) as f64;
-        let little = latencies
-            .mean()
-            .and_then(|mean| per_span(finished * mean.as_secs_f64()));
-        let mean_inside = if arrival_count < done.started {
-            // The numbers between the recorded arrivals are unknown.
-            little
-        } else {
-            per_span(inside.sum())
-        };
         RunFacts {
-            mean_wait: waits.mean(),
+            mean_wait,
             mean_service_time: services.mean(),
-            sample: Some(u64::from(services.count)).filter(|count| *count < done.succeeded),
+            mean_latency,
             percentiles: [p50, p99],
-            finished: (done.succeeded, done.failed),
+            succeeded: done.succeeded,
+            finished,
+            rejected: has_all_ends.then_some(rejected),
             span,
-            mean_inside,
-            little,
+            mean_inside: (has_all_ends && work.is_concurrent())
+                .then(|| per_span(inside.sum()))
+                .flatten(),
+            little: mean_latency.and_then(|mean| per_span(finished as f64 * mean.as_secs_f64())),
         }
+    }
+
+    /// Returns a note if the run is too short for the steady state.
+    fn shortness(&self, model: &QueueingModel) -> Option<String> {
+        let needed = model.needed_requests();
+        let is_short = self.finished > 0 && (self.finished as f64) < needed;
+        is_short.then(|| {
+            let mut needed = rounded(needed);
+            let mut zeros = 1;
+            while needed >= 100 {
+                needed = needed.div_ceil(10);
+                zeros *= 10;
+            }
+            [
+                &self.finished.to_string(),
+                " requests are few: at this load, the means of a run are close to theory from about ",
+                &(needed * zeros).to_string(),
+                " requests on",
+            ]
+            .concat()
+        })
+    }
+
+    /// Returns both sides of Little's law, which holds for every run.
+    fn littles_law(&self) -> Option<String> {
+        let text = |value: f64| Thousandths.text(rounded(value * 1e3));
+        let (latency, little) = (self.mean_latency?, self.little?);
+        let rate = self.finished as f64 / self.span.as_secs_f64();
+        Some(
+            [
+                "Little's law: ",
+                &text(rate),
+                " /s × ",
+                &Nanoseconds.text(nanos(latency)),
+                " = ",
+                &text(little),
+                "; mean number in system: ",
+                &text(self.mean_inside?),
+            ]
+            .concat(),
+        )
     }
 
     fn rows(
@@ -438,13 +534,12 @@ impl RunFacts {
     ) -> Vec<TheoryRow> {
         let time = |time: Option<Duration>| time.map(nanos);
         let of = |figure: fn(&SteadyState) -> f64| state.map(figure);
-        let (succeeded, failed) = self.finished;
-        let share = |part: u64| part as f64 / (succeeded + failed).max(1) as f64;
-        let loss = (is_bounded && succeeded + failed > 0).then(|| share(failed));
+        let share = |part: u64| part as f64 / self.finished as f64;
+        let loss = self.rejected.filter(|_| is_bounded && self.finished > 0);
         let utilization = servers
             .zip(self.mean_service_time)
             .and_then(|(servers, mean)| {
-                let work = mean.as_secs_f64() * succeeded as f64;
+                let work = mean.as_secs_f64() * self.succeeded as f64;
                 (!self.span.is_zero()).then(|| work / (servers * self.span.as_secs_f64()))
             });
         let [p50, p99] = self.percentiles;
@@ -487,7 +582,7 @@ impl RunFacts {
                 "Rejected",
                 PartsPerMillion,
                 of(|it| it.loss).filter(|_| is_bounded),
-                loss,
+                loss.map(share),
             ),
             number(
                 "utilization",
@@ -498,17 +593,10 @@ impl RunFacts {
             ),
             number(
                 "mean_inside",
-                "Mean inside",
+                "Mean number in system",
                 Thousandths,
                 of(|it| it.mean_inside),
-                self.mean_inside,
-            ),
-            number(
-                "littles_law",
-                "Rate × mean latency",
-                Thousandths,
-                self.little,
-                self.mean_inside,
+                self.mean_inside.or(self.little),
             ),
         ]
     }
@@ -533,7 +621,12 @@ impl MeanTime {
 
 /// Formats with two decimals, without the code for formatting `f64`.
 fn hundredths(value: f64) -> String {
-    let hundredths = rounded(value * 100.0);
+    let hundredths = match rounded(value * 100.0) {
+        // Not 1.00, which is the limit.
+        100 if value < 1.0 => 99,
+        100 if value > 1.0 => 101,
+        hundredths => hundredths,
+    };
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 

@@ -165,16 +165,28 @@ pub(super) fn in_flight(trace: &Trace) -> Vec<(Duration, u64)> {
     let mut totals = WorkTotals::default();
     let mut known = 0;
     let mut changes: Vec<(Duration, i64)> = Vec::new();
+    let mut begins = 0;
     for event in &trace.events {
         if !totals.apply(&work, event) {
             continue;
         }
+        begins += u64::from(work.has(event) && event.phase == Phase::Begin);
         // Based on the totals: if records are missing, the next record corrects it.
         let now = i64::try_from(totals.sum().in_flight()).unwrap_or(i64::MAX);
         changes.push((event.recorded_at(), now - known));
         known = now;
         if event.phase == Phase::Begin && event.duration > Duration::ZERO {
             changes.extend([(event.at, 1), (event.recorded_at(), -1)]);
+        }
+    }
+    let total = totals.sum().started;
+    if begins < total {
+        let ended = work.ended(trace);
+        // Where only starts are missing, each end also has the start.
+        if ended.len() as u64 == total {
+            let ends = ended.iter().map(|it| (it.at, -1));
+            changes = ends.collect();
+            changes.extend(ended.iter().map(|it| (it.at.saturating_sub(it.took), 1)));
         }
     }
     changes.sort_by_key(|change| change.0);

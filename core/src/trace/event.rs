@@ -11,6 +11,10 @@ use std::{fmt, time::Duration};
 /// ```
 pub const VERSION: u32 = 1;
 
+/// The target of a [`Result`](RecordKind::Result) record with the sum of the service times
+/// of all answered requests, in nanoseconds, where only a sample of them is recorded.
+pub const TOTAL_SERVICE_TIME: &str = "Total service time in ns";
+
 /// One record: what a source did, to which target, when, with which outcome.
 ///
 /// Records are self-contained: each contains the cumulative [`Counters`] of its

@@ -36,10 +36,9 @@ pub(super) fn table(trace: &Trace, note: &str) -> String {
     } else {
         String::new()
     };
-    let sample = theory.sample.map_or_else(String::new, |count| {
-        format!("  Waits and service times are those of {count} recorded requests.\n")
-    });
-    format!("\n  theory  {}\n{figures}{sample}", theory.summary())
+    let notes = theory.notes.iter().map(|note| format!("  {note}.\n"));
+    let notes = notes.collect::<String>();
+    format!("\n  theory  {}\n{figures}{notes}", theory.summary())
 }
 
 /// Returns the same as JSON. Durations are whole nanoseconds.
@@ -58,9 +57,9 @@ pub(super) fn json(trace: &Trace) -> Value {
     let measured = theory.measured_service_time;
     json!({
         "summary": theory.summary(),
-        "model": theory.steady_state().map(|state| state.model),
+        "model": theory.steady_state().map(|state| state.model.clone()),
         "utilization": theory.model.map(|model| model.utilization()),
-        "sample": theory.sample,
+        "notes": theory.notes,
         "measured_service_time_ns": measured.map(|time| time.as_nanos()),
         "figures": theory.rows.iter().map(figure).collect::<Map<_, _>>(),
     })
@@ -109,7 +108,7 @@ mod tests {
             text.contains("theory  no formula: requests do not wait"),
             "{text}"
         );
-        assert!(text.contains("Rate × mean latency"), "{text}");
+        assert!(text.contains("  Little's law: "), "{text}");
         assert!(!text.contains("Mean wait"), "{text}");
         assert_eq!(json(&trace)["model"], Value::Null);
     }

@@ -452,7 +452,7 @@ fn overload_is_said_before_the_run() {
     let overloaded = ["run", "blocking", "--world", "virtual", "--set", "every=0"];
     let result = highwater(&[&overloaded[..], &["--set", "work=36"]].concat());
     assert_eq!(result.code, Some(0), "{result:?}");
-    let overload = "utilization is 1.20: requests arrive faster than the loop can handle them";
+    let overload = "offered load is 1.20: requests arrive faster than the loop can handle them";
     assert!(
         result.stderr.starts_with(&format!("warning: {overload}")),
         "{result:?}"
@@ -463,7 +463,7 @@ fn overload_is_said_before_the_run() {
         "{result:?}"
     );
     let full = highwater(&[&overloaded[..], &["--set", "work=30"]].concat());
-    assert!(full.stderr.contains("utilization is 1.00"), "{full:?}");
+    assert!(full.stderr.contains("offered load is 1.00"), "{full:?}");
     let stable = highwater(&[&overloaded[..], &["--set", "work=29"]].concat());
     assert_eq!(stable.stderr, "");
 }

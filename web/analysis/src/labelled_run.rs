@@ -21,6 +21,7 @@ pub(crate) struct LabelledRun {
     measures: OnceCell<Measures>,
     metrics: OnceCell<Vec<Metric>>,
     digest: OnceCell<String>,
+    theory: OnceCell<String>,
 }
 
 impl LabelledRun {
@@ -34,6 +35,7 @@ impl LabelledRun {
             measures: OnceCell::new(),
             metrics: OnceCell::new(),
             digest: OnceCell::new(),
+            theory: OnceCell::new(),
         }
     }
 
@@ -42,6 +44,7 @@ impl LabelledRun {
         self.measures.take();
         self.metrics.take();
         self.digest.take();
+        self.theory.take();
         let room = MAX_RECORDS.saturating_sub(self.trace.events.len());
         self.truncated += batch.events.len().saturating_sub(room) as u64;
         batch.events.truncate(room);
@@ -54,8 +57,9 @@ impl LabelledRun {
     }
 
     /// Returns the formula that predicts the run, or the reason that there is none.
-    pub(crate) fn theory(&self) -> String {
-        Theory::of(&self.trace).summary()
+    pub(crate) fn theory(&self) -> &str {
+        self.theory
+            .get_or_init(|| Theory::of(&self.trace).summary())
     }
 
     pub(crate) fn metrics(&self) -> &[Metric] {

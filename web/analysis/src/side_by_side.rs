@@ -84,7 +84,7 @@ impl Runs {
             let cells = cells.map(|cell| cell.map_or("–".to_owned(), |cell| cell.text));
             write_row(&mut html, &row.label, cells);
         }
-        let theory = |run: &LabelledRun| escape(&run.theory());
+        let theory = |run: &LabelledRun| escape(run.theory());
         write_row(&mut html, "Theory", self.0.iter().map(theory));
         if self.0.iter().any(|run| run.trace.died.is_some()) {
             let died = |run: &LabelledRun| escape(run.trace.died.as_deref().unwrap_or("–"));

@@ -27,6 +27,8 @@ impl Reference {
         for (index, run) in runs.iter().enumerate() {
             let theory = Theory::of_settings(run.trace);
             let state = theory.steady_state().cloned();
+            // A failure during the run is not in the settings.
+            let state = state.filter(|_| Theory::of(run.trace).steady_state().is_some());
             let is_new = |state: &SteadyState| predictions.iter().all(|known| known.1 != *state);
             if let Some(state) = state.filter(is_new) {
                 predictions.push((index, state));
@@ -46,7 +48,7 @@ impl Reference {
                 let text = Nanoseconds.text(value);
                 lines.push(Reference {
                     value,
-                    label: ["theory ", name, ", ", state.model, ": ", &text].concat(),
+                    label: ["theory ", name, ", ", &state.model, ": ", &text].concat(),
                     run: (predictions.len() > 1).then_some(*index),
                     is_label_on_right: place == 0,
                 });

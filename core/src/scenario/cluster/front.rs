@@ -7,6 +7,7 @@ use super::{
     worker::{self, WORKER, WorkerReport},
 };
 use crate::{
+    latency::nanos,
     scale::WorkerId,
     scenario::{
         Context,
@@ -17,7 +18,7 @@ use crate::{
         },
         workers::LOST,
     },
-    trace::{NameId, RecordKind, Recorder, Span},
+    trace::{NameId, RecordKind, Recorder, Span, TOTAL_SERVICE_TIME},
     workload::Times,
 };
 use std::{cell::Cell, collections::VecDeque, rc::Rc, time::Duration};
@@ -52,6 +53,8 @@ pub(super) struct Front {
     ends_recorder: Recorder,
     /// Number of requests that have arrived.
     arrived: u64,
+    /// The sum of the service times of all answered requests.
+    service_time: Duration,
     /// The number of the request that triggers the event.
     fault_number: u64,
     /// The open requests in order of arrival. A finished request leaves a gap until all
@@ -70,6 +73,8 @@ struct OpenRequest {
     work: Duration,
     /// The span during which a worker handles it.
     handle_span: Option<Span>,
+    /// The time at which the worker started it.
+    started: Duration,
     /// The worker it was sent to.
     worker: Option<WorkerId>,
 }
@@ -99,6 +104,7 @@ impl Front {
             counting_recorder: context.trace.counting(),
             ends_recorder: context.trace.ends_only(),
             arrived: 0,
+            service_time: Duration::ZERO,
             fault_number: (requests * 2).div_ceil(5),
             open: VecDeque::new(),
             context: context.clone(),
@@ -140,14 +146,15 @@ impl Front {
 
     /// Drains the workers and waits for their exits.
     pub(super) async fn close(self) {
-        if let Some(users) = &self.users {
+        let result = match &self.users {
+            Some(users) => Some((ACTIVE_USERS, users.active_count())),
+            // The records contain only the service times of the sample.
+            None if self.sampling.every > 1 => Some((TOTAL_SERVICE_TIME, nanos(self.service_time))),
+            None => None,
+        };
+        if let Some((name, value)) = result {
             let trace = &self.context.trace;
-            trace.send(
-                RecordKind::Result,
-                self.id,
-                trace.name(ACTIVE_USERS),
-                users.active_count(),
-            );
+            trace.send(RecordKind::Result, self.id, trace.name(name), value);
         }
         self.cluster.close().await;
     }
@@ -175,6 +182,7 @@ impl Front {
                 request: trace.begin_at(arrived, RecordKind::Request, self.id, subject),
                 work: self.times.next_time(self.work),
                 handle_span: None,
+                started: arrived,
                 worker: None,
             };
             self.open.push_back(Some(open));
@@ -212,7 +220,9 @@ impl Front {
             Some(WorkerReport::Started(number)) => {
                 if let Some(subject) = self.find(number).map(|open| open.subject) {
                     let handle_span = self.trace(subject).begin(RecordKind::Handle, name, subject);
+                    let now = self.now();
                     if let Some(open) = self.find(number) {
+                        open.started = now;
                         open.handle_span = Some(handle_span);
                     }
                 }
@@ -252,6 +262,9 @@ impl Front {
         open.handle_span.map(end);
         end(open.request);
         let now = self.now();
+        if failure.is_none() {
+            self.service_time += now.saturating_sub(open.started);
+        }
         if let Some(users) = &mut self.users {
             users.on_response(open.subject, now);
         }
