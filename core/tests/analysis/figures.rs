@@ -190,8 +190,6 @@ fn sample_has_the_full_rate() {
         ("p99", of),
         ("p999", of),
         ("in_flight", "at least"),
-        ("mean_wait", of),
-        ("utilization", of),
     ];
     assert_eq!(notes.collect::<Vec<_>>(), wanted);
 }
