@@ -162,7 +162,9 @@ fn overloaded_queue_has_no_steady_state() {
                 arrivals,
                 ..model(2, times, 1.0)
             };
-            assert_eq!(overloaded.predict(), Prediction::Overloaded);
+            let is_even = arrivals == ArrivalModel::Regular && times == TimeModel::Fixed;
+            let is_overloaded = overloaded.predict() == Prediction::Overloaded;
+            assert_eq!(is_overloaded, !is_even, "{overloaded:?}");
         }
     }
 }
