@@ -126,7 +126,8 @@ async fn others(platform: Platform) {
     blocked.send("block");
     while blocked.next().await != message("blocks") {}
     lost.send("crash");
-    assert!(lost.exited().await.is_bug());
+    let exit = lost.exited().await;
+    assert!(exit.is_bug(), "{exit}");
     assert_eq!(other.next().await, ProcessEvent::Ready);
     other.send("still there?");
     assert_eq!(other.next().await, message("still there?"));
