@@ -367,9 +367,13 @@ fn gives_up(trace: &Trace) -> CheckResult {
     let exits: Vec<_> = summary.unexpected_exits().filter(is_before).collect();
     let at = |index: usize| trace.events.get(index).map(|event| event.at);
     let given_up_at = at(index).unwrap_or(Duration::MAX);
+    // A reload changes the names of the workers.
+    let reload = summary.reload.as_ref().filter(|it| it.begin < index);
+    let renamed = reload.map_or(0, |it| it.end.map_or(index, |(end, _)| end));
     let is_recent = |process: &&&ProcessRecord| {
-        let exit = process.exit.and_then(|(exit, _)| at(exit));
-        exit.is_some_and(|exit| exit + RESTART_PERIOD > given_up_at)
+        let exit = process.exit.filter(|(exit, _)| *exit > renamed);
+        let exit = exit.and_then(|(exit, _)| at(exit));
+        exit.is_some_and(|exit| given_up_at.saturating_sub(exit) < RESTART_PERIOD)
     };
     let exits_of_worker = |it: &&ProcessRecord| {
         let recent = exits.iter().filter(is_recent);
@@ -397,7 +401,7 @@ fn gives_up(trace: &Trace) -> CheckResult {
             && started == 0
             && later_requests.clone().all(is_rejected),
         format!(
-            "{exits} unexpected exits before, {max_exits} of one worker in the last minute; {started} starts after; {} later requests, all rejected",
+            "{exits} unexpected exits before, at least {max_exits} of one worker in the last minute; {started} starts after; {} later requests, all rejected",
             later_requests.count()
         ),
     )
