@@ -236,8 +236,13 @@ impl Summary {
     /// assert_eq!(trace.summary().percentile(api, 99), Some(ms(9)));
     /// ```
     pub fn percentile(&self, source: NameId, percent: usize) -> Option<Duration> {
+        self.permille(source, 10 * percent.min(100))
+    }
+
+    /// Returns the duration below which this many of 1,000 spans of a source stay.
+    pub(crate) fn permille(&self, source: NameId, permille: usize) -> Option<Duration> {
         let durations = &self.sources.get(source.index())?.durations;
-        nearest_rank(durations, 10 * percent.min(100)).map(Duration::from_nanos)
+        nearest_rank(durations, permille).map(Duration::from_nanos)
     }
 
     /// Returns whether only a [sample](super::Recorder::counting) of the source's

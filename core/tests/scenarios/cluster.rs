@@ -131,8 +131,12 @@ fn unrecorded_requests_are_counted_and_timed() {
     }
     let lost: usize = figure(&trace, "Lost in flight").parse().unwrap();
     assert_eq!(ended_with(&trace, None) + lost, 20_000);
-    let p99 = figure(&trace, "Request p99");
-    assert!(p99.ends_with(" ms"), "{p99}");
+    let latencies = ["Request p50", "Request p99", "Request p99.9"].map(|name| {
+        let latency = figure(&trace, name);
+        let millis = latency.strip_suffix(" ms").expect(&latency);
+        millis.parse::<f64>().unwrap()
+    });
+    assert!(latencies.is_sorted_by(|a, b| a < b), "{latencies:?}");
 }
 
 #[test]
@@ -228,6 +232,24 @@ fn checks_hold_if_long_requests_look_like_hangs() {
             }
         }
     }
+}
+
+/// After a reload, the names of failed workers may belong to others.
+#[test]
+fn restarts_are_counted_per_worker_across_a_reload() {
+    let trace = simulate(&[
+        ("seed", "2"),
+        ("requests", "1500"),
+        ("workers", "2"),
+        ("restarts", "2"),
+        ("times", "heavy_tailed"),
+        ("heartbeat", "500"),
+        ("interval", "50"),
+        ("event", "reload"),
+    ]);
+    assert_none_fails(&trace);
+    let passed = support::checks_with_outcome(&trace, Outcome::Passed);
+    assert!(passed.contains(&"gives-up"), "{passed:?}");
 }
 
 #[test]

@@ -35,8 +35,8 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
     let front = trace.id(FRONT);
     // Figures computed from records cover only the recorded requests.
     let suffix = |is_sample| if is_sample { ", of those recorded" } else { "" };
-    let latency = |percent| {
-        let value = front.and_then(|id| latencies.percentile(id, percent));
+    let latency = |permille| {
+        let value = front.and_then(|id| latencies.permille(id, permille));
         value.map_or_else(dash, milliseconds) + suffix(requests.is_sample_of_ends())
     };
     let calls_by_process = summary
@@ -53,7 +53,7 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
     } else {
         longest_heartbeat_gap(trace)
     };
-    let rows: [(&str, String); 13] = [
+    let rows: [(&str, String); 14] = [
         ("Requests", number(sent)),
         ("Answered", number(answered)),
         ("Lost in flight", number(lost)),
@@ -62,8 +62,9 @@ pub(in crate::scenario) fn figures(trace: &Trace) -> Vec<(String, String)> {
             "In flight now",
             number(sent.saturating_sub(answered + lost + rejected)),
         ),
-        ("Request p50", latency(50)),
-        ("Request p99", latency(99)),
+        ("Request p50", latency(500)),
+        ("Request p99", latency(990)),
+        ("Request p99.9", latency(999)),
         ("Failed workers", number(failed.count() as u64)),
         (
             "In flight on failed workers",
