@@ -45,7 +45,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
         Param::integer(
             "interval",
             "Time between sign-ups",
-            "Mean time between arrivals. Sign-ups do not wait for each other.",
+            "Mean time between arrivals. Unless listeners are async, a sign-up waits until the one before is done.",
             (ParamUnit::Ms, 0, 10_000, 250),
         )
         .live(),
