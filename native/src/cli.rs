@@ -49,11 +49,14 @@ pub(crate) struct Cli {
 /// A command with its options.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List the scenarios, their parameters and presets
+    /// List the scenarios, or one of them, with their parameters and presets
     #[command(after_help = "Examples:
   highwater list
+  highwater list cluster
   highwater list --json")]
     List {
+        /// Only this scenario [default: all]
+        name: Option<String>,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
@@ -272,6 +275,20 @@ impl RunOptions {
         }
         Ok(experiment)
     }
+
+    /// Returns the `--set` keys that have no effect on this experiment, each with the
+    /// setting that it needs.
+    pub(crate) fn unused_settings(&self, experiment: &Experiment) -> Vec<String> {
+        let params = experiment.scenario().params.iter();
+        let unused = params.filter_map(|param| {
+            let (key, option) = param.only_with?;
+            let mut pairs = self.settings.iter().filter_map(|pair| pair.split_once('='));
+            let is_set = pairs.any(|(set, _)| set.trim() == param.key);
+            (is_set && experiment.params().choice(key) != option)
+                .then(|| format!("{} has no effect without {key}={option}", param.key))
+        });
+        unused.collect()
+    }
 }
 
 /// Returns a parser for metric names.
@@ -330,6 +347,24 @@ mod tests {
         let experiment = options.experiment().unwrap();
         assert_eq!(experiment.params().integer("users"), 5);
         assert_eq!(experiment.seed(), 9);
+    }
+
+    #[test]
+    fn settings_without_effect_are_found() {
+        let unused = |pairs: &[&str]| {
+            let arguments: Vec<_> = pairs.iter().flat_map(|pair| ["--set", pair]).collect();
+            let options = run(&arguments);
+            options.unused_settings(&options.experiment().unwrap())
+        };
+        assert_eq!(
+            unused(&["cv=3", "times=fixed", "burst=3"]),
+            [
+                "burst has no effect without arrivals=bursty",
+                "cv has no effect without times=lognormal"
+            ]
+        );
+        let used = ["cv=3", "arrivals=bursty", "burst=3", "users=3"];
+        assert_eq!(unused(&used), Vec::<String>::new());
     }
 
     #[test]

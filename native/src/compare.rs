@@ -20,7 +20,7 @@ use std::{process::ExitCode, slice};
 pub(crate) async fn compare(options: &RunOptions) -> Result<ExitCode, Error> {
     let experiment = options.experiment()?;
     let files = OutputFiles::check(options)?;
-    run::warn_of_overload(&experiment);
+    run::warn(options, &experiment);
     // One after the other: the simulation would slow down the native run.
     let experiments = slice::from_ref(&experiment);
     let simulated = run::run_all(World::Virtual, experiments).await?.remove(0);

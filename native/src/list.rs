@@ -10,26 +10,32 @@ use std::{
     process::ExitCode,
 };
 
-/// Prints all scenarios, as text or as JSON.
+/// Prints one or all scenarios, as text or as JSON.
 ///
 /// # Errors
 ///
-/// [`Error::Print`] if the write fails.
-pub(crate) fn list(as_json: bool) -> Result<ExitCode, Error> {
+/// [`Error::Input`] for an unknown name, [`Error::Print`] if the write fails.
+pub(crate) fn list(name: Option<&str>, as_json: bool) -> Result<ExitCode, Error> {
+    let scenarios = match name {
+        Some(name) => vec![scenario::find(name)?],
+        None => scenario::ALL.to_vec(),
+    };
     terminal::print(&if as_json {
-        format!("{:#}\n", catalogue())
+        format!("{:#}\n", catalogue_of(&scenarios))
     } else {
-        scenario::ALL
-            .iter()
-            .map(|scenario| ScenarioListing(scenario).to_string())
-            .collect()
+        let listings = scenarios.iter().copied().map(ScenarioListing);
+        listings.map(|listing| listing.to_string()).collect()
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Returns all scenarios with their schemas, in the format of `GET /api/scenarios`.
 pub(crate) fn catalogue() -> Value {
-    let scenarios: Vec<Value> = scenario::ALL
+    catalogue_of(scenario::ALL)
+}
+
+fn catalogue_of(scenarios: &[&Scenario]) -> Value {
+    let scenarios: Vec<Value> = scenarios
         .iter()
         .map(|scenario| {
             let presets: Vec<Value> = scenario

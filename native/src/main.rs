@@ -81,7 +81,7 @@ async fn command(cli: Cli) -> Result<ExitCode, Error> {
         Some(Command::Cluster(options)) => serve::cluster(&options).await,
         #[cfg(unix)]
         Some(Command::ServeWorker(options)) => serve::serve_as_worker(&options).await,
-        Some(Command::List { json }) => list::list(json),
+        Some(Command::List { name, json }) => list::list(name.as_deref(), json),
         Some(Command::Pipe(options)) => interrupt::run_until_signal(pipe::pipe(&options)).await,
         Some(Command::Run(options)) if options.compare => {
             interrupt::run_until_signal(compare::compare(&options)).await

@@ -23,7 +23,7 @@ use std::{cell::Cell, process::ExitCode, time::Duration};
 pub(crate) async fn run(options: &RunOptions) -> Result<ExitCode, Error> {
     let experiment = options.experiment()?;
     let files = OutputFiles::check(options)?;
-    warn_of_overload(&experiment);
+    warn(options, &experiment);
     let finished_run = run_all(options.world, std::slice::from_ref(&experiment))
         .await?
         .remove(0);
@@ -90,8 +90,12 @@ impl OutputFiles {
     }
 }
 
-/// Warns if requests arrive faster than they can be handled.
-pub(crate) fn warn_of_overload(experiment: &Experiment) {
+/// Warns of settings without effect, and if requests arrive faster than they can be
+/// handled.
+pub(crate) fn warn(options: &RunOptions, experiment: &Experiment) {
+    for unused in options.unused_settings(experiment) {
+        terminal::warn(&unused);
+    }
     if let Some(overload) = Theory::of_settings(&experiment.new_trace("")).overload() {
         terminal::warn(&overload);
     }

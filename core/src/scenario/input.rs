@@ -25,10 +25,15 @@ impl Param {
                 .find(|option| **option == text.trim())
                 .map(|option| Value::Choice(option)),
         };
-        value.ok_or_else(|| InputError::BadValue {
-            key: self.key,
-            value: text.to_owned(),
-            range: self.range(),
+        value.ok_or_else(|| {
+            let is_integer = matches!(self.kind, ParamKind::Integer { .. });
+            let needs_integer = is_integer && text.contains('.');
+            let prefix = if needs_integer { "a whole number from " } else { "" };
+            InputError::BadValue {
+                key: self.key,
+                value: text.to_owned(),
+                range: prefix.to_owned() + &self.range(),
+            }
         })
     }
 }

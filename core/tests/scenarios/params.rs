@@ -199,6 +199,10 @@ fn errors_name_the_problem_and_valid_input() {
         "email_latency must be 0 to 5000 ms, not \"5001\""
     );
     assert_eq!(
+        error_of("email_latency", "7.5"),
+        "email_latency must be a whole number from 0 to 5000 ms, not \"7.5\""
+    );
+    assert_eq!(
         error_of("fail_rate", "0"),
         "fail_rate must be 1 to 100 %, not \"0\""
     );

@@ -212,6 +212,33 @@ fn list_shows_scenarios_with_their_schemas() {
 }
 
 #[test]
+fn list_shows_one_scenario_by_name() {
+    let text = highwater(&["list", "cluster"]).stdout;
+    assert!(text.starts_with("cluster: "), "{text}");
+    assert!(!text.contains("decoupling"), "{text}");
+    let list = highwater(&["list", "cluster", "--json"]).json();
+    assert_eq!(list["scenarios"].as_array().unwrap().len(), 1);
+    assert_eq!(list["scenarios"][0]["name"], "cluster");
+    let result = highwater(&["list", "clutser"]);
+    assert_eq!(result.code, Some(2), "{result:?}");
+    assert!(
+        result.stderr.contains("did you mean \"cluster\"?"),
+        "{result:?}"
+    );
+}
+
+#[test]
+fn settings_without_effect_are_warned_of() {
+    let run = ["run", "decoupling", "--world", "virtual"];
+    let result = highwater(&[&run[..], &["--set", "cv=3", "--set", "times=fixed"]].concat());
+    assert_eq!(result.code, Some(0), "{result:?}");
+    assert_eq!(
+        result.stderr,
+        "warning: cv has no effect without times=lognormal\n"
+    );
+}
+
+#[test]
 fn internal_argument_rejects_unknown_programs() {
     let result = highwater(&["--process", "nonsense"]);
     assert_eq!(result.code, Some(2), "{result:?}");
