@@ -1,7 +1,7 @@
 //! Models of load: how requests arrive, and how long their work takes.
 //!
-//! Real requests come in bursts, and real service times have long tails. Both decide
-//! the high percentiles of latency, far more than the means do.
+//! Real requests arrive at random, some in bursts, and real service times have long
+//! tails. Both decide the high percentiles of latency, far more than the means do.
 //!
 //! ```
 //! use highwater::{platform::Seed, workload::{ArrivalModel, Arrivals, TimeModel, Times}};
@@ -19,7 +19,9 @@
 //!
 //! Draws are equal for equal seeds on every platform: logarithms and exponentials come
 //! from [`libm`](https://docs.rs/libm), since those of the operating systems and
-//! browsers differ in the last digit.
+//! browsers differ in the last digit. The package `rand_distr` also has most of these
+//! distributions. It is not used, because it computes with the platform's functions as
+//! soon as any package in the build enables the feature `std` of `num-traits`.
 
 use crate::platform::Random;
 use std::time::Duration;
@@ -30,14 +32,15 @@ use std::time::Duration;
 pub enum ArrivalModel {
     /// All intervals are equal.
     Regular,
-    /// Intervals vary evenly by ±25 %.
+    /// Intervals are uniformly distributed within ±25 % of the mean.
     Jittered,
     /// Requests arrive independently of each other, as those of many users do.
     /// Intervals are exponential.
     Poisson,
-    /// Poisson arrivals in bursts with silence between them.
+    /// Poisson arrivals in bursts of 20 requests on average, with silence between them.
     Bursty {
-        /// The rate within a burst, as a multiple of the mean rate; at least 1.
+        /// The rate within a burst, as a multiple of the mean rate. A value below 1 or
+        /// NaN counts as 1.
         factor: f64,
     },
 }
@@ -86,20 +89,21 @@ impl Arrivals {
 pub enum TimeModel {
     /// All times are equal.
     Fixed,
-    /// Times vary evenly by ±20 %.
+    /// Times are uniformly distributed within ±20 % of the mean.
     Jittered,
     /// Exponential times: most are short, and one in a hundred takes at least 4.6
     /// times the mean.
     Exponential,
     /// Lognormal times, as services usually have.
     Lognormal {
-        /// The coefficient of variation: the standard deviation divided by the mean; at
-        /// least 0.
+        /// The coefficient of variation: the standard deviation divided by the mean. A
+        /// negative value or NaN counts as 0. It must be finite.
         cv: f64,
     },
     /// Pareto times with shape 1.5: rare times are many times the mean.
     HeavyTailed {
-        /// The longest time, as a multiple of the mean; at least 1.
+        /// The longest time, as a multiple of the mean. A value below 1 or NaN counts
+        /// as 1.
         cap: f64,
     },
 }
@@ -111,7 +115,7 @@ impl TimeModel {
     /// Returns the coefficient of variation, on which the mean wait in a queue depends.
     #[must_use]
     pub fn coefficient_of_variation(self) -> f64 {
-        match self {
+        match self.in_range() {
             TimeModel::Fixed => 0.0,
             // A uniform distribution of 41 values, 0.01 apart.
             TimeModel::Jittered => 0.01 * 140_f64.sqrt(),
@@ -125,6 +129,15 @@ impl TimeModel {
                 // With a cap near 1, rounding may leave less than 0.
                 (minimum * minimum + tail * roots - 1.0).max(0.0).sqrt()
             }
+        }
+    }
+
+    /// Raises shapes below their minimum, and NaN, to the minimum.
+    fn in_range(self) -> Self {
+        match self {
+            TimeModel::Lognormal { cv } => TimeModel::Lognormal { cv: cv.max(0.0) },
+            TimeModel::HeavyTailed { cap } => TimeModel::HeavyTailed { cap: cap.max(1.0) },
+            other => other,
         }
     }
 }
@@ -142,6 +155,7 @@ impl Times {
     /// Creates a generator of times.
     #[must_use]
     pub fn new(model: TimeModel, random: Random) -> Self {
+        let model = model.in_range();
         let pareto_minimum = match model {
             TimeModel::HeavyTailed { cap } => pareto_minimum(cap),
             _ => 1.0,
@@ -209,7 +223,8 @@ fn normal(random: &mut Random) -> f64 {
     }
 }
 
-/// Multiplies a duration, rounded to nanoseconds.
+/// Multiplies a duration, rounded to nanoseconds. A product that is too long is
+/// [`Duration::MAX`].
 fn scale(mean: Duration, factor: f64) -> Duration {
     Duration::try_from_secs_f64(mean.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }

@@ -173,6 +173,31 @@ fn times_have_the_distribution_of_the_model() {
 }
 
 #[test]
+fn shapes_out_of_range_count_as_the_minimum() {
+    for factor in [f64::NAN, -1.0, 0.0] {
+        let [invalid, minimum] = [factor, 1.0].map(|factor| {
+            let mut arrivals = Arrivals::new(ArrivalModel::Bursty { factor }, Seed(1).stream(0));
+            [(); 100].map(|()| arrivals.next_interval(MEAN))
+        });
+        assert_eq!(invalid, minimum, "{factor}");
+    }
+    for shape in [f64::NAN, -2.0, -0.5] {
+        let models = [
+            TimeModel::Lognormal { cv: shape },
+            TimeModel::HeavyTailed { cap: shape },
+        ];
+        for model in models {
+            let mut times = Times::new(model, Seed(1).stream(0));
+            for _draw in 0..100 {
+                let time = times.next_time(MEAN);
+                assert!(time.abs_diff(MEAN) <= Duration::from_nanos(1), "{model:?}");
+            }
+            assert!(model.coefficient_of_variation() < 1e-6, "{model:?}");
+        }
+    }
+}
+
+#[test]
 fn bursts_are_followed_by_silence() {
     // The length of a burst is geometric, so it is followed by silence at any time.
     let draws = intervals(ArrivalModel::Bursty { factor: 100.0 });

@@ -20,6 +20,8 @@ use std::{collections::BTreeMap, time::Duration};
 /// real threads and processes, work takes the time it takes on that machine, so the
 /// prediction uses the mean service time of the run.
 ///
+/// The example needs the feature `playground`, which has the scenarios.
+///
 /// ```
 /// use highwater::{analysis::{Prediction, Theory}, scenario};
 ///

@@ -39,21 +39,21 @@ impl Random {
         self.0.random_ratio(percent.min(100), 100)
     }
 
-    /// Returns `duration` ± up to `percent` %, evenly distributed.
+    /// Returns `duration` ± up to `percent` %, uniformly distributed.
     pub fn jitter(&mut self, duration: Duration, percent: u32) -> Duration {
         let percent = percent.min(100);
         let factor = self.0.random_range(100 - percent..=100 + percent);
         duration * factor / 100
     }
 
-    /// Returns a number above 0 and at most 1, evenly distributed.
+    /// Returns a number above 0 and at most 1, uniformly distributed.
     pub fn unit(&mut self) -> f64 {
         const STEPS: f64 = (1_u64 << 53) as f64;
         // 53 random bits are exact in an `f64`, so the numbers are the same everywhere.
         ((self.0.next_u64() >> 11) + 1) as f64 / STEPS
     }
 
-    /// Returns a duration of at most `longest`, evenly distributed, in whole
+    /// Returns a duration of at most `longest`, uniformly distributed, in whole
     /// microseconds. `longest` is capped at an hour.
     pub fn within(&mut self, longest: Duration) -> Duration {
         let micros = longest.min(Duration::from_hours(1)).as_micros();

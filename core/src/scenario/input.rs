@@ -28,7 +28,11 @@ impl Param {
         value.ok_or_else(|| {
             let is_integer = matches!(self.kind, ParamKind::Integer { .. });
             let needs_integer = is_integer && text.contains('.');
-            let prefix = if needs_integer { "a whole number from " } else { "" };
+            let prefix = if needs_integer {
+                "a whole number from "
+            } else {
+                ""
+            };
             InputError::BadValue {
                 key: self.key,
                 value: text.to_owned(),

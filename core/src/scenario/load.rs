@@ -14,7 +14,7 @@ pub(super) const fn arrivals(default: &'static str) -> Param {
     Param {
         key: "arrivals",
         label: "Arrivals",
-        help: "Times between arrivals: all equal, ±25 %, those of independent users, or in bursts.",
+        help: "Times between arrivals: all equal, ±25 %, those of independent users, or in bursts with silence between them.",
         live: false,
         only_with: None,
         kind: ParamKind::Choice {
@@ -31,7 +31,7 @@ pub(super) const fn arrivals(default: &'static str) -> Param {
 pub(super) const BURST: Param = Param::decimal(
     "burst",
     "Burst factor",
-    "Rate within a burst, as a multiple of the mean rate.",
+    "Rate within a burst (about 20 arrivals, then silence), as a multiple of the mean rate.",
     (100, 10_000, 500),
 )
 .only_with("arrivals", "bursty");
@@ -74,7 +74,7 @@ pub(super) const CAP: Param = Param::decimal(
     "cap",
     "Cap",
     "Longest heavy-tailed time, as a multiple of the mean.",
-    (110, 100_000, 10_000),
+    (100, 100_000, 10_000),
 )
 .only_with("times", "heavy_tailed");
 
