@@ -231,8 +231,8 @@ fn not_live_error_lists_live_params() {
     );
     for time in ["", "0", "-1", "1.5", "1000000001", "@1", "\n"] {
         let error = error_of(&format!("interval@{time}"), "5");
-        let range = "change time must be 1 to 1000000000 ms, not ";
-        assert!(error.starts_with(range), "{error}");
+        assert!(error.starts_with("change time must be "), "{error}");
+        assert!(error.contains("1 to 1000000000 ms, not "), "{error}");
         assert!(!error.contains(char::is_control), "{error:?}");
     }
     let mut threads = scenario::find("threads").unwrap().experiment();
