@@ -52,4 +52,4 @@ pub use metric::Metric;
 pub use plot::{Figure, PlotRun, plot};
 pub use queueing::{Prediction, QueueingModel, SteadyState};
 pub use series::{Point, Series, SeriesLine};
-pub use theory::{Theory, TheoryRow};
+pub use theory::{Theory, TheoryRow, gap_permille, gap_text};

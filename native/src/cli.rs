@@ -69,6 +69,8 @@ pub(crate) enum Command {
   highwater run backpressure --set heed=ignore --plot memory.svg --metric bytes
   highwater run decoupling --set email_latency@1500=400    slower after 1.5 s
   highwater run decoupling --compare --plot both.svg       simulated and native, side by side
+  highwater run cluster --compare --set event=none --set workers=1 --set requests=3000
+      --set interval=10 --set work=5                       beside queueing theory
   highwater run decoupling --json
 
 Open a trace in https://ui.perfetto.dev. In the virtual world, the same experiment

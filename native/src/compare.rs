@@ -9,7 +9,10 @@ use crate::{
     world::World,
 };
 use highwater::analysis::{PlotRun, plot};
-use std::{process::ExitCode, slice};
+use std::{process::ExitCode, slice, time::Duration};
+
+/// The duration of a native run that is announced before it starts.
+const LONG: Duration = Duration::from_secs(5);
 
 /// Runs the selected experiment in both worlds, writes its output files and prints one
 /// report.
@@ -24,6 +27,11 @@ pub(crate) async fn compare(options: &RunOptions) -> Result<ExitCode, Error> {
     // One after the other: the simulation would slow down the native run.
     let experiments = slice::from_ref(&experiment);
     let simulated = run::run_all(World::Virtual, experiments).await?.remove(0);
+    let duration = report::run_duration(&simulated.trace);
+    if duration >= LONG {
+        let text = report::human_duration(duration);
+        terminal::print_to_stderr(&format!("the native run takes about {text}\n"));
+    }
     let native = run::run_all(World::Native, experiments).await?.remove(0);
     let comparison = Comparison::new(&experiment, &simulated, &native);
     if let Some(file) = files.csv {

@@ -79,18 +79,42 @@ impl TheoryRow {
     /// prediction.
     #[must_use]
     pub fn gap_permille(&self) -> Option<i64> {
-        let (theory, run) = (i128::from(self.theory?), i128::from(self.run?));
-        let gap = (1000 * (run - theory)).checked_div(theory)?;
-        i64::try_from(gap).ok()
+        gap_permille(self.run?, self.theory?)
     }
 
-    /// Returns the gap in percent: `+1.2 %`.
+    /// Returns the [gap](gap_text) as text.
     #[must_use]
     pub fn gap(&self) -> Option<String> {
-        let gap = self.gap_permille()?;
-        let (sign, size) = (if gap < 0 { "−" } else { "+" }, gap.unsigned_abs());
-        Some(format!("{sign}{}.{} %", size / 10, size % 10))
+        self.gap_permille().map(gap_text)
     }
+}
+
+/// Returns by how much a value exceeds another one, in thousandths of that, rounded.
+///
+/// ```
+/// use highwater::analysis::{gap_permille, gap_text};
+///
+/// assert_eq!(gap_permille(1_995, 2_000), Some(-3));
+/// assert_eq!(gap_permille(1, 0), None);
+/// assert_eq!(gap_text(-3), "−0.3 %");
+/// assert_eq!(gap_text(108_000), "×109");
+/// ```
+#[must_use]
+pub fn gap_permille(value: u64, to: u64) -> Option<i64> {
+    let difference = 1000 * (i128::from(value) - i128::from(to));
+    let half = i128::from(to) / 2 * difference.signum();
+    i64::try_from((difference + half).checked_div(i128::from(to))?).ok()
+}
+
+/// Formats a gap in percent, `+1.2 %`; above 1,000 % as a factor, `×109`.
+#[must_use]
+pub fn gap_text(permille: i64) -> String {
+    let size = permille.unsigned_abs();
+    if permille > 10_000 {
+        return ["×", &Thousandths.text(size.saturating_add(1000))].concat();
+    }
+    let sign = if permille < 0 { "−" } else { "+" };
+    format!("{sign}{}.{} %", size / 10, size % 10)
 }
 
 impl Theory {

@@ -389,6 +389,9 @@ fn plot_has_lines_for_the_prediction() {
     let one = svg(&[&slow]);
     assert!(one.contains(">theory p99, M/M/1: 276 ms<"), "{one}");
     assert!(one.contains(">theory p50, M/M/1: 41.6 ms<"), "{one}");
+    let label = one.find(">theory p99").unwrap();
+    assert!(label > one.rfind("<polyline").unwrap(), "a line covers it");
+    assert!(one[..label].rfind("<rect").unwrap() > one.rfind("<polyline").unwrap());
     assert_eq!([count(&one), count(&svg(&[&slow, &slow]))], [2, 2]);
     assert_eq!(count(&svg(&[&slow, &quick])), 4);
     assert_eq!(count(&svg(&[&slow, &quick, &other])), 0, "too many lines");

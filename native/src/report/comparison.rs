@@ -6,7 +6,7 @@ use super::{
 use crate::world::FinishedRun;
 use anstyle::Style;
 use highwater::{
-    analysis::{Measure, MeasureUnit, Measures, Theory, TheoryRow},
+    analysis::{Measure, MeasureUnit, Measures, Theory, gap_permille, gap_text},
     scenario::{Experiment, Verdict},
 };
 use serde_json::{Value, json};
@@ -28,6 +28,8 @@ struct ComparisonRow {
     unit: MeasureUnit,
     theory: Option<u64>,
     simulated: Option<u64>,
+    /// The prediction from the service times of this machine.
+    native_theory: Option<u64>,
     native: Option<u64>,
 }
 
@@ -68,6 +70,11 @@ impl<'a> Comparison<'a> {
         if native.measured_service_time.is_some() && native.summary() != simulated.summary() {
             let _ = writeln!(text, "  native  {}", native.summary());
         }
+        // The table has both sides of Little's law.
+        let notes = simulated.notes.iter();
+        for note in notes.filter(|note| !note.starts_with("Little")) {
+            let _ = writeln!(text, "  note    {note}");
+        }
         let _ = write!(text, "\n{}", self.table());
         for ((name, run), verdicts) in self.named_runs().zip(&self.verdicts) {
             let _ = writeln!(text, "\n  {bold}{name}{bold:#}");
@@ -85,40 +92,63 @@ impl<'a> Comparison<'a> {
             "THEORY",
             "SIMULATED",
             "TO THEORY",
+            "THEORY, NATIVE",
             "NATIVE",
+            "TO THEORY",
             "TO SIMULATED",
             "",
         ];
         let mut rows = vec![header.map(str::to_owned)];
         for row in &self.rows {
             let text = |value: Option<u64>| value.map_or("–".to_owned(), |it| row.unit.text(it));
-            let gap = |of, to| gap_text(of, to).unwrap_or_else(|| "–".to_owned());
+            let gap = |of, to| gap(of, to).map_or("–".to_owned(), gap_text);
             rows.push([
                 row.label.clone(),
                 text(row.theory),
                 text(row.simulated),
                 gap(row.simulated, row.theory),
+                text(row.native_theory),
                 text(row.native),
+                gap(row.native, row.native_theory),
                 gap(row.native, row.simulated),
                 String::new(),
             ]);
+        }
+        if self.rows.iter().all(|row| row.native_theory.is_none()) {
+            let without_theory = |row: [String; 9]| {
+                let [
+                    label,
+                    theory,
+                    simulated,
+                    gap,
+                    _,
+                    native,
+                    _,
+                    to_simulated,
+                    end,
+                ] = row;
+                [label, theory, simulated, gap, native, to_simulated, end]
+            };
+            let rows: Vec<_> = rows.into_iter().map(without_theory).collect();
+            return render(&rows);
         }
         render(&rows)
     }
 
     /// Returns the table as comma-separated values, in whole units.
     pub(crate) fn csv(&self) -> String {
-        let mut csv = "figure,unit,theory,simulated,native\n".to_owned();
+        let mut csv = "figure,unit,theory,simulated,theory_native,native\n".to_owned();
         for row in &self.rows {
             let text = |value: Option<u64>| value.map_or_else(String::new, |it| it.to_string());
             let unit = json!(row.unit);
             let _ = writeln!(
                 csv,
-                "{},{},{},{},{}",
+                "{},{},{},{},{},{}",
                 row.key,
                 unit.as_str().unwrap_or_default(),
                 text(row.theory),
                 text(row.simulated),
+                text(row.native_theory),
                 text(row.native)
             );
         }
@@ -127,6 +157,7 @@ impl<'a> Comparison<'a> {
 
     /// Returns the table and both reports as one JSON object.
     pub(crate) fn json(&self) -> Value {
+        let percent = |of, to| gap(of, to).map(|gap| gap as f64 / 10.0);
         let figures = self.rows.iter().map(|row| {
             json!({
                 "key": row.key,
@@ -134,9 +165,11 @@ impl<'a> Comparison<'a> {
                 "unit": row.unit,
                 "theory": row.theory,
                 "simulated": row.simulated,
+                "native_theory": row.native_theory,
                 "native": row.native,
-                "gap_to_theory_percent": gap_percent(row.simulated, row.theory),
-                "gap_to_simulated_percent": gap_percent(row.native, row.simulated),
+                "gap_to_theory_percent": percent(row.simulated, row.theory),
+                "native_gap_to_theory_percent": percent(row.native, row.native_theory),
+                "gap_to_simulated_percent": percent(row.native, row.simulated),
             })
         });
         let [simulated, native] = self.runs;
@@ -159,7 +192,9 @@ impl<'a> Comparison<'a> {
 /// Returns one row per measure that a run has, with its prediction.
 fn rows(measures: [Measures; 2], theories: &[Theory; 2]) -> Vec<ComparisonRow> {
     let [simulated, native] = measures;
-    let of_theory = |key: &str| theories[0].rows.iter().find(|row| row.key == key);
+    let [of_settings, of_machine] = theories
+        .each_ref()
+        .map(|theory| move |key: &str| theory.rows.iter().find(|row| row.key == key));
     let of_runs = simulated.iter().filter(|it| !it.key.starts_with("theory_"));
     let of_runs = of_runs.map(|measure| {
         let Measure {
@@ -169,50 +204,32 @@ fn rows(measures: [Measures; 2], theories: &[Theory; 2]) -> Vec<ComparisonRow> {
             key,
             label: label.clone(),
             unit: *unit,
-            theory: of_theory(key).and_then(|row| row.theory),
+            theory: of_settings(key).and_then(|row| row.theory),
             simulated: measure.value,
+            native_theory: of_machine(key).and_then(|row| row.theory),
             native: native.get(key),
         }
     });
     // Theory predicts these as well.
     let others = ["loss", "mean_inside"].into_iter().filter_map(|key| {
-        let row = of_theory(key)?;
-        let is_same = |it: &&TheoryRow| it.key == key;
+        let (row, native) = (of_settings(key)?, of_machine(key)?);
         Some(ComparisonRow {
             key: row.key,
             label: row.label.to_owned(),
             unit: row.unit,
             theory: row.theory,
             simulated: row.run,
-            native: theories[1].rows.iter().find(is_same)?.run,
+            native_theory: native.theory,
+            native: native.run,
         })
     });
     let has_data = |row: &ComparisonRow| {
-        let values = [row.theory, row.simulated, row.native];
+        let values = [row.theory, row.simulated, row.native_theory, row.native];
         row.key == "failed" || values.into_iter().flatten().any(|value| value > 0)
     };
     of_runs.chain(others).filter(has_data).collect()
 }
 
-fn gap_percent(of: Option<u64>, to: Option<u64>) -> Option<f64> {
-    let (of, to) = (of? as f64, to.filter(|to| *to > 0)? as f64);
-    Some((1000.0 * (of / to - 1.0)).round() / 10.0)
-}
-
-fn gap_text(of: Option<u64>, to: Option<u64>) -> Option<String> {
-    Some(format!("{:+.1} %", gap_percent(of, to)?).replace('-', "−"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gaps_are_in_percent() {
-        let text = |of, to| gap_text(Some(of), Some(to));
-        assert_eq!(text(110, 100).as_deref(), Some("+10.0 %"));
-        assert_eq!(text(995, 1000).as_deref(), Some("−0.5 %"));
-        assert_eq!(text(1, 0), None);
-        assert_eq!(gap_text(None, Some(1)), None);
-    }
+fn gap(of: Option<u64>, to: Option<u64>) -> Option<i64> {
+    gap_permille(of?, to?)
 }

@@ -354,7 +354,7 @@ fn comparison_has_theory_and_both_runs() {
         .find(|line| line.contains("Mean wait"))
         .unwrap();
     assert!(wait.contains(" 16.0 ms "), "{wait}");
-    assert_eq!(wait.matches(" %").count(), 2, "{wait}");
+    assert_eq!(wait.matches(" %").count(), 3, "{wait}");
     assert_eq!(
         text.matches("✓ every request is answered").count(),
         2,
@@ -368,7 +368,7 @@ fn comparison_has_theory_and_both_runs() {
 
     let table = fs::read_to_string(&csv).unwrap();
     assert!(
-        table.starts_with("figure,unit,theory,simulated,native\n"),
+        table.starts_with("figure,unit,theory,simulated,theory_native,native\n"),
         "{table}"
     );
     assert!(
@@ -401,6 +401,10 @@ fn comparison_as_json_contains_both_reports() {
         report["native"]["theory"]["figures"]["p99"]["run"]
     );
     assert_eq!(figure("begun")["native"], 60);
+    let native = &report["native"]["theory"]["figures"]["mean_wait"];
+    let wait = figure("mean_wait");
+    assert_eq!(wait["native_theory"], native["theory"]);
+    assert_eq!(wait["native_gap_to_theory_percent"], native["gap_percent"]);
 }
 
 #[test]

@@ -150,10 +150,14 @@ impl<'a> Panel<'a> {
                 self.mark(canvas, theme, &chart, index, line)?;
             }
         }
+        // On top of all lines, which would strike them through.
+        for reference in &self.references {
+            Self::label(canvas, theme, &chart, (self.end, reference))?;
+        }
         Ok(())
     }
 
-    /// Draws a level line, with its label above one of its ends.
+    /// Draws a level line.
     fn draw_reference(
         &self,
         canvas: &Canvas<'_, '_>,
@@ -162,23 +166,46 @@ impl<'a> Panel<'a> {
         reference: &Reference,
     ) -> DrawResult {
         canvas.dash.set("90 30 10 30");
-        let Reference { value, label, .. } = reference;
+        let value = &reference.value;
         let colour = reference.run.map_or(theme.muted, |run| theme.run(run));
         let line = vec![(0, *value), (self.end, *value)];
         let style = colour.stroke_width(stroke_width(1));
         chart.draw_series([PathElement::new(line, style)])?;
+        Ok(())
+    }
+
+    /// Draws the label of a level line, above one of its ends.
+    fn label(
+        canvas: &Canvas<'_, '_>,
+        theme: &Theme,
+        chart: &Chart<'_, '_>,
+        (end, reference): (u64, &Reference),
+    ) -> DrawResult {
+        let Reference { value, label, .. } = reference;
         let (at, side) = if reference.is_label_on_right {
-            (self.end, HPos::Right)
+            (end, HPos::Right)
         } else {
             (0, HPos::Left)
         };
         let (left, _) = chart.backend_coord(&(0, *value));
-        let (right, _) = chart.backend_coord(&(self.end, *value));
+        let (right, _) = chart.backend_coord(&(end, *value));
         let label = shorten(label, SMALL, right - left);
-        let style = theme.muted(SMALL).pos(Pos::new(side, VPos::Bottom));
-        canvas
+        let (x, y) = chart.backend_coord(&(at, *value));
+        let (width, height) = canvas
             .area
-            .draw_text(&label, &style, chart.backend_coord(&(at, *value)))
+            .estimate_text_size(&label, &theme.muted(SMALL))?;
+        let width = i32::try_from(width).unwrap_or(0);
+        let height = i32::try_from(height).unwrap_or(0);
+        let start = if reference.is_label_on_right {
+            x - width
+        } else {
+            x
+        };
+        let corners = [(start, y - height - PIXEL), (start + width, y - PIXEL)];
+        let background = Rectangle::new(corners, theme.background.filled());
+        canvas.area.draw(&background)?;
+        let style = theme.muted(SMALL).pos(Pos::new(side, VPos::Bottom));
+        canvas.area.draw_text(&label, &style, (x, y))
     }
 
     /// Returns the index of each run that was changed while it ran, and the times.
