@@ -154,11 +154,13 @@ impl Default for VirtualTime {
 
 impl fmt::Debug for VirtualTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let queues = self.main.clock().lock();
+        // Not in the lock while it writes, because a writer may use this world.
+        let (ready, timers) = self.main.clock().counts();
         f.debug_struct("VirtualTime")
             .field("now", &self.now())
-            .field("ready", &queues.ready.len())
-            .field("timers", &queues.timers.len())
+            .field("ready", &ready)
+            .field("timers", &timers)
+            .field("processes", &self.main.events().count())
             .finish_non_exhaustive()
     }
 }

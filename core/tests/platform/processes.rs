@@ -9,7 +9,11 @@ use highwater::platform::{
 };
 use std::{
     cell::RefCell,
+    future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    task::Poll,
+    thread,
     time::Duration,
 };
 
@@ -73,6 +77,63 @@ async fn busy(context: ProcessContext) {
         platform.timer().block(ms(duration_ms.parse().unwrap()));
         context.send(platform.now().as_micros().to_string());
     }
+}
+
+/// Is woken by another thread while it moves its clock, several times.
+static WOKEN_WHILE_BLOCKED: Program = Program {
+    name: "woken while blocked",
+    run: |context| Box::pin(woken_while_blocked(context)),
+};
+
+#[expect(clippy::disallowed_methods, reason = "this test needs another thread")]
+async fn woken_while_blocked(context: ProcessContext) {
+    let timer = context.platform().timer();
+    for _ in 0..if cfg!(miri) { 10 } else { 100 } {
+        let mut waited = false;
+        let wake_up = poll_fn(|task| {
+            if waited {
+                return Poll::Ready(());
+            }
+            waited = true;
+            let woken = AtomicBool::new(false);
+            let waker = task.waker();
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    waker.wake_by_ref();
+                    woken.store(true, SeqCst);
+                });
+                while !woken.load(SeqCst) {
+                    timer.block(Duration::ZERO);
+                }
+            });
+            Poll::Pending
+        });
+        wake_up.await;
+    }
+}
+
+#[test]
+fn wake_up_from_another_thread_is_not_lost() {
+    let exit = simulate(async |platform| platform.start(&WOKEN_WHILE_BLOCKED).exited().await);
+    assert_eq!(exit, Some(Exit::Finished));
+}
+
+#[test]
+fn exited_process_is_forgotten() {
+    let world = VirtualTime::new();
+    let platform = world.platform();
+    let main = world.run_to_end(async move {
+        let mut exited = Vec::new();
+        for _ in 0..10 {
+            let process = platform.start(&BUSY);
+            process.close();
+            assert_eq!(process.exited().await, Exit::Finished);
+            exited.push(process);
+        }
+        (exited, platform.start(&BUSY))
+    });
+    assert!(format!("{world:?}").contains("processes: 1,"), "{world:?}");
+    drop(main);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use highwater::platform::{Platform, Seed, Step, VirtualTime};
 use proptest::prelude::*;
 use std::{
     cell::RefCell,
+    fmt::{self, Write as _},
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     task::Poll,
@@ -191,6 +192,22 @@ fn tasks_start_later_in_spawn_order() {
         assert_eq!(join_all(tasks).await, [0, 10, 20]);
     });
     assert_eq!(*log.borrow(), [(0, 0), (1, 0), (2, 0)]);
+}
+
+#[test]
+fn debug_writer_may_use_the_world() {
+    struct Writer(Platform);
+
+    impl fmt::Write for Writer {
+        fn write_str(&mut self, _: &str) -> fmt::Result {
+            drop(self.0.spawn(async {}));
+            Ok(())
+        }
+    }
+
+    let world = VirtualTime::new();
+    write!(Writer(world.platform()), "{world:?}").unwrap();
+    assert_eq!(world.run_to_end(async {}), Some(()));
 }
 
 #[test]

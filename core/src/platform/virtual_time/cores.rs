@@ -99,20 +99,19 @@ pub(super) fn processes(cores: &Rc<Cores>, main: &EventLoop) -> Rc<dyn Processes
 struct SimulatedProcesses {
     cores: Weak<Cores>,
     clock: Arc<SharedClock>,
-    events: ProcessEvents,
+    events: Rc<ProcessEvents>,
 }
 
 impl Processes for SimulatedProcesses {
     fn start(&self, program: &'static Program) -> Process {
         let events = Queue::new();
-        let index = self.events.borrow().len();
-        self.events.borrow_mut().push(events.clone());
+        let number = self.events.add(events.clone());
         let begins = self.clock.now().saturating_add(nanos(PROCESS_START));
         let event_loop = EventLoop::new(begins);
-        let mailbox = Rc::new(Mailbox::new(index, &self.clock, event_loop.clock()));
+        let mailbox = Rc::new(Mailbox::new(number, &self.clock, event_loop.clock()));
         let mut id = 0;
         if let Some(cores) = self.cores.upgrade() {
-            id = u32::try_from(index + 1).unwrap_or(u32::MAX);
+            id = u32::try_from(number).unwrap_or(u32::MAX);
             let parent = Rc::new(Parent(Rc::clone(&mailbox)));
             let inbox = event_loop.inbox().clone();
             let context = ProcessContext::new(event_loop.platform(), inbox, parent);

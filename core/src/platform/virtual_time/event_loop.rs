@@ -10,10 +10,50 @@ use super::{
 };
 use crate::platform::{Platform, ProcessEvent, Timer};
 use futures_util::future::LocalBoxFuture;
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
-/// The events of each process that the loop started.
-pub(super) type ProcessEvents = Rc<RefCell<Vec<Queue<ProcessEvent>>>>;
+/// The events of the processes that the loop started. A process is removed when it
+/// exits.
+#[derive(Default)]
+pub(super) struct ProcessEvents {
+    queues: RefCell<Vec<(usize, Queue<ProcessEvent>)>>,
+    started: Cell<usize>,
+}
+
+impl ProcessEvents {
+    /// Adds a process and returns its number, starting with 1.
+    pub(super) fn add(&self, queue: Queue<ProcessEvent>) -> usize {
+        let number = self.started.get() + 1;
+        self.started.set(number);
+        self.queues.borrow_mut().push((number, queue));
+        number
+    }
+
+    /// Returns the number of processes that have not exited.
+    pub(super) fn count(&self) -> usize {
+        self.queues.borrow().len()
+    }
+
+    /// Delivers an event. The exit is the last one; later events are dropped.
+    fn deliver(&self, process: usize, event: ProcessEvent) {
+        let mut queues = self.queues.borrow_mut();
+        let Some(index) = queues.iter().position(|(number, _)| *number == process) else {
+            return;
+        };
+        let queue = if let ProcessEvent::Exited(_) = event {
+            queues.remove(index).1
+        } else {
+            queues[index].1.clone()
+        };
+        drop(queues);
+        queue.push(Some(event));
+    }
+}
 
 /// The loop of a world or of a process, with its threads.
 pub(super) struct EventLoop {
@@ -21,7 +61,7 @@ pub(super) struct EventLoop {
     clock: Arc<SharedClock>,
     /// The messages from the parent.
     inbox: Queue<String>,
-    events: ProcessEvents,
+    events: Rc<ProcessEvents>,
     #[cfg(feature = "compute")]
     cores: Arc<SharedCores>,
 }
@@ -79,7 +119,7 @@ impl EventLoop {
         &self.inbox
     }
 
-    pub(super) fn events(&self) -> &ProcessEvents {
+    pub(super) fn events(&self) -> &Rc<ProcessEvents> {
         &self.events
     }
 
@@ -98,8 +138,7 @@ impl EventLoop {
             Some(DueStep::Timer(TimerAction::Wake(waker))) => waker.wake(),
             Some(DueStep::Timer(TimerAction::Input(message))) => self.inbox.push(message),
             Some(DueStep::Timer(TimerAction::Event(process, event))) => {
-                let queue = self.events.borrow()[process].clone();
-                queue.push(Some(event));
+                self.events.deliver(process, event);
             }
         }
         Step::Advanced(self.clock.now_duration())

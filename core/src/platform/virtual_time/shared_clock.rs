@@ -16,8 +16,9 @@ pub(super) struct SharedClock {
     /// The time in the world at which this clock is zero.
     begins: u64,
     now: AtomicU64,
-    /// The time in the world of the next step, or [`NEVER`]. Kept outside the lock,
-    /// because every step of the world compares all loops.
+    /// The time in the world of the next step, or [`NEVER`]. Written under the lock, so
+    /// that no wake-up from another thread is lost. Read without it, because every step
+    /// of the world compares all loops.
     next_at: AtomicU64,
     /// The time in the world at which the loop ends, which is its last step.
     ends_at: AtomicU64,
@@ -25,16 +26,18 @@ pub(super) struct SharedClock {
     queues: TryLock<Queues>,
 }
 
+const HAS_THREADS: bool = cfg!(any(not(target_family = "wasm"), target_feature = "atomics"));
+
 /// The time of a step that never comes.
 pub(super) const NEVER: u64 = u64::MAX;
 
 #[derive(Default)]
-pub(super) struct Queues {
-    pub(super) ready: VecDeque<TaskId>,
+struct Queues {
+    ready: VecDeque<TaskId>,
     /// Timers by deadline, then by the order they were set. Most are added or
     /// removed at one end. A tree would make up a sixth of this crate's part of the
     /// page download.
-    pub(super) timers: VecDeque<(TimerKey, TimerAction)>,
+    timers: VecDeque<(TimerKey, TimerAction)>,
 }
 
 /// The deadline and the number of a timer.
@@ -45,7 +48,7 @@ pub(super) enum TimerAction {
     Wake(Waker),
     /// A message to this process arrives, or its messages end if there is none.
     Input(Option<String>),
-    /// An event of the process with this index arrives.
+    /// An event of the process with this number arrives.
     Event(usize, ProcessEvent),
 }
 
@@ -87,10 +90,9 @@ impl SharedClock {
 
     /// Moves the clock to `until`, unless it is past that already.
     pub(super) fn advance_to(&self, until: u64) {
-        let now = self.now().max(until);
-        self.now.store(now, Relaxed);
-        let next_at = self.next_at().max(self.world_time(now));
-        self.next_at.store(next_at.min(self.ends_at()), Relaxed);
+        let queues = self.lock();
+        self.now.store(self.now().max(until), Relaxed);
+        self.update_next_at(&queues);
     }
 
     /// Returns the time in the world of the next step, or [`NEVER`].
@@ -186,14 +188,25 @@ impl SharedClock {
         Some(step)
     }
 
+    /// Returns the number of ready tasks and of timers.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let queues = self.lock();
+        (queues.ready.len(), queues.timers.len())
+    }
+
     /// Locks the queues. Only a wake-up from another thread ever contends for them, so
-    /// waiting for it is cheaper than a mutex.
-    pub(super) fn lock(&self) -> Locked<'_, Queues> {
+    /// waiting for it is cheaper than a mutex. No code of others runs under the lock.
+    fn lock(&self) -> Locked<'_, Queues> {
         loop {
             if let Some(queues) = self.queues.try_lock() {
                 return queues;
             }
-            hint::spin_loop();
+            if HAS_THREADS {
+                hint::spin_loop();
+            } else {
+                // Nothing would ever unlock it.
+                panic!("the clock is locked twice");
+            }
         }
     }
 

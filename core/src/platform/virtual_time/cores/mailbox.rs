@@ -19,7 +19,7 @@ pub const MESSAGE_DELAY: Duration = Duration::from_micros(50);
 
 /// The messages between a process and its parent. Times are those of the loop.
 pub(super) struct Mailbox {
-    /// The index of the process.
+    /// The number of the process.
     process: usize,
     parent_clock: Arc<SharedClock>,
     clock: Arc<SharedClock>,
