@@ -11,6 +11,7 @@
 //! command. `table` prints the results. See `tests/README.md`.
 
 mod bench;
+mod million_users;
 mod output;
 mod page;
 mod process_group;

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use serde::Deserialize;
 
+use crate::million_users::ClusterRun;
 use crate::output::Output;
 use crate::process_group;
 use crate::run::{read_stdout, run, run_checked};
@@ -33,15 +33,9 @@ pub(crate) fn screenshots(folder: Option<&Path>) -> Result<bool> {
     run_in_chrome(&workspace, "screenshots", &folder)
 }
 
-/// The duration of a simulation in Chrome.
-#[derive(Deserialize)]
-pub(crate) struct TabRun {
-    pub(crate) seconds: f64,
-    pub(crate) simulated_seconds: f64,
-}
-
-/// Builds the page and simulates a cluster of a million users in Chrome.
-pub(crate) fn measure_simulation() -> Result<TabRun> {
+/// Builds the page and simulates a cluster of a million users in Chrome. Returns the
+/// rounds.
+pub(crate) fn measure_simulation() -> Result<Vec<ClusterRun>> {
     let workspace = prepare()?;
     run_checked(&mut workspace.cargo("run --package bundle"))?;
     let file = workspace.target.join("simulation.json");

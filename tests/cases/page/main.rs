@@ -28,6 +28,8 @@ mod driver;
 mod experiment;
 #[path = "../firefox.rs"]
 mod firefox;
+#[path = "../../src/million_users.rs"]
+mod million_users;
 #[path = "../native.rs"]
 mod native;
 #[allow(dead_code, reason = "shared with the e2e cases, which use more of it")]

@@ -9,10 +9,11 @@ use anyhow::Result;
 
 use super::outcome::Outcome;
 use super::rounds::{HIGHWATER, run_rounds};
+use crate::million_users::ROUNDS;
 use crate::page;
 use crate::workspace::Workspace;
-use cluster::ClusterRun;
-use outcome::{ROUNDS, SimulationOutcome};
+use outcome::SimulationOutcome;
+use queue::Design;
 use simpy::{SIMPY, SimPy};
 
 pub(super) fn run(with_tab: bool) -> Result<Box<dyn Outcome>> {
@@ -20,29 +21,22 @@ pub(super) fn run(with_tab: bool) -> Result<Box<dyn Outcome>> {
     let simpy = SimPy::find(&workspace);
     let mut outcome = SimulationOutcome::new(simpy.versions());
     run_rounds(ROUNDS, |_, progress| {
-        progress("M/M/1, SimPy");
-        if let Some(run) = simpy.run()? {
-            outcome.queue(SIMPY, run);
+        for design in Design::ALL {
+            progress(&format!("M/M/1, {}, SimPy", design.name()));
+            if let Some(run) = simpy.run(design)? {
+                outcome.queue((design, SIMPY), run);
+            }
+            progress(&format!("M/M/1, {}, highwater", design.name()));
+            outcome.queue((design, HIGHWATER), queue::run(design)?);
         }
-        progress("M/M/1, highwater");
-        outcome.queue(HIGHWATER, queue::run());
         progress("cluster, natively");
         outcome.cluster("native", cluster::run()?);
         Ok(())
     })?;
     if with_tab {
-        let page::TabRun {
-            seconds,
-            simulated_seconds,
-        } = page::measure_simulation()?;
-        // The same seed gives the same run in both places.
-        let requests = cluster::run()?.requests;
-        let run = ClusterRun {
-            seconds,
-            simulated_seconds,
-            requests,
-        };
-        outcome.cluster("tab", run);
+        for run in page::measure_simulation()? {
+            outcome.cluster("tab", run);
+        }
     }
     Ok(Box::new(outcome))
 }

@@ -7,18 +7,19 @@ use serde_json::{Value, json};
 
 use super::super::outcome::{Outcome, Target, or_dash};
 use super::super::rounds::{BestResults, HIGHWATER};
-use super::cluster::{ClusterRun, SETTINGS};
-use super::queue::{EXPECTED_WAIT_MS, QueueRun};
+use super::queue::{Design, EXPECTED_WAIT_MS, QueueRun, REQUESTS};
 use super::simpy::SIMPY;
+use crate::million_users::{ClusterRun, ROUNDS, SETTINGS};
 
-pub(super) const ROUNDS: usize = 3;
+/// A design and the simulator that runs it.
+type Contestant = (Design, &'static str);
 
 pub(super) struct SimulationOutcome {
     versions: Vec<String>,
     /// Simulated M/M/1 requests per second.
-    queues: BestResults<&'static str>,
-    /// The mean wait of each simulator's last run, in milliseconds.
-    waits: Vec<(&'static str, f64)>,
+    queues: BestResults<Contestant>,
+    /// The mean wait of each contestant's last run, in milliseconds.
+    waits: Vec<(Contestant, f64)>,
     /// Simulated cluster requests per second.
     clusters: BestResults<&'static str>,
     /// Simulated seconds of the cluster per second.
@@ -36,7 +37,7 @@ impl SimulationOutcome {
         }
     }
 
-    pub(super) fn queue(&mut self, contestant: &'static str, run: QueueRun) {
+    pub(super) fn queue(&mut self, contestant: Contestant, run: QueueRun) {
         self.queues.add(contestant, run.requests_per_second);
         self.waits.retain(|(known, _)| *known != contestant);
         self.waits.push((contestant, run.mean_wait_ms));
@@ -47,7 +48,7 @@ impl SimulationOutcome {
         self.speeds.add(place, run.simulated_seconds / run.seconds);
     }
 
-    fn wait_gap_percent(&self, contestant: &str) -> Option<f64> {
+    fn wait_gap_percent(&self, contestant: Contestant) -> Option<f64> {
         let mut waits = self.waits.iter();
         let (_, wait) = waits.find(|(known, _)| *known == contestant)?;
         Some((wait / EXPECTED_WAIT_MS - 1.0) * 100.0)
@@ -57,17 +58,21 @@ impl SimulationOutcome {
 impl Outcome for SimulationOutcome {
     fn figures(&self) -> Value {
         let queues = self.queues.iter().map(|(contestant, rate)| {
+            let (design, simulator) = *contestant;
             json!({
-                "simulator": contestant,
+                "design": design.name(),
+                "simulator": simulator,
+                "requests": REQUESTS,
                 "requests_per_second": rate,
                 "spread_percent": self.queues.spread(contestant),
-                "mean_wait_gap_percent": self.wait_gap_percent(contestant),
+                "mean_wait_gap_percent": self.wait_gap_percent(*contestant),
             })
         });
         let clusters = self.clusters.iter().map(|(place, rate)| {
             json!({
                 "place": place,
                 "requests_per_second": rate,
+                "spread_percent": self.clusters.spread(place),
                 "times_real_time": self.speeds.get(place),
             })
         });
@@ -89,8 +94,11 @@ impl Outcome for SimulationOutcome {
                 None => Target::not_measured(text),
             });
         };
-        let vs_simpy = self.queues.ratio(&HIGHWATER, &SIMPY);
-        at_least("M/M/1: requests per second vs SimPy", 50.0, vs_simpy);
+        for design in Design::ALL {
+            let text = format!("M/M/1, {}: requests per second vs SimPy", design.name());
+            let vs_simpy = self.queues.ratio(&(design, HIGHWATER), &(design, SIMPY));
+            at_least(&text, 50.0, vs_simpy);
+        }
         let native = self.speeds.get(&"native");
         at_least("a million users, natively: times real time", 20.0, native);
         if let Some(tab) = self.speeds.get(&"tab") {
@@ -101,8 +109,9 @@ impl Outcome for SimulationOutcome {
             );
         }
         for (contestant, _) in self.queues.iter() {
-            if let Some(gap) = self.wait_gap_percent(contestant) {
-                let text = format!("M/M/1, {contestant}: mean wait vs theory, %");
+            if let Some(gap) = self.wait_gap_percent(*contestant) {
+                let (design, simulator) = (contestant.0.name(), contestant.1);
+                let text = format!("M/M/1, {design}, {simulator}: mean wait vs theory, %");
                 targets.push(Target::at_most(text, 5.0, gap.abs()));
             }
         }
@@ -116,15 +125,24 @@ impl fmt::Display for SimulationOutcome {
         writeln!(f, "Best of {ROUNDS} rounds. {}, {versions}\n", cpu_model())?;
         writeln!(
             f,
-            "M/M/1      REQUESTS/S  SPREAD  MEAN WAIT VS THEORY  ÷ SIMPY"
+            "M/M/1, {REQUESTS} requests in every run, per second of CPU time"
+        )?;
+        for design in Design::ALL {
+            writeln!(f, "{}: {}", design.name(), design.description())?;
+        }
+        writeln!(
+            f,
+            "DESIGN     SIMULATOR  REQUESTS/S  SPREAD  MEAN WAIT VS THEORY  ÷ SIMPY"
         )?;
         for (contestant, rate) in self.queues.iter() {
+            let (design, simulator) = *contestant;
             writeln!(
                 f,
-                "{contestant:<9}  {rate:>10.0}  {:>4.0} %  {:>17.2} %  {:>7}",
+                "{:<9}  {simulator:<9}  {rate:>10.0}  {:>4.0} %  {:>17.2} %  {:>7}",
+                design.name(),
                 self.queues.spread(contestant).unwrap_or_default(),
-                self.wait_gap_percent(contestant).unwrap_or_default(),
-                or_dash(self.queues.ratio(contestant, &SIMPY)),
+                self.wait_gap_percent(*contestant).unwrap_or_default(),
+                or_dash(self.queues.ratio(contestant, &(design, SIMPY))),
             )?;
         }
         let settings = SETTINGS.map(|(key, value)| format!(" --set {key}={value}"));
@@ -133,10 +151,14 @@ impl fmt::Display for SimulationOutcome {
             "\nhighwater run cluster --world virtual{}",
             settings.concat()
         )?;
-        writeln!(f, "PLACE   REQUESTS/S  × REAL TIME")?;
+        writeln!(f, "PLACE   REQUESTS/S  SPREAD  × REAL TIME")?;
         for (place, rate) in self.clusters.iter() {
             let speed = self.speeds.get(place).unwrap_or_default();
-            writeln!(f, "{place:<6}  {rate:>10.0}  {speed:>11.1}")?;
+            let spread = self.clusters.spread(place).unwrap_or_default();
+            writeln!(
+                f,
+                "{place:<6}  {rate:>10.0}  {spread:>4.0} %  {speed:>11.1}"
+            )?;
         }
         writeln!(f)?;
         for target in self.targets() {

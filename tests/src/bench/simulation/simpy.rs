@@ -5,14 +5,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::queue::QueueRun;
+use super::queue::{Design, QueueRun, REQUESTS};
 use crate::output::announce_installation;
 use crate::run::{run_checked, stdout_of};
 use crate::workspace::Workspace;
 
 pub(super) const SIMPY: &str = "SimPy";
 const VERSION: &str = "4.1.1";
-const REQUESTS: &str = "200000";
 
 /// The SimPy installation, if any.
 pub(super) struct SimPy {
@@ -47,13 +46,14 @@ impl SimPy {
     }
 
     /// Simulates the queue, if SimPy is installed.
-    pub(super) fn run(&self) -> Result<Option<QueueRun>> {
+    pub(super) fn run(&self, design: Design) -> Result<Option<QueueRun>> {
         if self.python.is_none() {
             return Ok(None);
         }
         let output = Command::new("python3")
             .arg(&self.script)
-            .arg(REQUESTS)
+            .arg(design.name())
+            .arg(REQUESTS.to_string())
             .env("PYTHONPATH", &self.packages)
             .stderr(Stdio::inherit())
             .output()
