@@ -1,5 +1,9 @@
 //! The library as a binary. The bundle exports its functions to JavaScript.
 
-#![no_main]
+// Without a `main`, the page's download is smaller.
+#![cfg_attr(target_arch = "wasm32", no_main)]
 
 use highwater_web as _;
+
+#[cfg(not(target_arch = "wasm32"))]
+fn main() {}
