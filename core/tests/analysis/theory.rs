@@ -382,7 +382,11 @@ fn plot_has_lines_for_the_prediction() {
             label: "run",
             trace,
         });
-        plot(&runs.collect::<Vec<_>>(), &Figure::default())
+        let latency = Figure {
+            metrics: vec![Metric::Latency],
+            ..Figure::default()
+        };
+        plot(&runs.collect::<Vec<_>>(), &latency)
     };
     let [slow, quick, other] = ["20", "10", "5"].map(|work| run(work, "exponential"));
     let count = |text: &str| text.matches(">theory ").count();

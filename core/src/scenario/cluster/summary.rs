@@ -160,7 +160,9 @@ impl<'a> ClusterSummary<'a> {
                 }
             }
             RecordKind::Call => self.call(index, event),
-            RecordKind::Result => self.requests.active_users = event.subject,
+            RecordKind::Result if self.requests.users > 0 => {
+                self.requests.active_users = event.subject;
+            }
             RecordKind::Request => self.request(index, event, cause),
             _ => {}
         }
