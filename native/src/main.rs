@@ -9,7 +9,6 @@
 //! | `processes` | the process port: starts this program as a child process |
 //! | `world`, `run_thread`, `panic_report` | run an experiment until it completes or panics |
 //! | `report`, `output`, `terminal` | reports, output files, and text on the terminal |
-//! | `logging` | non-blocking logging for server processes |
 //! | `atomic_file`, `blocking` | atomic file replacement; blocking I/O on non-blocking descriptors |
 //! | `error`, `interrupt` | errors and termination signals |
 //!
@@ -26,7 +25,6 @@ mod compute;
 mod error;
 mod interrupt;
 mod list;
-mod logging;
 mod output;
 mod panic_report;
 mod pipe;
@@ -43,7 +41,9 @@ mod world;
 use clap::Parser;
 use cli::{Cli, Command};
 use error::Error;
+use highwater_server::logging;
 use std::process::ExitCode;
+use terminal::BAD;
 
 fn main() -> ExitCode {
     panic_report::install_panic_hook();
@@ -63,11 +63,7 @@ fn main() -> ExitCode {
         .map_err(Error::Runtime)
         .and_then(|runtime| runtime.block_on(command(cli)));
     let code = outcome.unwrap_or_else(|error| {
-        logging::styled(&format!(
-            "{}error:{:#} {error}",
-            terminal::BAD,
-            terminal::BAD
-        ));
+        terminal::log(&format!("{BAD}error:{BAD:#} {error}"));
         ExitCode::from(error.exit_code())
     });
     logging::flush();

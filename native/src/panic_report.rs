@@ -1,7 +1,7 @@
 //! Run failures, and the panic hook that records panic locations.
 
-use crate::logging;
 use highwater::platform::Exit;
+use highwater_server::logging;
 use std::{
     any::Any,
     cell::Cell,
@@ -80,12 +80,10 @@ pub(crate) fn install_panic_hook() {
         if thread::current().name() == Some(LOOP_THREAD) {
             return;
         }
-        let message = panic.payload_as_str().unwrap_or_default();
-        if logging::is_started() {
-            let location = location.as_deref().unwrap_or(UNKNOWN_LOCATION);
-            let thread = thread::current();
-            return logging::panic(location, thread.name().unwrap_or("unnamed"), message);
+        if logging::log_panic(panic) {
+            return;
         }
+        let message = panic.payload_as_str().unwrap_or_default();
         match escaped_line(message, location) {
             Some(line) => {
                 // There is nowhere to report a failed write.
@@ -96,23 +94,16 @@ pub(crate) fn install_panic_hook() {
     }));
 }
 
-const UNKNOWN_LOCATION: &str = "an unknown location";
-
 /// Formats a panic as one line if its message has control characters.
 fn escaped_line(message: &str, location: Option<String>) -> Option<String> {
     if !message.contains(char::is_control) {
         return None;
     }
-    let location = location.unwrap_or_else(|| UNKNOWN_LOCATION.to_owned());
+    let location = location.unwrap_or_else(|| "an unknown location".to_owned());
     Some(format!(
         "panicked at {location}: {}\n",
         message.escape_debug()
     ))
-}
-
-/// Takes the location of the panic most recently caught on this thread.
-pub(crate) fn take_panic_location() -> Option<String> {
-    LAST_PANIC.take()
 }
 
 thread_local! {

@@ -16,11 +16,11 @@ mod tests;
 
 pub(crate) use child::run_as_child;
 
-use crate::logging;
 use futures::channel::mpsc::{self, UnboundedSender};
 use highwater::platform::{
     Exit, Process, ProcessEvent, ProcessInput, ProcessLink, Processes, Program,
 };
+use highwater_server::logging;
 use std::{
     io::{self, BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio},

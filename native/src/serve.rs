@@ -51,7 +51,12 @@ pub(crate) use page::checkout;
 
 #[cfg(unix)]
 use crate::cli::WorkerOptions;
-use crate::{cli::ServeOptions, error::Error, logging, terminal::BAD};
+use crate::{
+    cli::ServeOptions,
+    error::Error,
+    terminal::{self, BAD},
+};
+use highwater_server::logging;
 use listen::listen;
 use routes::PageConfig;
 use std::{net::SocketAddr, process::ExitCode};
@@ -151,7 +156,7 @@ pub(crate) async fn serve_as_worker(options: &WorkerOptions) -> Result<ExitCode,
 /// Prints a warning if other machines can reach the address.
 fn warn_if_public(addr: SocketAddr) {
     if !addr.ip().is_loopback() {
-        logging::styled(&format!(
+        terminal::log(&format!(
             "{BAD}warning:{BAD:#} other machines can reach {addr}, and anyone there can start \
              runs from the page; browsers allow threads only on 127.0.0.1 and over HTTPS"
         ));

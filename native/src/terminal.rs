@@ -2,6 +2,7 @@
 
 use crate::{blocking::Blocking, error::Error};
 use anstyle::{AnsiColor, Style};
+use highwater_server::logging;
 use std::io::{self, Write};
 
 /// The style of errors and failed checks.
@@ -35,6 +36,17 @@ pub(crate) fn print_to_stderr(text: &str) {
 /// Prints a warning to standard error. Ignores write errors.
 pub(crate) fn warn(message: &str) {
     print_to_stderr(&format!("{BAD}warning:{BAD:#} {message}\n"));
+}
+
+/// Logs a line that may contain colours. Strips them if standard error does not support
+/// them.
+pub(crate) fn log(line: &str) {
+    match anstream::AutoStream::choice(&io::stderr()) {
+        anstream::ColorChoice::Never => {
+            logging::line(&anstream::adapter::strip_str(line).to_string());
+        }
+        _ => logging::raw(line),
+    }
 }
 
 /// Writes a text and closes the stream. Strips colours if `choice` is `Never`.

@@ -2,13 +2,13 @@
 
 use crate::{
     error::Error,
-    logging::DEFAULT_LEVEL,
     serve::{Hosts, MAX_WORKERS, checkout, parse_name},
 };
 use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
+use highwater_server::logging::DEFAULT_LEVEL;
 use log::LevelFilter;
 #[cfg(unix)]
 use std::{

@@ -31,7 +31,7 @@ async fn serve(options: &ClusterOptions) -> Result<ExitCode, Error> {
         listen::listen,
         supervisor::{Signals, supervise},
     };
-    use crate::logging;
+    use highwater_server::logging;
     use serde_json::json;
 
     logging::start(options.log_level, false).map_err(Error::Runtime)?;

@@ -3,8 +3,8 @@
 //! Errors are returned as problem details (RFC 9457) with the correlation id of the log
 //! entry.
 
-use crate::{logging, panic_report};
 use highwater::error::{Handler, IdGenerator, http::HandlerLayer};
+use highwater_server::logging;
 use std::{
     hash::{BuildHasher, RandomState},
     sync::Arc,
@@ -32,5 +32,5 @@ pub(super) fn layer(
     let seed = RandomState::new().hash_one("ids");
     HandlerLayer::new(handler, IdGenerator::new(seed))
         .on_drain(drain)
-        .locate_panics(panic_report::take_panic_location)
+        .locate_panics(logging::take_panic_location)
 }

@@ -1,7 +1,7 @@
 //! Deliberate faults for experiments, enabled by `--faults`.
 
 #[cfg(unix)]
-use crate::logging;
+use highwater_server::logging;
 #[cfg(unix)]
 use std::{hint, process};
 

@@ -11,8 +11,8 @@ mod text;
 pub(super) use durations::Durations;
 pub(super) use meter::Meter;
 
-use crate::logging::LogCounts;
 use futures::future::BoxFuture;
+use highwater_server::logging::LogCounts;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! Building the page.
 
-use crate::{error::Error, logging};
+use crate::error::Error;
 use highwater::scenario;
+use highwater_server::logging;
 use std::{
     env, io,
     path::{Path, PathBuf},

@@ -5,7 +5,7 @@
 //! spawned them. To tell the two apart, all children are spawned with [`spawn`].
 
 #[cfg(target_os = "linux")]
-use crate::logging;
+use highwater_server::logging;
 use std::{
     collections::BTreeSet,
     convert::Infallible,

@@ -2,7 +2,7 @@
 //! `end` event with the verdicts.
 
 use super::endpoints::WORKER_HEADER;
-use crate::{logging, panic_report::RunFailure, run_thread::RunThread};
+use crate::{panic_report::RunFailure, run_thread::RunThread};
 use axum::response::{
     IntoResponse, Response, Sse,
     sse::{Event, KeepAlive},
@@ -13,6 +13,7 @@ use highwater::{
     scenario::Experiment,
     trace::{PackedBatch, RecordBatch, Trace},
 };
+use highwater_server::logging;
 use serde::Deserialize;
 use serde_json::json;
 use std::{any::Any, mem, process, sync::Arc, time::Duration};

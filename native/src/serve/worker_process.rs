@@ -14,9 +14,10 @@ use super::{
     turns,
     worker::{HttpService, Phase, Worker, WorkerContext, advance},
 };
-use crate::{error::Error, logging};
+use crate::error::Error;
 use control_channel::ControlChannel;
 use highwater::error::http::HandlerLayer;
+use highwater_server::logging;
 use log::LevelFilter;
 use nix::unistd::dup2_stdin;
 use std::{

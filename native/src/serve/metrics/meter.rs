@@ -3,9 +3,9 @@
 #[cfg(any(test, not(unix)))]
 use super::ScrapeWorkers;
 use super::{super::worker::ConnectionTimeout, Durations, Metrics};
-use crate::logging;
 use axum::http::StatusCode;
 use highwater::{error::ErrorKind, scale::LagMonitor};
+use highwater_server::logging;
 use std::{
     sync::{
         Mutex, PoisonError,

@@ -1,7 +1,7 @@
 //! Supervisor events: log lines for people and JSON lines for programs.
 
-use crate::logging;
 use highwater::scale::WorkerId;
+use highwater_server::logging;
 use serde_json::{Value, json};
 use std::{fmt, path::Path, process};
 

@@ -1,8 +1,8 @@
 //! Collects the metrics of all workers.
 
 use super::super::{control::SCRAPE_TIMEOUT, metrics::Metrics};
-use crate::logging;
 use highwater::scale::WorkerId;
+use highwater_server::logging;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,

@@ -1,7 +1,8 @@
 //! The limit on open connections, and the state shared by all connections of a worker.
 
 use super::{limits::Limits, phase::Phase};
-use crate::{logging, serve::metrics::Meter};
+use crate::serve::metrics::Meter;
+use highwater_server::logging;
 use std::{
     io, process,
     sync::{

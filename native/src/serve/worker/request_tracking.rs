@@ -2,13 +2,13 @@
 //! disconnect.
 
 use super::{activity::ConnectionActivity, connection_limit::ConnectionLimit};
-use crate::logging;
 use axum::{
     BoxError,
     body::{Bytes, HttpBody},
     http::{HeaderValue, Method, Request, Response, StatusCode, header},
 };
 use highwater::error::ErrorKind;
+use highwater_server::logging;
 use http_body::{Frame, SizeHint};
 use hyper::body::{Buf, Incoming};
 use log::Level;

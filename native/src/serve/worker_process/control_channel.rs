@@ -6,8 +6,8 @@ use super::super::{
     metrics::{Meter, Metrics, ScrapeWorkers},
     worker::{Phase, advance},
 };
-use crate::logging;
 use futures::FutureExt;
+use highwater_server::logging;
 use std::{
     io::{self, BufRead, BufReader, Write},
     os::unix::net::UnixStream,

@@ -1,30 +1,36 @@
 //! The log and the journal of a server process. Logging never blocks.
 //!
 //! Lines go through two bounded queues, each with a writer thread. The log goes to
-//! standard error. The journal and the server address go to standard output. Lines that
-//! do not fit in a queue are dropped and counted. Once the reader resumes, one line
-//! reports the number of dropped lines. Repeated lines are sampled: excess lines are
-//! suppressed and counted. Before [`start`], and in other commands, lines are written
+//! standard error. The journal, which contains the events for programs, goes to standard
+//! output. Lines that do not fit in a queue are dropped and counted. Once the reader
+//! resumes, one line reports the number of dropped lines. Repeated lines are sampled:
+//! excess lines are suppressed and counted. Before a server starts, lines are written
 //! directly.
+//!
+//! A service can log here too. Unlike `eprintln!`, these functions do not block a worker
+//! whose log reader has stalled.
 
 mod sampler;
 mod writer;
 
-use crate::terminal;
 use highwater::error::ErrorReport;
 use log::{Level, LevelFilter};
 use sampler::{LineKind, Sampler};
 use serde_json::json;
+use std::thread;
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
-    fmt, io, process,
+    cell::Cell,
+    fmt, io,
+    panic::PanicHookInfo,
+    process,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
-use writer::{LineQueue, Notices, StandardStream, one_line, truncate};
+use writer::{LineOutput, LineQueue, Notices, StandardStream, one_line, truncate};
 
 /// The default log level.
-pub(crate) const DEFAULT_LEVEL: LevelFilter = LevelFilter::Info;
+pub const DEFAULT_LEVEL: LevelFilter = LevelFilter::Info;
 
 /// The maximum time that an exiting process waits for a stalled log reader.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(250);
@@ -45,13 +51,13 @@ struct Log {
 
 /// Counts of lines that were not written.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LogCounts {
+pub struct LogCounts {
     /// Log lines that were dropped because the queue was full or the reader was gone.
-    pub(crate) log_dropped: u64,
+    pub log_dropped: u64,
     /// Journal lines that were dropped.
-    pub(crate) journal_dropped: u64,
+    pub journal_dropped: u64,
     /// Log lines that were suppressed by sampling.
-    pub(crate) suppressed: u64,
+    pub suppressed: u64,
 }
 
 /// Starts the writer threads of the log and the journal. A worker has no journal, because
@@ -60,7 +66,7 @@ pub(crate) struct LogCounts {
 /// # Errors
 ///
 /// If a thread cannot be started or a stream cannot be duplicated.
-pub(crate) fn start(level: LevelFilter, is_worker: bool) -> io::Result<()> {
+pub fn start(level: LevelFilter, is_worker: bool) -> io::Result<()> {
     let sampler = Arc::default();
     let notices = LogNotices {
         sampler: Arc::clone(&sampler),
@@ -83,17 +89,17 @@ pub(crate) fn start(level: LevelFilter, is_worker: bool) -> io::Result<()> {
 }
 
 /// Returns whether the writer threads have been started.
-pub(crate) fn is_started() -> bool {
+pub fn is_started() -> bool {
     LOG.get().is_some()
 }
 
 /// Returns whether a log level is enabled.
-pub(crate) fn is_enabled(level: Level) -> bool {
+pub fn is_enabled(level: Level) -> bool {
     LOG.get().map_or(DEFAULT_LEVEL, |log| log.level) >= level
 }
 
 /// Returns the counts of lines that were not written.
-pub(crate) fn counts() -> LogCounts {
+pub fn counts() -> LogCounts {
     let Some(log) = LOG.get() else {
         return LogCounts::default();
     };
@@ -105,7 +111,7 @@ pub(crate) fn counts() -> LogCounts {
 }
 
 /// Logs a line at every log level, subject to sampling.
-pub(crate) fn line(line: &str) {
+pub fn line(line: &str) {
     match LOG.get() {
         Some(log) => {
             let line = one_line(line);
@@ -116,7 +122,7 @@ pub(crate) fn line(line: &str) {
 }
 
 /// Logs a line at debug level.
-pub(crate) fn debug(line: impl fmt::Display) {
+pub fn debug(line: impl fmt::Display) {
     if let Some(log) = LOG.get().filter(|_| is_enabled(Level::Debug)) {
         log.stderr
             .push(one_line(&format!("{} {line}", Level::Debug)));
@@ -124,7 +130,7 @@ pub(crate) fn debug(line: impl fmt::Display) {
 }
 
 /// Logs a failed request, subject to the log level and sampling.
-pub(crate) fn failed_request(report: &ErrorReport<'_>) {
+pub fn failed_request(report: &ErrorReport<'_>) {
     let level = report.level();
     let Some(log) = LOG.get() else {
         return write_directly(&format!("{level} {}", report.line()));
@@ -146,12 +152,25 @@ pub(crate) fn failed_request(report: &ErrorReport<'_>) {
     log.write(kind, || one_line(&format!("{level} {}", report.line())));
 }
 
-/// Logs a panic as one line, and its backtrace if `RUST_BACKTRACE` is set.
+/// Logs a panic as one line, and its backtrace if `RUST_BACKTRACE` is set. Returns false,
+/// without logging, if no server has started in this process.
+///
+/// Servers install a panic hook that calls this function. A program that
+/// [keeps its own hook](crate::Cluster::keep_panic_hook) calls it there, so that the error
+/// layer can log where a request panicked.
 ///
 /// After a panic that cannot unwind, the standard library writes to standard error and
 /// aborts. That write could block, so this function aborts first.
-pub(crate) fn panic(location: &str, thread: &str, message: &str) {
-    let Some(log) = LOG.get() else { return };
+pub fn log_panic(panic: &PanicHookInfo<'_>) -> bool {
+    let location = panic.location().map(ToString::to_string);
+    LAST_PANIC.set(location.clone());
+    let Some(log) = LOG.get() else {
+        return false;
+    };
+    let message = panic.payload_as_str().unwrap_or_default();
+    let location = location.unwrap_or_else(|| "an unknown location".to_owned());
+    let thread = thread::current();
+    let thread = thread.name().unwrap_or("unnamed");
     let mut truncated = message.to_owned();
     truncate(&mut truncated, MAX_PANIC_MESSAGE_BYTES);
     let line = format!(
@@ -159,7 +178,7 @@ pub(crate) fn panic(location: &str, thread: &str, message: &str) {
         Level::Error,
         process::id()
     );
-    let is_queued = log.write(|| LineKind::Panic(location.to_owned()), || one_line(&line));
+    let is_queued = log.write(|| LineKind::Panic(location), || one_line(&line));
     if is_queued {
         let trace = Backtrace::capture();
         if trace.status() == BacktraceStatus::Captured {
@@ -176,19 +195,28 @@ pub(crate) fn panic(location: &str, thread: &str, message: &str) {
         flush();
         process::abort();
     }
+    true
 }
 
-/// Logs a line that may contain colours. Strips them if standard error does not support
-/// them.
-pub(crate) fn styled(line: &str) {
+/// Takes the location of the panic most recently logged on this thread.
+pub fn take_panic_location() -> Option<String> {
+    LAST_PANIC.take()
+}
+
+thread_local! {
+    static LAST_PANIC: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+/// Logs a line as it is, without sampling, such as a line with colours.
+pub fn raw(line: &str) {
     match LOG.get() {
-        Some(log) => log.stderr.push(strip_unsupported_colours(line)),
+        Some(log) => log.stderr.push(line.to_owned()),
         None => write_directly(line),
     }
 }
 
 /// Queues a line for standard output.
-pub(crate) fn print(line: &str) {
+pub fn print(line: &str) {
     if let Some(stdout) = LOG.get().and_then(|log| log.stdout.as_ref()) {
         stdout.push(line.to_owned());
     }
@@ -196,7 +224,7 @@ pub(crate) fn print(line: &str) {
 
 /// Waits until all queued lines are written, before the process exits. Times out after a
 /// quarter of a second if the reader stalls.
-pub(crate) fn flush() {
+pub fn flush() {
     if let Some(log) = LOG.get() {
         let deadline = Instant::now() + FLUSH_TIMEOUT;
         log.stderr.flush(deadline);
@@ -209,7 +237,7 @@ pub(crate) fn flush() {
 /// Flushes, then drops and counts the lines that are still queued. Workers call this
 /// before they send their final metrics.
 #[cfg(unix)]
-pub(crate) fn flush_or_drop() {
+pub fn flush_or_drop() {
     flush();
     if let Some(log) = LOG.get() {
         log.stderr.drop_queued();
@@ -239,17 +267,9 @@ impl Log {
     }
 }
 
-/// Strips colours unless standard error supports them.
-fn strip_unsupported_colours(line: &str) -> String {
-    use anstream::{AutoStream, ColorChoice, adapter::strip_str};
-    match AutoStream::choice(&io::stderr()) {
-        ColorChoice::Never => one_line(&strip_str(line).to_string()),
-        _ => line.to_owned(),
-    }
-}
-
 fn write_directly(line: &str) {
-    terminal::print_to_stderr(&format!("{line}\n"));
+    // There is nowhere to report a failed write.
+    let _ = StandardStream::stderr().and_then(|mut stderr| stderr.write_line(line));
 }
 
 fn lock(sampler: &Mutex<Sampler>) -> MutexGuard<'_, Sampler> {

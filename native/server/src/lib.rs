@@ -1,0 +1,3 @@
+//! Serves any `tower` service and stays up.
+
+pub mod logging;
