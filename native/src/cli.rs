@@ -2,8 +2,6 @@
 
 mod serve_options;
 
-#[cfg(unix)]
-pub(crate) use serve_options::WorkerOptions;
 pub(crate) use serve_options::{ClusterOptions, ServeOptions};
 
 use crate::{error::Error, pipe::Size, terminal::BAD, world::World};
@@ -147,10 +145,6 @@ systemd: use Type=notify-reload. A socket unit overrides --addr.
 Exit codes: 0 graceful shutdown, 1 gave up or cannot listen, 2 bad input, 130 or 143
 after a second signal.")]
     Cluster(ClusterOptions),
-    /// Serve on the socket inherited from a supervisor
-    #[cfg(unix)]
-    #[command(hide = true)]
-    ServeWorker(WorkerOptions),
     /// Stream a file through a pipeline: copy, transform, compress
     #[command(after_help = "Examples:
   highwater pipe server.log copy.log

@@ -99,13 +99,6 @@ pub(crate) enum Error {
         any = SocketAddr::new(.0.ip(), 0)
     )]
     PrivilegedPort(SocketAddr),
-    /// An inherited socket that cannot be used.
-    #[error("cannot serve on the inherited socket: {0}")]
-    InheritedSocket(#[source] io::Error),
-    /// A command that this system does not support.
-    #[cfg_attr(unix, expect(dead_code, reason = "constructed only on other systems"))]
-    #[error("{0} needs Unix: workers inherit their socket from the supervisor")]
-    NeedsUnix(&'static str),
     /// An address that cannot be bound for another reason.
     #[error("cannot listen on {addr}: {cause}; try --addr 127.0.0.1:0 for any free port")]
     Listen {
@@ -122,15 +115,9 @@ pub(crate) enum Error {
         /// The reason, and what to do.
         reason: String,
     },
-    /// Workers that keep exiting.
-    #[error("gave up: workers keep exiting: {0}; see the log above for the cause")]
-    WorkersKeepExiting(String),
-    /// A `serve-worker` that was not started by a supervisor.
-    #[error(
-        "serve-worker is internal and needs an inherited socket ({0}): use highwater serve or \
-         highwater cluster"
-    )]
-    NoSupervisor(#[source] io::Error),
+    /// Another error of a server.
+    #[error(transparent)]
+    Server(highwater_server::Error),
     /// A thread or runtime that could not be started.
     #[error("cannot start a thread or runtime: {0}")]
     Runtime(#[source] io::Error),
@@ -146,8 +133,7 @@ impl Error {
             | Error::UnreadableInput { .. }
             | Error::UnwritableOutput { .. }
             | Error::SameFile { .. }
-            | Error::SameOutput { .. }
-            | Error::NoSupervisor(_) => 2,
+            | Error::SameOutput { .. } => 2,
             Error::Write { .. }
             | Error::Print(_)
             | Error::Pipe { .. }
@@ -155,11 +141,27 @@ impl Error {
             | Error::PortTaken(_)
             | Error::Listen { .. }
             | Error::PrivilegedPort(_)
-            | Error::InheritedSocket(_)
-            | Error::NeedsUnix(_)
             | Error::NoPage { .. }
-            | Error::WorkersKeepExiting(_)
+            | Error::Server(_)
             | Error::Runtime(_) => 1,
+        }
+    }
+}
+
+/// Replaces the remedies of a server's errors with options of this program.
+impl From<highwater_server::Error> for Error {
+    fn from(error: highwater_server::Error) -> Self {
+        use highwater_server::Error as ServerError;
+        match error {
+            ServerError::InvalidAddress(addr) => Error::InvalidAddress(addr),
+            ServerError::AddressInUse(addr) => Error::PortTaken(addr),
+            ServerError::PermissionDenied(addr) => Error::PrivilegedPort(addr),
+            ServerError::Listen { addr, cause } => Error::Listen { addr, cause },
+            ServerError::Prepare(cause) => match cause.downcast::<Error>() {
+                Ok(error) => *error,
+                Err(cause) => Error::Server(ServerError::Prepare(cause)),
+            },
+            error => Error::Server(error),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `cli` | the command line |
 //! | `tour`, `run`, `list`, `pipe` | one command each; `compare` is `run --compare` |
-//! | `serve` | the `serve` and `cluster` commands, and their worker processes |
+//! | `serve` | the `serve` and `cluster` commands, on the crate `highwater-server` |
 //! | `platform`, `compute` | platform ports for native runs: clock, tasks, thread pools |
 //! | `processes` | the process port: starts this program as a child process |
 //! | `world`, `run_thread`, `panic_report` | run an experiment until it completes or panics |
@@ -54,14 +54,18 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return cli::report_usage(&error),
     };
-    // One thread is enough: scenarios run on their own threads, and each server process
-    // does little work.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let outcome = runtime
-        .map_err(Error::Runtime)
-        .and_then(|runtime| runtime.block_on(command(cli)));
+    let outcome = match cli.command {
+        // Servers create their own runtime and handle signals themselves.
+        Some(Command::Serve(options)) => serve::serve(&options),
+        Some(Command::Cluster(options)) => serve::cluster(&options),
+        Some(Command::List { name, json }) => list::list(name.as_deref(), json),
+        Some(Command::Pipe(options)) => run_until_signal(pipe::pipe(&options)),
+        Some(Command::Run(options)) if options.compare => {
+            run_until_signal(compare::compare(&options))
+        }
+        Some(Command::Run(options)) => run_until_signal(run::run(&options)),
+        None => run_until_signal(tour::tour()),
+    };
     let code = outcome.unwrap_or_else(|error| {
         terminal::log(&format!("{BAD}error:{BAD:#} {error}"));
         ExitCode::from(error.exit_code())
@@ -70,19 +74,14 @@ fn main() -> ExitCode {
     code
 }
 
-async fn command(cli: Cli) -> Result<ExitCode, Error> {
-    match cli.command {
-        // Servers handle signals themselves, because they drain first.
-        Some(Command::Serve(options)) => serve::serve(&options).await,
-        Some(Command::Cluster(options)) => serve::cluster(&options).await,
-        #[cfg(unix)]
-        Some(Command::ServeWorker(options)) => serve::serve_as_worker(&options).await,
-        Some(Command::List { name, json }) => list::list(name.as_deref(), json),
-        Some(Command::Pipe(options)) => interrupt::run_until_signal(pipe::pipe(&options)).await,
-        Some(Command::Run(options)) if options.compare => {
-            interrupt::run_until_signal(compare::compare(&options)).await
-        }
-        Some(Command::Run(options)) => interrupt::run_until_signal(run::run(&options)).await,
-        None => interrupt::run_until_signal(tour::tour()).await,
-    }
+/// Runs a command in a runtime until it completes or a signal arrives. One thread is
+/// enough: scenarios run on their own threads.
+fn run_until_signal(
+    command: impl Future<Output = Result<ExitCode, Error>>,
+) -> Result<ExitCode, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(Error::Runtime)?;
+    runtime.block_on(interrupt::run_until_signal(command))
 }

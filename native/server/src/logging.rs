@@ -27,10 +27,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
-use writer::{LineOutput, LineQueue, Notices, StandardStream, one_line, truncate};
+pub(crate) use writer::one_line;
+use writer::{LineOutput, LineQueue, Notices, StandardStream, truncate};
 
 /// The default log level.
-pub const DEFAULT_LEVEL: LevelFilter = LevelFilter::Info;
+pub(crate) const DEFAULT_LEVEL: LevelFilter = LevelFilter::Info;
 
 /// The maximum time that an exiting process waits for a stalled log reader.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(250);
@@ -51,13 +52,13 @@ struct Log {
 
 /// Counts of lines that were not written.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct LogCounts {
+pub(crate) struct LogCounts {
     /// Log lines that were dropped because the queue was full or the reader was gone.
-    pub log_dropped: u64,
+    pub(crate) log_dropped: u64,
     /// Journal lines that were dropped.
-    pub journal_dropped: u64,
+    pub(crate) journal_dropped: u64,
     /// Log lines that were suppressed by sampling.
-    pub suppressed: u64,
+    pub(crate) suppressed: u64,
 }
 
 /// Starts the writer threads of the log and the journal. A worker has no journal, because
@@ -66,7 +67,7 @@ pub struct LogCounts {
 /// # Errors
 ///
 /// If a thread cannot be started or a stream cannot be duplicated.
-pub fn start(level: LevelFilter, is_worker: bool) -> io::Result<()> {
+pub(crate) fn start(level: LevelFilter, is_worker: bool) -> io::Result<()> {
     let sampler = Arc::default();
     let notices = LogNotices {
         sampler: Arc::clone(&sampler),
@@ -94,12 +95,12 @@ pub fn is_started() -> bool {
 }
 
 /// Returns whether a log level is enabled.
-pub fn is_enabled(level: Level) -> bool {
+pub(crate) fn is_enabled(level: Level) -> bool {
     LOG.get().map_or(DEFAULT_LEVEL, |log| log.level) >= level
 }
 
 /// Returns the counts of lines that were not written.
-pub fn counts() -> LogCounts {
+pub(crate) fn counts() -> LogCounts {
     let Some(log) = LOG.get() else {
         return LogCounts::default();
     };
@@ -130,7 +131,7 @@ pub fn debug(line: impl fmt::Display) {
 }
 
 /// Logs a failed request, subject to the log level and sampling.
-pub fn failed_request(report: &ErrorReport<'_>) {
+pub(crate) fn failed_request(report: &ErrorReport<'_>) {
     let level = report.level();
     let Some(log) = LOG.get() else {
         return write_directly(&format!("{level} {}", report.line()));
@@ -199,7 +200,7 @@ pub fn log_panic(panic: &PanicHookInfo<'_>) -> bool {
 }
 
 /// Takes the location of the panic most recently logged on this thread.
-pub fn take_panic_location() -> Option<String> {
+pub(crate) fn take_panic_location() -> Option<String> {
     LAST_PANIC.take()
 }
 
@@ -237,7 +238,7 @@ pub fn flush() {
 /// Flushes, then drops and counts the lines that are still queued. Workers call this
 /// before they send their final metrics.
 #[cfg(unix)]
-pub fn flush_or_drop() {
+pub(crate) fn flush_or_drop() {
     flush();
     if let Some(log) = LOG.get() {
         log.stderr.drop_queued();

@@ -1,22 +1,13 @@
-//! Options of `serve`, `cluster` and the worker processes that they start.
+//! Options of `serve` and `cluster`. Their worker processes have the same options.
 
-use crate::{
-    error::Error,
-    serve::{Hosts, MAX_WORKERS, checkout, parse_name},
-};
+use crate::serve::{Hosts, checkout, parse_name};
 use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use highwater_server::logging::DEFAULT_LEVEL;
+use highwater_server::Cluster;
 use log::LevelFilter;
-#[cfg(unix)]
-use std::{
-    ffi::{OsStr, OsString},
-    path::Path,
-    time::Duration,
-};
-use std::{net::SocketAddr, path::PathBuf, thread};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Options of `serve`.
 #[derive(Args, Debug)]
@@ -38,7 +29,7 @@ pub(crate) struct ServeOptions {
     /// Number of workers, 1 to 1,024
     #[arg(long, value_name = "N", default_value = "1", value_parser = parse_worker_count,
           allow_hyphen_values = true)]
-    workers: u16,
+    workers: usize,
     /// Exit after this many seconds without a ready worker, 1 to 86,400. Until then,
     /// workers that exit are restarted
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_give_up_after,
@@ -65,7 +56,7 @@ pub(crate) struct ClusterOptions {
     addr: String,
     /// Number of workers, 1 to 1,024 [default: one per core]
     #[arg(long, value_name = "N", value_parser = parse_worker_count, allow_hyphen_values = true)]
-    workers: Option<u16>,
+    workers: Option<usize>,
     /// Exit after this many seconds without a ready worker, 1 to 86,400. Until then,
     /// workers that exit are restarted
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_give_up_after,
@@ -93,12 +84,12 @@ const MAX_GIVE_UP_SECONDS: u32 = 86_400;
 
 fn log_level_parser() -> impl TypedValueParser<Value = LevelFilter> {
     PossibleValuesParser::new(["error", "warn", "info", "debug"])
-        .map(|level| level.parse().unwrap_or(DEFAULT_LEVEL))
+        .map(|level| level.parse().unwrap_or(LevelFilter::Info))
 }
 
-fn parse_worker_count(text: &str) -> Result<u16, String> {
+fn parse_worker_count(text: &str) -> Result<usize, String> {
     let count = text.trim().parse().ok();
-    let count = count.filter(|count| (1..=MAX_WORKERS).contains(count));
+    let count = count.filter(|count| (1..=Cluster::MAX_WORKERS).contains(count));
     count.ok_or_else(|| "expected 1 to 1,024 workers".to_owned())
 }
 
@@ -108,47 +99,10 @@ fn parse_give_up_after(text: &str) -> Result<u32, String> {
     seconds.ok_or_else(|| "expected 1 to 86,400 seconds".to_owned())
 }
 
-/// Options that a supervisor passes to a worker process.
-#[cfg(unix)]
-#[derive(Args, Debug)]
-pub(crate) struct WorkerOptions {
-    /// Folder of the page; without it, the worker runs the cluster service
-    #[arg(long)]
-    pub(crate) www: Option<PathBuf>,
-    /// Serve the routes that inject faults
-    #[arg(long)]
-    pub(crate) faults: bool,
-    /// Accept only loopback hosts and the --allow-host names
-    #[arg(long)]
-    loopback_hosts: bool,
-    /// Also accept requests for this host name
-    #[arg(long, value_parser = parse_name)]
-    allow_host: Vec<String>,
-    /// Log level
-    #[arg(long, default_value = "info", value_parser = log_level_parser())]
-    pub(crate) log_level: LevelFilter,
-}
-
-#[cfg(unix)]
-impl WorkerOptions {
-    /// Returns the host names to accept.
-    pub(crate) fn hosts(&self) -> Hosts {
-        if self.loopback_hosts {
-            Hosts::LoopbackAnd(self.allow_host.clone())
-        } else {
-            Hosts::Any
-        }
-    }
-}
-
 impl ServeOptions {
-    /// Parses the address to listen on.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidAddress`] if it is not `ADDRESS:PORT`.
-    pub(crate) fn addr(&self) -> Result<SocketAddr, Error> {
-        parse_addr(&self.addr)
+    /// Returns the address to listen on.
+    pub(crate) fn addr(&self) -> &str {
+        &self.addr
     }
 
     /// Returns the host names to accept when listening on `addr`.
@@ -160,28 +114,12 @@ impl ServeOptions {
         }
     }
 
-    /// Returns the arguments of a worker that serves the page in `www` on `addr`.
-    #[cfg(unix)]
-    pub(crate) fn worker_arguments(&self, addr: SocketAddr, www: &Path) -> Vec<OsString> {
-        let mut arguments = vec!["serve-worker".into()];
-        if let Hosts::LoopbackAnd(allowed) = self.hosts(addr) {
-            arguments.push("--loopback-hosts".into());
-            for name in allowed {
-                arguments.push(option_argument("--allow-host", name));
-            }
-        }
-        arguments.push(option_argument("--www", www));
-        arguments.extend(common_arguments(self.faults, self.log_level));
-        arguments
-    }
-
     /// Returns the number of workers.
     pub(crate) fn workers(&self) -> usize {
-        self.workers.into()
+        self.workers
     }
 
     /// Returns how long the supervisor runs without a ready worker before it exits.
-    #[cfg(unix)]
     pub(crate) fn give_up_after(&self) -> Duration {
         Duration::from_secs(self.give_up_after.into())
     }
@@ -196,72 +134,20 @@ impl ServeOptions {
 }
 
 impl ClusterOptions {
-    /// Parses the address to listen on.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidAddress`] if it is not `ADDRESS:PORT`.
-    pub(crate) fn addr(&self) -> Result<SocketAddr, Error> {
-        parse_addr(&self.addr)
+    /// Returns the address to listen on.
+    pub(crate) fn addr(&self) -> &str {
+        &self.addr
     }
 
-    /// Returns the arguments of a worker.
-    #[cfg(unix)]
-    pub(crate) fn worker_arguments(&self) -> Vec<OsString> {
-        let mut arguments = vec!["serve-worker".into()];
-        arguments.extend(common_arguments(self.faults, self.log_level));
-        arguments
-    }
-
-    /// Returns the number of workers.
-    pub(crate) fn workers(&self) -> usize {
-        let core_count = || thread::available_parallelism().map_or(1, usize::from);
-        let default_count = || core_count().min(MAX_WORKERS.into());
-        self.workers.map_or_else(default_count, usize::from)
+    /// Returns the number of workers, if it was given.
+    pub(crate) fn workers(&self) -> Option<usize> {
+        self.workers
     }
 
     /// Returns how long the supervisor runs without a ready worker before it exits.
-    #[cfg(unix)]
     pub(crate) fn give_up_after(&self) -> Duration {
         Duration::from_secs(self.give_up_after.into())
     }
-}
-
-/// Returns the worker arguments that all servers have in common.
-#[cfg(unix)]
-fn common_arguments(faults: bool, log_level: LevelFilter) -> Vec<OsString> {
-    let mut arguments = Vec::new();
-    if faults {
-        arguments.push("--faults".into());
-    }
-    // Passed only if it is not the default: after a reload, the worker may be an older
-    // build that does not support the option.
-    if log_level != DEFAULT_LEVEL {
-        let level = log_level.as_str().to_ascii_lowercase();
-        arguments.extend(["--log-level".into(), level.into()]);
-    }
-    arguments
-}
-
-/// Returns an option and its value as one argument, because the value can begin with `-`.
-#[cfg(unix)]
-fn option_argument(name: &str, value: impl AsRef<OsStr>) -> OsString {
-    let mut argument = OsString::from(name);
-    argument.push("=");
-    argument.push(value);
-    argument
-}
-
-fn parse_addr(text: &str) -> Result<SocketAddr, Error> {
-    let text = text.trim();
-    // Other names would need a DNS lookup and can have several addresses.
-    let numeric = match text.strip_prefix("localhost:") {
-        Some(port) => format!("127.0.0.1:{port}"),
-        None => text.to_owned(),
-    };
-    numeric
-        .parse()
-        .map_err(|_| Error::InvalidAddress(text.to_owned()))
 }
 
 #[cfg(test)]

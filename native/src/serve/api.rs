@@ -1,9 +1,6 @@
 //! The API of the page.
 
-use super::{
-    trace_stream::{self, RecordFormat, TraceStream},
-    worker::{Phase, phase_reached},
-};
+use super::trace_stream::{self, RecordFormat, TraceStream};
 use crate::{list, run_thread::RunThread};
 use axum::{
     body::Bytes,
@@ -15,10 +12,11 @@ use highwater::{
     error::{AppError, Classification, ErrorKind},
     scenario::{self, Experiment},
 };
+use highwater_server::Shutdown;
 use serde::Deserialize;
 use serde_json::{Value, error::Category};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 /// The maximum number of concurrent runs. Each occupies a thread.
 const MAX_RUNS: usize = 4;
@@ -28,15 +26,15 @@ const BODY_LIMIT_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct ApiState {
     run_permits: Arc<Semaphore>,
-    phase: watch::Receiver<Phase>,
+    shutdown: Shutdown,
 }
 
 impl ApiState {
-    /// Creates the state. Runs are aborted when the phase becomes [`Phase::Stopping`].
-    pub(super) fn new(phase: watch::Receiver<Phase>) -> Self {
+    /// Creates the state. Runs are aborted when the worker is stopping.
+    pub(super) fn new(shutdown: Shutdown) -> Self {
         ApiState {
             run_permits: Arc::new(Semaphore::new(MAX_RUNS)),
-            phase,
+            shutdown,
         }
     }
 }
@@ -75,7 +73,7 @@ pub(super) async fn run(
     let run_thread = RunThread::start(&experiment, Arc::clone(&permit)).map_err(|cause| {
         busy_error("The run could not be started. Try again later.".to_owned()).with_source(cause)
     })?;
-    let stopping = phase_reached(state.phase.clone(), Phase::Stopping);
+    let stopping = state.shutdown.stopping();
     Ok(trace_stream::respond(TraceStream::new(
         experiment, run_thread, records, permit, stopping,
     )))

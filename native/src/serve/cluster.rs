@@ -1,75 +1,46 @@
 //! `highwater cluster`: a small service with several workers, intended for load tests.
 
+use super::{problems, service, warn_if_public};
 use crate::{cli::ClusterOptions, error::Error};
-use std::process::ExitCode;
+use highwater_server::{Cluster, Worker, logging};
+use std::{convert::Infallible, process::ExitCode};
 
 /// Binds the address and supervises the workers until a signal stops the server.
 ///
 /// # Errors
 ///
 /// If the input is invalid, the address cannot be bound, or the workers keep exiting.
-pub(crate) async fn cluster(options: &ClusterOptions) -> Result<ExitCode, Error> {
-    #[cfg(unix)]
-    {
-        serve(options).await
-    }
-    #[cfg(not(unix))]
-    {
-        options.addr()?;
-        Err(Error::NeedsUnix("cluster"))
-    }
-}
-
-/// The time limit for open requests during a shutdown.
-#[cfg(unix)]
-const SHUTDOWN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(8);
-
-#[cfg(unix)]
-async fn serve(options: &ClusterOptions) -> Result<ExitCode, Error> {
-    use super::{
-        config::ClusterConfig,
-        listen::listen,
-        supervisor::{Signals, supervise},
-    };
-    use highwater_server::logging;
-    use serde_json::json;
-
-    logging::start(options.log_level, false).map_err(Error::Runtime)?;
-    let addr = options.addr()?;
+pub(crate) fn cluster(options: &ClusterOptions) -> Result<ExitCode, Error> {
+    let json = options.json;
     let workers = options.workers();
-    let signals = Signals::new()?;
-    let listener = listen(addr)?;
-    let addr = listener.local_addr().unwrap_or(addr);
-    super::warn_if_public(addr);
-    if options.json {
-        let line = json!({
-            "event": "listening",
-            "pid": std::process::id(),
-            "addr": addr.to_string(),
-            "workers": workers,
-        });
-        logging::print(&line.to_string());
+    let mut cluster = Cluster::new(options.addr());
+    if let Some(workers) = workers {
+        cluster = cluster.workers(workers);
     }
-    let config = ClusterConfig {
-        listener,
-        worker_arguments: options.worker_arguments(),
-        workers,
-        give_up_after: options.give_up_after(),
-        shutdown_timeout: SHUTDOWN_TIMEOUT,
-        json: options.json,
+    let worker_count = match cluster.worker_count() {
+        1 => "1 worker".to_owned(),
+        several => format!("{several} workers"),
     };
-    supervise(config, signals, || {
-        if options.json {
-            return Ok(());
+    let print_address = move |addr| {
+        if !json {
+            logging::print(&format!(
+                "{worker_count} serving http://{addr}/ (press Ctrl-C to stop)"
+            ));
         }
-        let worker_count = match workers {
-            1 => "1 worker".to_owned(),
-            several => format!("{several} workers"),
-        };
-        logging::print(&format!(
-            "{worker_count} serving http://{addr}/ (press Ctrl-C to stop)"
-        ));
-        Ok(())
-    })
-    .await
+    };
+    let cluster = cluster
+        .give_up_after(options.give_up_after())
+        .version(env!("CARGO_PKG_VERSION"))
+        .json_events(json)
+        .log_level(options.log_level)
+        .error_handler(problems::error_handler())
+        .keep_panic_hook()
+        .prepare(async |addr| {
+            warn_if_public(addr);
+            Ok::<(), Error>(())
+        })
+        .on_ready(print_address);
+    let service =
+        async |worker: Worker| Ok::<_, Infallible>(service::service(&worker, options.faults));
+    Ok(cluster.serve(service)?)
 }

@@ -1,8 +1,6 @@
 //! Deliberate faults for experiments, enabled by `--faults`.
 
-#[cfg(unix)]
 use highwater_server::logging;
-#[cfg(unix)]
 use std::{hint, process};
 
 /// `POST …/bug`: panics.
@@ -12,7 +10,6 @@ pub(super) async fn bug() -> String {
 
 /// `POST …/hang`: blocks the event loop forever, so every connection of this process
 /// hangs.
-#[cfg(unix)]
 pub(super) async fn hang() {
     loop {
         hint::spin_loop();
@@ -20,7 +17,6 @@ pub(super) async fn hang() {
 }
 
 /// `POST …/exit`: exits the process immediately with code 1.
-#[cfg(unix)]
 pub(super) async fn exit() {
     logging::flush();
     process::exit(1)

@@ -1,12 +1,12 @@
 //! CPU jobs for HTTP requests, run on a bounded thread pool.
 
-use super::metrics::Meter;
 use axum::extract::{Query, State, rejection::QueryRejection};
 use highwater::{
     error::AppError,
     platform::Job,
     scale::{Cancellation, Pool, PoolOptions, WorkError},
 };
+use highwater_server::{JobOutcome, Worker};
 use serde::Deserialize;
 use std::{sync::Arc, thread, time::Instant};
 
@@ -17,7 +17,7 @@ const QUEUED_PER_THREAD: usize = 64;
 #[derive(Debug)]
 pub(super) struct JobService {
     pool: Pool,
-    meter: Arc<Meter>,
+    worker: Worker,
 }
 
 #[derive(Deserialize)]
@@ -27,7 +27,7 @@ pub(super) struct JobQuery {
 
 impl JobService {
     /// Creates a service that runs jobs on rayon's threads, one per core.
-    pub(super) fn new(meter: Arc<Meter>) -> Self {
+    pub(super) fn new(worker: Worker) -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let started_at = Instant::now();
         let options = PoolOptions::new(threads)
@@ -35,7 +35,7 @@ impl JobService {
             .clock(Arc::new(move || started_at.elapsed()));
         JobService {
             pool: Pool::new(options, |work| rayon::spawn(|| work.run())),
-            meter,
+            worker,
         }
     }
 
@@ -46,11 +46,11 @@ impl JobService {
         W: FnOnce(&Cancellation) -> T + Send + 'static,
     {
         let ticket = self.pool.try_run(work);
-        let ticket = ticket.inspect_err(|_| self.meter.job_rejected())?;
+        let ticket = ticket.inspect_err(|_| self.worker.count_job(JobOutcome::Rejected))?;
         let result = ticket.await;
         match &result {
-            Ok(_) => self.meter.job_done(),
-            Err(WorkError::Panicked { .. }) => self.meter.job_panicked(),
+            Ok(_) => self.worker.count_job(JobOutcome::Done),
+            Err(WorkError::Panicked { .. }) => self.worker.count_job(JobOutcome::Panicked),
             Err(WorkError::Lost) => {}
         }
         Ok(result?)

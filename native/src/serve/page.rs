@@ -130,7 +130,7 @@ async fn run_bundler(cargo_options: &[&str], options: &[&str]) -> io::Result<Exi
     cargo.process_group(0);
 
     #[cfg(unix)]
-    let (mut child, _child_guard) = super::reaper::spawn(&mut cargo)?;
+    let (mut child, _child_guard) = highwater_server::spawn_child(&mut cargo)?;
     #[cfg(not(unix))]
     let mut child = cargo.spawn()?;
     // Dropped before the child, while the process id is still valid.

@@ -1,9 +1,17 @@
 //! Problem descriptions, served at the address in a problem's `type` field.
 
-use super::errors::PROBLEM_TYPES_PATH;
 use axum::extract::Path;
-use highwater::error::AppError;
+use highwater::error::{AppError, Handler};
 use std::fmt::Write;
+
+/// The path of the problem descriptions. A problem's type is this path followed by its
+/// code.
+const PROBLEM_TYPES_PATH: &str = "/problems/";
+
+/// Returns the error handler of both servers.
+pub(super) fn error_handler() -> Handler {
+    Handler::new().problem_types(PROBLEM_TYPES_PATH)
+}
 
 /// A problem's code, and a description of its meaning and remedy.
 struct ProblemDoc {

@@ -1,9 +1,7 @@
 //! The routes of the page and its API.
 
 use super::{
-    api, deadline,
-    endpoints::{self, EndpointState},
-    faults, headers,
+    api, endpoints, faults, headers,
     hosts::{self, Hosts},
     plain_text, problems,
 };
@@ -15,7 +13,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
-use highwater::error::{AppError, http::HandlerLayer};
+use highwater::error::AppError;
+use highwater_server::Worker;
 use percent_encoding::percent_decode_str;
 use std::{
     io::{self, ErrorKind},
@@ -35,18 +34,15 @@ pub(super) struct PageConfig<'a> {
     pub(super) hosts: Hosts,
 }
 
-/// Returns the router. All errors go to `handler`.
-pub(super) fn router(
-    page_config: PageConfig<'_>,
-    endpoint_state: EndpointState,
-    handler: HandlerLayer,
-) -> Router {
-    let limits = endpoint_state.limits;
-    let state = Arc::new(api::ApiState::new(endpoint_state.phase.clone()));
+/// Returns the router.
+pub(super) fn router(page_config: PageConfig<'_>, worker: Worker) -> Router {
+    let state = Arc::new(api::ApiState::new(worker.shutdown()));
+    // Inside the page's middleware, which renders its errors.
+    let error_layer = worker.error_layer();
     let mut router = Router::new()
         // Requests queue while the page is being built, so any response means that it is
         // ready.
-        .merge(endpoints::router(endpoint_state))
+        .merge(endpoints::router(worker))
         .route("/api/scenarios", get(api::scenarios))
         .route("/api/runs", post(api::run))
         .route("/api/", any(api::not_found))
@@ -61,9 +57,8 @@ pub(super) fn router(
         .method_not_allowed_fallback(api::method_not_allowed)
         .fallback_service(file_routes(page_config.www))
         .layer(api::body_limit())
-        .layer(from_fn_with_state(limits, deadline::enforce_deadline))
         .layer(from_fn_with_state(hosts, check_host))
-        .layer(handler)
+        .layer(error_layer)
         .layer(from_fn(plain_text::render_errors))
         .layer(map_response(headers::set_response_headers))
         .with_state(state)
@@ -130,54 +125,4 @@ fn is_hidden(uri: &Uri) -> bool {
 
 fn not_found_error(uri: &Uri) -> AppError {
     AppError::not_found(format!("{} does not exist. The page is at /.", uri.path()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::serve::{
-        endpoints::FailingWorkers,
-        errors,
-        metrics::Meter,
-        worker::{Limits, Phase},
-    };
-    use axum::{
-        body::{Body, to_bytes},
-        http::header,
-    };
-    use futures::stream;
-    use tokio::sync::watch;
-    use tower::ServiceExt;
-
-    #[tokio::test(start_paused = true)]
-    async fn endless_body_times_out() {
-        let (_phase, phase) = watch::channel(Phase::Serving);
-        let page_config = PageConfig {
-            www: Path::new("."),
-            faults: false,
-            hosts: Hosts::Any,
-        };
-        let meter = Arc::<Meter>::default();
-        let endpoint_state = EndpointState {
-            limits: Limits::default(),
-            phase,
-            scrape: meter.scraper(),
-            meter,
-            failing: FailingWorkers::default(),
-        };
-        let handler = errors::layer(errors::handler(), || panic!("a slow client is not a bug"));
-        let body = Body::from_stream(stream::pending::<Result<String, io::Error>>());
-        let request = Request::post("/api/runs")
-            .header(header::HOST, "test")
-            .header(header::CONTENT_TYPE, "application/json");
-        let request = request.body(body).unwrap();
-        let Ok(response) = router(page_config, endpoint_state, handler)
-            .oneshot(request)
-            .await;
-        assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
-        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(problem["code"], "timeout");
-        assert_eq!(problem["type"], "/problems/timeout");
-    }
 }

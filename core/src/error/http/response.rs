@@ -189,8 +189,11 @@ fn remove_content_headers(status: StatusCode, headers: &mut HeaderMap) {
 }
 
 /// Returns the error that a bare response represents, or `None` if the response is
-/// not bare.
+/// not bare. A response with a problem is not bare: an inner layer has handled its error.
 fn error_of_bare_response<B>(response: &Response<B>) -> Option<AppError> {
+    if response.extensions().get::<Problem>().is_some() {
+        return None;
+    }
     let content_type = response.headers().get(header::CONTENT_TYPE);
     let is_bare = content_type.is_none_or(|value| {
         let essence = value.as_bytes().split(|byte| *byte == b';').next();

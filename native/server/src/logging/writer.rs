@@ -257,7 +257,7 @@ impl<O: LineOutput, N: Notices> LineWriter<O, N> {
 }
 
 /// Converts a text to one line: escapes control characters and truncates long text.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let mut line = if text.contains(char::is_control) {
         text.chars().fold(String::new(), |mut line, char| {
             if char.is_control() {

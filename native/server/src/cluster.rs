@@ -1,0 +1,183 @@
+//! A supervised cluster of worker processes.
+
+use crate::{
+    error::Error,
+    handle::Worker,
+    options::{Options, common_options, report},
+    service::HttpService,
+};
+use highwater::BoxError;
+use std::{convert::Infallible, process::ExitCode, thread, time::Duration};
+
+/// The maximum number of workers.
+const MAX_WORKERS: usize = 1024;
+
+/// A cluster of worker processes that share a socket, and their supervisor.
+///
+/// [`run`](Self::run) starts the program again for each worker, with the same arguments.
+/// In a worker, `run` serves. **What runs before `run` runs in each process**, so it
+/// should only read arguments and settings. Work that must happen once belongs in
+/// [`prepare`](Self::prepare); connections to databases belong in the function that
+/// creates the service. A child process that is started before `run` inherits the sockets.
+///
+/// The supervisor holds the socket and serves nothing. It replaces a worker that exits,
+/// hangs or had a bug: after a bug, the worker serves until its replacement is ready. While
+/// no worker is ready, connections wait in the accept queue.
+///
+/// | signal to the supervisor | effect |
+/// |---|---|
+/// | `SIGHUP` | rolling reload: starts the program's current file, one worker at a time |
+/// | `SIGTERM`, `SIGINT` | graceful shutdown; a second one exits at once |
+/// | `SIGTTIN`, `SIGTTOU` | adds or removes one worker |
+///
+/// It notifies systemd, accepts a socket from it, and reaps orphans as PID 1. Clusters
+/// need Unix: on other systems, one worker is served like a [`Server`](crate::Server), and
+/// more are an error.
+///
+/// ```no_run
+/// use axum::{Router, routing::get};
+/// use highwater_server::{Cluster, ExitCode};
+///
+/// fn main() -> ExitCode {
+///     Cluster::new("127.0.0.1:8080").workers(2).run(|_worker| async {
+///         Router::new().route("/", get(|| async { "hello" }))
+///     })
+/// }
+/// ```
+#[must_use = "a cluster does nothing unless it is run"]
+pub struct Cluster {
+    options: Options,
+    cluster: ClusterOptions,
+}
+
+/// The options of a cluster.
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    not(unix),
+    expect(dead_code, reason = "there are no clusters on this system")
+)]
+pub(crate) struct ClusterOptions {
+    pub(crate) workers: usize,
+    /// The supervisor gives up after this time without a ready worker.
+    pub(crate) give_up_after: Duration,
+    /// The time limit for a worker to become ready.
+    pub(crate) ready_timeout: Duration,
+    pub(crate) version: Option<String>,
+    /// True if events are written to standard output as JSON.
+    pub(crate) json_events: bool,
+}
+
+impl Cluster {
+    /// The maximum number of workers.
+    pub const MAX_WORKERS: usize = MAX_WORKERS;
+
+    /// Creates a cluster that listens on an address, such as `127.0.0.1:8080`. Port 0 picks
+    /// any free port. If a service manager passes a socket to this process, the cluster
+    /// listens on that instead.
+    pub fn new(addr: impl ToString) -> Self {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Cluster {
+            options: Options::new(addr.to_string()),
+            cluster: ClusterOptions {
+                workers: cores.min(MAX_WORKERS),
+                give_up_after: Duration::from_secs(30),
+                ready_timeout: Duration::from_secs(10),
+                version: None,
+                json_events: false,
+            },
+        }
+    }
+
+    /// Sets the number of workers, 1 to [`MAX_WORKERS`](Self::MAX_WORKERS). The default is
+    /// one for each core that this process may use, which respects the CPU quota of a
+    /// container.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.cluster.workers = workers.clamp(1, MAX_WORKERS);
+        self
+    }
+
+    /// Returns the number of workers.
+    pub fn worker_count(&self) -> usize {
+        self.cluster.workers
+    }
+
+    /// Sets the time after which the supervisor gives up, if no worker was ready for as
+    /// long. The default is 30 seconds.
+    pub fn give_up_after(mut self, limit: Duration) -> Self {
+        self.cluster.give_up_after = limit;
+        self
+    }
+
+    /// Sets the time limit for a worker to create its service. A worker that exceeds it is
+    /// killed and started again. The default is 10 seconds.
+    pub fn ready_timeout(mut self, limit: Duration) -> Self {
+        self.cluster.ready_timeout = limit;
+        self
+    }
+
+    /// Sets the version of the program, such as `env!("CARGO_PKG_VERSION")`. After a reload,
+    /// the log shows the version of each worker.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.cluster.version = Some(version.into());
+        self
+    }
+
+    /// Writes events to standard output as JSON, one object per line, for programs that
+    /// watch the cluster.
+    pub fn json_events(mut self, enabled: bool) -> Self {
+        self.cluster.json_events = enabled;
+        self
+    }
+
+    common_options!();
+
+    /// Supervises the workers until a signal stops the cluster, and returns the exit code
+    /// of the program. In a worker, serves. `service` creates the service of a worker. An
+    /// error is logged as one line.
+    pub fn run<F, Fut, S>(self, service: F) -> ExitCode
+    where
+        F: FnOnce(Worker) -> Fut,
+        Fut: Future<Output = S>,
+        S: HttpService,
+    {
+        report(self.serve(async |worker| Ok::<_, Infallible>(service(worker).await)))
+    }
+
+    /// Like [`run`](Self::run), but `service` can fail, and errors are returned. A worker
+    /// whose `service` fails exits, and the supervisor starts it again.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be bound, the workers keep exiting, or, in a worker,
+    /// `service` fails.
+    pub fn serve<F, Fut, S, E>(self, service: F) -> Result<ExitCode, Error>
+    where
+        F: FnOnce(Worker) -> Fut,
+        Fut: Future<Output = Result<S, E>>,
+        S: HttpService,
+        E: Into<BoxError>,
+    {
+        #[cfg(unix)]
+        {
+            use crate::{inheritance, options::new_runtime, supervisor, worker_process};
+            let Cluster { options, cluster } = self;
+            options.install_panic_hook();
+            match inheritance::take() {
+                Some(inherited) => {
+                    let inherited = inherited.map_err(Error::Runtime)?;
+                    let worker =
+                        worker_process::serve(inherited, options, cluster.version, service);
+                    new_runtime()?.block_on(worker)
+                }
+                None => new_runtime()?.block_on(supervisor::run(options, cluster)),
+            }
+        }
+        #[cfg(not(unix))]
+        {
+            if self.cluster.workers > 1 {
+                return Err(Error::NeedsUnix);
+            }
+            crate::Server::from_options(self.options).serve(service)
+        }
+    }
+}

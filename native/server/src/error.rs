@@ -1,0 +1,48 @@
+//! Startup and runtime errors of a server.
+
+use highwater::BoxError;
+use std::{io, net::SocketAddr};
+
+/// An error that ends a server. Displays as one line: what failed, why, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An address that is not `ADDRESS:PORT`.
+    #[error("invalid address \"{0}\": expected ADDRESS:PORT, for example 127.0.0.1:8080")]
+    InvalidAddress(String),
+    /// An address that another socket is bound to.
+    #[error("{0} is already in use: stop the other server, or choose another port")]
+    AddressInUse(SocketAddr),
+    /// A port that requires privileges.
+    #[error(
+        "cannot listen on {0}: ports below 1024 require privileges; use a service manager's socket, \
+         or a higher port"
+    )]
+    PermissionDenied(SocketAddr),
+    /// An address that cannot be bound for another reason.
+    #[error("cannot listen on {addr}: {cause}; check that the address belongs to this machine")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// The I/O error.
+        cause: io::Error,
+    },
+    /// A socket of the service manager that cannot be used.
+    #[error("cannot serve on the inherited socket: {0}")]
+    InheritedSocket(#[source] io::Error),
+    /// Several workers on a system where processes cannot share a socket.
+    #[error("several workers need Unix: serve with one worker")]
+    NeedsUnix,
+    /// The function passed to `prepare` failed.
+    #[error("cannot start: {0}")]
+    Prepare(#[source] BoxError),
+    /// The function that creates the service failed.
+    #[error("cannot create the service: {0}")]
+    Service(#[source] BoxError),
+    /// Workers that keep exiting.
+    #[error("gave up: workers keep exiting: {0}; see the log above for the cause")]
+    WorkersKeepExiting(String),
+    /// A thread, a runtime or a signal handler that could not be started.
+    #[error("cannot start a thread or runtime: {0}")]
+    Runtime(#[source] io::Error),
+}

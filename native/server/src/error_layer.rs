@@ -1,0 +1,29 @@
+//! Error handling for all responses of the server.
+//!
+//! Errors are returned as problem details (RFC 9457) with the correlation id of the log
+//! entry.
+
+use crate::logging;
+use highwater::error::{Handler, IdGenerator, http::HandlerLayer};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
+
+/// Returns the error handler of a worker, which logs the errors.
+pub(crate) fn handler(handler: Handler) -> Arc<Handler> {
+    Arc::new(handler.log_with(logging::failed_request))
+}
+
+/// Returns the layer that handles a service's errors. After a bug, it sends the response
+/// and calls `drain`.
+pub(crate) fn layer(
+    handler: Arc<Handler>,
+    drain: impl Fn() + Send + Sync + 'static,
+) -> HandlerLayer {
+    // `RandomState` is seeded with random bytes from the system.
+    let seed = RandomState::new().hash_one("ids");
+    HandlerLayer::new(handler, IdGenerator::new(seed))
+        .on_drain(drain)
+        .locate_panics(logging::take_panic_location)
+}

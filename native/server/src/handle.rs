@@ -1,0 +1,256 @@
+//! The handle that a service has to its worker.
+
+use crate::{
+    error_layer,
+    metrics::{JobOutcome, Meter, Metrics, ScrapeWorkers},
+    phase::{Phase, advance, phase_reached},
+};
+use highwater::{
+    error::{AppError, Handler, http::HandlerLayer},
+    scale::WorkerId,
+};
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    process,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::watch;
+
+/// The worker that a service runs in: a worker process of a [`Cluster`](crate::Cluster), or
+/// the process of a [`Server`](crate::Server). Clones are handles to the same worker.
+///
+/// ```
+/// use axum::{Router, extract::State, routing::get};
+/// use highwater::error::AppError;
+/// use highwater_server::Worker;
+///
+/// async fn ready(State(worker): State<Worker>) -> Result<String, AppError> {
+///     worker.readiness()
+/// }
+///
+/// async fn metrics(State(worker): State<Worker>) -> Result<String, AppError> {
+///     worker.metrics().await
+/// }
+///
+/// fn service(worker: Worker) -> Router {
+///     Router::new()
+///         .route("/readyz", get(ready))
+///         .route("/metrics", get(metrics))
+///         .with_state(worker)
+/// }
+/// # let _ = service(Worker::detached());
+/// ```
+#[derive(Clone)]
+pub struct Worker {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) id: WorkerId,
+    pub(crate) local_addr: SocketAddr,
+    pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) meter: Arc<Meter>,
+    /// Provides the metrics of all workers.
+    pub(crate) scrape: ScrapeWorkers,
+    /// The workers that fail to start.
+    pub(crate) failing: FailingWorkers,
+    pub(crate) error_layer: HandlerLayer,
+    pub(crate) retire: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Worker {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Creates a worker that belongs to no server, for tests of a service. It drains when
+    /// the service asks for a replacement.
+    pub fn detached() -> Self {
+        let meter = Arc::<Meter>::default();
+        let (sender, phase) = watch::channel(Phase::Serving);
+        Worker::new(Shared {
+            id: WorkerId::new(0, 0),
+            local_addr: (Ipv4Addr::LOCALHOST, 0).into(),
+            phase,
+            scrape: meter.scraper(),
+            meter,
+            failing: FailingWorkers::default(),
+            error_layer: error_layer::layer(error_layer::handler(Handler::new()), || {}),
+            retire: Box::new(move |_| {
+                advance(&sender, Phase::Draining);
+            }),
+        })
+    }
+
+    /// Returns the position of the worker in its cluster, counted from 0. A replacement
+    /// has the same index. In the log, workers are counted from 1.
+    pub fn index(&self) -> usize {
+        self.shared.id.slot
+    }
+
+    /// Returns the generation of the worker: no other worker of its cluster with the same
+    /// index has the same generation, and replacements have higher ones.
+    pub fn generation(&self) -> u64 {
+        self.shared.id.generation
+    }
+
+    /// Returns the address that the server listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.shared.local_addr
+    }
+
+    /// Returns a handle that reports when this worker shuts down.
+    pub fn shutdown(&self) -> Shutdown {
+        Shutdown(self.shared.phase.clone())
+    }
+
+    /// Asks for a replacement, for example because a resource cannot be recovered. The
+    /// worker serves until its replacement is ready, then drains and exits. The reason is
+    /// logged. Further calls have no effect. A [`Server`](crate::Server) has no
+    /// replacement: it drains and exits, so that a service manager can restart it.
+    pub fn request_replacement(&self, reason: &str) {
+        (self.shared.retire)(reason);
+    }
+
+    /// Returns text that says that the server is ready, for a readiness endpoint. It also
+    /// names the workers that repeatedly fail to start. The server is ready as long as
+    /// one worker is ready.
+    ///
+    /// # Errors
+    ///
+    /// 503 if this worker is draining.
+    pub fn readiness(&self) -> Result<String, AppError> {
+        if self.shutdown().is_draining() {
+            return Err(
+                AppError::unavailable("the draining process").with_public_message(
+                    "This process is shutting down. Another one is taking over.",
+                ),
+            );
+        }
+        let degraded_line = match self.shared.failing.get() {
+            workers if workers.is_empty() => String::new(),
+            workers => format!("degraded: these workers fail to start: {workers}\n"),
+        };
+        Ok(format!("ready: process {}\n{degraded_line}", process::id()))
+    }
+
+    /// The content type of [`metrics`](Self::metrics).
+    pub const METRICS_CONTENT_TYPE: &'static str = Metrics::CONTENT_TYPE;
+
+    /// Returns the metrics of all workers in the Prometheus text format, for a metrics
+    /// endpoint.
+    ///
+    /// # Errors
+    ///
+    /// 503 if the supervisor does not reply.
+    pub async fn metrics(&self) -> Result<String, AppError> {
+        let metrics = (self.shared.scrape)().await.ok_or_else(|| {
+            AppError::unavailable("the supervisor")
+                .with_public_message("The metrics are temporarily unavailable. Try again later.")
+        })?;
+        Ok(metrics.to_text())
+    }
+
+    /// Counts a CPU job, such as one of a [`Pool`](highwater::scale::Pool), in the metric
+    /// `highwater_jobs_total`.
+    pub fn count_job(&self, outcome: JobOutcome) {
+        self.shared.meter.count_job(outcome);
+    }
+
+    /// Returns the layer that turns errors into responses. The server applies it outside
+    /// the service. A service that has layers of its own outside it, for example to
+    /// render errors as HTML, applies it inside them as well.
+    pub fn error_layer(&self) -> HandlerLayer {
+        self.shared.error_layer.clone()
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("index", &self.index())
+            .field("generation", &self.generation())
+            .field("local_addr", &self.local_addr())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reports when a worker shuts down, so that long responses and background tasks can end.
+/// Clones report the same.
+#[derive(Clone, Debug)]
+pub struct Shutdown(watch::Receiver<Phase>);
+
+impl Shutdown {
+    /// Returns true if the worker accepts no more connections.
+    pub fn is_draining(&self) -> bool {
+        *self.0.borrow() > Phase::Serving
+    }
+
+    /// Completes when the worker accepts no more connections and finishes its open
+    /// requests.
+    pub fn draining(&self) -> impl Future<Output = ()> + Send + 'static {
+        phase_reached(self.0.clone(), Phase::Draining)
+    }
+
+    /// Completes when the time for open requests has passed. They are aborted after
+    /// [`Limits::grace`](crate::Limits::grace).
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+        phase_reached(self.0.clone(), Phase::Stopping)
+    }
+}
+
+/// The numbers of the workers that repeatedly fail to start, as last reported by the
+/// supervisor.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FailingWorkers(Arc<Mutex<String>>);
+
+impl FailingWorkers {
+    #[cfg(any(unix, test))]
+    pub(crate) fn set(&self, workers: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = workers;
+    }
+
+    fn get(&self) -> String {
+        let workers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draining_worker_is_not_ready() {
+        let (sender, phase) = watch::channel(Phase::Serving);
+        let worker = Worker::new(Shared {
+            phase,
+            ..detached_parts()
+        });
+        assert!(worker.readiness().is_ok());
+        advance(&sender, Phase::Draining);
+        assert_eq!(worker.readiness().unwrap_err().status(), 503);
+        assert!(worker.shutdown().is_draining());
+    }
+
+    #[test]
+    fn readiness_names_failing_workers() {
+        let parts = detached_parts();
+        let failing = parts.failing.clone();
+        let worker = Worker::new(parts);
+        failing.set("2, 3".to_owned());
+        let line = "degraded: these workers fail to start: 2, 3\n";
+        let text = worker.readiness().unwrap();
+        assert!(text.ends_with(line), "{text}");
+        failing.set(String::new());
+        let text = worker.readiness().unwrap();
+        assert!(!text.contains("degraded"), "{text}");
+    }
+
+    fn detached_parts() -> Shared {
+        Arc::into_inner(Worker::detached().shared).expect("there are no other handles")
+    }
+}

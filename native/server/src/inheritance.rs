@@ -1,0 +1,173 @@
+//! How a worker process inherits its sockets from the supervisor.
+//!
+//! The supervisor starts its own program again with the same arguments, and leaves the
+//! descriptors of the sockets open in that child only. An environment variable names
+//! them. A child of a worker inherits the variable, but not the sockets: therefore the
+//! variable also identifies the control channel, and a process is a worker only if it has
+//! that very socket.
+
+use crate::turns::{self, Turns};
+use highwater::scale::WorkerId;
+use nix::{
+    fcntl::{FcntlArg, FdFlag, fcntl},
+    sys::stat::{SFlag, fstat},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    env,
+    ffi::OsString,
+    io,
+    net::TcpListener,
+    os::{
+        fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+        unix::net::UnixStream,
+    },
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+/// The environment variable that makes a process a worker.
+pub(crate) const WORKER_VARIABLE: &str = "HIGHWATER_WORKER";
+
+/// The value of the variable, as JSON. Unknown fields are ignored, because the supervisor
+/// can be a newer build.
+#[derive(Debug, Deserialize, Serialize)]
+struct Variable {
+    slot: usize,
+    generation: u64,
+    listener: RawFd,
+    control: RawFd,
+    /// Identifies the control channel.
+    control_inode: u64,
+    /// The descriptor of the turn table, and the worker's entry.
+    turns: Option<(RawFd, usize)>,
+}
+
+/// The descriptors that a worker inherits.
+#[derive(Debug)]
+pub(crate) struct Bequest {
+    pub(crate) id: WorkerId,
+    pub(crate) listener: OwnedFd,
+    pub(crate) control: OwnedFd,
+    pub(crate) turns: Option<(OwnedFd, usize)>,
+}
+
+/// The state that a worker has inherited.
+#[derive(Debug)]
+pub(crate) struct Inherited {
+    pub(crate) id: WorkerId,
+    /// Non-blocking.
+    pub(crate) listener: TcpListener,
+    pub(crate) control: UnixStream,
+    pub(crate) turns: Turns,
+}
+
+impl Bequest {
+    /// Returns the value of [`WORKER_VARIABLE`] and the descriptors to leave open in the
+    /// child.
+    pub(crate) fn into_parts(self) -> io::Result<(OsString, Vec<OwnedFd>)> {
+        let variable = Variable {
+            slot: self.id.slot,
+            generation: self.id.generation,
+            listener: self.listener.as_raw_fd(),
+            control: self.control.as_raw_fd(),
+            control_inode: fstat(&self.control)?.st_ino,
+            turns: self
+                .turns
+                .as_ref()
+                .map(|(table, entry)| (table.as_raw_fd(), *entry)),
+        };
+        let mut descriptors = vec![self.listener, self.control];
+        descriptors.extend(self.turns.map(|(table, _)| table));
+        Ok((serde_json::to_string(&variable)?.into(), descriptors))
+    }
+}
+
+/// Takes the sockets that this process inherited. Returns `None` if this process is not a
+/// worker.
+///
+/// # Errors
+///
+/// If the system cannot configure the sockets.
+pub(crate) fn take() -> Option<io::Result<Inherited>> {
+    static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+    let variable = env::var(WORKER_VARIABLE).ok()?;
+    let variable: Variable = serde_json::from_str(&variable).ok()?;
+    if !has_control_channel(&variable) || IS_TAKEN.swap(true, Relaxed) {
+        return None;
+    }
+    Some(inherit(&variable))
+}
+
+/// Returns true if this process has the control channel that the variable names.
+fn has_control_channel(variable: &Variable) -> bool {
+    if variable.control < 0 {
+        return false;
+    }
+    // SAFETY: the descriptor is used only for this call, which fails if it is not open.
+    let control = unsafe { BorrowedFd::borrow_raw(variable.control) };
+    fstat(control).is_ok_and(|stat| {
+        SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFSOCK
+            && stat.st_ino == variable.control_inode
+    })
+}
+
+fn inherit(variable: &Variable) -> io::Result<Inherited> {
+    let take = |descriptor: RawFd| {
+        // SAFETY: this process has the control channel, so the supervisor has left this
+        // descriptor open for it. It was open before the first line of this program ran,
+        // so nothing else in this process has opened it, and it is taken only once.
+        let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        // The children of this process must not inherit it.
+        fcntl(&descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        io::Result::Ok(descriptor)
+    };
+    let listener = TcpListener::from(take(variable.listener)?);
+    listener.set_nonblocking(true)?;
+    let turns = match variable.turns {
+        Some((table, entry)) => turns::inherit(take(table)?, entry),
+        None => Turns::unshared(),
+    };
+    Ok(Inherited {
+        id: WorkerId::new(variable.slot, variable.generation),
+        listener,
+        control: take(variable.control)?.into(),
+        turns,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variable(control: &UnixStream) -> Variable {
+        Variable {
+            slot: 0,
+            generation: 1,
+            listener: -1,
+            control: control.as_raw_fd(),
+            control_inode: fstat(control).unwrap().st_ino,
+            turns: None,
+        }
+    }
+
+    #[test]
+    fn only_the_named_socket_makes_a_worker() {
+        let (own, other) = UnixStream::pair().unwrap();
+        assert!(has_control_channel(&variable(&own)));
+        let other = Variable {
+            control: other.as_raw_fd(),
+            ..variable(&own)
+        };
+        assert!(!has_control_channel(&other), "another socket");
+        let closed = {
+            let (own, _) = UnixStream::pair().unwrap();
+            variable(&own)
+        };
+        assert!(!has_control_channel(&closed), "a closed descriptor");
+        let stdin = Variable {
+            control: 0,
+            ..variable(&own)
+        };
+        assert!(!has_control_channel(&stdin), "not a socket");
+    }
+}

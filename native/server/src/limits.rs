@@ -1,0 +1,196 @@
+//! Limits on the resources that clients can use.
+
+use std::time::Duration;
+
+/// Limits on the resources that a client can use, for each process. A connection that
+/// exceeds a limit is closed; others are not affected.
+///
+/// ```
+/// use highwater_server::Limits;
+/// use std::time::Duration;
+///
+/// let limits = Limits::new().body(Duration::from_secs(60)).connections(500);
+/// assert!(format!("{limits:?}").contains("connections: 500"));
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "limits have no effect unless they are passed to a server"]
+pub struct Limits {
+    pub(crate) connections: usize,
+    pub(crate) head: Duration,
+    pub(crate) body: Duration,
+    pub(crate) response: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) idle_when_full: Duration,
+    pub(crate) stall: Duration,
+    pub(crate) linger: Duration,
+    pub(crate) drain: Duration,
+    pub(crate) grace: Duration,
+}
+
+/// The maximum number of bytes buffered for a request head, or for a response that the
+/// client does not read.
+pub(crate) const MAX_BUFFER_BYTES: usize = 64 * 1024;
+
+/// The maximum number of connections, even if the system allows more.
+const MAX_CONNECTIONS: usize = 10_000;
+
+/// The maximum time limit, which is practically none and cannot overflow a clock.
+const MAX_DURATION: Duration = Duration::from_hours(365 * 24);
+
+impl Limits {
+    /// Creates the default limits, which suit a public server.
+    pub fn new() -> Self {
+        Limits {
+            connections: MAX_CONNECTIONS,
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            response: Duration::from_secs(30),
+            idle: Duration::from_mins(1),
+            idle_when_full: Duration::from_secs(1),
+            stall: Duration::from_secs(30),
+            linger: Duration::from_secs(1),
+            drain: Duration::from_secs(30),
+            grace: Duration::from_secs(2),
+        }
+    }
+
+    /// Sets the maximum number of open connections, at least 1. Further ones wait in the
+    /// accept queue. The default is 10,000. If the limit on open files allows fewer, that
+    /// applies.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections.max(1);
+        self
+    }
+
+    /// Sets the maximum time from the first byte of a request to the end of its head. The
+    /// default is 10 seconds.
+    pub fn head(mut self, limit: Duration) -> Self {
+        self.head = limit.min(MAX_DURATION);
+        self
+    }
+
+    /// Sets the maximum time from the end of the head to the end of the body. The default
+    /// is 10 seconds.
+    pub fn body(mut self, limit: Duration) -> Self {
+        self.body = limit.min(MAX_DURATION);
+        self
+    }
+
+    /// Sets the maximum time from the end of the head to the start of the response. The
+    /// duration of a response is not limited. The default is 30 seconds.
+    pub fn response(mut self, limit: Duration) -> Self {
+        self.response = limit.min(MAX_DURATION);
+        self
+    }
+
+    /// Sets the maximum time that a connection stays open without a request. The default
+    /// is one minute.
+    pub fn idle(mut self, limit: Duration) -> Self {
+        self.idle = limit.min(MAX_DURATION);
+        self
+    }
+
+    /// Sets the idle limit while clients are waiting for a connection. The default is one
+    /// second.
+    pub fn idle_when_full(mut self, limit: Duration) -> Self {
+        self.idle_when_full = limit.min(MAX_DURATION);
+        self
+    }
+
+    /// Sets the maximum time that a write stays blocked because the client does not read.
+    /// The default is 30 seconds.
+    pub fn stall(mut self, limit: Duration) -> Self {
+        self.stall = limit.min(MAX_DURATION);
+        self
+    }
+
+    /// Sets the time for which a draining process still serves open connections, with
+    /// `Connection: close`, before it closes idle ones. A client that pauses for longer
+    /// between two requests may lose the second one. The default is one second.
+    pub fn linger(mut self, limit: Duration) -> Self {
+        self.linger = limit.min(MAX_DURATION);
+        self
+    }
+
+    /// Sets the time limit for requests in flight when a worker is replaced. The
+    /// replacement serves new requests in the meantime. The default is 30 seconds.
+    pub fn drain(mut self, limit: Duration) -> Self {
+        self.drain = limit.min(MAX_DURATION);
+        self
+    }
+
+    /// Sets the time limit for clients to read their responses when a process stops. The
+    /// default is 2 seconds.
+    pub fn grace(mut self, limit: Duration) -> Self {
+        self.grace = limit.min(MAX_DURATION);
+        self
+    }
+
+    /// Lowers the number of connections to what this process can open: one connection for
+    /// each file, minus a reserve.
+    ///
+    /// This raises the soft limit on open files, which is low by default for
+    /// compatibility with programs that use `select`.
+    pub(crate) fn for_this_process(self) -> Self {
+        let max_files = self.connections.saturating_add(reserved_files(usize::MAX));
+        let files = raise_open_files(max_files);
+        Limits {
+            connections: self.connections.min(connections_for(files)),
+            ..self
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Returns the number of connections that are possible with a limit of `files` open
+/// files.
+fn connections_for(files: usize) -> usize {
+    files.saturating_sub(reserved_files(files)).max(1)
+}
+
+/// Returns the number of files reserved for the service and the runtime.
+fn reserved_files(files: usize) -> usize {
+    (files / 8).clamp(32, 256)
+}
+
+/// Raises the soft limit on open files to at most `max_files`, and returns the resulting
+/// limit. A higher limit is not changed.
+#[cfg(unix)]
+pub(crate) fn raise_open_files(max_files: usize) -> usize {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return 256;
+    };
+    let wanted = hard.min(max_files as u64);
+    let is_raised = soft < wanted && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok();
+    let files = if is_raised { wanted } else { soft };
+    usize::try_from(files).unwrap_or(usize::MAX)
+}
+
+/// Returns a number of open files that every system supports.
+#[cfg(not(unix))]
+pub(crate) fn raise_open_files(_max_files: usize) -> usize {
+    1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_reserved_for_other_uses() {
+        assert_eq!(connections_for(64), 32);
+        assert_eq!(connections_for(1024), 896);
+        assert_eq!(connections_for(usize::MAX), usize::MAX - 256);
+    }
+
+    #[test]
+    fn at_least_one_connection_is_allowed() {
+        assert_eq!(connections_for(0), 1);
+    }
+}

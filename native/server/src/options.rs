@@ -1,0 +1,210 @@
+//! The options that all servers have in common.
+
+use crate::{error::Error, limits::Limits, logging, signals::Signals};
+use highwater::{BoxError, error::Handler};
+use log::LevelFilter;
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    panic,
+    pin::Pin,
+    process::ExitCode,
+    time::Duration,
+};
+use tokio::runtime::{self, Runtime};
+
+/// The options of a server.
+pub(crate) struct Options {
+    pub(crate) addr: String,
+    pub(crate) limits: Limits,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) log_level: LevelFilter,
+    pub(crate) handler: Handler,
+    pub(crate) keeps_panic_hook: bool,
+    pub(crate) prepare: Option<Box<Prepare>>,
+    pub(crate) on_ready: Option<Box<dyn FnOnce(SocketAddr)>>,
+}
+
+/// The work between binding the address and the first request.
+pub(crate) type Prepare =
+    dyn FnOnce(SocketAddr) -> Pin<Box<dyn Future<Output = Result<(), BoxError>>>>;
+
+/// The default time limit for open requests during a shutdown. Container runtimes kill a
+/// process after 10 s, and clients need time to read their responses.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// The result of [`Options::open`].
+pub(crate) enum Opened {
+    /// The socket is bound, and everything is prepared.
+    Listening(TcpListener),
+    /// A signal stopped the server.
+    Stopped(ExitCode),
+}
+
+impl Options {
+    pub(crate) fn new(addr: String) -> Self {
+        Options {
+            addr,
+            limits: Limits::new(),
+            shutdown_timeout: SHUTDOWN_TIMEOUT,
+            log_level: logging::DEFAULT_LEVEL,
+            handler: Handler::new(),
+            keeps_panic_hook: false,
+            prepare: None,
+            on_ready: None,
+        }
+    }
+
+    /// Parses the address to listen on.
+    pub(crate) fn socket_addr(&self) -> Result<SocketAddr, Error> {
+        let text = self.addr.trim();
+        // Other names would need a DNS lookup and can have several addresses.
+        let numeric = match text.strip_prefix("localhost:") {
+            Some(port) => format!("127.0.0.1:{port}"),
+            None => text.to_owned(),
+        };
+        numeric
+            .parse()
+            .map_err(|_| Error::InvalidAddress(text.to_owned()))
+    }
+
+    /// Installs the panic hook that logs each panic as one line, without blocking.
+    pub(crate) fn install_panic_hook(&self) {
+        if self.keeps_panic_hook {
+            return;
+        }
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if !logging::log_panic(panic) {
+                print(panic);
+            }
+        }));
+    }
+
+    /// Binds the address, calls `on_bound`, and prepares.
+    pub(crate) async fn open(
+        &mut self,
+        signals: &mut Signals,
+        on_bound: impl FnOnce(SocketAddr),
+    ) -> Result<Opened, Error> {
+        let addr = self.socket_addr()?;
+        // Bound first, so that a port in use is reported immediately.
+        let listener = crate::listen::listen(addr)?;
+        let addr = listener.local_addr().unwrap_or(addr);
+        on_bound(addr);
+        if let Some(prepare) = self.prepare.take() {
+            tokio::select! {
+                biased;
+                signal = signals.stop() => {
+                    return Ok(Opened::Stopped(ExitCode::from(signal.exit_code())));
+                }
+                prepared = prepare(addr) => prepared.map_err(Error::Prepare)?,
+            }
+        }
+        Ok(Opened::Listening(listener))
+    }
+}
+
+/// Creates the runtime of a process. One thread is enough: a cluster has more processes.
+pub(crate) fn new_runtime() -> Result<Runtime, Error> {
+    let runtime: io::Result<Runtime> = runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(Error::Runtime)
+}
+
+/// Logs an error, if there is one, and returns the exit code.
+pub(crate) fn report(result: Result<ExitCode, Error>) -> ExitCode {
+    let code = result.unwrap_or_else(|error| {
+        logging::line(&format!("error: {error}"));
+        ExitCode::FAILURE
+    });
+    logging::flush();
+    code
+}
+
+/// Defines the methods for the options that all servers have in common.
+macro_rules! common_options {
+    () => {
+        /// Sets the limits on the resources that clients can use.
+        pub fn limits(mut self, limits: crate::Limits) -> Self {
+            self.options.limits = limits;
+            self
+        }
+
+        /// Sets the time that requests in flight have to finish during a shutdown. The
+        /// default is 8 seconds. Afterwards, clients have the
+        /// [grace period](crate::Limits::grace) to read their responses.
+        pub fn shutdown_timeout(mut self, timeout: std::time::Duration) -> Self {
+            self.options.shutdown_timeout = timeout.min(std::time::Duration::from_hours(24));
+            self
+        }
+
+        /// Sets the level of the failed requests that are logged: `Error` (bugs), `Warn`
+        /// (other server errors), `Info` (client errors, the default) or `Debug` (also
+        /// clients that disconnect).
+        pub fn log_level(mut self, level: log::LevelFilter) -> Self {
+            self.options.log_level = level;
+            self
+        }
+
+        /// Sets the handler of errors, for example to describe problem types. The server
+        /// replaces its log function.
+        pub fn error_handler(mut self, handler: highwater::error::Handler) -> Self {
+            self.options.handler = handler;
+            self
+        }
+
+        /// Keeps the panic hook of the program. By default, the server installs a hook
+        /// that calls [`log_panic`](crate::logging::log_panic). The program's own hook
+        /// should call it too.
+        pub fn keep_panic_hook(mut self) -> Self {
+            self.options.keeps_panic_hook = true;
+            self
+        }
+
+        /// Sets a function to call once the address is bound, before the first request
+        /// is accepted. In a cluster, only the supervisor calls it. If it fails, the
+        /// server does not start. A signal stops it.
+        pub fn prepare<F, Fut, E>(mut self, prepare: F) -> Self
+        where
+            F: FnOnce(std::net::SocketAddr) -> Fut + 'static,
+            Fut: Future<Output = Result<(), E>> + 'static,
+            E: Into<highwater::BoxError>,
+        {
+            self.options.prepare = Some(Box::new(|addr| {
+                let prepared = prepare(addr);
+                Box::pin(async { prepared.await.map_err(Into::into) })
+            }));
+            self
+        }
+
+        /// Sets a function to call when the server is ready, with the address that it
+        /// listens on. By default, the address is logged. In a cluster, only the
+        /// supervisor calls it, when the first worker is ready.
+        pub fn on_ready(mut self, on_ready: impl FnOnce(std::net::SocketAddr) + 'static) -> Self {
+            self.options.on_ready = Some(Box::new(on_ready));
+            self
+        }
+    };
+}
+pub(crate) use common_options;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_parsed_without_a_lookup() {
+        let parse = |addr: &str| Options::new(addr.to_owned()).socket_addr();
+        for (text, addr) in [
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            (" [::1]:80 ", "[::1]:80"),
+            ("localhost:8080", "127.0.0.1:8080"),
+        ] {
+            assert_eq!(parse(text).unwrap(), addr.parse().unwrap());
+        }
+        for text in ["", "8080", "example.com:80", "127.0.0.1", "localhost:x"] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains("127.0.0.1:8080"), "{error}");
+        }
+    }
+}

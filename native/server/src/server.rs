@@ -1,0 +1,174 @@
+//! A server in one process.
+
+use crate::{
+    error::Error,
+    handle::{FailingWorkers, Worker},
+    logging,
+    metrics::Meter,
+    options::{Opened, Options, common_options, new_runtime, report},
+    phase::{Phase, advance},
+    service::HttpService,
+    signals::Signals,
+    turns::Turns,
+    worker::{WorkerContext, WorkerServer},
+};
+use highwater::{BoxError, scale::WorkerId};
+use std::{convert::Infallible, future::pending, process::ExitCode, sync::Arc, time::Duration};
+use tokio::{sync::watch, time::sleep};
+
+/// A server in one process, on every platform.
+///
+/// It serves HTTP/1.1 within [`Limits`](crate::Limits). Errors and panics of the service
+/// become [problem details](highwater::error::http). The first SIGTERM, SIGINT or Ctrl-C
+/// starts a graceful shutdown: the server accepts no more connections, marks each response
+/// as the last one of its connection, closes idle connections after the
+/// [linger](crate::Limits::linger) time and finishes the requests in flight, within the
+/// [shutdown timeout](Self::shutdown_timeout). A second signal exits at once.
+///
+/// After a bug, the process may be in an invalid state: it drains and exits with code 70,
+/// so that a service manager restarts it. A [`Cluster`](crate::Cluster) does that without
+/// an interruption.
+///
+/// ```no_run
+/// use axum::{Router, routing::get};
+/// use highwater_server::{ExitCode, Server};
+///
+/// fn main() -> ExitCode {
+///     Server::new("127.0.0.1:8080").run(|_worker| async {
+///         Router::new().route("/", get(|| async { "hello" }))
+///     })
+/// }
+/// ```
+#[must_use = "a server does nothing unless it is run"]
+pub struct Server {
+    options: Options,
+}
+
+impl Server {
+    /// Creates a server that listens on an address, such as `127.0.0.1:8080`. Port 0 picks
+    /// any free port. If a service manager passes a socket to this process, the server
+    /// listens on that instead.
+    pub fn new(addr: impl ToString) -> Self {
+        Server {
+            options: Options::new(addr.to_string()),
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn from_options(options: Options) -> Self {
+        Server { options }
+    }
+
+    common_options!();
+
+    /// Serves until a signal stops the server, and returns the exit code of the program.
+    /// `service` creates the service. An error is logged as one line.
+    pub fn run<F, Fut, S>(self, service: F) -> ExitCode
+    where
+        F: FnOnce(Worker) -> Fut,
+        Fut: Future<Output = S>,
+        S: HttpService,
+    {
+        report(self.serve(async |worker| Ok::<_, Infallible>(service(worker).await)))
+    }
+
+    /// Like [`run`](Self::run), but `service` can fail, and errors are returned.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be bound, or `service` fails.
+    pub fn serve<F, Fut, S, E>(mut self, service: F) -> Result<ExitCode, Error>
+    where
+        F: FnOnce(Worker) -> Fut,
+        Fut: Future<Output = Result<S, E>>,
+        S: HttpService,
+        E: Into<BoxError>,
+    {
+        logging::start(self.options.log_level, false).map_err(Error::Runtime)?;
+        self.options.install_panic_hook();
+        new_runtime()?.block_on(self.serve_until_stopped(service))
+    }
+
+    async fn serve_until_stopped<F, Fut, S, E>(&mut self, service: F) -> Result<ExitCode, Error>
+    where
+        F: FnOnce(Worker) -> Fut,
+        Fut: Future<Output = Result<S, E>>,
+        S: HttpService,
+        E: Into<BoxError>,
+    {
+        let mut signals = Signals::new()?;
+        let listener = match self.options.open(&mut signals, |_| {}).await? {
+            Opened::Listening(listener) => listener,
+            Opened::Stopped(code) => return Ok(code),
+        };
+        let addr = listener.local_addr().map_err(Error::Runtime)?;
+        let phase = Arc::new(watch::Sender::new(Phase::Serving));
+        let meter = Arc::<Meter>::default();
+        // There is no supervisor to replace this worker.
+        let drain = {
+            let phase = Arc::clone(&phase);
+            move || {
+                advance(&phase, Phase::Draining);
+            }
+        };
+        let worker = WorkerServer::new(WorkerContext {
+            id: WorkerId::new(0, 0),
+            local_addr: addr,
+            limits: self.options.limits,
+            handler: std::mem::take(&mut self.options.handler),
+            scrape: meter.scraper(),
+            meter,
+            failing: FailingWorkers::default(),
+            phase: Arc::clone(&phase),
+            on_bug: Box::new(drain.clone()),
+            on_retire: Box::new(move |reason| {
+                logging::line(&format!("shutting down: {reason}"));
+                drain();
+            }),
+        });
+        let service = tokio::select! {
+            biased;
+            signal = signals.stop() => return Ok(ExitCode::from(signal.exit_code())),
+            service = service(worker.handle()) => {
+                service.map_err(|cause| Error::Service(cause.into()))?
+            }
+        };
+        match self.options.on_ready.take() {
+            Some(on_ready) => on_ready(addr),
+            None => logging::line(&format!("serving http://{addr}/")),
+        }
+        tokio::select! {
+            code = worker.serve(listener, Turns::unshared(), service) => {
+                code.map_err(Error::Runtime)
+            }
+            code = stop(&mut signals, &phase, self.options.shutdown_timeout) => Ok(code),
+        }
+    }
+}
+
+/// Waits for a signal and starts the shutdown. Completes with the exit code at the second
+/// signal.
+async fn stop(
+    signals: &mut Signals,
+    phase: &watch::Sender<Phase>,
+    shutdown_timeout: Duration,
+) -> ExitCode {
+    signals.stop().await;
+    logging::line(
+        "shutting down: no new connections are accepted; a second signal aborts open requests",
+    );
+    if !shutdown_timeout.is_zero() {
+        advance(phase, Phase::Draining);
+    }
+    let deadline = async || -> Infallible {
+        sleep(shutdown_timeout).await;
+        advance(phase, Phase::Stopping);
+        pending().await
+    };
+    let signal = tokio::select! {
+        signal = signals.stop() => signal,
+        never = deadline() => match never {},
+    };
+    logging::line("second signal: aborting open requests");
+    ExitCode::from(signal.exit_code())
+}

@@ -1,0 +1,216 @@
+//! Serves connections until the worker is stopped or hits a bug.
+
+mod accept;
+mod activity;
+mod connection;
+mod connection_limit;
+mod malformed;
+mod request_tracking;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    deadline::DeadlineService,
+    error_layer,
+    handle::{FailingWorkers, Shared, Worker},
+    limits::Limits,
+    metrics::{Meter, ScrapeWorkers},
+    phase::{Phase, advance, phase_reached},
+    service::HttpService,
+    turns::Turns,
+};
+use accept::{AcceptQueue, ListenerQueue, accept_all};
+use connection_limit::ConnectionLimit;
+use highwater::{error::Handler, scale::WorkerId};
+use malformed::MalformedRequests;
+use request_tracking::InfallibleService;
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    process::ExitCode,
+    sync::Arc,
+};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+use tower_layer::Layer;
+
+/// The exit code of a worker that had a bug: `EX_SOFTWARE` of `sysexits.h`.
+pub(crate) const EXIT_BUG: u8 = 70;
+
+/// A worker without its service.
+pub(crate) struct WorkerServer {
+    handle: Worker,
+    context: ConnectionContext,
+}
+
+/// The configuration of a worker, and the state that it shares with the code that runs it.
+pub(crate) struct WorkerContext {
+    pub(crate) id: WorkerId,
+    pub(crate) local_addr: SocketAddr,
+    pub(crate) limits: Limits,
+    /// Handles the errors of the service.
+    pub(crate) handler: Handler,
+    pub(crate) meter: Arc<Meter>,
+    /// Provides the metrics of all workers.
+    pub(crate) scrape: ScrapeWorkers,
+    pub(crate) failing: FailingWorkers,
+    /// Controls when the worker drains and stops.
+    pub(crate) phase: Arc<watch::Sender<Phase>>,
+    /// Called after the first bug. Decides whether to advance the phase.
+    pub(crate) on_bug: Box<dyn Fn() + Send + Sync>,
+    /// Called when the service asks for a replacement, with the reason.
+    pub(crate) on_retire: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+/// The parts of a worker that its connections need, except for the service.
+struct ConnectionContext {
+    limits: Limits,
+    meter: Arc<Meter>,
+    phase: Arc<watch::Sender<Phase>>,
+    has_bug: watch::Receiver<bool>,
+    malformed: MalformedRequests,
+}
+
+impl WorkerServer {
+    pub(crate) fn new(context: WorkerContext) -> Self {
+        let limits = context.limits.for_this_process();
+        let (bug_sender, has_bug) = watch::channel(false);
+        let handler = error_layer::handler(context.handler);
+        let on_bug = context.on_bug;
+        let layer = error_layer::layer(Arc::clone(&handler), move || {
+            if !bug_sender.send_replace(true) {
+                on_bug();
+            }
+        });
+        WorkerServer {
+            handle: Worker::new(Shared {
+                id: context.id,
+                local_addr: context.local_addr,
+                phase: context.phase.subscribe(),
+                meter: Arc::clone(&context.meter),
+                scrape: context.scrape,
+                failing: context.failing,
+                error_layer: layer,
+                retire: context.on_retire,
+            }),
+            context: ConnectionContext {
+                limits,
+                meter: context.meter,
+                phase: context.phase,
+                has_bug,
+                malformed: MalformedRequests::new(handler),
+            },
+        }
+    }
+
+    /// Returns the handle for the service.
+    pub(crate) fn handle(&self) -> Worker {
+        self.handle.clone()
+    }
+
+    /// Serves until the worker has drained. The exit code is [`EXIT_BUG`] after a bug.
+    ///
+    /// # Errors
+    ///
+    /// If the listener, which must be non-blocking, cannot be registered with the runtime.
+    pub(crate) async fn serve(
+        self,
+        listener: TcpListener,
+        turns: Turns,
+        service: impl HttpService,
+    ) -> io::Result<ExitCode> {
+        let queue = ListenerQueue::new(listener)?;
+        let has_bug = self.context.has_bug.clone();
+        let service = DeadlineService::new(service, &self.context.limits);
+        let service = self.handle.error_layer().layer(service);
+        serve_queue(queue, turns, service, self.context).await;
+        Ok(if *has_bug.borrow() {
+            ExitCode::from(EXIT_BUG)
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+}
+
+/// Serves connections from a queue.
+///
+/// Once the worker drains, it accepts only connections that are already queued. It serves
+/// open connections for the [linger](Limits::linger) time, with `Connection: close` in
+/// each response. It then closes idle connections and finishes the requests in flight.
+/// The function returns after the last connection has closed, or at the drain deadline,
+/// which aborts the remaining ones.
+async fn serve_queue<A: AcceptQueue, S: InfallibleService>(
+    queue: A,
+    turns: Turns,
+    service: S,
+    context: ConnectionContext,
+) {
+    let ConnectionContext {
+        limits,
+        meter,
+        phase,
+        has_bug,
+        malformed,
+    } = context;
+    let phases = phase.subscribe();
+    let connection_limit = Arc::new(ConnectionLimit::new(
+        limits,
+        Arc::clone(&meter),
+        phases.clone(),
+    ));
+    let malformed = Arc::new(malformed);
+    let serve = |stream, permit| {
+        let (connection_limit, malformed) = (Arc::clone(&connection_limit), Arc::clone(&malformed));
+        let service = service.clone();
+        tokio::spawn(connection::serve(
+            stream,
+            service,
+            connection_limit,
+            malformed,
+            permit,
+        ));
+    };
+    let accepting = accept_all(
+        queue,
+        turns,
+        Arc::clone(&connection_limit),
+        phases.clone(),
+        has_bug,
+        serve,
+    );
+    let serve_and_drain = async {
+        accepting.await;
+        drain(&connection_limit, &limits, &phase).await;
+    };
+    tokio::select! {
+        () = serve_and_drain => {}
+        () = meter.monitor_lag() => {}
+    }
+}
+
+/// Waits for the open connections to finish.
+async fn drain(connection_limit: &ConnectionLimit, limits: &Limits, phase: &watch::Sender<Phase>) {
+    let phases = phase.subscribe();
+    let close_all = async {
+        tokio::select! {
+            () = connection_limit.all_closed() => return,
+            () = sleep(limits.linger) => {}
+            () = phase_reached(phases.clone(), Phase::Stopping) => {}
+        }
+        connection_limit.close_connections();
+        connection_limit.all_closed().await;
+    };
+    let deadline = async {
+        // A time limit is needed because the trace of an endless run may be streaming.
+        let _ = timeout(limits.drain, phase_reached(phases.clone(), Phase::Stopping)).await;
+        advance(phase, Phase::Stopping);
+        sleep(limits.grace).await;
+    };
+    tokio::select! {
+        () = close_all => {}
+        () = deadline => {}
+    }
+}

@@ -1,0 +1,124 @@
+//! Error responses to requests whose head hyper could not parse. These requests never
+//! reach the service.
+//!
+//! hyper responds to most of them with only a status. The connection's [`Socket`]
+//! withholds that response. Here they are handled like every other error: counted,
+//! logged and returned as problem details.
+
+use super::{connection_limit::ConnectionLimit, socket::Socket};
+use crate::limits::MAX_BUFFER_BYTES;
+use highwater::error::{
+    AppError, Classification, ErrorKind, Handler, IdGenerator, Incident, Problem, http::REQUEST_ID,
+};
+use http::{StatusCode, header};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::SystemTime,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
+
+/// Responds to malformed requests.
+#[derive(Debug)]
+pub(super) struct MalformedRequests {
+    handler: Arc<Handler>,
+    ids: IdGenerator,
+}
+
+impl MalformedRequests {
+    pub(super) fn new(handler: Arc<Handler>) -> Self {
+        // `RandomState` is seeded with random bytes from the system.
+        let seed = RandomState::new().hash_one("malformed");
+        MalformedRequests {
+            handler,
+            ids: IdGenerator::new(seed),
+        }
+    }
+
+    /// Responds to a request that hyper failed to parse, and closes the connection. `head`
+    /// is the part of the request that was read. If hyper has already sent its own
+    /// response, the error is only counted and logged.
+    pub(super) async fn respond<I>(
+        &self,
+        error: hyper::Error,
+        head: &[u8],
+        mut socket: Socket<I>,
+        connection_limit: &ConnectionLimit,
+    ) where
+        I: AsyncRead + AsyncWrite + Unpin,
+    {
+        let has_hyper_responded = !socket.take_withheld_response() && !error.is_parse_version_h2();
+        let error = classify(error, head);
+        connection_limit.meter.malformed_request(error.status());
+        let response = self.handle(&error);
+        if has_hyper_responded {
+            return;
+        }
+        let sending = async {
+            socket.write_all(response.as_bytes()).await?;
+            socket.shutdown().await
+        };
+        // Fails if the client has disconnected.
+        let _ = timeout(2 * connection_limit.limits().grace, sending).await;
+    }
+
+    /// Logs the error and returns the complete response.
+    fn handle(&self, error: &AppError) -> String {
+        let id = self.ids.generate();
+        let incident = Incident::new(id, "reading a request head");
+        let decision = self.handler.handle(error, &incident);
+        let problem = decision.problem().map(Problem::to_json).unwrap_or_default();
+        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let date = httpdate::fmt_http_date(SystemTime::now());
+        format!(
+            "HTTP/1.1 {status}\r\n{}: {}\r\n{}: {}\r\n{}: close\r\n{}: {date}\r\n{}: {id}\r\n\
+             {}: nosniff\r\n\r\n{problem}",
+            header::CONTENT_TYPE,
+            Problem::CONTENT_TYPE,
+            header::CONTENT_LENGTH,
+            problem.len(),
+            header::CONNECTION,
+            header::DATE,
+            REQUEST_ID,
+            header::X_CONTENT_TYPE_OPTIONS,
+        )
+    }
+}
+
+fn classify(error: hyper::Error, head: &[u8]) -> AppError {
+    let request_line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let is_line_too_long = error.is_parse_too_large() && request_line.len() > MAX_BUFFER_BYTES / 2;
+    // hyper distinguishes these errors only by their messages.
+    let error_message = error.to_string();
+    let (kind, status, message) = if error_message.contains("version") {
+        (
+            ErrorKind::InvalidInput,
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "This server supports HTTP/1.1 and HTTP/1.0.",
+        )
+    } else if is_line_too_long || error_message.contains("URI too long") {
+        (
+            ErrorKind::TooLarge,
+            StatusCode::URI_TOO_LONG,
+            "The URI of the request is too long.",
+        )
+    } else if error.is_parse_too_large() {
+        (
+            ErrorKind::TooLarge,
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "The request has too many headers, or they are too large.",
+        )
+    } else {
+        (
+            ErrorKind::InvalidInput,
+            StatusCode::BAD_REQUEST,
+            "The request is not valid HTTP.",
+        )
+    };
+    AppError::new(Classification::new(kind).with_status(status.as_u16()))
+        .with_public_message(message)
+        .with_source(error)
+}
