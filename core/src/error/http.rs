@@ -23,7 +23,8 @@
 //! An error response is *bare* if it has no content type or is plain text, as
 //! framework defaults are. An error response in JSON or HTML is left unchanged. To
 //! send users an HTML page instead of JSON, add an outer layer that reads the
-//! [`Problem`](super::Problem) from the response extensions.
+//! [`Problem`](super::Problem) from the response extensions. As long as the problem stays
+//! there, a second `HandlerLayer` further out leaves the response unchanged.
 //!
 //! Errors are logged with the `log` crate, which prints nothing until the program
 //! installs a logger, such as `env_logger`. Alternatively, pass a function to

@@ -12,7 +12,7 @@ use highwater::error::{
     AppError, Handler, Problem,
     http::{HandlerLayer, REQUEST_ID},
 };
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::{
@@ -314,6 +314,24 @@ fn nested_layers_handle_an_error_once() {
     let response = test.call(inner);
     assert_eq!(test.drains(), 1);
     assert_problem(&response, &test);
+}
+
+#[test]
+fn problem_rendered_as_text_is_handled_once() {
+    let test = TestLayer::new();
+    let service = fail_with(|| AppError::not_found("There is no such order."));
+    let rendered = test.layer.layer(service).map_response(|response| {
+        let (mut head, _) = response.into_parts();
+        let text = HeaderValue::from_static("text/plain");
+        head.headers.insert(header::CONTENT_TYPE, text);
+        TextResponse::from_parts(head, "Sorry.".to_owned())
+    });
+    let response = test.call(rendered);
+    assert_eq!(
+        (response.status().as_u16(), &**response.body()),
+        (404, "Sorry.")
+    );
+    assert_eq!(test.lines.lock().unwrap().len(), 1);
 }
 
 #[test]

@@ -1,0 +1,343 @@
+//! Runs the examples, and programs that fail to start, as processes of their own.
+
+#![cfg(unix)]
+
+use axum::{Router, routing::get};
+use highwater_server::{Cluster, Server};
+use nix::{
+    errno::Errno,
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use std::{
+    env,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, ExitCode, ExitStatus, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The time limit of a condition, generous enough for slow machines.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A running program, killed on drop.
+struct Program {
+    child: Child,
+    addr: SocketAddr,
+    log: Receiver<String>,
+    /// The log lines received so far.
+    lines: Vec<String>,
+}
+
+impl Program {
+    /// Starts an example on a free port, whatever its address is: it inherits a socket, as
+    /// from systemd.
+    fn example(name: &str) -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = socket.local_addr().unwrap();
+        let mut command = Command::new("sh");
+        // The shell is replaced by the example, which has the same process id.
+        command.args([
+            "-c",
+            "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\"",
+        ]);
+        command.arg(example(name));
+        command.stdin(Stdio::from(std::os::fd::OwnedFd::from(socket)));
+        Self::start(&mut command, addr)
+    }
+
+    /// Starts a program of this file, which is a test that serves.
+    fn of_this_file(name: &str, addr: SocketAddr) -> Self {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command
+            .args(["--exact", name, "--nocapture", "--test-threads=1"])
+            .env(ADDR_VARIABLE, addr.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        Self::start(&mut command, addr)
+    }
+
+    fn start(command: &mut Command, addr: SocketAddr) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let (sender, log) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        Program {
+            child,
+            addr,
+            log,
+            lines: Vec::new(),
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(pid(self.child.id()), signal).unwrap();
+    }
+
+    /// Waits for a log line that contains `text`, and returns it.
+    #[track_caller]
+    fn wait_for_log(&mut self, text: &str) -> String {
+        loop {
+            let line = self.log.recv_timeout(TIMEOUT);
+            let line = line.unwrap_or_else(|_| panic!("{text:?} is not in {:?}", self.lines));
+            self.lines.push(line.clone());
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits until another worker is ready, and returns its process id.
+    fn wait_for_worker(&mut self) -> u32 {
+        let line = self.wait_for_log("is ready");
+        let pid = line.split("(pid ").nth(1).unwrap();
+        pid.split(')').next().unwrap().parse().unwrap()
+    }
+
+    /// Waits until the program has exited, and returns all log lines.
+    fn wait(&mut self) -> (ExitStatus, Vec<String>) {
+        let status = self.child.wait().unwrap();
+        // The workers have the log open until they have exited.
+        self.lines.extend(self.log.iter());
+        (status, std::mem::take(&mut self.lines))
+    }
+
+    /// Sends a request on a new connection, and returns the response.
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.addr).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        response
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Returns the path of an example, which `cargo test` has built.
+fn example(name: &str) -> PathBuf {
+    let mut path = env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.join("examples").join(name)
+}
+
+fn pid(id: u32) -> Pid {
+    Pid::from_raw(i32::try_from(id).unwrap())
+}
+
+#[track_caller]
+fn wait_until_gone(process: u32) {
+    let since = Instant::now();
+    while kill(pid(process), None) != Err(Errno::ESRCH) {
+        assert!(since.elapsed() < TIMEOUT, "process {process} is running");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The address of a program of this file.
+const ADDR_VARIABLE: &str = "HIGHWATER_TEST_ADDR";
+
+/// Runs `serve` if this process is a program. Otherwise this process runs all tests.
+fn run_program(serve: impl FnOnce(String) -> ExitCode) -> ExitCode {
+    match env::var(ADDR_VARIABLE) {
+        Ok(addr) => serve(addr),
+        Err(_) => ExitCode::SUCCESS,
+    }
+}
+
+fn router() -> Router {
+    Router::new().route("/", get(|| async { "hello" }))
+}
+
+fn free_addr() -> SocketAddr {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap()
+}
+
+#[test]
+fn hello_serves_until_it_is_terminated() {
+    let mut server = Program::example("hello");
+    server.wait_for_log("serving http://127.0.0.1:");
+    assert!(server.get("/").ends_with("\r\n\r\nhello"));
+    server.signal(Signal::SIGTERM);
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(0), "{log:?}");
+}
+
+#[test]
+fn cluster_replaces_and_reloads_workers() {
+    let mut cluster = Program::example("cluster");
+    let workers = [cluster.wait_for_worker(), cluster.wait_for_worker()];
+    assert!(cluster.get("/").ends_with("\r\n\r\nhello"));
+    assert!(cluster.get("/nothing").contains("application/problem+json"));
+    kill(pid(workers[0]), Signal::SIGKILL).unwrap();
+    cluster.wait_for_log("it will be replaced");
+    let replacement = cluster.wait_for_worker();
+    assert!(cluster.get("/").ends_with("\r\n\r\nhello"));
+    cluster.signal(Signal::SIGHUP);
+    cluster.wait_for_log("reload complete");
+    for process in [workers[1], replacement] {
+        wait_until_gone(process);
+    }
+    assert!(cluster.get("/").ends_with("\r\n\r\nhello"));
+    cluster.signal(Signal::SIGTERM);
+    let (status, log) = cluster.wait();
+    assert_eq!(status.code(), Some(0), "{log:?}");
+}
+
+#[test]
+fn workers_exit_with_their_supervisor() {
+    let mut cluster = Program::example("cluster");
+    let workers = [cluster.wait_for_worker(), cluster.wait_for_worker()];
+    cluster.signal(Signal::SIGKILL);
+    for worker in workers {
+        wait_until_gone(worker);
+    }
+}
+
+#[test]
+fn address_in_use_is_one_line() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = socket.local_addr().unwrap();
+    for program in ["plain_server", "plain_cluster"] {
+        let mut program = Program::of_this_file(program, addr);
+        let (status, log) = program.wait();
+        assert!(!status.success());
+        assert_eq!(log.len(), 1, "{log:?}");
+        assert!(
+            log[0].contains(&format!("{addr} is already in use")),
+            "{log:?}"
+        );
+    }
+}
+
+#[test]
+fn plain_server() -> ExitCode {
+    run_program(|addr| Server::new(addr).run(async |_| router()))
+}
+
+#[test]
+fn plain_cluster() -> ExitCode {
+    run_program(|addr| Cluster::new(addr).workers(2).run(async |_| router()))
+}
+
+#[test]
+fn failing_services_end_the_cluster() {
+    for (program, cause) in [
+        (
+            "cluster_without_a_database",
+            "cannot create the service: no database",
+        ),
+        ("cluster_that_panics", "panicked at"),
+    ] {
+        let mut program = Program::of_this_file(program, free_addr());
+        let (status, log) = program.wait();
+        assert!(!status.success());
+        assert!(log.iter().any(|line| line.contains(cause)), "{log:?}");
+        let last = log.last().unwrap();
+        assert!(last.contains("gave up: workers keep exiting"), "{log:?}");
+    }
+}
+
+#[test]
+fn cluster_without_a_database() -> ExitCode {
+    run_program(|addr| {
+        let cluster = Cluster::new(addr)
+            .workers(1)
+            .give_up_after(Duration::from_secs(1));
+        let served = cluster.serve(async |_| Err::<Router, _>(io::Error::other("no database")));
+        served.unwrap_or_else(|error| {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        })
+    })
+}
+
+#[test]
+fn cluster_that_panics() -> ExitCode {
+    run_program(|addr| {
+        let cluster = Cluster::new(addr)
+            .workers(1)
+            .give_up_after(Duration::from_secs(1));
+        cluster.run(async |_| -> Router { panic!("no settings") })
+    })
+}
+
+#[test]
+fn failing_preparation_starts_no_worker() {
+    let mut program = Program::of_this_file("cluster_that_fails_to_prepare", free_addr());
+    let (status, log) = program.wait();
+    assert!(!status.success());
+    assert_eq!(log, ["error: cannot start: no schema"]);
+}
+
+#[test]
+fn cluster_that_fails_to_prepare() -> ExitCode {
+    run_program(|addr| {
+        let cluster = Cluster::new(addr).workers(1);
+        let cluster = cluster.prepare(async |_| Err(io::Error::other("no schema")));
+        cluster.run(async |_| router())
+    })
+}
+
+#[test]
+fn replaced_worker_has_its_index_and_a_higher_generation() {
+    let mut program = Program::of_this_file("cluster_of_retiring_workers", free_addr());
+    program.wait_for_worker();
+    let id = |program: &Program| {
+        let response = program.get("/id");
+        let (_, id) = response.split_once("\r\n\r\n").unwrap();
+        let (index, generation) = id.split_once('/').unwrap();
+        (
+            index.parse::<usize>().unwrap(),
+            generation.parse::<u64>().unwrap(),
+        )
+    };
+    let (_, first) = id(&program);
+    assert!(program.get("/retire").ends_with("\r\n\r\nok"));
+    program.wait_for_log("asked for a replacement: the cache is corrupt");
+    program.wait_for_worker();
+    let since = Instant::now();
+    while id(&program).1 == first {
+        assert!(
+            since.elapsed() < TIMEOUT,
+            "the old worker still accepts connections"
+        );
+    }
+    let (index, second) = id(&program);
+    assert!(index == 0 && second > first, "{index}, {first}, {second}");
+    program.signal(Signal::SIGTERM);
+    let (status, log) = program.wait();
+    assert!(status.success(), "{log:?}");
+}
+
+#[test]
+fn cluster_of_retiring_workers() -> ExitCode {
+    run_program(|addr| {
+        Cluster::new(addr).workers(1).run(async |worker| {
+            let id = format!("{}/{}", worker.index(), worker.generation());
+            Router::new().route("/id", get(async || id)).route(
+                "/retire",
+                get(async move || {
+                    worker.request_replacement("the cache is corrupt");
+                    "ok"
+                }),
+            )
+        })
+    })
+}
