@@ -238,14 +238,3 @@ fn second_signal_exits_at_once() {
     assert_eq!(server.process.wait().unwrap().code(), Some(143));
     server.wait_for_all_processes();
 }
-
-#[test]
-fn worker_without_supervisor_reports_a_usage_error() {
-    let result = crate::support::highwater(&["serve-worker", "--www", "."]);
-    assert_eq!(result.code, Some(2), "{result:?}");
-    assert_eq!(result.stderr.lines().count(), 1, "{result:?}");
-    assert!(
-        result.stderr.contains("use highwater serve or"),
-        "{result:?}"
-    );
-}
