@@ -74,10 +74,10 @@ impl Cluster {
     /// Creates a cluster that listens on an address, such as `127.0.0.1:8080`. Port 0 picks
     /// any free port. If a service manager passes a socket to this process, the cluster
     /// listens on that instead.
-    pub fn new(addr: impl ToString) -> Self {
+    pub fn new(addr: impl Into<String>) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Cluster {
-            options: Options::new(addr.to_string()),
+            options: Options::new(addr.into()),
             cluster: ClusterOptions {
                 workers: cores.min(MAX_WORKERS),
                 give_up_after: Duration::from_secs(30),

@@ -1,4 +1,4 @@
-//! How a worker process inherits its sockets from the supervisor.
+//! The sockets that a worker process inherits from the supervisor.
 //!
 //! The supervisor starts its own program again with the same arguments, and leaves the
 //! descriptors of the sockets open in that child only. An environment variable names

@@ -48,9 +48,9 @@ impl Server {
     /// Creates a server that listens on an address, such as `127.0.0.1:8080`. Port 0 picks
     /// any free port. If a service manager passes a socket to this process, the server
     /// listens on that instead.
-    pub fn new(addr: impl ToString) -> Self {
+    pub fn new(addr: impl Into<String>) -> Self {
         Server {
-            options: Options::new(addr.to_string()),
+            options: Options::new(addr.into()),
         }
     }
 
