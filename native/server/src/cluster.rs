@@ -7,7 +7,7 @@ use crate::{
     service::HttpService,
 };
 use highwater::BoxError;
-use std::{convert::Infallible, process::ExitCode, thread, time::Duration};
+use std::{convert::Infallible, fmt, process::ExitCode, thread, time::Duration};
 
 /// The maximum number of workers.
 const MAX_WORKERS: usize = 1024;
@@ -52,10 +52,6 @@ pub struct Cluster {
 
 /// The options of a cluster.
 #[derive(Clone, Debug)]
-#[cfg_attr(
-    not(unix),
-    expect(dead_code, reason = "there are no clusters on this system")
-)]
 pub(crate) struct ClusterOptions {
     pub(crate) workers: usize,
     /// The supervisor gives up after this time without a ready worker.
@@ -179,5 +175,14 @@ impl Cluster {
             }
             crate::Server::from_options(self.options).serve(service)
         }
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("addr", &self.options.addr)
+            .field("workers", &self.cluster.workers)
+            .finish_non_exhaustive()
     }
 }

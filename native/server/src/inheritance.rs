@@ -87,14 +87,19 @@ impl Bequest {
 ///
 /// # Errors
 ///
-/// If the system cannot configure the sockets.
+/// If they were already taken, or the system cannot configure them.
 pub(crate) fn take() -> Option<io::Result<Inherited>> {
     static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+    if IS_TAKEN.load(Relaxed) {
+        // Otherwise a worker that serves a second time would start a cluster of its own.
+        return Some(Err(io::Error::other("a worker serves only once")));
+    }
     let variable = env::var(WORKER_VARIABLE).ok()?;
     let variable: Variable = serde_json::from_str(&variable).ok()?;
-    if !has_control_channel(&variable) || IS_TAKEN.swap(true, Relaxed) {
+    if !has_control_channel(&variable) {
         return None;
     }
+    IS_TAKEN.store(true, Relaxed);
     Some(inherit(&variable))
 }
 

@@ -100,10 +100,25 @@ pub(crate) struct SupervisorMetrics {
 }
 
 /// The error for a line that is not in the format of [`Metrics::to_line`].
+#[cfg(any(unix, test))]
 #[derive(Debug, thiserror::Error)]
 #[error("invalid metrics line: {0}")]
 pub(crate) struct MetricsParseError(#[from] serde_json::Error);
 
+impl Metrics {
+    /// Returns metrics that contain only the log counters of this process.
+    pub(crate) fn from_log(counts: LogCounts) -> Self {
+        Metrics {
+            log_dropped: counts.log_dropped,
+            journal_dropped: counts.journal_dropped,
+            log_suppressed: counts.suppressed,
+            ..Metrics::default()
+        }
+    }
+}
+
+/// Only a supervisor and its workers send and merge metrics.
+#[cfg(any(unix, test))]
 impl Metrics {
     /// Returns the metrics as one line, without a line break.
     pub(crate) fn to_line(&self) -> String {
@@ -173,16 +188,6 @@ impl Metrics {
         self.log_suppressed += log_suppressed;
         self.response_latency.merge(response_latency);
         self.loop_lag.merge(loop_lag);
-    }
-
-    /// Returns metrics that contain only the log counters of this process.
-    pub(crate) fn from_log(counts: LogCounts) -> Self {
-        Metrics {
-            log_dropped: counts.log_dropped,
-            journal_dropped: counts.journal_dropped,
-            log_suppressed: counts.suppressed,
-            ..Metrics::default()
-        }
     }
 
     /// Returns the metrics to retain after the worker has exited: its counters without

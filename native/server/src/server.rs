@@ -13,7 +13,9 @@ use crate::{
     worker::{WorkerContext, WorkerServer},
 };
 use highwater::{BoxError, scale::WorkerId};
-use std::{convert::Infallible, future::pending, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible, fmt, future::pending, process::ExitCode, sync::Arc, time::Duration,
+};
 use tokio::{sync::watch, time::sleep};
 
 /// A server in one process, on every platform.
@@ -143,6 +145,14 @@ impl Server {
             }
             code = stop(&mut signals, &phase, self.options.shutdown_timeout) => Ok(code),
         }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("addr", &self.options.addr)
+            .finish_non_exhaustive()
     }
 }
 

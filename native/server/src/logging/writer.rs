@@ -5,7 +5,7 @@ use std::{
     io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// The capacity of the queue, in lines. Further lines are dropped.
@@ -130,6 +130,7 @@ impl LineQueue {
     }
 
     /// Drops and counts the queued lines before the process exits.
+    #[cfg(any(unix, test))]
     pub(super) fn drop_queued(&self) {
         let mut state = self.lock();
         let unwritten = state.lines.len() + usize::from(state.writer == Activity::Writing);
@@ -335,7 +336,7 @@ impl StandardStream {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
         use std::os::fd::AsFd;
         // Avoids a busy loop if the stream is ready but rejects the line.
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(std::time::Duration::from_millis(1));
         let mut poll_fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
         let _ = poll(&mut poll_fds, PollTimeout::NONE);
     }
@@ -370,6 +371,7 @@ impl LineOutput for StandardStream {
 mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+    use std::time::Duration;
 
     /// An output whose lines the test receives one at a time.
     struct GatedOutput {

@@ -27,6 +27,7 @@ impl Durations {
         self.histogram.saturating_record(as_micros(duration));
     }
 
+    #[cfg(any(unix, test))]
     pub(crate) fn merge(&mut self, other: &Self) {
         self.sum += other.sum;
         // Adding fails only for values out of range, and both histograms have the same
