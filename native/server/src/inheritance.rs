@@ -20,6 +20,7 @@ use std::{
     net::TcpListener,
     os::{
         fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+        unix::ffi::OsStrExt,
         unix::net::UnixStream,
     },
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -94,8 +95,16 @@ pub(crate) fn take() -> Option<io::Result<Inherited>> {
         // Otherwise a worker that serves a second time would start a cluster of its own.
         return Some(Err(io::Error::other("a worker serves only once")));
     }
-    let variable = env::var(WORKER_VARIABLE).ok()?;
-    let variable: Variable = serde_json::from_str(&variable).ok()?;
+    let variable = env::var_os(WORKER_VARIABLE)?;
+    let variable: Variable = match serde_json::from_slice(variable.as_bytes()) {
+        Ok(variable) => variable,
+        // Otherwise a worker of a supervisor that this build does not support would start
+        // a cluster of its own.
+        Err(cause) => {
+            let cause = format!("the variable {WORKER_VARIABLE} is invalid: {cause}");
+            return Some(Err(io::Error::other(cause)));
+        }
+    };
     if !has_control_channel(&variable) {
         return None;
     }

@@ -45,8 +45,8 @@ static LOG: OnceLock<Log> = OnceLock::new();
 struct Log {
     level: LevelFilter,
     stderr: Arc<LineQueue>,
-    /// Standard output. `None` in a worker, where it is the control channel.
-    stdout: Option<Arc<LineQueue>>,
+    /// Standard output. `None` if its writer thread cannot be started.
+    stdout: OnceLock<Option<Arc<LineQueue>>>,
     sampler: Arc<Mutex<Sampler>>,
 }
 
@@ -61,37 +61,26 @@ pub(crate) struct LogCounts {
     pub(crate) suppressed: u64,
 }
 
-/// Starts the writer threads of the log and the journal. A worker has no journal, because
-/// its standard output is the control channel.
+/// Starts the writer thread of the log. The first line for standard output starts the
+/// thread of the journal.
 ///
 /// # Errors
 ///
-/// If a thread cannot be started or a stream cannot be duplicated.
-pub(crate) fn start(level: LevelFilter, is_worker: bool) -> io::Result<()> {
+/// If the thread cannot be started or standard error cannot be duplicated.
+pub(crate) fn start(level: LevelFilter) -> io::Result<()> {
     let sampler = Arc::default();
     let notices = LogNotices {
         sampler: Arc::clone(&sampler),
     };
     let stderr = LineQueue::start("log", StandardStream::stderr()?, notices)?;
-    let stdout = if is_worker {
-        None
-    } else {
-        let stdout = StandardStream::stdout()?;
-        Some(LineQueue::start("journal", stdout, JournalNotices)?)
-    };
     // `start` is called once per process.
     let _ = LOG.set(Log {
         level,
         stderr,
-        stdout,
+        stdout: OnceLock::new(),
         sampler,
     });
     Ok(())
-}
-
-/// Returns whether the writer threads have been started.
-pub fn is_started() -> bool {
-    LOG.get().is_some()
 }
 
 /// Returns whether a log level is enabled.
@@ -106,7 +95,13 @@ pub(crate) fn counts() -> LogCounts {
     };
     LogCounts {
         log_dropped: log.stderr.dropped(),
-        journal_dropped: log.stdout.as_ref().map_or(0, |stdout| stdout.dropped()),
+        journal_dropped: log
+            .stdout
+            .get()
+            .into_iter()
+            .flatten()
+            .map(|it| it.dropped())
+            .sum(),
         suppressed: lock(&log.sampler).suppressed(),
     }
 }
@@ -218,7 +213,13 @@ pub fn raw(line: &str) {
 
 /// Queues a line for standard output.
 pub fn print(line: &str) {
-    if let Some(stdout) = LOG.get().and_then(|log| log.stdout.as_ref()) {
+    let Some(log) = LOG.get() else {
+        // There is nowhere to report a failed write.
+        let _ = StandardStream::stdout().and_then(|mut stdout| stdout.write_line(line));
+        return;
+    };
+    let start = || LineQueue::start("journal", StandardStream::stdout()?, JournalNotices);
+    if let Some(stdout) = log.stdout.get_or_init(|| start().ok()) {
         stdout.push(line.to_owned());
     }
 }
@@ -229,7 +230,7 @@ pub fn flush() {
     if let Some(log) = LOG.get() {
         let deadline = Instant::now() + FLUSH_TIMEOUT;
         log.stderr.flush(deadline);
-        if let Some(stdout) = &log.stdout {
+        if let Some(Some(stdout)) = log.stdout.get() {
             stdout.flush(deadline);
         }
     }

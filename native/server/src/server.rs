@@ -86,7 +86,7 @@ impl Server {
         S: HttpService,
         E: Into<BoxError>,
     {
-        logging::start(self.options.log_level, false).map_err(Error::Runtime)?;
+        logging::start(self.options.log_level).map_err(Error::Runtime)?;
         self.options.install_panic_hook();
         new_runtime()?.block_on(self.serve_until_stopped(service))
     }

@@ -75,7 +75,7 @@ const SUSPENSION_THRESHOLD: Duration = Duration::from_secs(1);
 /// If the address cannot be bound, or no worker is ready for too long. In both cases, no
 /// worker is left running.
 pub(crate) async fn run(mut options: Options, cluster: ClusterOptions) -> Result<ExitCode, Error> {
-    logging::start(options.log_level, false).map_err(Error::Runtime)?;
+    logging::start(options.log_level).map_err(Error::Runtime)?;
     // Signals are handled from here on, including during the preparation.
     let mut signals = Signals::new()?;
     let journal = Journal {

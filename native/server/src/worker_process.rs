@@ -50,7 +50,7 @@ where
     E: Into<BoxError>,
 {
     die_with_parent();
-    logging::start(options.log_level, true).map_err(Error::Runtime)?;
+    logging::start(options.log_level).map_err(Error::Runtime)?;
     let phase = Arc::new(watch::Sender::new(Phase::Serving));
     let meter = Arc::new(Meter::default());
     let failing = FailingWorkers::default();

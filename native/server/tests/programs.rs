@@ -3,7 +3,7 @@
 #![cfg(unix)]
 
 use axum::{Router, routing::get};
-use highwater_server::{Cluster, Server};
+use highwater_server::{Cluster, Limits, Server, Worker, logging};
 use nix::{
     errno::Errno,
     sys::signal::{Signal, kill},
@@ -11,6 +11,7 @@ use nix::{
 };
 use std::{
     env,
+    future::pending,
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
@@ -51,21 +52,28 @@ impl Program {
 
     /// Starts a program of this file, which is a test that serves.
     fn of_this_file(name: &str, addr: SocketAddr) -> Self {
-        let mut command = Command::new(env::current_exe().unwrap());
-        command
-            .args(["--exact", name, "--nocapture", "--test-threads=1"])
-            .env(ADDR_VARIABLE, addr.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        Self::start(&mut command, addr)
+        Self::start(command(name, addr).stdout(Stdio::null()), addr)
+    }
+
+    /// Like [`of_this_file`](Self::of_this_file), but standard output is part of the log.
+    fn with_output(name: &str, addr: SocketAddr) -> Self {
+        let (reader, writer) = io::pipe().unwrap();
+        let mut command = command(name, addr);
+        command.stdout(writer.try_clone().unwrap()).stderr(writer);
+        let child = command.spawn().unwrap();
+        Self::new(child, reader, addr)
     }
 
     fn start(command: &mut Command, addr: SocketAddr) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
+        Self::new(child, stderr, addr)
+    }
+
+    fn new(child: Child, output: impl Read + Send + 'static, addr: SocketAddr) -> Self {
         let (sender, log) = channel();
         thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
                 let _ = sender.send(line);
             }
         });
@@ -109,15 +117,8 @@ impl Program {
         (status, std::mem::take(&mut self.lines))
     }
 
-    /// Sends a request on a new connection, and returns the response.
     fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.addr).unwrap();
-        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).unwrap();
-        response
+        get_from(self.addr, path, "connection: close\r\n")
     }
 }
 
@@ -126,6 +127,29 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a request on a new connection, and returns all that the server sends.
+fn get_from(addr: SocketAddr, path: &str, headers: &str) -> String {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = Vec::new();
+    // The server resets the connection of an aborted request.
+    let _ = stream.read_to_end(&mut response);
+    String::from_utf8(response).unwrap()
+}
+
+/// Returns the command for a program of this file.
+fn command(name: &str, addr: SocketAddr) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(ADDR_VARIABLE, addr.to_string())
+        .env_remove("RUST_BACKTRACE")
+        .stdin(Stdio::null());
+    command
 }
 
 /// Returns the path of an example, which `cargo test` has built.
@@ -313,13 +337,16 @@ fn replaced_worker_has_its_index_and_a_higher_generation() {
     program.wait_for_log("asked for a replacement: the cache is corrupt");
     program.wait_for_worker();
     let since = Instant::now();
-    while id(&program).1 == first {
+    let (index, second) = loop {
+        let (index, generation) = id(&program);
+        if generation != first {
+            break (index, generation);
+        }
         assert!(
             since.elapsed() < TIMEOUT,
-            "the old worker still accepts connections"
+            "the old worker accepts connections"
         );
-    }
-    let (index, second) = id(&program);
+    };
     assert!(index == 0 && second > first, "{index}, {first}, {second}");
     program.signal(Signal::SIGTERM);
     let (status, log) = program.wait();
@@ -338,6 +365,137 @@ fn cluster_of_retiring_workers() -> ExitCode {
                     "ok"
                 }),
             )
+        })
+    })
+}
+
+#[test]
+fn requests_in_flight_finish_during_a_shutdown() {
+    let mut program = Program::of_this_file("server_that_responds_when_it_drains", free_addr());
+    program.wait_for_log("serving http://");
+    let addr = program.addr;
+    thread::scope(|scope| {
+        let response = scope.spawn(move || get_from(addr, "/wait", ""));
+        let mut log = Vec::new();
+        while !log.contains(&"waiting".to_owned()) {
+            log.push(program.log.recv_timeout(TIMEOUT).unwrap());
+        }
+        program.signal(Signal::SIGTERM);
+        let response = response.join().unwrap();
+        assert!(response.ends_with("\r\n\r\ndraining"), "{response}");
+        assert!(response.contains("\r\nconnection: close\r\n"), "{response}");
+    });
+    let (status, log) = program.wait();
+    assert!(status.success(), "{log:?}");
+}
+
+#[test]
+fn requests_in_flight_are_aborted_at_the_deadline() {
+    let mut program = Program::of_this_file("server_with_an_endless_request", free_addr());
+    program.wait_for_log("serving http://");
+    let addr = program.addr;
+    thread::scope(|scope| {
+        scope.spawn(move || get_from(addr, "/wait", ""));
+        while program.log.recv_timeout(TIMEOUT).unwrap() != "waiting" {}
+        program.signal(Signal::SIGTERM);
+    });
+    let (status, log) = program.wait();
+    assert!(status.success(), "{log:?}");
+}
+
+#[test]
+fn second_signal_exits_at_once() {
+    let mut program = Program::of_this_file("server_that_never_stops", free_addr());
+    program.wait_for_log("serving http://");
+    let addr = program.addr;
+    thread::scope(|scope| {
+        scope.spawn(move || get_from(addr, "/wait", ""));
+        while program.log.recv_timeout(TIMEOUT).unwrap() != "waiting" {}
+        program.signal(Signal::SIGTERM);
+        while !program
+            .log
+            .recv_timeout(TIMEOUT)
+            .unwrap()
+            .contains("shutting down")
+        {}
+        program.signal(Signal::SIGTERM);
+    });
+    let (status, log) = program.wait();
+    assert!(!status.success(), "{log:?}");
+}
+
+#[test]
+fn server_exits_after_a_bug() {
+    let mut program = Program::of_this_file("server_that_never_stops", free_addr());
+    program.wait_for_log("serving http://");
+    let response = program.get("/bug");
+    assert!(response.starts_with("HTTP/1.1 500 "), "{response}");
+    assert!(!response.contains("no cart"), "{response}");
+    let (status, log) = program.wait();
+    assert!(!status.success(), "{log:?}");
+    let bugs = log
+        .iter()
+        .filter(|line| line.contains("panicked_at=native/server/tests"));
+    assert_eq!(bugs.count(), 1, "{log:?}");
+}
+
+/// Responds to `/wait` when the worker drains, or never.
+fn waiting_router(worker: Worker, responds: bool) -> Router {
+    let wait = async move || {
+        logging::line("waiting");
+        if !responds {
+            pending::<()>().await;
+        }
+        worker.shutdown().draining().await;
+        "draining"
+    };
+    let bug = async || -> &str { panic!("no cart") };
+    Router::new()
+        .route("/wait", get(wait))
+        .route("/bug", get(bug))
+}
+
+#[test]
+fn server_that_responds_when_it_drains() -> ExitCode {
+    run_program(|addr| Server::new(addr).run(async |worker| waiting_router(worker, true)))
+}
+
+#[test]
+fn server_with_an_endless_request() -> ExitCode {
+    run_program(|addr| {
+        let limits = Limits::new().grace(Duration::from_millis(10));
+        let server = Server::new(addr).limits(limits);
+        let server = server.shutdown_timeout(Duration::from_millis(10));
+        server.run(async |worker| waiting_router(worker, false))
+    })
+}
+
+#[test]
+fn server_that_never_stops() -> ExitCode {
+    run_program(|addr| {
+        let server = Server::new(addr).shutdown_timeout(TIMEOUT);
+        server.run(async |worker| waiting_router(worker, false))
+    })
+}
+
+#[test]
+fn output_of_a_worker_is_the_output_of_the_cluster() {
+    let mut program = Program::with_output("cluster_that_prints", free_addr());
+    program.wait_for_log("printed before run");
+    program.wait_for_log("printed by worker 0");
+    program.wait_for_worker();
+    program.signal(Signal::SIGTERM);
+    let (status, log) = program.wait();
+    assert!(status.success(), "{log:?}");
+}
+
+#[test]
+fn cluster_that_prints() -> ExitCode {
+    run_program(|addr| {
+        println!("printed before run");
+        Cluster::new(addr).workers(1).run(async |worker| {
+            println!("printed by worker {}", worker.index());
+            router()
         })
     })
 }
