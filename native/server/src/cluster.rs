@@ -161,11 +161,12 @@ impl Cluster {
             match inheritance::take() {
                 Some(inherited) => {
                     let inherited = inherited.map_err(Error::Runtime)?;
+                    let runtime = new_runtime(options.threads)?;
                     let worker =
                         worker_process::serve(inherited, options, cluster.version, service);
-                    new_runtime()?.block_on(worker)
+                    runtime.block_on(worker)
                 }
-                None => new_runtime()?.block_on(supervisor::run(options, cluster)),
+                None => new_runtime(1)?.block_on(supervisor::run(options, cluster)),
             }
         }
         #[cfg(not(unix))]

@@ -4,7 +4,6 @@ use crate::{error::Error, limits::Limits, logging, signals::Signals};
 use highwater::{BoxError, error::Handler};
 use log::LevelFilter;
 use std::{
-    io,
     net::{SocketAddr, TcpListener},
     panic,
     pin::Pin,
@@ -16,6 +15,8 @@ use tokio::runtime::{self, Runtime};
 /// The options of a server.
 pub(crate) struct Options {
     pub(crate) addr: String,
+    /// The number of threads that serve requests in each process.
+    pub(crate) threads: usize,
     pub(crate) limits: Limits,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) log_level: LevelFilter,
@@ -45,6 +46,7 @@ impl Options {
     pub(crate) fn new(addr: String) -> Self {
         Options {
             addr,
+            threads: 1,
             limits: Limits::new(),
             shutdown_timeout: SHUTDOWN_TIMEOUT,
             log_level: logging::DEFAULT_LEVEL,
@@ -105,9 +107,13 @@ impl Options {
     }
 }
 
-/// Creates the runtime of a process. One thread is enough: a cluster has more processes.
-pub(crate) fn new_runtime() -> Result<Runtime, Error> {
-    let runtime: io::Result<Runtime> = runtime::Builder::new_current_thread().enable_all().build();
+/// Creates a runtime with this number of threads.
+pub(crate) fn new_runtime(threads: usize) -> Result<Runtime, Error> {
+    let mut builder = match threads {
+        1 => runtime::Builder::new_current_thread(),
+        _ => runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder.worker_threads(threads).enable_all().build();
     runtime.map_err(Error::Runtime)
 }
 
@@ -124,6 +130,14 @@ pub(crate) fn report(result: Result<ExitCode, Error>) -> ExitCode {
 /// Defines the methods for the options that all servers have in common.
 macro_rules! common_options {
     () => {
+        /// Sets the number of threads that serve requests in each process, at least 1. The
+        /// default is one thread, which is the fastest for each core of a cluster. A single
+        /// process uses more cores with more threads.
+        pub fn threads(mut self, threads: usize) -> Self {
+            self.options.threads = threads.max(1);
+            self
+        }
+
         /// Sets the limits on the resources that clients can use.
         pub fn limits(mut self, limits: crate::Limits) -> Self {
             self.options.limits = limits;

@@ -88,7 +88,7 @@ impl Server {
     {
         logging::start(self.options.log_level).map_err(Error::Runtime)?;
         self.options.install_panic_hook();
-        new_runtime()?.block_on(self.serve_until_stopped(service))
+        new_runtime(self.options.threads)?.block_on(self.serve_until_stopped(service))
     }
 
     async fn serve_until_stopped<F, Fut, S, E>(&mut self, service: F) -> Result<ExitCode, Error>

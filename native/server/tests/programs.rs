@@ -16,7 +16,10 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, ExitCode, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Arc, Barrier,
+        mpsc::{Receiver, channel},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -118,7 +121,7 @@ impl Program {
     }
 
     fn get(&self, path: &str) -> String {
-        get_from(self.addr, path, "connection: close\r\n")
+        get_from(self.addr, path, CLOSE)
     }
 }
 
@@ -157,7 +160,12 @@ fn example(name: &str) -> PathBuf {
     let mut path = env::current_exe().unwrap();
     path.pop();
     path.pop();
-    path.join("examples").join(name)
+    let path = path.join("examples").join(name);
+    assert!(
+        path.is_file(),
+        "build the examples first: cargo build --examples"
+    );
+    path
 }
 
 fn pid(id: u32) -> Pid {
@@ -172,6 +180,9 @@ fn wait_until_gone(process: u32) {
         thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// The header of the last request on a connection.
+const CLOSE: &str = "connection: close\r\n";
 
 /// The address of a program of this file.
 const ADDR_VARIABLE: &str = "HIGHWATER_TEST_ADDR";
@@ -199,6 +210,25 @@ fn hello_serves_until_it_is_terminated() {
     server.wait_for_log("serving http://127.0.0.1:");
     assert!(server.get("/").ends_with("\r\n\r\nhello"));
     server.signal(Signal::SIGTERM);
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(0), "{log:?}");
+}
+
+#[test]
+fn graceful_ends_its_streams_at_a_shutdown() {
+    let mut server = Program::example("graceful");
+    server.wait_for_log("serving http://127.0.0.1:");
+    let mut stream = TcpStream::connect(server.addr).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    stream
+        .write_all(b"GET /ticks HTTP/1.1\r\nhost: test\r\n\r\n")
+        .unwrap();
+    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "tick"));
+    server.signal(Signal::SIGTERM);
+    assert!(lines.any(|line| line == "bye"));
+    // The last chunk is empty.
+    assert!(lines.any(|line| line == "0"));
     let (status, log) = server.wait();
     assert_eq!(status.code(), Some(0), "{log:?}");
 }
@@ -496,6 +526,35 @@ fn cluster_that_prints() -> ExitCode {
         Cluster::new(addr).workers(1).run(async |worker| {
             println!("printed by worker {}", worker.index());
             router()
+        })
+    })
+}
+
+#[test]
+fn requests_run_on_several_threads() {
+    let mut program = Program::of_this_file("server_with_two_threads", free_addr());
+    program.wait_for_log("serving http://");
+    let addr = program.addr;
+    thread::scope(|scope| {
+        let responses = [(); 2].map(|()| scope.spawn(move || get_from(addr, "/meet", CLOSE)));
+        for response in responses {
+            let response = response.join().unwrap();
+            assert!(response.ends_with("\r\n\r\nmet"), "{response}");
+        }
+    });
+}
+
+#[test]
+fn server_with_two_threads() -> ExitCode {
+    run_program(|addr| {
+        Server::new(addr).threads(2).run(async |_| {
+            let barrier = Arc::new(Barrier::new(2));
+            // Blocks its thread until another thread has arrived.
+            let meet = async move || {
+                barrier.wait();
+                "met"
+            };
+            Router::new().route("/meet", get(meet))
         })
     })
 }
