@@ -155,10 +155,10 @@ impl Cluster {
     {
         #[cfg(unix)]
         {
-            use crate::{inheritance, options::new_runtime, supervisor, worker_process};
+            use crate::{inheritance, logging, options::new_runtime, supervisor, worker_process};
             let Cluster { options, cluster } = self;
             options.install_panic_hook();
-            match inheritance::take() {
+            let result = match inheritance::take() {
                 Some(inherited) => {
                     let inherited = inherited.map_err(Error::Runtime)?;
                     let runtime = new_runtime(options.threads)?;
@@ -167,7 +167,10 @@ impl Cluster {
                     runtime.block_on(worker)
                 }
                 None => new_runtime(1)?.block_on(supervisor::run(options, cluster)),
-            }
+            };
+            // The caller may print the error.
+            logging::flush();
+            result
         }
         #[cfg(not(unix))]
         {

@@ -88,7 +88,11 @@ impl Server {
     {
         logging::start(self.options.log_level).map_err(Error::Runtime)?;
         self.options.install_panic_hook();
-        new_runtime(self.options.threads)?.block_on(self.serve_until_stopped(service))
+        let runtime = new_runtime(self.options.threads)?;
+        let result = runtime.block_on(self.serve_until_stopped(service));
+        // The caller may print the error.
+        logging::flush();
+        result
     }
 
     async fn serve_until_stopped<F, Fut, S, E>(&mut self, service: F) -> Result<ExitCode, Error>
