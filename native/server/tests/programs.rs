@@ -509,7 +509,7 @@ fn server_that_never_stops() -> ExitCode {
 }
 
 #[test]
-fn output_of_a_worker_is_the_output_of_the_cluster() {
+fn workers_print_to_the_output_of_the_cluster() {
     let mut program = Program::with_output("cluster_that_prints", free_addr());
     program.wait_for_log("printed before run");
     program.wait_for_log("printed by worker 0");
