@@ -13,7 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -54,15 +54,25 @@ impl<S: HttpService, B: Into<RequestBody>> Service<Request<B>> for DeadlineServi
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let mut request = request.map(Into::into);
-        let started_at = Instant::now();
-        DeadlineFuture {
-            is_body_awaited: request.body_mut().monitor(),
-            state: CallState::Waiting {
-                service: self.service.clone(),
-                request: Some(request),
+        let is_body_awaited = request.body_mut().monitor();
+        // Most services are always ready, and need not be polled again.
+        let mut context = Context::from_waker(Waker::noop());
+        let state = match self.service.poll_ready(&mut context) {
+            Poll::Ready(Ok(())) => CallState::Called {
+                future: self.service.call(request),
             },
-            body_deadline: started_at + self.body_limit,
-            response_deadline: started_at + self.response_limit,
+            Poll::Ready(Err(error)) => CallState::Failed {
+                error: Some(error.into()),
+            },
+            Poll::Pending => CallState::Waiting {
+                call: Some(Box::new((self.service.clone(), request))),
+            },
+        };
+        DeadlineFuture {
+            state,
+            is_body_awaited,
+            body_limit: self.body_limit,
+            response_limit: self.response_limit,
             timer: None,
         }
     }
@@ -74,25 +84,33 @@ pin_project! {
         #[pin]
         state: CallState<S, F>,
         is_body_awaited: Option<Arc<AtomicBool>>,
-        body_deadline: Instant,
-        response_deadline: Instant,
+        body_limit: Duration,
+        response_limit: Duration,
         // A response that is ready immediately needs no timer.
-        timer: Option<Pin<Box<Sleep>>>,
+        timer: Option<Box<Timer>>,
     }
 }
 
 pin_project! {
     #[project = CallStateProjection]
     enum CallState<S, F> {
+        // Boxed, because it is rare and large.
         Waiting {
-            service: S,
-            request: Option<Request<RequestBody>>,
+            call: Option<Box<(S, Request<RequestBody>)>>,
         },
         Called {
             #[pin]
             future: F,
         },
+        Failed {
+            error: Option<AppError>,
+        },
     }
+}
+
+struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    response_deadline: Instant,
 }
 
 impl<S: HttpService> Future for DeadlineFuture<S, S::Future> {
@@ -103,19 +121,23 @@ impl<S: HttpService> Future for DeadlineFuture<S, S::Future> {
         if let Poll::Ready(response) = poll_response(this.state.as_mut(), context) {
             return Poll::Ready(response);
         }
-        let timer = this
-            .timer
-            .get_or_insert_with(|| Box::pin(sleep_until(*this.body_deadline)));
+        let timer = this.timer.get_or_insert_with(|| {
+            let now = Instant::now();
+            Box::new(Timer {
+                sleep: Box::pin(sleep_until(now + *this.body_limit)),
+                response_deadline: now + *this.response_limit,
+            })
+        });
         loop {
-            ready!(timer.as_mut().poll(context));
+            ready!(timer.sleep.as_mut().poll(context));
             let is_body_awaited = this.is_body_awaited.as_ref();
             if is_body_awaited.is_some_and(|is_body_awaited| is_body_awaited.load(Relaxed)) {
                 return Poll::Ready(Err(body_timeout()));
             }
-            if timer.deadline() >= *this.response_deadline {
+            if timer.sleep.deadline() >= timer.response_deadline {
                 return Poll::Ready(Err(response_timeout()));
             }
-            timer.as_mut().reset(*this.response_deadline);
+            timer.sleep.as_mut().reset(timer.response_deadline);
         }
     }
 }
@@ -125,17 +147,26 @@ fn poll_response<S: HttpService>(
     mut state: Pin<&mut CallState<S, S::Future>>,
     context: &mut Context<'_>,
 ) -> Poll<Result<S::Response, AppError>> {
-    if let CallStateProjection::Waiting { service, request } = state.as_mut().project() {
-        ready!(service.poll_ready(context)).map_err(Into::into)?;
-        let request = request.take().expect("polled after completion");
-        let future = service.call(request);
+    loop {
+        let future = match state.as_mut().project() {
+            CallStateProjection::Called { future } => {
+                return future.poll(context).map_err(Into::into);
+            }
+            CallStateProjection::Failed { error } => {
+                return Poll::Ready(Err(error.take().expect(POLLED_AGAIN)));
+            }
+            CallStateProjection::Waiting { call } => {
+                let (service, _) = &mut **call.as_mut().expect(POLLED_AGAIN);
+                ready!(service.poll_ready(context)).map_err(Into::into)?;
+                let (mut service, request) = *call.take().expect(POLLED_AGAIN);
+                service.call(request)
+            }
+        };
         state.set(CallState::Called { future });
     }
-    match state.project() {
-        CallStateProjection::Called { future } => future.poll(context).map_err(Into::into),
-        CallStateProjection::Waiting { .. } => Poll::Pending,
-    }
 }
+
+const POLLED_AGAIN: &str = "polled after completion";
 
 fn body_timeout() -> AppError {
     let timeout =

@@ -1,8 +1,40 @@
 //! Serves any `tower` service and stays up.
 //!
-//! [`Server`] serves in one process: HTTP/1.1 within [`Limits`], with a graceful shutdown.
-//! [`Cluster`] supervises several worker processes: it replaces workers that crash, hang
-//! or hit a bug, and reloads a new program without losing a request.
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use highwater_server::{Cluster, ExitCode};
+//!
+//! fn main() -> ExitCode {
+//!     Cluster::new("127.0.0.1:8080").workers(2).run(|_worker| async {
+//!         Router::new().route("/", get(|| async { "hello" }))
+//!     })
+//! }
+//! ```
+//!
+//! | type | contents |
+//! |---|---|
+//! | [`Server`] | one process, on every platform: HTTP/1.1 within limits, with a graceful shutdown |
+//! | [`Cluster`] | worker processes and their supervisor, on Unix: replaces workers that crash, hang or hit a bug, and reloads a new program without losing a request |
+//! | [`Limits`] | the connections and the time that clients can use |
+//! | [`Worker`], [`Shutdown`] | a service's handle to its worker: readiness, metrics, replacement and shutdown |
+//! | [`HttpService`], [`RequestBody`] | the services that can be served |
+//! | [`logging`] | a log that does not block when its reader stalls |
+//!
+//! # Errors
+//!
+//! Around each service is the layer of [`highwater::error::http`]. Errors and panics become
+//! problem documents with the id of their log entry. A service can fail with an
+//! [`AppError`](highwater::error::AppError); axum handlers can return it with the feature
+//! `axum` of `highwater`. After a bug, a worker serves until its replacement is ready, and a
+//! [`Server`] drains and exits.
+//!
+//! Requests that are not valid HTTP never reach the service. They are answered, counted and
+//! logged like other errors.
+//!
+//! # Runtime
+//!
+//! `run` creates a tokio runtime in each process, so `main` must not be async. The function
+//! that creates the service runs in it, and can connect to databases and spawn tasks.
 
 mod cluster;
 #[cfg(unix)]

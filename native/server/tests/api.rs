@@ -1,0 +1,19 @@
+//! Traits of the public types.
+
+use highwater_server::{Error, JobOutcome, Limits, RequestBody, Shutdown, Worker};
+
+#[test]
+fn handles_can_be_shared_between_threads() {
+    fn is_shareable<T: Send + Sync + 'static>() {}
+    is_shareable::<Worker>();
+    is_shareable::<Shutdown>();
+    is_shareable::<Limits>();
+    is_shareable::<JobOutcome>();
+    is_shareable::<Error>();
+}
+
+#[test]
+fn bodies_can_be_moved_between_threads() {
+    fn is_movable<T: Send + Unpin + 'static>() {}
+    is_movable::<RequestBody>();
+}
