@@ -67,7 +67,7 @@ impl Worker {
     }
 
     /// Creates a worker that belongs to no server, for tests of a service. It drains when
-    /// the service asks for a replacement.
+    /// the service requests a replacement.
     pub fn detached() -> Self {
         let meter = Arc::<Meter>::default();
         let (sender, phase) = watch::channel(Phase::Serving);
@@ -107,7 +107,7 @@ impl Worker {
         Shutdown(self.shared.phase.clone())
     }
 
-    /// Asks for a replacement, for example because a resource cannot be recovered. The
+    /// Requests a replacement, for example because a resource cannot be recovered. The
     /// worker serves until its replacement is ready, then drains and exits. The reason is
     /// logged. Further calls have no effect. A [`Server`](crate::Server) has no
     /// replacement: it drains and exits, so that a service manager can restart it.

@@ -11,6 +11,7 @@ use highwater::scale::WorkerId;
 use nix::{
     fcntl::{FcntlArg, FdFlag, fcntl},
     sys::stat::{SFlag, fstat},
+    unistd::{getpid, getppid},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -33,6 +34,8 @@ pub(crate) const WORKER_VARIABLE: &str = "HIGHWATER_WORKER";
 /// can be a newer build.
 #[derive(Debug, Deserialize, Serialize)]
 struct Variable {
+    /// The process id of the supervisor.
+    supervisor: i32,
     slot: usize,
     generation: u64,
     listener: RawFd,
@@ -45,7 +48,7 @@ struct Variable {
 
 /// The descriptors that a worker inherits.
 #[derive(Debug)]
-pub(crate) struct Bequest {
+pub(crate) struct WorkerDescriptors {
     pub(crate) id: WorkerId,
     pub(crate) listener: OwnedFd,
     pub(crate) control: OwnedFd,
@@ -62,11 +65,12 @@ pub(crate) struct Inherited {
     pub(crate) turns: Turns,
 }
 
-impl Bequest {
+impl WorkerDescriptors {
     /// Returns the value of [`WORKER_VARIABLE`] and the descriptors to leave open in the
     /// child.
     pub(crate) fn into_parts(self) -> io::Result<(OsString, Vec<OwnedFd>)> {
         let variable = Variable {
+            supervisor: getpid().as_raw(),
             slot: self.id.slot,
             generation: self.id.generation,
             listener: self.listener.as_raw_fd(),
@@ -105,11 +109,27 @@ pub(crate) fn take() -> Option<io::Result<Inherited>> {
             return Some(Err(io::Error::other(cause)));
         }
     };
-    if !has_control_channel(&variable) {
-        return None;
+    match is_worker(&variable) {
+        Ok(true) => {
+            IS_TAKEN.store(true, Relaxed);
+            Some(inherit(&variable))
+        }
+        Ok(false) => None,
+        Err(cause) => Some(Err(cause)),
     }
-    IS_TAKEN.store(true, Relaxed);
-    Some(inherit(&variable))
+}
+
+/// Returns true if this process is the worker that the variable describes, not a child of
+/// that worker.
+fn is_worker(variable: &Variable) -> io::Result<bool> {
+    let is_worker = has_control_channel(variable);
+    // Otherwise the worker would start a cluster of its own, whose workers do the same.
+    if !is_worker && getppid().as_raw() == variable.supervisor {
+        return Err(io::Error::other(
+            "the sockets of this worker were closed before it serves",
+        ));
+    }
+    Ok(is_worker)
 }
 
 /// Returns true if this process has the control channel that the variable names.
@@ -155,6 +175,7 @@ mod tests {
 
     fn variable(control: &UnixStream) -> Variable {
         Variable {
+            supervisor: 0,
             slot: 0,
             generation: 1,
             listener: -1,
@@ -167,21 +188,32 @@ mod tests {
     #[test]
     fn only_the_named_socket_makes_a_worker() {
         let (own, other) = UnixStream::pair().unwrap();
-        assert!(has_control_channel(&variable(&own)));
+        assert!(is_worker(&variable(&own)).unwrap());
         let other = Variable {
             control: other.as_raw_fd(),
             ..variable(&own)
         };
-        assert!(!has_control_channel(&other), "another socket");
+        assert!(!is_worker(&other).unwrap(), "another socket");
         let closed = {
             let (own, _) = UnixStream::pair().unwrap();
             variable(&own)
         };
-        assert!(!has_control_channel(&closed), "a closed descriptor");
+        assert!(!is_worker(&closed).unwrap(), "a closed descriptor");
         let stdin = Variable {
             control: 0,
             ..variable(&own)
         };
-        assert!(!has_control_channel(&stdin), "not a socket");
+        assert!(!is_worker(&stdin).unwrap(), "not a socket");
+    }
+
+    #[test]
+    fn worker_without_its_sockets_fails() {
+        let (own, _) = UnixStream::pair().unwrap();
+        let closed = Variable {
+            supervisor: getppid().as_raw(),
+            control: -1,
+            ..variable(&own)
+        };
+        assert!(is_worker(&closed).is_err());
     }
 }

@@ -421,7 +421,7 @@ impl SupervisorDriver {
             WorkerMessage::HadBug => self.retire(id, "had a bug"),
             WorkerMessage::GotSignal => self.retire(id, "received a signal"),
             WorkerMessage::Retire(reason) => {
-                self.retire(id, &format!("asked for a replacement: {reason}"));
+                self.retire(id, &format!("requested a replacement: {reason}"));
             }
             WorkerMessage::Metrics(line) => {
                 if let Ok(metrics) = Metrics::from_line(&line) {

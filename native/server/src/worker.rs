@@ -61,7 +61,7 @@ pub(crate) struct WorkerContext {
     pub(crate) phase: Arc<watch::Sender<Phase>>,
     /// Called after the first bug. Decides whether to advance the phase.
     pub(crate) on_bug: Box<dyn Fn() + Send + Sync>,
-    /// Called when the service asks for a replacement, with the reason.
+    /// Called when the service requests a replacement, with the reason.
     pub(crate) on_retire: Box<dyn Fn(&str) + Send + Sync>,
 }
 

@@ -364,7 +364,7 @@ fn replaced_worker_has_its_index_and_a_higher_generation() {
     };
     let (_, first) = id(&program);
     assert!(program.get("/retire").ends_with("\r\n\r\nok"));
-    program.wait_for_log("asked for a replacement: the cache is corrupt");
+    program.wait_for_log("requested a replacement: the cache is corrupt");
     program.wait_for_worker();
     let since = Instant::now();
     let (index, second) = loop {

@@ -3,7 +3,7 @@
 use super::{journal::WorkerLabel, program::Program};
 use crate::{
     control::{HEARTBEAT_TIMEOUT, MAX_LINE_BYTES, SupervisorMessage, WorkerMessage},
-    inheritance::{Bequest, WORKER_VARIABLE},
+    inheritance::{WORKER_VARIABLE, WorkerDescriptors},
     reaper,
     turns::{EntryReservation, TurnTable},
     worker::EXIT_BUG,
@@ -111,13 +111,13 @@ impl WorkerProcess {
         let listener = listener.ok_or_else(|| io::Error::other("the server is shutting down"))?;
         let reservation = spec.turns.as_ref().and_then(TurnTable::reserve);
         let turns = reservation.as_ref().map(EntryReservation::descriptor);
-        let bequest = Bequest {
+        let inherited = WorkerDescriptors {
             id,
             listener: listener.try_clone()?.into(),
             control: worker_end.into(),
             turns: turns.transpose()?,
         };
-        let (variable, descriptors) = bequest.into_parts()?;
+        let (variable, descriptors) = inherited.into_parts()?;
         let mut command = Command::new(program);
         command
             .arg0(env::args_os().next().unwrap_or_default())
