@@ -83,7 +83,8 @@
 //!
 //! [`RetryPolicy::run`] retries an operation, and [`Breaker::call`] protects a
 //! failing dependency from further calls. The caller passes a clock and its runtime's
-//! sleep function. Both types are shared by reference, and their futures are `Send`:
+//! sleep function; with tokio, `highwater::tokio::TokioClock` and `tokio::time::sleep`.
+//! Both types are shared by reference, and their futures are `Send`:
 //!
 //! ```
 //! use highwater::error::{AppError, Breaker, RetryPolicy};
@@ -148,6 +149,8 @@ mod problem;
 mod result_ext;
 mod retry;
 mod text;
+#[cfg(feature = "tokio")]
+mod tokio_errors;
 
 pub use app_error::AppError;
 pub use breaker::{Breaker, BreakerOpen, BreakerState, Permit};

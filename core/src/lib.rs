@@ -10,6 +10,10 @@
 //! | [`error`] | one error type that separates operational errors from bugs, one handler, retries and a circuit breaker |
 //! | [`scale`] | CPU work off the event loop, behind a bounded queue; a supervisor that replaces crashed workers |
 //! | [`trace`] | a record of what happened, for plots, reports and checks |
+#![cfg_attr(
+    feature = "tokio",
+    doc = "| [`mod@tokio`] | tokio's clock, lag monitoring and thread pools (feature `tokio`) |"
+)]
 //!
 //! ```
 //! use highwater::events::Bus;
@@ -52,7 +56,7 @@
 //! # One core, several worlds
 //!
 //! Nothing in this crate reads the system clock, starts a thread or draws a random
-//! number by itself. Time comes from a [`Clock`]. In the playground, tasks and
+//! number by itself, except the module `tokio`. Time comes from a [`Clock`]. In the playground, tasks and
 //! randomness come from the ports in `platform` as well. The same scenario therefore
 //! runs in simulated time, in a browser tab and natively, and everything displayed
 //! about a run comes from its [`trace`].
@@ -74,6 +78,7 @@
 //! - **World**: the environment of a scenario: virtual, tab or native.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "analysis")]
 pub mod analysis;
@@ -91,6 +96,8 @@ pub mod scale;
 pub mod scenario;
 pub mod stream;
 mod sync;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 pub mod trace;
 mod unwind_safety;
 #[cfg(feature = "scenarios")]

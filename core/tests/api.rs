@@ -67,6 +67,10 @@ implement!((Send + Sync + Unpin + UnwindSafe + RefUnwindSafe):
 );
 #[cfg(feature = "tower")]
 implement!((Send + Sync + UnwindSafe + RefUnwindSafe + Debug): error::http::HandlerLayer);
+#[cfg(feature = "tokio")]
+implement!((Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + Debug):
+    highwater::tokio::LagTask, highwater::tokio::TokioClock,
+);
 
 implement!((Error + Send + Sync + 'static):
     error::AppError, error::BreakerOpen, error::GiveUp, error::InvalidId, events::EmitError,

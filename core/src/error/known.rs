@@ -6,7 +6,8 @@ use std::{error::Error, io};
 
 impl Classification {
     /// Classifies an error of any type, if it or one of its sources is an
-    /// [`AppError`], a [`BreakerOpen`] or an [`io::Error`]. Returns `None` otherwise.
+    /// [`AppError`], a [`BreakerOpen`] or an [`io::Error`], or with the feature `tokio` a
+    /// timeout or join error of tokio. Returns `None` otherwise.
     ///
     /// With the feature `axum`, a closed connection in an axum body is
     /// [`ClientGone`](ErrorKind::ClientGone), because handlers usually read request
@@ -45,6 +46,10 @@ impl Classification {
                 return Some(open.classify());
             }
             if let Some(classification) = listeners::classify(link) {
+                return Some(classification);
+            }
+            #[cfg(feature = "tokio")]
+            if let Some(classification) = super::tokio_errors::classify(link) {
                 return Some(classification);
             }
             let io = link.downcast_ref::<io::Error>();

@@ -322,8 +322,8 @@ fn problem_rendered_as_text_is_handled_once() {
     let service = fail_with(|| AppError::not_found("There is no such order."));
     let rendered = test.layer.layer(service).map_response(|response| {
         let (mut head, _) = response.into_parts();
-        let text = HeaderValue::from_static("text/plain");
-        head.headers.insert(header::CONTENT_TYPE, text);
+        let plain = HeaderValue::from_static("text/plain");
+        head.headers.insert(header::CONTENT_TYPE, plain);
         TextResponse::from_parts(head, "Sorry.".to_owned())
     });
     let response = test.call(rendered);

@@ -36,6 +36,8 @@
 //! `run` creates a tokio runtime in each process, so `main` must not be async. The function
 //! that creates the service runs in it, and can connect to databases and spawn tasks.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod cluster;
 #[cfg(unix)]
 mod control;

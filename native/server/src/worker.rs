@@ -187,7 +187,7 @@ async fn serve_queue<A: AcceptQueue, S: InfallibleService>(
     };
     tokio::select! {
         () = serve_and_drain => {}
-        () = meter.monitor_lag() => {}
+        never = meter.monitor_lag() => match never {},
     }
 }
 

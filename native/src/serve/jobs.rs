@@ -5,10 +5,11 @@ use highwater::{
     error::AppError,
     platform::Job,
     scale::{Cancellation, Pool, PoolOptions, WorkError},
+    tokio::rayon_pool,
 };
 use highwater_server::{JobOutcome, Worker};
 use serde::Deserialize;
-use std::{sync::Arc, thread, time::Instant};
+use std::{sync::Arc, thread};
 
 /// The maximum number of queued jobs per thread. Excess jobs are rejected.
 const QUEUED_PER_THREAD: usize = 64;
@@ -29,12 +30,9 @@ impl JobService {
     /// Creates a service that runs jobs on rayon's threads, one per core.
     pub(super) fn new(worker: Worker) -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        let started_at = Instant::now();
-        let options = PoolOptions::new(threads)
-            .waiting(QUEUED_PER_THREAD * threads)
-            .clock(Arc::new(move || started_at.elapsed()));
+        let options = PoolOptions::new(threads).waiting(QUEUED_PER_THREAD * threads);
         JobService {
-            pool: Pool::new(options, |work| rayon::spawn(|| work.run())),
+            pool: rayon_pool(options),
             worker,
         }
     }

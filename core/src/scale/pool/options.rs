@@ -110,6 +110,13 @@ impl PoolOptions {
         self.clock = Some(clock);
         self
     }
+
+    /// Sets a clock if there is none.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn default_clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock.get_or_insert_with(|| Arc::new(clock));
+        self
+    }
 }
 
 impl fmt::Debug for PoolOptions {

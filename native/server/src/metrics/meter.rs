@@ -2,16 +2,16 @@
 
 use super::{Durations, Metrics, ScrapeWorkers};
 use crate::logging;
-use highwater::{error::ErrorKind, scale::LagMonitor};
+use highwater::{error::ErrorKind, tokio::monitor_lag};
 use http::StatusCode;
 use std::{
+    convert::Infallible,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
-use tokio::time::{Instant, sleep_until};
 
 /// Counts a worker's events. Each request costs a few atomic additions.
 #[derive(Debug, Default)]
@@ -68,13 +68,8 @@ const MAX_MISSED_SAMPLES: u32 = 1_000;
 
 impl Meter {
     /// Samples the event-loop lag. Never completes.
-    pub(crate) async fn monitor_lag(&self) {
-        let begin = Instant::now();
-        let mut monitor = LagMonitor::new(SAMPLE_INTERVAL, Duration::ZERO);
-        loop {
-            sleep_until(begin + monitor.next_due()).await;
-            self.record_lag(monitor.beat(begin.elapsed()));
-        }
+    pub(crate) async fn monitor_lag(&self) -> Infallible {
+        monitor_lag(SAMPLE_INTERVAL, |lag| self.record_lag(lag)).await
     }
 
     /// Returns a snapshot of all counters.
@@ -245,7 +240,7 @@ mod tests {
             sleep(SAMPLE_INTERVAL).await;
         };
         tokio::select! {
-            () = meter.monitor_lag() => {}
+            never = meter.monitor_lag() => match never {},
             () = blocking => {}
         }
         let lag = meter.metrics().loop_lag;
