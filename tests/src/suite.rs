@@ -93,7 +93,7 @@ impl Suite {
             Self::Fmt => "formatting",
             Self::Clippy => "lints for the host and both wasm builds",
             Self::Unit => "all tests that need no browser, including doctests",
-            Self::Cluster => "`highwater cluster` under load: reloads, killed workers, faults",
+            Self::Cluster => "two clusters under load: reloads, killed workers, faults",
             Self::Loom => "model checking of channels, emitters and inboxes",
             Self::Miri => "event tests, checked for undefined behaviour",
             Self::Doc => "documentation without warnings",
@@ -280,13 +280,26 @@ fn unit_commands(workspace: &Workspace) -> Vec<Command> {
     ]
 }
 
+/// Runs the same tests with two programs.
 fn cluster_commands(workspace: &Workspace) -> Vec<Command> {
     // With all features of the workspace, to reuse the other builds.
-    let test = "test --workspace --all-features --test native_cluster --no-fail-fast --";
-    let mut test = workspace.cargo(test);
-    // Four threads, however few the cores: the tests mostly wait for clusters.
-    test.arg("--test-threads=4");
-    vec![workspace.cargo("build --package native"), test]
+    let test = || {
+        let test = "test --workspace --all-features --test native_cluster --no-fail-fast --";
+        let mut test = workspace.cargo(test);
+        // Four threads, however few the cores: the tests mostly wait for clusters.
+        test.arg("--test-threads=4");
+        test
+    };
+    let mut service = test();
+    service.env("HIGHWATER_TESTS_SERVICE", "1");
+    // The service has neither CPU jobs nor checks of its options.
+    service.args(["--skip", "jobs::", "--skip", "invalid_worker_count"]);
+    vec![
+        workspace.cargo("build --package native"),
+        test(),
+        workspace.cargo("build --workspace --all-features --example service"),
+        service,
+    ]
 }
 
 /// Runs the loom tests, in their own profile, because each explores several

@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::native;
+use crate::program;
 use crate::support::{
     TIMEOUT, start, start_with, transcript, wait_for_event, wait_for_workers, wait_until,
 };
@@ -149,7 +149,7 @@ fn four_workers_share_bursts_evenly() {
 fn inherited_socket_is_shared_evenly() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     fcntl(&socket, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
-    let mut command = native::command();
+    let mut command = program::command();
     // Passes the socket as systemd does, but not as file descriptor 3.
     command
         .env("LISTEN_FDS", "1")
@@ -212,7 +212,7 @@ fn cpu_ticks(pid: u32) -> u64 {
 
 #[test]
 fn blocked_worker_does_not_delay_connections() {
-    let cluster = start_with(native::command(), 2, &["--faults"]);
+    let cluster = start_with(program::command(), 2, &["--faults"]);
     run(async {
         let mut blocking_client = TcpStream::connect(cluster.addr()).await.unwrap();
         let blocked = responding_worker(&mut blocking_client).await.unwrap();

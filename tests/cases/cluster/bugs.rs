@@ -7,7 +7,7 @@ use load::cluster::{Cluster, send_signal};
 use load::{Client, Load};
 use nix::sys::signal::Signal;
 
-use crate::native;
+use crate::program;
 use crate::support::{
     TIMEOUT, assert_nothing_failed, request, start, start_mixed_load, start_with, transcript,
     wait_for_event, wait_for_workers, wait_until,
@@ -16,7 +16,7 @@ use crate::support::{
 #[test]
 fn ten_bugs_per_second_fail_no_other_requests() {
     const BUGS: u32 = 40;
-    let cluster = start_with(native::command(), 2, &["--faults"]);
+    let cluster = start_with(program::command(), 2, &["--faults"]);
     let running = Load::on(cluster.addr())
         .clients(Client::NewConnection, 4)
         .timeout(Duration::from_secs(30))

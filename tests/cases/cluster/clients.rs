@@ -9,7 +9,7 @@ use std::time::Duration;
 use load::cluster::Cluster;
 use load::{Client, Load};
 
-use crate::native;
+use crate::program;
 use crate::support::{
     TIMEOUT, assert_closes, assert_nothing_failed, connect, request, start, start_with, transcript,
 };
@@ -48,7 +48,7 @@ fn endless_body_times_out() {
     let cluster = start(1);
     let workers = cluster.workers();
     let mut endless = connect(cluster.addr());
-    let head = "POST /work?job=fib:5 HTTP/1.1\r\nHost: it\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = "POST /healthz HTTP/1.1\r\nHost: it\r\nTransfer-Encoding: chunked\r\n\r\n";
     endless.write_all(head.as_bytes()).unwrap();
     let mut read = endless.try_clone().unwrap();
     let sender = thread::spawn(move || {
@@ -79,7 +79,7 @@ fn idle_connections_do_not_block_others() {
 #[test]
 fn connections_wait_at_the_open_file_limit() {
     let mut command = Command::new("sh");
-    let program = native::command().get_program().to_owned();
+    let program = program::command().get_program().to_owned();
     // The limit also applies to the supervisor.
     command.args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""]);
     command.arg(program);

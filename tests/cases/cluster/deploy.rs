@@ -12,7 +12,7 @@ use load::cluster::{Cluster, send_signal};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::native;
+use crate::program;
 use crate::support::{
     TIMEOUT, all_workers, assert_logged, assert_nothing_failed, request, start_mixed_load,
     start_with, transcript, wait_for_event, wait_for_workers, wait_until,
@@ -60,7 +60,7 @@ impl Releases {
 
 /// Installs the program. Releases differ only in their path.
 fn install(path: &Path) {
-    let built = native::command();
+    let built = program::command();
     let built = Path::new(built.get_program());
     if fs::hard_link(built, path).is_err() {
         fs::copy(built, path).unwrap();

@@ -14,13 +14,13 @@ use load::cluster::{Cluster, send_signal};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 
-use crate::native;
+use crate::program;
 use crate::support::{
     TIMEOUT, assert_logged, start_with, transcript, wait_for_workers, wait_until,
 };
 
 fn start_notifying(socket: &str) -> Cluster {
-    let mut command = native::command();
+    let mut command = program::command();
     command.env("NOTIFY_SOCKET", socket);
     start_with(command, 1, &[])
 }
@@ -113,8 +113,9 @@ fn becomes_a_subreaper() {
         .current_dir(folder)
         .status()
         .unwrap();
-    let error = native::command()
-        .args(["cluster", "--json", "--workers", "2"])
+    let error = program::command()
+        .args(program::subcommand())
+        .args(["--json", "--workers", "2"])
         .exec();
     panic!("{error}");
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use load::cluster::Cluster;
 use load::{Client, Load};
 
-use crate::native;
+use crate::program;
 use crate::support::{
     TIMEOUT, all_workers, assert_logged, assert_nothing_failed, connect, request, start,
     start_with, transcript, wait_for_workers, wait_until,
@@ -107,7 +107,7 @@ fn full_job_queue_returns_retry_after() {
 
 #[test]
 fn panicking_job_replaces_its_worker() {
-    let cluster = start_with(native::command(), 2, &["--faults"]);
+    let cluster = start_with(program::command(), 2, &["--faults"]);
     let running = Load::on(cluster.addr())
         .clients(Client::KeepAlive, 2)
         .clients(Client::NewConnection, 2)

@@ -8,7 +8,7 @@ use load::cluster::{Cluster, send_signal};
 use load::{Client, FailedRequest, Failure, Ledger, Load};
 use nix::sys::signal::Signal;
 
-use crate::native;
+use crate::program;
 use crate::support::{
     TIMEOUT, all_workers, assert_logged, have_exited, request, start, start_with, transcript,
     wait_for_event, wait_for_workers, wait_until,
@@ -238,7 +238,7 @@ fn stopped_worker_is_replaced() {
 
 #[test]
 fn bug_replaces_its_worker_and_fails_no_other_request() {
-    let cluster = start_with(native::command(), 2, &["--faults"]);
+    let cluster = start_with(program::command(), 2, &["--faults"]);
     let first = cluster.workers();
     let running = Load::on(cluster.addr())
         .clients(Client::KeepAlive, 4)

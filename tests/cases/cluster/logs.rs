@@ -13,7 +13,7 @@ use load::cluster::{is_running, send_signal};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 
-use crate::native;
+use crate::program;
 use crate::support::{TIMEOUT, request, wait_until};
 
 /// The minimum size of a pipe.
@@ -35,8 +35,9 @@ impl StalledCluster {
         for file in [to_stdout.as_fd(), to_stderr.as_fd()] {
             fcntl(file, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES)).unwrap();
         }
-        let child = native::command()
-            .args(["cluster", "--workers", "2", "--addr", "127.0.0.1:0"])
+        let child = program::command()
+            .args(program::subcommand())
+            .args(["--workers", "2", "--addr", "127.0.0.1:0"])
             .args(options)
             .stdin(Stdio::null())
             .stdout(to_stdout)
@@ -224,10 +225,10 @@ fn client_disconnect_is_counted() {
     let cluster = StalledCluster::start(&[]);
     let log = read_lines(cluster.stderr.try_clone().unwrap());
     let mut connection = TcpStream::connect(cluster.addr).unwrap();
-    // The job runs longer than any test.
-    let head = "GET /work?job=fib:60 HTTP/1.1\r\nHost: it\r\n\r\n";
+    let path = program::endless_request();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: it\r\n\r\n");
     connection.write_all(head.as_bytes()).unwrap();
-    wait_until("the job is in flight", || {
+    wait_until("the request is in flight", || {
         cluster.metric("highwater_http_requests_in_flight") == 2
     });
     drop(connection);

@@ -1,8 +1,8 @@
-//! `highwater cluster` under load and with faults. Run by `cargo run -p tests --
-//! cluster`, which builds the program first.
+//! A cluster under load and with faults. Run by `cargo run -p tests -- cluster`, which
+//! builds two programs first and tests each of them.
 //!
-//! `support` starts clusters and sends requests. Each of the other modules contains the
-//! cases for one topic.
+//! `program` names the program under test. `support` starts clusters and sends requests.
+//! Each of the other modules contains the cases for one topic.
 
 #[allow(
     dead_code,
@@ -10,12 +10,14 @@
 )]
 #[path = "../native.rs"]
 mod native;
+mod program;
 mod support;
 
 mod balance;
 mod bugs;
 mod clients;
 mod deploy;
+mod http_edges;
 mod init;
 mod jobs;
 mod kills;

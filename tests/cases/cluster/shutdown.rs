@@ -8,7 +8,7 @@ use load::Failure;
 use load::cluster::describe_exit;
 use nix::sys::signal::Signal;
 
-use crate::native;
+use crate::program;
 use crate::support::{
     TIMEOUT, connect, have_exited, request, start, start_mixed_load, start_with, transcript,
     wait_for_event, wait_for_workers,
@@ -46,7 +46,7 @@ fn shutdown_completes_requests_in_flight() {
 }
 
 #[test]
-fn shutdown_waits_for_a_running_job() {
+fn shutdown_waits_for_a_slow_request() {
     let mut cluster = start(2);
     let mut connection = connect(cluster.addr());
     let send_request = |connection: &mut TcpStream, path: &str| {
@@ -56,11 +56,12 @@ fn shutdown_waits_for_a_running_job() {
     send_request(&mut connection, "/");
     // A worker has accepted the connection, so it also receives the next request.
     connection.read_exact(&mut [0; 12]).unwrap();
-    send_request(&mut connection, "/work?job=fib:36");
+    let (path, end) = program::slow_request();
+    send_request(&mut connection, path);
     cluster.signal(Signal::SIGTERM).unwrap();
     let mut responses = String::new();
     connection.read_to_string(&mut responses).unwrap();
-    assert!(responses.ends_with("fib:36 = 14930352\n"), "{responses}");
+    assert!(responses.ends_with(end), "{responses}");
     assert!(
         responses
             .to_lowercase()
@@ -95,7 +96,7 @@ fn second_signal_stops_immediately() {
 
 #[test]
 fn repeatedly_exiting_worker_is_replaced() {
-    let cluster = start_with(native::command(), 1, &["--faults"]);
+    let cluster = start_with(program::command(), 1, &["--faults"]);
     for exit_count in 1..=12 {
         let mut connection = connect(cluster.addr());
         let head = "POST /faults/exit HTTP/1.1\r\nHost: it\r\nContent-Length: 0\r\n\r\n";

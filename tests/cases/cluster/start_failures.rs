@@ -11,7 +11,7 @@ use load::cluster::{Cluster, describe_exit, send_signal};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::native;
+use crate::program;
 use crate::support::{
     TIMEOUT, assert_logged, assert_nothing_failed, have_exited, request, start_mixed_load,
     start_with, transcript, wait_for_event, wait_for_workers, wait_until,
@@ -40,7 +40,7 @@ impl InstalledProgram {
     }
 
     fn install_working(&self) {
-        let program = native::command();
+        let program = program::command();
         install(&self.program, &fs::read(program.get_program()).unwrap());
     }
 

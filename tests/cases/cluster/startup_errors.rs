@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use nix::unistd::Uid;
 
-use crate::native;
+use crate::program;
 
 /// A privileged port.
 const PRIVILEGED_ADDR: &str = "127.0.0.1:81";
@@ -17,7 +17,7 @@ const PRIVILEGED_ADDR: &str = "127.0.0.1:81";
 const UNPRIVILEGED_UID: u32 = 65_534;
 
 fn run_cluster(mut command: Command, options: &[&str]) -> io::Result<Output> {
-    let command = command.arg("cluster").args(options);
+    let command = command.args(program::subcommand()).args(options);
     command.stdin(Stdio::null()).output()
 }
 
@@ -38,7 +38,7 @@ fn assert_rejected(output: &Output, code: i32, words: &[&str]) {
 fn port_in_use_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();
-    let output = run_cluster(native::command(), &["--addr", &addr]).unwrap();
+    let output = run_cluster(program::command(), &["--addr", &addr]).unwrap();
     let code = output.status.code();
     assert_rejected(&output, code.unwrap_or(0), &[&addr, "already in use"]);
     assert!(code.is_some_and(|code| code > 0));
@@ -47,7 +47,7 @@ fn port_in_use_is_reported() {
 #[test]
 fn privileged_port_is_reported() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = native::command();
+    let mut command = program::command();
     if Uid::effective().is_root() {
         // Root can bind privileged ports, so an accessible copy runs as another user.
         let copy = folder.path().join("highwater");
@@ -75,7 +75,7 @@ fn privileged_port_is_reported() {
 #[test]
 fn invalid_worker_count_is_rejected() {
     for count in ["0", "10000", "1025", "-1", "two"] {
-        let output = run_cluster(native::command(), &["--workers", count]).unwrap();
+        let output = run_cluster(program::command(), &["--workers", count]).unwrap();
         assert_rejected(&output, 2, &["1 to 1,024", count]);
     }
 }

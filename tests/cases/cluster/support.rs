@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use load::cluster::{Cluster, ClusterEvent, is_running};
 use load::{Client, Ledger, Load, RunningLoad};
 
-use crate::native;
+use crate::program;
 
 /// The time limit for a condition. Only failing cases wait this long.
 pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
@@ -18,13 +18,14 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Starts a cluster and waits until its workers are ready.
 pub(crate) fn start(workers: usize) -> Cluster {
-    start_with(native::command(), workers, &[])
+    start_with(program::command(), workers, &[])
 }
 
 /// Starts a cluster with another command and more options.
 pub(crate) fn start_with(mut command: Command, workers: usize, options: &[&str]) -> Cluster {
     command
-        .args(["cluster", "--json", "--workers", &workers.to_string()])
+        .args(program::subcommand())
+        .args(["--json", "--workers", &workers.to_string()])
         .args(options);
     Cluster::start(&mut command, workers).unwrap()
 }
