@@ -30,9 +30,9 @@ use crate::{
     error::Error,
     terminal::{self, BAD},
 };
-use highwater_server::{Cluster, Worker, logging};
+use highwater_server::{Cluster, ListenAddr, Worker, logging};
 use routes::PageConfig;
-use std::{convert::Infallible, net::SocketAddr, process::ExitCode, time::Duration};
+use std::{convert::Infallible, process::ExitCode, time::Duration};
 
 /// Binds the address, builds the page and serves it until a signal stops the server.
 ///
@@ -45,7 +45,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
     let prepare = {
         let www = www.clone();
         async move |addr| {
-            warn_if_public(addr);
+            warn_if_public(&addr);
             page::prepare(&www, build).await?;
             if build {
                 tokio::spawn(page::build_remaining());
@@ -53,9 +53,10 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
             Ok::<(), Error>(())
         }
     };
-    let print_address = |addr| {
+    let print_address = |addr: ListenAddr| {
         logging::print(&format!(
-            "Highwater is running at http://{addr}/ (press Ctrl-C to stop)"
+            "Highwater is running at {} (press Ctrl-C to stop)",
+            addr.http_url()
         ));
     };
     let service = async |worker: Worker| {
@@ -81,8 +82,8 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
 }
 
 /// Prints a warning if other machines can reach the address.
-fn warn_if_public(addr: SocketAddr) {
-    if !addr.ip().is_loopback() {
+fn warn_if_public(addr: &ListenAddr) {
+    if addr.tcp().is_some_and(|addr| !addr.ip().is_loopback()) {
         terminal::log(&format!(
             "{BAD}warning:{BAD:#} other machines can reach {addr}, and anyone there can start \
              runs from the page; browsers allow threads only on 127.0.0.1 and over HTTPS"

@@ -67,8 +67,9 @@ impl Cluster {
     /// The maximum number of workers.
     pub const MAX_WORKERS: usize = MAX_WORKERS;
 
-    /// Creates a cluster that listens on an address, such as `127.0.0.1:8080`. Port 0 picks
-    /// any free port. If a service manager passes a socket to this process, the cluster
+    /// Creates a cluster that listens on an address, such as `127.0.0.1:8080`, or on a Unix
+    /// socket, such as `unix:/run/shop.sock`. Port 0 picks any free port. The file of a
+    /// Unix socket is created, or replaced if no server uses it, and removed at the end. If a service manager passes a socket to this process, the cluster
     /// listens on that instead.
     pub fn new(addr: impl Into<String>) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);

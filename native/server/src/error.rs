@@ -1,14 +1,16 @@
 //! Startup and runtime errors of a server.
 
 use highwater::BoxError;
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 /// An error that ends a server. Displays as one line: what failed, why, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An address that is not `ADDRESS:PORT`.
-    #[error("invalid address \"{0}\": expected ADDRESS:PORT, for example 127.0.0.1:8080")]
+    /// An address that is neither `ADDRESS:PORT` nor `unix:PATH`.
+    #[error(
+        "invalid address \"{0}\": expected ADDRESS:PORT, for example 127.0.0.1:8080, or unix:PATH"
+    )]
     InvalidAddress(String),
     /// An address that another socket is bound to.
     #[error("{0} is already in use: stop the other server, or choose another port")]
@@ -24,6 +26,17 @@ pub enum Error {
     Listen {
         /// The address.
         addr: SocketAddr,
+        /// The I/O error.
+        cause: io::Error,
+    },
+    /// The path of a Unix socket that another server listens on.
+    #[error("{} is already in use: stop the other server, or choose another path", .0.display())]
+    SocketInUse(PathBuf),
+    /// A Unix socket that cannot be created.
+    #[error("cannot listen on unix:{}: {cause}; choose another path", path.display())]
+    UnixSocket {
+        /// The path.
+        path: PathBuf,
         /// The I/O error.
         cause: io::Error,
     },

@@ -2,6 +2,7 @@
 
 use crate::{
     error_layer,
+    listen_addr::ListenAddr,
     metrics::{JobOutcome, Meter, Metrics, ScrapeWorkers},
     phase::{Phase, advance, phase_reached},
 };
@@ -48,7 +49,7 @@ pub struct Worker {
 
 pub(crate) struct Shared {
     pub(crate) id: WorkerId,
-    pub(crate) local_addr: SocketAddr,
+    pub(crate) local_addr: ListenAddr,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) meter: Arc<Meter>,
     /// Provides the metrics of all workers.
@@ -73,7 +74,7 @@ impl Worker {
         let (sender, phase) = watch::channel(Phase::Serving);
         Worker::new(Shared {
             id: WorkerId::new(0, 0),
-            local_addr: (Ipv4Addr::LOCALHOST, 0).into(),
+            local_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
             phase,
             scrape: meter.scraper(),
             meter,
@@ -98,8 +99,8 @@ impl Worker {
     }
 
     /// Returns the address that the server listens on.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.shared.local_addr
+    pub fn local_addr(&self) -> &ListenAddr {
+        &self.shared.local_addr
     }
 
     /// Returns a handle that reports when this worker shuts down.
@@ -173,7 +174,7 @@ impl fmt::Debug for Worker {
         f.debug_struct("Worker")
             .field("index", &self.index())
             .field("generation", &self.generation())
-            .field("local_addr", &self.local_addr())
+            .field("local_addr", self.local_addr())
             .finish_non_exhaustive()
     }
 }

@@ -6,7 +6,10 @@
 //! variable also identifies the control channel, and a process is a worker only if it has
 //! that very socket.
 
-use crate::turns::{self, Turns};
+use crate::{
+    listen::{Listener, Listeners},
+    turns::{self, Turns},
+};
 use highwater::scale::WorkerId;
 use nix::{
     fcntl::{FcntlArg, FdFlag, fcntl},
@@ -15,10 +18,10 @@ use nix::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeMap,
     env,
     ffi::OsString,
     io,
-    net::TcpListener,
     os::{
         fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
         unix::ffi::OsStrExt,
@@ -38,7 +41,11 @@ struct Variable {
     supervisor: i32,
     slot: usize,
     generation: u64,
+    /// The socket of the service.
     listener: RawFd,
+    /// The sockets of other addresses, by name.
+    #[serde(default)]
+    other_listeners: BTreeMap<String, RawFd>,
     control: RawFd,
     /// Identifies the control channel.
     control_inode: u64,
@@ -51,6 +58,7 @@ struct Variable {
 pub(crate) struct WorkerDescriptors {
     pub(crate) id: WorkerId,
     pub(crate) listener: OwnedFd,
+    pub(crate) other_listeners: BTreeMap<String, OwnedFd>,
     pub(crate) control: OwnedFd,
     pub(crate) turns: Option<(OwnedFd, usize)>,
 }
@@ -59,8 +67,7 @@ pub(crate) struct WorkerDescriptors {
 #[derive(Debug)]
 pub(crate) struct Inherited {
     pub(crate) id: WorkerId,
-    /// Non-blocking.
-    pub(crate) listener: TcpListener,
+    pub(crate) listeners: Listeners,
     pub(crate) control: UnixStream,
     pub(crate) turns: Turns,
 }
@@ -74,6 +81,12 @@ impl WorkerDescriptors {
             slot: self.id.slot,
             generation: self.id.generation,
             listener: self.listener.as_raw_fd(),
+            other_listeners: {
+                let others = self.other_listeners.iter();
+                others
+                    .map(|(name, it)| (name.clone(), it.as_raw_fd()))
+                    .collect()
+            },
             control: self.control.as_raw_fd(),
             control_inode: fstat(&self.control)?.st_ino,
             turns: self
@@ -82,6 +95,7 @@ impl WorkerDescriptors {
                 .map(|(table, entry)| (table.as_raw_fd(), *entry)),
         };
         let mut descriptors = vec![self.listener, self.control];
+        descriptors.extend(self.other_listeners.into_values());
         descriptors.extend(self.turns.map(|(table, _)| table));
         Ok((serde_json::to_string(&variable)?.into(), descriptors))
     }
@@ -155,15 +169,20 @@ fn inherit(variable: &Variable) -> io::Result<Inherited> {
         fcntl(&descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
         io::Result::Ok(descriptor)
     };
-    let listener = TcpListener::from(take(variable.listener)?);
-    listener.set_nonblocking(true)?;
+    let service = Listener::from_descriptor(take(variable.listener)?)?;
+    let others = variable.other_listeners.iter();
+    let others = others.map(|(name, descriptor)| {
+        let listener = Listener::from_descriptor(take(*descriptor)?)?;
+        Ok((name.clone(), listener))
+    });
+    let others = others.collect::<io::Result<_>>()?;
     let turns = match variable.turns {
         Some((table, entry)) => turns::inherit(take(table)?, entry),
         None => Turns::unshared(),
     };
     Ok(Inherited {
         id: WorkerId::new(variable.slot, variable.generation),
-        listener,
+        listeners: Listeners { service, others },
         control: take(variable.control)?.into(),
         turns,
     })
@@ -179,6 +198,7 @@ mod tests {
             slot: 0,
             generation: 1,
             listener: -1,
+            other_listeners: BTreeMap::new(),
             control: control.as_raw_fd(),
             control_inode: fstat(control).unwrap().st_ino,
             turns: None,

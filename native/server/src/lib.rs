@@ -49,6 +49,7 @@ mod handle;
 mod inheritance;
 mod limits;
 mod listen;
+mod listen_addr;
 pub mod logging;
 mod metrics;
 mod options;
@@ -69,6 +70,7 @@ pub use cluster::Cluster;
 pub use error::Error;
 pub use handle::{Shutdown, Worker};
 pub use limits::Limits;
+pub use listen_addr::ListenAddr;
 pub use metrics::JobOutcome;
 #[cfg(unix)]
 pub use reaper::{ChildGuard, spawn_child};

@@ -1,20 +1,25 @@
 //! The options that all servers have in common.
 
-use crate::{error::Error, limits::Limits, logging, signals::Signals};
+use crate::{
+    error::Error,
+    limits::Limits,
+    listen::{ListenAddrs, Listeners},
+    listen_addr::ListenAddr,
+    logging,
+    signals::Signals,
+};
 use highwater::{BoxError, error::Handler};
 use log::LevelFilter;
-use std::{
-    net::{SocketAddr, TcpListener},
-    panic,
-    pin::Pin,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{collections::BTreeMap, panic, pin::Pin, process::ExitCode, time::Duration};
 use tokio::runtime::{self, Runtime};
 
 /// The options of a server.
 pub(crate) struct Options {
     pub(crate) addr: String,
+    /// Other addresses to listen on, by name.
+    pub(crate) other_addrs: BTreeMap<String, String>,
+    /// The mode of the files of Unix sockets. `None` leaves it to the umask.
+    pub(crate) unix_socket_mode: Option<u32>,
     /// The number of threads that serve requests in each process.
     pub(crate) threads: usize,
     pub(crate) limits: Limits,
@@ -23,12 +28,12 @@ pub(crate) struct Options {
     pub(crate) handler: Handler,
     pub(crate) keeps_panic_hook: bool,
     pub(crate) prepare: Option<Box<Prepare>>,
-    pub(crate) on_ready: Option<Box<dyn FnOnce(SocketAddr)>>,
+    pub(crate) on_ready: Option<Box<dyn FnOnce(ListenAddr)>>,
 }
 
 /// The work between binding the address and the first request.
 pub(crate) type Prepare =
-    dyn FnOnce(SocketAddr) -> Pin<Box<dyn Future<Output = Result<(), BoxError>>>>;
+    dyn FnOnce(ListenAddr) -> Pin<Box<dyn Future<Output = Result<(), BoxError>>>>;
 
 /// The default time limit for open requests during a shutdown. Container runtimes kill a
 /// process after 10 s, and clients need time to read their responses.
@@ -36,8 +41,8 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The result of [`Options::open`].
 pub(crate) enum Opened {
-    /// The socket is bound, and everything is prepared.
-    Listening(TcpListener),
+    /// The sockets are bound, and everything is prepared.
+    Listening(Listeners),
     /// A signal stopped the server.
     Stopped(ExitCode),
 }
@@ -46,6 +51,8 @@ impl Options {
     pub(crate) fn new(addr: String) -> Self {
         Options {
             addr,
+            other_addrs: BTreeMap::new(),
+            unix_socket_mode: None,
             threads: 1,
             limits: Limits::new(),
             shutdown_timeout: SHUTDOWN_TIMEOUT,
@@ -57,17 +64,15 @@ impl Options {
         }
     }
 
-    /// Parses the address to listen on.
-    pub(crate) fn socket_addr(&self) -> Result<SocketAddr, Error> {
-        let text = self.addr.trim();
-        // Other names would need a DNS lookup and can have several addresses.
-        let numeric = match text.strip_prefix("localhost:") {
-            Some(port) => format!("127.0.0.1:{port}"),
-            None => text.to_owned(),
-        };
-        numeric
-            .parse()
-            .map_err(|_| Error::InvalidAddress(text.to_owned()))
+    /// Parses the addresses to listen on.
+    fn listen_addrs(&self) -> Result<ListenAddrs, Error> {
+        let others = self.other_addrs.iter();
+        let others = others.map(|(name, addr)| Ok((name.clone(), addr.parse()?)));
+        Ok(ListenAddrs {
+            service: self.addr.parse()?,
+            others: others.collect::<Result<_, Error>>()?,
+            unix_socket_mode: self.unix_socket_mode,
+        })
     }
 
     /// Installs the panic hook that logs each panic as one line, without blocking.
@@ -83,17 +88,17 @@ impl Options {
         }));
     }
 
-    /// Binds the address, calls `on_bound`, and prepares.
+    /// Binds the addresses, calls `on_bound`, and prepares.
     pub(crate) async fn open(
         &mut self,
         signals: &mut Signals,
-        on_bound: impl FnOnce(SocketAddr),
+        on_bound: impl FnOnce(&ListenAddr),
     ) -> Result<Opened, Error> {
-        let addr = self.socket_addr()?;
+        let addrs = self.listen_addrs()?;
         // Bound first, so that a port in use is reported immediately.
-        let listener = crate::listen::listen(addr)?;
-        let addr = listener.local_addr().unwrap_or(addr);
-        on_bound(addr);
+        let listeners = crate::listen::listen(&addrs).await?;
+        let addr = listeners.service.local_addr().unwrap_or(addrs.service);
+        on_bound(&addr);
         if let Some(prepare) = self.prepare.take() {
             tokio::select! {
                 biased;
@@ -103,7 +108,7 @@ impl Options {
                 prepared = prepare(addr) => prepared.map_err(Error::Prepare)?,
             }
         }
-        Ok(Opened::Listening(listener))
+        Ok(Opened::Listening(listeners))
     }
 }
 
@@ -175,12 +180,21 @@ macro_rules! common_options {
             self
         }
 
+        /// Sets the mode of the file of a Unix socket, such as `0o660` for the file's user
+        /// and group. Clients need write permission to connect. By default, the umask
+        /// decides: usually, only processes of the same user can connect. A socket that a
+        /// service manager passes keeps its mode.
+        pub fn unix_socket_mode(mut self, mode: u32) -> Self {
+            self.options.unix_socket_mode = Some(mode);
+            self
+        }
+
         /// Sets a function to call once the address is bound, before the first request
         /// is accepted. In a cluster, only the supervisor calls it. If it fails, the
         /// server does not start. A signal stops it.
         pub fn prepare<F, Fut, E>(mut self, prepare: F) -> Self
         where
-            F: FnOnce(std::net::SocketAddr) -> Fut + 'static,
+            F: FnOnce(crate::ListenAddr) -> Fut + 'static,
             Fut: Future<Output = Result<(), E>> + 'static,
             E: Into<highwater::BoxError>,
         {
@@ -194,31 +208,10 @@ macro_rules! common_options {
         /// Sets a function to call when the server is ready, with the address that it
         /// listens on. By default, the address is logged. In a cluster, only the
         /// supervisor calls it, when the first worker is ready.
-        pub fn on_ready(mut self, on_ready: impl FnOnce(std::net::SocketAddr) + 'static) -> Self {
+        pub fn on_ready(mut self, on_ready: impl FnOnce(crate::ListenAddr) + 'static) -> Self {
             self.options.on_ready = Some(Box::new(on_ready));
             self
         }
     };
 }
 pub(crate) use common_options;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_parsed_without_a_lookup() {
-        let parse = |addr: &str| Options::new(addr.to_owned()).socket_addr();
-        for (text, addr) in [
-            ("127.0.0.1:0", "127.0.0.1:0"),
-            (" [::1]:80 ", "[::1]:80"),
-            ("localhost:8080", "127.0.0.1:8080"),
-        ] {
-            assert_eq!(parse(text).unwrap(), addr.parse().unwrap());
-        }
-        for text in ["", "8080", "example.com:80", "127.0.0.1", "localhost:x"] {
-            let error = parse(text).unwrap_err().to_string();
-            assert!(error.contains("127.0.0.1:8080"), "{error}");
-        }
-    }
-}

@@ -47,8 +47,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// Creates a server that listens on an address, such as `127.0.0.1:8080`. Port 0 picks
-    /// any free port. If a service manager passes a socket to this process, the server
+    /// Creates a server that listens on an address, such as `127.0.0.1:8080`, or on a Unix
+    /// socket, such as `unix:/run/shop.sock`. Port 0 picks any free port. The file of a
+    /// Unix socket is created, or replaced if no server uses it, and removed at the end. If a service manager passes a socket to this process, the server
     /// listens on that instead.
     pub fn new(addr: impl Into<String>) -> Self {
         Server {
@@ -103,11 +104,11 @@ impl Server {
         E: Into<BoxError>,
     {
         let mut signals = Signals::new()?;
-        let listener = match self.options.open(&mut signals, |_| {}).await? {
-            Opened::Listening(listener) => listener,
+        let listeners = match self.options.open(&mut signals, |_| {}).await? {
+            Opened::Listening(listeners) => listeners,
             Opened::Stopped(code) => return Ok(code),
         };
-        let addr = listener.local_addr().map_err(Error::Runtime)?;
+        let addr = listeners.service.local_addr().map_err(Error::Runtime)?;
         let phase = Arc::new(watch::Sender::new(Phase::Serving));
         let meter = Arc::<Meter>::default();
         // There is no supervisor to replace this worker.
@@ -119,7 +120,7 @@ impl Server {
         };
         let worker = WorkerServer::new(WorkerContext {
             id: WorkerId::new(0, 0),
-            local_addr: addr,
+            local_addr: addr.clone(),
             limits: self.options.limits,
             handler: std::mem::take(&mut self.options.handler),
             scrape: meter.scraper(),
@@ -141,10 +142,10 @@ impl Server {
         };
         match self.options.on_ready.take() {
             Some(on_ready) => on_ready(addr),
-            None => logging::line(&format!("serving http://{addr}/")),
+            None => logging::line(&format!("serving {}", addr.http_url())),
         }
         tokio::select! {
-            code = worker.serve(listener, Turns::unshared(), service) => {
+            code = worker.serve(listeners.service, Turns::unshared(), service) => {
                 code.map_err(Error::Runtime)
             }
             code = stop(&mut signals, &phase, self.options.shutdown_timeout) => Ok(code),

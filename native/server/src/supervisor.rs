@@ -1,7 +1,7 @@
 //! Starts, monitors, drains and replaces the worker processes.
 //!
 //! The [`SupervisorDriver`] executes the decisions of a [`Supervisor`]. This process
-//! keeps the listening socket open but serves no connections itself. While no worker is
+//! keeps the listening sockets open but serves no connections itself. While no worker is
 //! ready, such as between a crash and the replacement, connections wait in the accept
 //! queue instead of being refused.
 //!
@@ -23,6 +23,8 @@ use crate::{
     control::{HEARTBEAT_TIMEOUT, SupervisorMessage, WorkerMessage},
     error::Error,
     limits::{Limits, raise_open_files},
+    listen::Listeners,
+    listen_addr::ListenAddr,
     logging,
     metrics::{Metrics, SupervisorMetrics},
     options::{Opened, Options},
@@ -41,7 +43,6 @@ use std::{
     collections::BTreeMap,
     env,
     hash::{BuildHasher, RandomState},
-    net::{SocketAddr, TcpListener},
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -82,21 +83,21 @@ pub(crate) async fn run(mut options: Options, cluster: ClusterOptions) -> Result
         json: cluster.json_events,
     };
     let workers = cluster.workers;
-    let on_bound = |addr: SocketAddr| {
+    let on_bound = |addr: &ListenAddr| {
         let fields = json!({"addr": addr.to_string(), "workers": workers});
         journal.cluster("listening", fields);
     };
-    let listener = match options.open(&mut signals, on_bound).await? {
-        Opened::Listening(listener) => listener,
+    let listeners = match options.open(&mut signals, on_bound).await? {
+        Opened::Listening(listeners) => listeners,
         Opened::Stopped(code) => return Ok(code),
     };
-    let addr = listener.local_addr().map_err(Error::Runtime)?;
+    let addr = listeners.service.local_addr().map_err(Error::Runtime)?;
     let on_ready = options.on_ready.take().unwrap_or_else(|| {
         let noun = if workers == 1 { "worker" } else { "workers" };
-        Box::new(move |addr| log(format!("{workers} {noun} serving http://{addr}/")))
+        Box::new(move |addr| log(format!("{workers} {noun} serving {}", addr.http_url())))
     });
     raise_open_files(WANTED_OPEN_FILES);
-    let mut driver = SupervisorDriver::new(listener, &options, &cluster)?;
+    let mut driver = SupervisorDriver::new(listeners, &options, &cluster)?;
     tokio::select! {
         result = driver.run(signals, || on_ready(addr)) => result,
         never = reaper::reap() => match never {},
@@ -143,7 +144,7 @@ struct SupervisorDriver {
 
 impl SupervisorDriver {
     fn new(
-        listener: TcpListener,
+        listeners: Listeners,
         options: &Options,
         cluster: &ClusterOptions,
     ) -> Result<Self, Error> {
@@ -164,7 +165,7 @@ impl SupervisorDriver {
             .seed(RandomState::new().hash_one("pauses"));
         Ok(SupervisorDriver {
             spec: WorkerSpec {
-                listener: Some(listener),
+                listeners: Some(listeners),
                 arguments: env::args_os().skip(1).collect(),
                 program: Program::current().map_err(Error::Runtime)?,
                 turns: create_turn_table(),
@@ -690,11 +691,11 @@ impl SupervisorDriver {
         self.begin_shutdown();
     }
 
-    /// Closes the listening socket and limits the time that workers have to drain.
+    /// Closes the listening sockets and limits the time that workers have to drain.
     fn begin_shutdown(&mut self) {
         self.is_shutting_down = true;
         self.shutdown_deadline = Some(Instant::now() + self.shutdown_timeout);
-        self.spec.listener = None;
+        self.spec.listeners = None;
     }
 
     /// Returns the serving worker of a slot.

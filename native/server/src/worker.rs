@@ -5,6 +5,7 @@ mod activity;
 mod connection;
 mod connection_limit;
 mod malformed;
+mod raw_stream;
 mod request_tracking;
 mod socket;
 #[cfg(test)]
@@ -15,6 +16,8 @@ use crate::{
     error_layer,
     handle::{FailingWorkers, Shared, Worker},
     limits::Limits,
+    listen::Listener,
+    listen_addr::ListenAddr,
     metrics::{Meter, ScrapeWorkers},
     phase::{Phase, advance, phase_reached},
     service::HttpService,
@@ -25,12 +28,7 @@ use connection_limit::ConnectionLimit;
 use highwater::{error::Handler, scale::WorkerId};
 use malformed::MalformedRequests;
 use request_tracking::InfallibleService;
-use std::{
-    io,
-    net::{SocketAddr, TcpListener},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{io, process::ExitCode, sync::Arc};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -49,7 +47,7 @@ pub(crate) struct WorkerServer {
 /// The configuration of a worker, and the state that it shares with the code that runs it.
 pub(crate) struct WorkerContext {
     pub(crate) id: WorkerId,
-    pub(crate) local_addr: SocketAddr,
+    pub(crate) local_addr: ListenAddr,
     pub(crate) limits: Limits,
     /// Handles the errors of the service.
     pub(crate) handler: Handler,
@@ -115,10 +113,10 @@ impl WorkerServer {
     ///
     /// # Errors
     ///
-    /// If the listener, which must be non-blocking, cannot be registered with the runtime.
+    /// If the listener cannot be registered with the runtime.
     pub(crate) async fn serve(
         self,
-        listener: TcpListener,
+        listener: Listener,
         turns: Turns,
         service: impl HttpService,
     ) -> io::Result<ExitCode> {

@@ -1,6 +1,6 @@
 //! A worker process that was started by a supervisor.
 //!
-//! It inherits the listening socket, which the supervisor shares with all workers, the
+//! It inherits the listening sockets, which the supervisor shares with all workers, the
 //! [`ControlChannel`] to the supervisor, which works in both directions, and the table of
 //! [`turns`](crate::turns), if one exists. A worker with a bug requests a replacement and
 //! serves until the supervisor tells it to drain.
@@ -32,7 +32,7 @@ use tokio::{
     time::sleep,
 };
 
-/// Serves on the inherited socket until the supervisor stops this worker or exits.
+/// Serves on the inherited sockets until the supervisor stops this worker or exits.
 ///
 /// # Errors
 ///
@@ -67,7 +67,10 @@ where
     let on_retire = Arc::clone(&replacement);
     let worker = WorkerServer::new(WorkerContext {
         id: inherited.id,
-        local_addr: inherited.listener.local_addr().map_err(Error::Runtime)?,
+        local_addr: {
+            let addr = inherited.listeners.service.local_addr();
+            addr.map_err(Error::Runtime)?
+        },
         limits: options.limits,
         handler: options.handler,
         meter: Arc::clone(&meter),
@@ -96,7 +99,7 @@ where
         }
     });
     let code = worker
-        .serve(inherited.listener, inherited.turns, service)
+        .serve(inherited.listeners.service, inherited.turns, service)
         .await;
     let code = code.map_err(Error::Runtime)?;
     logging::flush_or_drop();

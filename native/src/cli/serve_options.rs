@@ -5,7 +5,7 @@ use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use highwater_server::Cluster;
+use highwater_server::{Cluster, ListenAddr};
 use log::LevelFilter;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -106,8 +106,9 @@ impl ServeOptions {
     }
 
     /// Returns the host names to accept when listening on `addr`.
-    pub(crate) fn hosts(&self, addr: SocketAddr) -> Hosts {
-        if addr.ip().to_canonical().is_loopback() {
+    pub(crate) fn hosts(&self, addr: &ListenAddr) -> Hosts {
+        let is_local = |addr: SocketAddr| addr.ip().to_canonical().is_loopback();
+        if addr.tcp().is_none_or(is_local) {
             Hosts::LoopbackAnd(self.allow_host.clone())
         } else {
             Hosts::Any

@@ -2,7 +2,7 @@
 
 use super::{problems, service, warn_if_public};
 use crate::{cli::ClusterOptions, error::Error};
-use highwater_server::{Cluster, Worker, logging};
+use highwater_server::{Cluster, ListenAddr, Worker, logging};
 use std::{convert::Infallible, process::ExitCode};
 
 /// Binds the address and supervises the workers until a signal stops the server.
@@ -21,10 +21,11 @@ pub(crate) fn cluster(options: &ClusterOptions) -> Result<ExitCode, Error> {
         1 => "1 worker".to_owned(),
         several => format!("{several} workers"),
     };
-    let print_address = move |addr| {
+    let print_address = move |addr: ListenAddr| {
         if !json {
             logging::print(&format!(
-                "{worker_count} serving http://{addr}/ (press Ctrl-C to stop)"
+                "{worker_count} serving {} (press Ctrl-C to stop)",
+                addr.http_url()
             ));
         }
     };
@@ -36,7 +37,7 @@ pub(crate) fn cluster(options: &ClusterOptions) -> Result<ExitCode, Error> {
         .error_handler(problems::error_handler())
         .keep_panic_hook()
         .prepare(async |addr| {
-            warn_if_public(addr);
+            warn_if_public(&addr);
             Ok::<(), Error>(())
         })
         .on_ready(print_address);

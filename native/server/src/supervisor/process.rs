@@ -4,6 +4,7 @@ use super::{journal::WorkerLabel, program::Program};
 use crate::{
     control::{HEARTBEAT_TIMEOUT, MAX_LINE_BYTES, SupervisorMessage, WorkerMessage},
     inheritance::{WORKER_VARIABLE, WorkerDescriptors},
+    listen::Listeners,
     reaper,
     turns::{EntryReservation, TurnTable},
     worker::EXIT_BUG,
@@ -15,7 +16,6 @@ use std::{
     ffi::OsString,
     fmt, io,
     mem::discriminant,
-    net,
     os::unix::{net::UnixStream as StdUnixStream, process::ExitStatusExt},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -39,8 +39,8 @@ use tokio::{
 /// The specification for starting workers.
 #[derive(Debug)]
 pub(super) struct WorkerSpec {
-    /// The listening socket. `None` during a shutdown, when no more workers are started.
-    pub(super) listener: Option<net::TcpListener>,
+    /// The listening sockets. `None` during a shutdown, when no more workers are started.
+    pub(super) listeners: Option<Listeners>,
     /// The command-line arguments of each worker.
     pub(super) arguments: Vec<OsString>,
     pub(super) program: Program,
@@ -96,7 +96,7 @@ pub(super) struct Exit(io::Result<ExitStatus>);
 const FINAL_MESSAGES_TIMEOUT: Duration = Duration::from_millis(100);
 
 impl WorkerProcess {
-    /// Starts a worker from a program file. The worker inherits the listening socket, the
+    /// Starts a worker from a program file. The worker inherits the listening sockets, the
     /// control channel and the turn table.
     pub(super) fn start(
         spec: &WorkerSpec,
@@ -107,13 +107,17 @@ impl WorkerProcess {
         let (supervisor_end, worker_end) = StdUnixStream::pair()?;
         supervisor_end.set_nonblocking(true)?;
         let channel = UnixStream::from_std(supervisor_end)?;
-        let listener = spec.listener.as_ref();
-        let listener = listener.ok_or_else(|| io::Error::other("the server is shutting down"))?;
+        let listeners = spec.listeners.as_ref();
+        let listeners = listeners.ok_or_else(|| io::Error::other("the server is shutting down"))?;
+        let other_listeners = listeners.others.iter();
+        let other_listeners =
+            other_listeners.map(|(name, it)| Ok((name.clone(), it.clone_descriptor()?)));
         let reservation = spec.turns.as_ref().and_then(TurnTable::reserve);
         let turns = reservation.as_ref().map(EntryReservation::descriptor);
         let inherited = WorkerDescriptors {
             id,
-            listener: listener.try_clone()?.into(),
+            listener: listeners.service.clone_descriptor()?,
+            other_listeners: other_listeners.collect::<io::Result<_>>()?,
             control: worker_end.into(),
             turns: turns.transpose()?,
         };
@@ -324,6 +328,8 @@ impl fmt::Display for Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::listen::Listener;
+    use std::{collections::BTreeMap, net::TcpListener};
 
     const ID: WorkerId = WorkerId::new(3, 1);
 
@@ -413,7 +419,10 @@ mod tests {
     async fn failing_program_reports_its_exit() {
         let program = Path::new("/bin/false");
         let spec = WorkerSpec {
-            listener: Some(net::TcpListener::bind("127.0.0.1:0").unwrap()),
+            listeners: Some(Listeners {
+                service: Listener::Tcp(TcpListener::bind("127.0.0.1:0").unwrap()),
+                others: BTreeMap::new(),
+            }),
             arguments: Vec::new(),
             program: Program::Path(program.into()),
             turns: None,
@@ -425,7 +434,7 @@ mod tests {
         assert_eq!(id, ID);
         assert!(matches!(event, ProcessEvent::Exited(exit) if !exit.is_clean()));
         let stopped = WorkerSpec {
-            listener: None,
+            listeners: None,
             ..spec
         };
         assert!(WorkerProcess::start(&stopped, program, ID, &events).is_err());

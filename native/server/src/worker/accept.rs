@@ -1,7 +1,11 @@
 //! Accepting connections from the accept queue.
 
-use super::connection_limit::{ConnectionLimit, ConnectionPermit};
+use super::{
+    connection_limit::{ConnectionLimit, ConnectionPermit},
+    raw_stream::RawStream,
+};
 use crate::{
+    listen::Listener,
     phase::{Phase, phase_reached},
     turns::{TurnWait, Turns},
 };
@@ -61,21 +65,20 @@ pub(super) use unix::ListenerQueue;
 
 #[cfg(unix)]
 mod unix {
-    use super::{AcceptQueue, set_nodelay};
+    use super::{AcceptQueue, Listener, RawStream, set_nodelay};
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    use std::{io, net::TcpListener, os::fd::AsFd};
+    use std::{io, os::fd::AsFd};
     use tokio::{
         io::{Interest, unix::AsyncFd},
-        net::TcpStream,
+        net::{TcpStream, UnixStream},
     };
 
     /// The accept queue of a socket that other processes may share.
     #[derive(Debug)]
-    pub(in crate::worker) struct ListenerQueue(AsyncFd<TcpListener>);
+    pub(in crate::worker) struct ListenerQueue(AsyncFd<Listener>);
 
     impl ListenerQueue {
-        /// Creates a queue. `listener` must be non-blocking.
-        pub(in crate::worker) fn new(listener: TcpListener) -> io::Result<Self> {
+        pub(in crate::worker) fn new(listener: Listener) -> io::Result<Self> {
             let interest = Interest::READABLE;
             // SAFETY: the listener owns its descriptor, which stays open until the
             // listener is dropped.
@@ -86,7 +89,7 @@ mod unix {
     }
 
     impl AcceptQueue for ListenerQueue {
-        type Stream = TcpStream;
+        type Stream = RawStream;
 
         async fn arrival(&mut self) -> io::Result<()> {
             self.0.readable().await?.clear_ready();
@@ -99,12 +102,21 @@ mod unix {
             poll(&mut queue, PollTimeout::ZERO) != Ok(0)
         }
 
-        fn try_accept(&mut self) -> io::Result<TcpStream> {
-            let (stream, _) = self.0.get_ref().accept()?;
-            stream.set_nonblocking(true)?;
-            let stream = TcpStream::from_std(stream)?;
-            set_nodelay(&stream);
-            Ok(stream)
+        fn try_accept(&mut self) -> io::Result<RawStream> {
+            match self.0.get_ref() {
+                Listener::Tcp(listener) => {
+                    let (stream, _) = listener.accept()?;
+                    stream.set_nonblocking(true)?;
+                    let stream = TcpStream::from_std(stream)?;
+                    set_nodelay(&stream);
+                    Ok(RawStream::Tcp(stream))
+                }
+                Listener::Unix { listener, .. } => {
+                    let (stream, _) = listener.accept()?;
+                    stream.set_nonblocking(true)?;
+                    Ok(RawStream::Unix(UnixStream::from_std(stream)?))
+                }
+            }
         }
     }
 }
@@ -114,7 +126,7 @@ pub(super) use other_platforms::ListenerQueue;
 
 #[cfg(not(unix))]
 mod other_platforms {
-    use super::{AcceptQueue, set_nodelay};
+    use super::{AcceptQueue, Listener, RawStream, set_nodelay};
     use futures_util::FutureExt;
     use std::io;
     use tokio::net::{TcpListener, TcpStream};
@@ -127,8 +139,7 @@ mod other_platforms {
     }
 
     impl ListenerQueue {
-        /// Creates a queue. `listener` must be non-blocking.
-        pub(in crate::worker) fn new(listener: std::net::TcpListener) -> io::Result<Self> {
+        pub(in crate::worker) fn new(Listener::Tcp(listener): Listener) -> io::Result<Self> {
             Ok(ListenerQueue {
                 listener: TcpListener::from_std(listener)?,
                 next: None,
@@ -137,7 +148,7 @@ mod other_platforms {
     }
 
     impl AcceptQueue for ListenerQueue {
-        type Stream = TcpStream;
+        type Stream = RawStream;
 
         async fn arrival(&mut self) -> io::Result<()> {
             if self.next.is_none() {
@@ -150,7 +161,7 @@ mod other_platforms {
             self.next.is_some()
         }
 
-        fn try_accept(&mut self) -> io::Result<TcpStream> {
+        fn try_accept(&mut self) -> io::Result<RawStream> {
             let stream = match self.next.take() {
                 Some(stream) => stream,
                 None => match self.listener.accept().now_or_never() {
@@ -159,7 +170,7 @@ mod other_platforms {
                 },
             };
             set_nodelay(&stream);
-            Ok(stream)
+            Ok(RawStream::Tcp(stream))
         }
     }
 }
