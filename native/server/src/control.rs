@@ -4,6 +4,7 @@
 //! During a reload, the supervisor and the worker can be different builds. Therefore
 //! unknown lines are ignored and the message names never change.
 
+use crate::metrics::MAX_SNAPSHOT_BYTES;
 use std::{fmt, time::Duration};
 
 /// The interval between a worker's heartbeats.
@@ -17,7 +18,7 @@ pub(crate) const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const SCRAPE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The maximum length of a line, which no message exceeds.
-pub(crate) const MAX_LINE_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_LINE_BYTES: u64 = MAX_SNAPSHOT_BYTES as u64 + 64;
 
 /// A message from a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,13 +3,14 @@
 use crate::{
     error_layer,
     listen_addr::ListenAddr,
-    metrics::{JobOutcome, Meter, Metrics, ScrapeWorkers},
+    metrics::{Meter, MetricSource, RegisterError, ScrapeWorkers, Snapshot},
     phase::{Phase, advance, phase_reached},
 };
 use highwater::{
     error::{AppError, Handler, http::HandlerLayer},
     scale::WorkerId,
 };
+use prometheus::core::Collector;
 use std::{
     fmt,
     net::{Ipv4Addr, SocketAddr},
@@ -139,7 +140,7 @@ impl Worker {
     }
 
     /// The content type of [`metrics`](Self::metrics).
-    pub const METRICS_CONTENT_TYPE: &'static str = Metrics::CONTENT_TYPE;
+    pub const METRICS_CONTENT_TYPE: &'static str = Snapshot::CONTENT_TYPE;
 
     /// Returns the metrics of all workers in the Prometheus text format, for a metrics
     /// endpoint.
@@ -155,10 +156,85 @@ impl Worker {
         Ok(metrics.to_text())
     }
 
-    /// Counts a CPU job, such as one of a [`Pool`](highwater::scale::Pool), in the metric
-    /// `highwater_jobs_total`.
-    pub fn count_job(&self, outcome: JobOutcome) {
-        self.shared.meter.count_job(outcome);
+    /// Adds the metrics of a part of the service: a bus, a pool, a breaker, the monitor of
+    /// a channel, or another [`MetricSource`]. The name becomes the value of a label. In a
+    /// cluster, all workers register the same, and their metrics are merged.
+    ///
+    /// ```
+    /// use highwater::scale::{Pool, PoolOptions};
+    /// use highwater_server::Worker;
+    ///
+    /// # futures::executor::block_on(async {
+    /// # let worker = Worker::detached();
+    /// let pool = Pool::new(PoolOptions::new(2), |work| work.run());
+    /// worker.register("images", &pool)?;
+    /// drop(pool.try_run(|_| ()));
+    /// let metrics = worker.metrics().await?;
+    /// assert!(metrics.contains("highwater_jobs_total{outcome=\"done\",pool=\"images\"} 1"));
+    /// # Ok::<(), highwater::BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the name is invalid, or taken by another source of the same kind.
+    pub fn register(&self, name: &str, source: &impl MetricSource) -> Result<(), RegisterError> {
+        self.shared.meter.register(name, source)
+    }
+
+    /// Adds a metric of the program: a counter, gauge or histogram of [`prometheus`], with
+    /// or without labels. It is collected when the metrics are requested, and must not
+    /// block.
+    ///
+    /// In a cluster, the values of all workers add up. Those of exited workers are
+    /// retained, except for gauges. If a worker has more than a megabyte of metrics, about
+    /// 10,000 values, the metrics with the most label values are left out and counted in
+    /// `highwater_metrics_left_out`.
+    ///
+    /// ```
+    /// use highwater_server::{Worker, prometheus::{IntCounterVec, Opts}};
+    ///
+    /// # futures::executor::block_on(async {
+    /// # let worker = Worker::detached();
+    /// let signups = Opts::new("shop_signups_total", "Sign-ups, by plan.");
+    /// let signups = IntCounterVec::new(signups, &["plan"])?;
+    /// worker.register_collector(signups.clone())?;
+    /// signups.with_label_values(&["free"]).inc();
+    /// let metrics = worker.metrics().await?;
+    /// assert!(metrics.contains("shop_signups_total{plan=\"free\"} 1\n"));
+    /// # Ok::<(), highwater::BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the metric is already registered, its name begins with `highwater_`, or it is
+    /// not a counter, gauge or histogram.
+    pub fn register_collector(
+        &self,
+        collector: impl Collector + 'static,
+    ) -> Result<(), RegisterError> {
+        self.shared.meter.register_collector(collector, false)
+    }
+
+    /// Like [`register_collector`](Self::register_collector), but for gauges whose values
+    /// do not add up, such as the age of a cache: the maximum of all workers is kept.
+    ///
+    /// ```
+    /// use highwater_server::{Worker, prometheus::Gauge};
+    ///
+    /// # let worker = Worker::detached();
+    /// let age = Gauge::new("shop_cache_age_seconds", "Age of the cache.")?;
+    /// worker.register_max(age.clone())?;
+    /// age.set(12.5);
+    /// # Ok::<(), highwater::BoxError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As for [`register_collector`](Self::register_collector).
+    pub fn register_max(&self, gauge: impl Collector + 'static) -> Result<(), RegisterError> {
+        self.shared.meter.register_collector(gauge, true)
     }
 
     /// Returns the layer that turns errors into responses. The server applies it outside

@@ -71,7 +71,10 @@ pub use error::Error;
 pub use handle::{Shutdown, Worker};
 pub use limits::Limits;
 pub use listen_addr::ListenAddr;
-pub use metrics::JobOutcome;
+pub use metrics::{MetricSource, RegisterError};
+/// Counters, gauges and histograms for
+/// [`Worker::register_collector`].
+pub use prometheus;
 #[cfg(unix)]
 pub use reaper::{ChildGuard, spawn_child};
 pub use server::Server;

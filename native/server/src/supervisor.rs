@@ -26,7 +26,7 @@ use crate::{
     listen::Listeners,
     listen_addr::ListenAddr,
     logging,
-    metrics::{Metrics, SupervisorMetrics},
+    metrics::{Snapshot, SupervisorMetrics},
     options::{Opened, Options},
     reaper,
     signals::{Signals, SupervisorCommand},
@@ -425,7 +425,7 @@ impl SupervisorDriver {
                 self.retire(id, &format!("requested a replacement: {reason}"));
             }
             WorkerMessage::Metrics(line) => {
-                if let Ok(metrics) = Metrics::from_line(&line) {
+                if let Ok(metrics) = Snapshot::from_line(&line) {
                     self.scrapes.record(id, metrics);
                     self.complete_scrapes();
                 }
@@ -572,14 +572,14 @@ impl SupervisorDriver {
     /// Replies to the scrapes that are complete or have timed out.
     fn complete_scrapes(&mut self) {
         let supervisor_metrics = SupervisorMetrics {
-            configured: self.supervisor.slots() as u64,
-            ready: self.supervisor.ready_count() as u64,
-            failing: self.failing.count() as u64,
+            configured: self.supervisor.slots(),
+            ready: self.supervisor.ready_count(),
+            failing: self.failing.count(),
             restarts: self.supervisor.restarts(),
         };
         for (requester, mut sum) in self.scrapes.take_complete(self.started_at.elapsed()) {
             if let Some(process) = self.processes.get(&requester) {
-                sum.supervisor = Some(supervisor_metrics);
+                supervisor_metrics.add_to(&mut sum);
                 process.send(SupervisorMessage::Scraped(sum.to_line()));
             }
         }

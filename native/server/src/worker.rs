@@ -77,6 +77,8 @@ impl WorkerServer {
         let limits = context.limits.for_this_process();
         let (bug_sender, has_bug) = watch::channel(false);
         let handler = error_layer::handler(context.handler);
+        let registered = context.meter.register("server", &handler);
+        registered.expect("no other handler has the name yet");
         let on_bug = context.on_bug;
         let layer = error_layer::layer(Arc::clone(&handler), move || {
             if !bug_sender.send_replace(true) {

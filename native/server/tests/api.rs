@@ -1,6 +1,6 @@
 //! Traits of the public types.
 
-use highwater_server::{Error, JobOutcome, Limits, RequestBody, Shutdown, Worker};
+use highwater_server::{Error, Limits, RegisterError, RequestBody, Shutdown, Worker};
 
 #[test]
 fn handles_can_be_shared_between_threads() {
@@ -8,7 +8,7 @@ fn handles_can_be_shared_between_threads() {
     is_shareable::<Worker>();
     is_shareable::<Shutdown>();
     is_shareable::<Limits>();
-    is_shareable::<JobOutcome>();
+    is_shareable::<RegisterError>();
     is_shareable::<Error>();
 }
 

@@ -3,7 +3,7 @@
 use super::{problems, service, warn_if_public};
 use crate::{cli::ClusterOptions, error::Error};
 use highwater_server::{Cluster, ListenAddr, Worker, logging};
-use std::{convert::Infallible, process::ExitCode};
+use std::process::ExitCode;
 
 /// Binds the address and supervises the workers until a signal stops the server.
 ///
@@ -41,7 +41,6 @@ pub(crate) fn cluster(options: &ClusterOptions) -> Result<ExitCode, Error> {
             Ok::<(), Error>(())
         })
         .on_ready(print_address);
-    let service =
-        async |worker: Worker| Ok::<_, Infallible>(service::service(&worker, options.faults));
+    let service = async |worker: Worker| service::service(&worker, options.faults);
     Ok(cluster.serve(service)?)
 }

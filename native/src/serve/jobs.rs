@@ -4,21 +4,20 @@ use axum::extract::{Query, State, rejection::QueryRejection};
 use highwater::{
     error::AppError,
     platform::Job,
-    scale::{Cancellation, Pool, PoolOptions, WorkError},
+    scale::{Cancellation, Pool, PoolOptions},
     tokio::rayon_pool,
 };
-use highwater_server::{JobOutcome, Worker};
+use highwater_server::{RegisterError, Worker};
 use serde::Deserialize;
 use std::{sync::Arc, thread};
 
 /// The maximum number of queued jobs per thread. Excess jobs are rejected.
 const QUEUED_PER_THREAD: usize = 64;
 
-/// Runs jobs on a thread pool and counts them.
+/// Runs jobs on a thread pool.
 #[derive(Debug)]
 pub(super) struct JobService {
     pool: Pool,
-    worker: Worker,
 }
 
 #[derive(Deserialize)]
@@ -27,14 +26,14 @@ pub(super) struct JobQuery {
 }
 
 impl JobService {
-    /// Creates a service that runs jobs on rayon's threads, one per core.
-    pub(super) fn new(worker: Worker) -> Self {
+    /// Creates a service that runs jobs on rayon's threads, one per core, and registers
+    /// the pool's metrics.
+    pub(super) fn new(worker: &Worker) -> Result<Self, RegisterError> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let options = PoolOptions::new(threads).waiting(QUEUED_PER_THREAD * threads);
-        JobService {
-            pool: rayon_pool(options),
-            worker,
-        }
+        let pool = rayon_pool(options);
+        worker.register("jobs", &pool)?;
+        Ok(JobService { pool })
     }
 
     /// Runs a job and returns its result. Dropping the future cancels the job.
@@ -43,15 +42,7 @@ impl JobService {
         T: Send + 'static,
         W: FnOnce(&Cancellation) -> T + Send + 'static,
     {
-        let ticket = self.pool.try_run(work);
-        let ticket = ticket.inspect_err(|_| self.worker.count_job(JobOutcome::Rejected))?;
-        let result = ticket.await;
-        match &result {
-            Ok(_) => self.worker.count_job(JobOutcome::Done),
-            Err(WorkError::Panicked { .. }) => self.worker.count_job(JobOutcome::Panicked),
-            Err(WorkError::Lost) => {}
-        }
-        Ok(result?)
+        Ok(self.pool.try_run(work)?.await?)
     }
 }
 

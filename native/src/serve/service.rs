@@ -17,7 +17,7 @@ use axum::{
 };
 use futures::future::{Either, Ready, ready};
 use highwater::error::AppError;
-use highwater_server::{RequestBody, Worker};
+use highwater_server::{RegisterError, RequestBody, Worker};
 use std::{
     convert::Infallible,
     process,
@@ -36,15 +36,15 @@ pub(super) struct PlainService {
 }
 
 /// Returns the service. With `faults`, it also serves deliberate faults.
-pub(super) fn service(worker: &Worker, faults: bool) -> PlainService {
-    PlainService {
+pub(super) fn service(worker: &Worker, faults: bool) -> Result<PlainService, RegisterError> {
+    Ok(PlainService {
         worker: process::id().into(),
-        router: routes(worker, faults),
-    }
+        router: routes(worker, faults)?,
+    })
 }
 
-fn routes(worker: &Worker, faults: bool) -> Router {
-    let jobs = Arc::new(JobService::new(worker.clone()));
+fn routes(worker: &Worker, faults: bool) -> Result<Router, RegisterError> {
+    let jobs = Arc::new(JobService::new(worker)?);
     let mut router = Router::new()
         .route("/work", get(jobs::work).with_state(Arc::clone(&jobs)))
         .merge(endpoints::router(worker.clone()))
@@ -62,7 +62,7 @@ fn routes(worker: &Worker, faults: bool) -> Router {
             .route("/faults/hang", post(faults::hang))
             .route("/faults/exit", post(faults::exit));
     }
-    router
+    Ok(router)
 }
 
 impl Service<Request<RequestBody>> for PlainService {
@@ -112,7 +112,8 @@ mod tests {
 
     fn start(faults: bool) -> Router {
         let worker = Worker::detached();
-        routes(&worker, faults).layer(worker.error_layer())
+        let router = routes(&worker, faults).unwrap();
+        router.layer(worker.error_layer())
     }
 
     async fn request(router: &Router, method: &str, path: &str) -> (u16, String) {
@@ -131,7 +132,7 @@ mod tests {
         let (status, result) = request(&server, "GET", "/work?job=fib:20").await;
         assert_eq!((status, &*result), (200, "fib:20 = 6765\n"));
         let (_, text) = request(&server, "GET", "/metrics").await;
-        let line = "highwater_jobs_total{outcome=\"done\"} 1\n";
+        let line = "highwater_jobs_total{outcome=\"done\",pool=\"jobs\"} 1\n";
         assert!(text.contains(line), "{text}");
     }
 
@@ -152,7 +153,7 @@ mod tests {
         assert_eq!(status, 500);
         assert!(!problem.contains("bug in a job"), "{problem}");
         let (_, text) = request(&server, "GET", "/metrics").await;
-        let line = "highwater_jobs_total{outcome=\"panicked\"} 1\n";
+        let line = "highwater_jobs_total{outcome=\"panicked\",pool=\"jobs\"} 1\n";
         assert!(text.contains(line), "{text}");
         assert_eq!(request(&server, "GET", "/work?job=fib:20").await.0, 200);
     }

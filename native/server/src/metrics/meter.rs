@@ -1,41 +1,40 @@
-//! A worker's counters.
+//! A worker's metrics.
 
-use super::{Durations, Metrics, ScrapeWorkers};
+use super::{
+    process::{add_log_counts, add_worker},
+    registry::{RegisterError, Registry},
+    snapshot::{LEFT_OUT_HELP, ScrapeWorkers, Snapshot},
+    sources::MetricSource,
+};
 use crate::logging;
 use highwater::{error::ErrorKind, tokio::monitor_lag};
 use http::StatusCode;
-use std::{
-    convert::Infallible,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use prometheus::{Histogram, IntCounter, IntGauge, core::Collector};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-/// Counts a worker's events. Each request costs a few atomic additions.
-#[derive(Debug, Default)]
+/// Counts a worker's events, and has the metrics that its service registers. Each request
+/// costs a few atomic additions.
+///
+/// A new metric is a field here, and a line in the table of the README.
+#[derive(Debug)]
 pub(crate) struct Meter {
-    started_requests: Counter,
-    finished_requests: Counter,
-    disconnects: Counter,
-    malformed_requests: Counter,
-    responses: [Counter; 5],
-    accepted_connections: Counter,
-    closed_connections: Counter,
-    accept_errors: Counter,
-    connection_waits: Counter,
-    idle_timeouts: Counter,
-    head_timeouts: Counter,
-    stall_timeouts: Counter,
-    read_bytes: Counter,
-    written_bytes: Counter,
-    jobs_done: Counter,
-    jobs_rejected: Counter,
-    jobs_panicked: Counter,
-    /// Contended only while metrics are scraped.
-    response_latency: Mutex<Durations>,
-    loop_lag: Mutex<Durations>,
+    registry: Registry,
+    pub(crate) in_flight: IntGauge,
+    /// Started responses by status class, from 1xx to 5xx.
+    pub(crate) responses: [IntCounter; 5],
+    pub(crate) disconnects: IntCounter,
+    pub(crate) malformed_requests: IntCounter,
+    pub(crate) open_connections: IntGauge,
+    pub(crate) accepted_connections: IntCounter,
+    pub(crate) accept_errors: IntCounter,
+    pub(crate) connection_waits: IntCounter,
+    pub(crate) idle_timeouts: IntCounter,
+    pub(crate) head_timeouts: IntCounter,
+    pub(crate) stall_timeouts: IntCounter,
+    pub(crate) read_bytes: IntCounter,
+    pub(crate) written_bytes: IntCounter,
+    pub(crate) response_latency: Histogram,
+    pub(crate) loop_lag: Histogram,
 }
 
 /// The timeout that closed a connection.
@@ -49,88 +48,126 @@ pub(crate) enum ConnectionTimeout {
     Stall,
 }
 
-/// The outcome of a CPU job, counted by [`Worker::count_job`](crate::Worker::count_job).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JobOutcome {
-    /// The job returned a result.
-    Done,
-    /// The job was rejected because the queue was full.
-    Rejected,
-    /// The job panicked.
-    Panicked,
-}
-
 /// The sampling interval of the event-loop lag.
 const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The maximum number of missed samples that are recorded for one delay.
 const MAX_MISSED_SAMPLES: u32 = 1_000;
 
+impl Default for Meter {
+    fn default() -> Self {
+        let registry = Registry::default();
+        registry.gauge("metrics_left_out", LEFT_OUT_HELP);
+        let [idle_timeouts, head_timeouts, stall_timeouts] = registry.counters(
+            "connections_cut_off_total",
+            "Connections closed after a timeout, by reason.",
+            "reason",
+            ["idle", "head", "stall"],
+        );
+        Meter {
+            in_flight: registry.gauge(
+                "http_requests_in_flight",
+                "Requests whose response is not complete.",
+            ),
+            responses: registry.counters(
+                "http_requests_total",
+                "Responses, by status class.",
+                "status",
+                ["1xx", "2xx", "3xx", "4xx", "5xx"],
+            ),
+            disconnects: registry.counter(
+                "http_requests_hung_up_total",
+                "Requests whose client disconnected before the response was complete.",
+            ),
+            malformed_requests: registry.counter(
+                "http_requests_malformed_total",
+                "Requests rejected because their head could not be parsed.",
+            ),
+            open_connections: registry.gauge("connections_open", "Open connections."),
+            accepted_connections: registry
+                .counter("connections_accepted_total", "Accepted connections."),
+            accept_errors: registry.counter(
+                "connections_accept_errors_total",
+                "Failed attempts to accept a connection.",
+            ),
+            connection_waits: registry.counter(
+                "connections_waits_total",
+                "Times that a connection waited because the connection limit was reached.",
+            ),
+            idle_timeouts,
+            head_timeouts,
+            stall_timeouts,
+            read_bytes: registry.counter("received_bytes_total", "Bytes read from connections."),
+            written_bytes: registry.counter("sent_bytes_total", "Bytes written to connections."),
+            response_latency: registry.histogram(
+                "http_request_duration_seconds",
+                "Time from the end of the request head to the start of the response.",
+            ),
+            loop_lag: registry.histogram("loop_lag_seconds", "Event-loop lag."),
+            registry,
+        }
+    }
+}
+
 impl Meter {
+    /// Registers a source of metrics.
+    pub(crate) fn register(
+        &self,
+        name: &str,
+        source: &impl MetricSource,
+    ) -> Result<(), RegisterError> {
+        self.registry.register(name, source)
+    }
+
+    /// Registers a collector of the program. If `is_max` is true, the maximum of gauges is
+    /// kept instead of their sum.
+    pub(crate) fn register_collector(
+        &self,
+        collector: impl Collector + 'static,
+        is_max: bool,
+    ) -> Result<(), RegisterError> {
+        self.registry.register_collector(collector, is_max)
+    }
+
     /// Samples the event-loop lag. Never completes.
     pub(crate) async fn monitor_lag(&self) -> Infallible {
         monitor_lag(SAMPLE_INTERVAL, |lag| self.record_lag(lag)).await
     }
 
-    /// Returns a snapshot of all counters.
-    pub(crate) fn metrics(&self) -> Metrics {
-        // Finished counts are read before started counts, so that no difference is
-        // negative. If the CPU reorders the reads, the difference saturates at zero.
-        let (finished_requests, closed_connections) =
-            (self.finished_requests.get(), self.closed_connections.get());
-        let accepted_connections = self.accepted_connections.get();
-        Metrics {
-            workers: 1,
-            in_flight: self
-                .started_requests
-                .get()
-                .saturating_sub(finished_requests),
-            responses: self.responses.each_ref().map(Counter::get),
-            disconnects: self.disconnects.get(),
-            malformed_requests: self.malformed_requests.get(),
-            open_connections: accepted_connections.saturating_sub(closed_connections),
-            accepted_connections,
-            accept_errors: self.accept_errors.get(),
-            connection_waits: self.connection_waits.get(),
-            idle_timeouts: self.idle_timeouts.get(),
-            head_timeouts: self.head_timeouts.get(),
-            stall_timeouts: self.stall_timeouts.get(),
-            read_bytes: self.read_bytes.get(),
-            written_bytes: self.written_bytes.get(),
-            response_latency: with_lock(&self.response_latency, |latency| latency.clone()),
-            loop_lag: with_lock(&self.loop_lag, |lag| lag.clone()),
-            jobs_done: self.jobs_done.get(),
-            jobs_rejected: self.jobs_rejected.get(),
-            jobs_panicked: self.jobs_panicked.get(),
-            ..Metrics::from_log(logging::counts())
-        }
+    /// Returns the values of all metrics.
+    pub(crate) fn metrics(&self) -> Snapshot {
+        let mut metrics = self.registry.snapshot();
+        add_worker(&mut metrics);
+        add_log_counts(&mut metrics, logging::counts());
+        metrics
     }
 
     /// Returns a function that provides these metrics, for a worker without a supervisor.
-    pub(crate) fn scraper(self: &std::sync::Arc<Self>) -> ScrapeWorkers {
-        let meter = std::sync::Arc::clone(self);
-        std::sync::Arc::new(move || {
+    pub(crate) fn scraper(self: &Arc<Self>) -> ScrapeWorkers {
+        let meter = Arc::clone(self);
+        Arc::new(move || {
             let metrics = meter.metrics();
             Box::pin(async move { Some(metrics) })
         })
     }
 
     pub(crate) fn connection_accepted(&self) {
-        self.accepted_connections.add(1);
+        self.accepted_connections.inc();
+        self.open_connections.inc();
     }
 
     /// Counts an accepted connection as closed.
     pub(crate) fn connection_closed(&self) {
-        self.closed_connections.add(1);
+        self.open_connections.dec();
     }
 
     pub(crate) fn accept_failed(&self) {
-        self.accept_errors.add(1);
+        self.accept_errors.inc();
     }
 
     /// Counts a connection that waits because the connection limit is reached.
     pub(crate) fn limit_reached(&self) {
-        self.connection_waits.add(1);
+        self.connection_waits.inc();
     }
 
     pub(crate) fn connection_timed_out(&self, timeout: ConnectionTimeout) {
@@ -139,30 +176,30 @@ impl Meter {
             ConnectionTimeout::Head => &self.head_timeouts,
             ConnectionTimeout::Stall => &self.stall_timeouts,
         };
-        count.add(1);
+        count.inc();
     }
 
     pub(crate) fn bytes_read(&self, bytes: usize) {
-        self.read_bytes.add(bytes as u64);
+        self.read_bytes.inc_by(bytes as u64);
     }
 
     pub(crate) fn bytes_written(&self, bytes: usize) {
-        self.written_bytes.add(bytes as u64);
+        self.written_bytes.inc_by(bytes as u64);
     }
 
     pub(crate) fn request_started(&self) {
-        self.started_requests.add(1);
+        self.in_flight.inc();
     }
 
     /// Counts a request whose head could not be parsed, and its response.
     pub(crate) fn malformed_request(&self, status: u16) {
-        self.malformed_requests.add(1);
+        self.malformed_requests.inc();
         self.count_status(status);
     }
 
     fn count_status(&self, status: u16) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
-        self.responses[class].add(1);
+        self.responses[class].inc();
     }
 
     /// Counts a started response and records its latency. Responses to disconnected
@@ -172,58 +209,28 @@ impl Meter {
             return;
         }
         self.count_status(status.as_u16());
-        with_lock(&self.response_latency, |latencies| {
-            latencies.record(latency);
-        });
+        self.response_latency.observe(latency.as_secs_f64());
     }
 
     /// Counts a finished request: its response is complete, the client disconnected, or
     /// the connection timed out.
     pub(crate) fn request_finished(&self, disconnected: bool) {
         if disconnected {
-            self.disconnects.add(1);
+            self.disconnects.inc();
         }
-        self.finished_requests.add(1);
-    }
-
-    pub(crate) fn count_job(&self, outcome: JobOutcome) {
-        let count = match outcome {
-            JobOutcome::Done => &self.jobs_done,
-            JobOutcome::Rejected => &self.jobs_rejected,
-            JobOutcome::Panicked => &self.jobs_panicked,
-        };
-        count.add(1);
+        self.in_flight.dec();
     }
 
     /// Records an event-loop lag, and the smaller lags of the samples that were missed
     /// during it.
     pub(crate) fn record_lag(&self, lag: Duration) {
         let step = SAMPLE_INTERVAL.max(lag / MAX_MISSED_SAMPLES);
-        with_lock(&self.loop_lag, |lags| {
-            let mut remaining = Some(lag);
-            while let Some(lag) = remaining {
-                lags.record(lag);
-                remaining = lag.checked_sub(step);
-            }
-        });
+        let mut remaining = Some(lag);
+        while let Some(lag) = remaining {
+            self.loop_lag.observe(lag.as_secs_f64());
+            remaining = lag.checked_sub(step);
+        }
     }
-}
-
-#[derive(Debug, Default)]
-struct Counter(AtomicU64);
-
-impl Counter {
-    fn add(&self, count: u64) {
-        self.0.fetch_add(count, Relaxed);
-    }
-
-    fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
-
-fn with_lock<R>(durations: &Mutex<Durations>, access: impl FnOnce(&mut Durations) -> R) -> R {
-    access(&mut durations.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 #[cfg(test)]
@@ -243,17 +250,19 @@ mod tests {
             never = meter.monitor_lag() => match never {},
             () = blocking => {}
         }
-        let lag = meter.metrics().loop_lag;
-        assert!(lag.max() > Duration::from_secs(1), "{lag:?}");
+        // The missed samples of the delay add up to 100 times its mean, one second.
+        let lag = meter.loop_lag.get_sample_sum();
+        assert!(lag > 90.0, "{lag}");
     }
 
     #[test]
     fn disconnected_request_is_not_in_flight() {
         let meter = Meter::default();
         meter.request_started();
-        assert_eq!(meter.metrics().in_flight, 1);
+        assert_eq!(meter.metrics().number("http_requests_in_flight"), 1);
         meter.request_finished(true);
         let metrics = meter.metrics();
-        assert_eq!((metrics.in_flight, metrics.disconnects), (0, 1));
+        assert_eq!(metrics.number("http_requests_in_flight"), 0);
+        assert_eq!(metrics.number("http_requests_hung_up_total"), 1);
     }
 }

@@ -1,251 +1,164 @@
-//! Metrics in the Prometheus text format.
+//! Conversions from and to the `prometheus` crate, which writes the text format.
 
-use super::{Durations, Metrics, SupervisorMetrics};
+use super::snapshot::{Buckets, Family, Kind, Labels, Snapshot, Value};
 use prometheus::{
-    Encoder, TextEncoder,
+    TextEncoder,
     proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType},
 };
-use std::time::Duration;
 
-/// The upper bounds of the histogram buckets, in seconds.
-const BUCKET_BOUNDS: [f64; 16] = [
-    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
-    5.0, 10.0,
-];
-
-impl Metrics {
+impl Snapshot {
     /// The value of the `Content-Type` header.
     pub(crate) const CONTENT_TYPE: &'static str = prometheus::TEXT_FORMAT;
 
+    /// Adds the values of collectors. `is_max` returns true for gauges whose maximum is
+    /// kept.
+    pub(super) fn add_collected(
+        &mut self,
+        families: &[MetricFamily],
+        is_max: impl Fn(&str) -> bool,
+    ) {
+        for family in families {
+            let kind = match kind(family.get_field_type()) {
+                Some(Kind::Gauge) if is_max(family.name()) => Kind::MaxGauge,
+                Some(kind) => kind,
+                None => continue,
+            };
+            let values = family.get_metric().iter().map(|metric| {
+                let value = match kind {
+                    Kind::Counter => Value::Number(metric.get_counter().get_value()),
+                    Kind::Gauge | Kind::MaxGauge => Value::Number(metric.get_gauge().get_value()),
+                    Kind::Histogram => Value::Histogram(buckets(metric)),
+                };
+                (labels(metric), value)
+            });
+            let family_values = Family {
+                kind,
+                help: family.help().to_owned(),
+                values: values.collect(),
+            };
+            self.add_family(family.name(), family_values);
+        }
+    }
+
     /// Returns the metrics as text.
     pub(crate) fn to_text(&self) -> String {
-        let mut families = self.families();
-        families.extend(self.log_families());
-        families.extend(self.supervisor.iter().flat_map(SupervisorMetrics::families));
-        let mut text = Vec::new();
-        let result = TextEncoder::new().encode(&families, &mut text);
-        result.expect("writing to a vector does not fail, and no family is empty");
-        String::from_utf8(text).expect("the text format is UTF-8")
-    }
-
-    fn log_families(&self) -> [MetricFamily; 3] {
-        [
-            counter(
-                "log_lines_dropped_total",
-                "Log lines dropped because their reader stalled or exited.",
-                self.log_dropped,
-            ),
-            counter(
-                "journal_lines_dropped_total",
-                "JSON lines on standard output dropped because their reader stalled or exited.",
-                self.journal_dropped,
-            ),
-            counter(
-                "log_lines_left_out_total",
-                "Repeated log lines that were counted but not written.",
-                self.log_suppressed,
-            ),
-        ]
-    }
-
-    fn families(&self) -> Vec<MetricFamily> {
-        let status_classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-        let status_classes = status_classes.into_iter().zip(self.responses);
-        vec![
-            gauge(
-                "workers",
-                "Workers included in these metrics.",
-                self.workers,
-            ),
-            labelled_counter(
-                "http_requests_total",
-                "Responses, by status class.",
-                "status",
-                status_classes,
-            ),
-            counter(
-                "http_requests_hung_up_total",
-                "Requests whose client disconnected before the response was complete.",
-                self.disconnects,
-            ),
-            counter(
-                "http_requests_malformed_total",
-                "Requests rejected because their head could not be parsed.",
-                self.malformed_requests,
-            ),
-            gauge(
-                "http_requests_in_flight",
-                "Requests whose response is not complete.",
-                self.in_flight,
-            ),
-            duration_histogram(
-                "http_request_duration_seconds",
-                "Time from the end of the request head to the start of the response.",
-                &self.response_latency,
-            ),
-            gauge(
-                "connections_open",
-                "Open connections.",
-                self.open_connections,
-            ),
-            counter(
-                "connections_accepted_total",
-                "Accepted connections.",
-                self.accepted_connections,
-            ),
-            counter(
-                "connections_accept_errors_total",
-                "Failed attempts to accept a connection.",
-                self.accept_errors,
-            ),
-            counter(
-                "connections_waits_total",
-                "Times that a connection waited because the connection limit was reached.",
-                self.connection_waits,
-            ),
-            labelled_counter(
-                "connections_cut_off_total",
-                "Connections closed after a timeout, by reason.",
-                "reason",
-                [
-                    ("idle", self.idle_timeouts),
-                    ("head", self.head_timeouts),
-                    ("stall", self.stall_timeouts),
-                ],
-            ),
-            counter(
-                "received_bytes_total",
-                "Bytes read from connections.",
-                self.read_bytes,
-            ),
-            counter(
-                "sent_bytes_total",
-                "Bytes written to connections.",
-                self.written_bytes,
-            ),
-            labelled_counter(
-                "jobs_total",
-                "Jobs, by outcome.",
-                "outcome",
-                [
-                    ("done", self.jobs_done),
-                    ("rejected", self.jobs_rejected),
-                    ("panicked", self.jobs_panicked),
-                ],
-            ),
-            duration_histogram("loop_lag_seconds", "Event-loop lag.", &self.loop_lag),
-        ]
+        // The encoder rejects metrics without values.
+        let has_values = |(_, family): &(&String, &Family)| !family.values.is_empty();
+        let families = self.families.iter().filter(has_values);
+        let families: Vec<_> = families
+            .map(|(name, family)| encode(name, family))
+            .collect();
+        let text = TextEncoder::new().encode_to_string(&families);
+        text.expect("all metrics have names and values")
     }
 }
 
-impl SupervisorMetrics {
-    fn families(&self) -> [MetricFamily; 4] {
-        [
-            gauge(
-                "workers_wanted",
-                "Configured number of workers.",
-                self.configured,
-            ),
-            gauge(
-                "workers_ready",
-                "Workers that accept connections.",
-                self.ready,
-            ),
-            gauge(
-                "workers_failing",
-                "Workers that repeatedly fail to start.",
-                self.failing,
-            ),
-            counter(
-                "worker_restarts_total",
-                "Workers replaced because they exited or had a bug.",
-                self.restarts,
-            ),
-        ]
+/// Returns the kind of a collected metric, or `None` if its values cannot be merged.
+pub(super) fn kind(metric_type: MetricType) -> Option<Kind> {
+    match metric_type {
+        MetricType::COUNTER => Some(Kind::Counter),
+        MetricType::GAUGE => Some(Kind::Gauge),
+        MetricType::HISTOGRAM => Some(Kind::Histogram),
+        MetricType::SUMMARY | MetricType::UNTYPED => None,
     }
 }
 
-fn counter(name: &str, help: &str, value: u64) -> MetricFamily {
-    family(name, help, MetricType::COUNTER, vec![counter_metric(value)])
+fn labels(metric: &Metric) -> Labels {
+    let pairs = metric.get_label().iter();
+    let mut labels: Labels = pairs
+        .map(|pair| (pair.name().to_owned(), pair.value().to_owned()))
+        .collect();
+    labels.sort();
+    labels
 }
 
-/// Returns a counter family with one metric for each label value.
-fn labelled_counter<'a>(
-    name: &str,
-    help: &str,
-    label: &str,
-    values: impl IntoIterator<Item = (&'a str, u64)>,
-) -> MetricFamily {
-    let metrics = values.into_iter().map(|(label_value, value)| {
-        let mut pair = LabelPair::default();
-        pair.set_name(label.to_owned());
-        pair.set_value(label_value.to_owned());
-        let mut metric = counter_metric(value);
-        metric.set_label(vec![pair]);
-        metric
+fn buckets(metric: &Metric) -> Buckets {
+    let histogram = metric.get_histogram();
+    let cumulative = histogram.get_bucket().iter();
+    Buckets {
+        count: histogram.get_sample_count(),
+        sum: histogram.get_sample_sum(),
+        cumulative: cumulative
+            .map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()))
+            // The encoder adds the last bucket.
+            .filter(|(bound, _)| bound.is_finite())
+            .collect(),
+    }
+}
+
+fn encode(name: &str, family: &Family) -> MetricFamily {
+    let mut encoded = MetricFamily::default();
+    encoded.set_name(name.to_owned());
+    encoded.set_help(family.help.clone());
+    encoded.set_field_type(match family.kind {
+        Kind::Counter => MetricType::COUNTER,
+        Kind::Gauge | Kind::MaxGauge => MetricType::GAUGE,
+        Kind::Histogram => MetricType::HISTOGRAM,
     });
-    family(name, help, MetricType::COUNTER, metrics.collect())
+    let values = family.values.iter();
+    let metrics = values.map(|(labels, value)| encode_value(family.kind, labels, value));
+    encoded.set_metric(metrics.collect());
+    encoded
 }
 
-fn counter_metric(value: u64) -> Metric {
-    let mut counter = Counter::default();
-    counter.set_value(value as f64);
-    let mut metric = Metric::default();
-    metric.set_counter(counter);
+fn encode_value(kind: Kind, labels: &Labels, value: &Value) -> Metric {
+    let pairs = labels.iter().map(|(name, value)| {
+        let mut pair = LabelPair::default();
+        pair.set_name(name.clone());
+        pair.set_value(value.clone());
+        pair
+    });
+    let mut metric = Metric::from_label(pairs.collect());
+    match value {
+        Value::Number(number) if kind == Kind::Counter => {
+            let mut counter = Counter::default();
+            counter.set_value(*number);
+            metric.set_counter(counter);
+        }
+        Value::Number(number) => {
+            let mut gauge = Gauge::default();
+            gauge.set_value(*number);
+            metric.set_gauge(gauge);
+        }
+        Value::Histogram(buckets) => {
+            let mut histogram = Histogram::default();
+            histogram.set_sample_count(buckets.count);
+            histogram.set_sample_sum(buckets.sum);
+            let cumulative = buckets.cumulative.iter();
+            histogram.set_bucket(cumulative.map(|it| encode_bucket(*it)).collect());
+            metric.set_histogram(histogram);
+        }
+    }
     metric
 }
 
-fn gauge(name: &str, help: &str, value: u64) -> MetricFamily {
-    let mut gauge = Gauge::default();
-    gauge.set_value(value as f64);
-    let metric = Metric::from_gauge(gauge);
-    family(name, help, MetricType::GAUGE, vec![metric])
-}
-
-fn duration_histogram(name: &str, help: &str, durations: &Durations) -> MetricFamily {
-    let buckets = BUCKET_BOUNDS.map(|bound| {
-        let mut bucket = Bucket::default();
-        bucket.set_upper_bound(bound);
-        let count = durations.count_within(Duration::from_secs_f64(bound));
-        bucket.set_cumulative_count(count);
-        bucket
-    });
-    let mut histogram = Histogram::default();
-    histogram.set_sample_count(durations.count());
-    histogram.set_sample_sum(durations.sum().as_secs_f64());
-    histogram.set_bucket(buckets.to_vec());
-    let mut metric = Metric::default();
-    metric.set_histogram(histogram);
-    family(name, help, MetricType::HISTOGRAM, vec![metric])
-}
-
-fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(format!("highwater_{name}"));
-    family.set_help(help.to_owned());
-    family.set_field_type(kind);
-    family.set_metric(metrics);
-    family
+fn encode_bucket((upper_bound, cumulative_count): (f64, u64)) -> Bucket {
+    let mut bucket = Bucket::default();
+    bucket.set_upper_bound(upper_bound);
+    bucket.set_cumulative_count(cumulative_count);
+    bucket
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Meter, *};
+    use super::{
+        super::{Meter, SupervisorMetrics},
+        *,
+    };
     use http::StatusCode;
-    use prometheus_parse::{Scrape, Value};
-    use std::collections::BTreeMap;
+    use prometheus_parse::{Scrape, Value as Parsed};
+    use std::{collections::BTreeMap, time::Duration};
 
-    fn sample() -> Metrics {
+    fn sample() -> Snapshot {
         let meter = Meter::default();
         for millis in [1, 30, 20_000] {
             meter.request_started();
             meter.response_started(StatusCode::OK, Duration::from_millis(millis));
             meter.request_finished(false);
         }
-        Metrics {
-            supervisor: Some(SupervisorMetrics::default()),
-            ..meter.metrics()
-        }
+        let mut sample = meter.metrics();
+        SupervisorMetrics::default().add_to(&mut sample);
+        sample
     }
 
     fn parse(text: &str) -> Scrape {
@@ -265,10 +178,10 @@ mod tests {
             sample.map(|sample| sample.value.clone())
         };
         let responses = find_value("highwater_http_requests_total", Some(("status", "2xx")));
-        assert_eq!(responses, Some(Value::Counter(3.0)));
+        assert_eq!(responses, Some(Parsed::Counter(3.0)));
         let workers = find_value("highwater_workers", None);
-        assert_eq!(workers, Some(Value::Gauge(1.0)));
-        let Some(Value::Histogram(buckets)) =
+        assert_eq!(workers, Some(Parsed::Gauge(1.0)));
+        let Some(Parsed::Histogram(buckets)) =
             find_value("highwater_http_request_duration_seconds", None)
         else {
             panic!("no histogram");
@@ -304,17 +217,5 @@ mod tests {
                 assert!(line.starts_with(name), "{line}");
             }
         }
-        assert_eq!(kinds.len(), 22);
-    }
-
-    #[test]
-    fn buckets_are_cumulative() {
-        let metrics = sample();
-        let counts = BUCKET_BOUNDS.map(|bound| {
-            let bound = Duration::from_secs_f64(bound);
-            metrics.response_latency.count_within(bound)
-        });
-        assert!(counts.is_sorted(), "{counts:?}");
-        assert!(BUCKET_BOUNDS.is_sorted());
     }
 }

@@ -1,7 +1,10 @@
 //! Collects the metrics of all workers.
 
-use super::super::{control::SCRAPE_TIMEOUT, metrics::Metrics};
-use crate::logging;
+use crate::{
+    control::SCRAPE_TIMEOUT,
+    logging,
+    metrics::{Snapshot, add_log_counts},
+};
 use highwater::scale::WorkerId;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,16 +16,16 @@ use std::{
 pub(super) struct Scrapes {
     pending: Vec<PendingScrape>,
     /// The last report of each worker.
-    last_reports: BTreeMap<WorkerId, Metrics>,
+    last_reports: BTreeMap<WorkerId, Snapshot>,
     /// The counters of exited workers, retained to keep the sums monotonic.
-    exited_counters: Metrics,
+    exited_counters: Snapshot,
 }
 
 #[derive(Debug)]
 struct PendingScrape {
     requester: WorkerId,
     waiting_for: BTreeSet<WorkerId>,
-    sum: Metrics,
+    sum: Snapshot,
     deadline: Duration,
 }
 
@@ -35,7 +38,8 @@ impl Scrapes {
         now: Duration,
     ) {
         // The supervisor also writes to the log.
-        let mut sum = Metrics::from_log(logging::counts());
+        let mut sum = Snapshot::default();
+        add_log_counts(&mut sum, logging::counts());
         sum.merge(&self.exited_counters);
         self.pending.push(PendingScrape {
             requester,
@@ -46,7 +50,7 @@ impl Scrapes {
     }
 
     /// Records a worker's report.
-    pub(super) fn record(&mut self, id: WorkerId, metrics: Metrics) {
+    pub(super) fn record(&mut self, id: WorkerId, metrics: Snapshot) {
         for scrape in &mut self.pending {
             if scrape.waiting_for.remove(&id) {
                 scrape.sum.merge(&metrics);
@@ -63,18 +67,18 @@ impl Scrapes {
             }
             return;
         };
-        let last_report = last_report.after_exit();
         for scrape in &mut self.pending {
             if scrape.waiting_for.remove(&id) {
-                scrape.sum.merge(&last_report);
+                scrape.sum.merge_exited(&last_report);
             }
         }
-        self.exited_counters.merge(&last_report);
+        self.exited_counters.merge_exited(&last_report);
+        self.exited_counters.limit_length();
     }
 
     /// Removes and returns the scrapes that are complete or have timed out, each with its
     /// requester. For workers that did not report in time, the last report is used.
-    pub(super) fn take_complete(&mut self, now: Duration) -> Vec<(WorkerId, Metrics)> {
+    pub(super) fn take_complete(&mut self, now: Duration) -> Vec<(WorkerId, Snapshot)> {
         let is_complete =
             |scrape: &mut PendingScrape| scrape.waiting_for.is_empty() || scrape.deadline <= now;
         let complete = self.pending.extract_if(.., is_complete);
@@ -86,7 +90,7 @@ impl Scrapes {
                 .iter()
                 .filter_map(|id| last_reports.get(id))
             {
-                scrape.sum.merge(&report.clone().after_exit());
+                scrape.sum.merge_exited(report);
             }
             (scrape.requester, scrape.sum)
         };
@@ -102,16 +106,23 @@ impl Scrapes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Kind;
 
     const REQUESTER: WorkerId = WorkerId::new(0, 1);
     const OTHER: WorkerId = WorkerId::new(1, 1);
 
-    fn accepted(accepted_connections: u64) -> Metrics {
-        Metrics {
-            workers: 1,
-            accepted_connections,
-            ..Metrics::default()
-        }
+    fn accepted(connections: f64) -> Snapshot {
+        Snapshot::default().with("workers", Kind::Gauge, 1.0).with(
+            "connections_accepted_total",
+            Kind::Counter,
+            connections,
+        )
+    }
+
+    /// Returns the accepted connections and the workers.
+    fn numbers(sum: &Snapshot) -> (u64, u64) {
+        let accepted = sum.number("connections_accepted_total");
+        (accepted, sum.number("workers"))
     }
 
     fn all() -> BTreeSet<WorkerId> {
@@ -122,14 +133,14 @@ mod tests {
     fn scrape_completes_when_all_workers_have_reported() {
         let mut scrapes = Scrapes::default();
         scrapes.begin(REQUESTER, all(), Duration::ZERO);
-        scrapes.record(REQUESTER, accepted(3));
+        scrapes.record(REQUESTER, accepted(3.0));
         assert_eq!(scrapes.take_complete(Duration::ZERO), []);
-        scrapes.record(OTHER, accepted(4));
+        scrapes.record(OTHER, accepted(4.0));
         let complete = scrapes.take_complete(Duration::ZERO);
-        assert_eq!(
-            (complete[0].0, complete[0].1.accepted_connections),
-            (REQUESTER, 7)
-        );
+        let [(requester, sum)] = &complete[..] else {
+            panic!("{complete:?}");
+        };
+        assert_eq!((*requester, numbers(sum)), (REQUESTER, (7, 2)));
         assert_eq!(scrapes.deadline(), None);
     }
 
@@ -137,52 +148,44 @@ mod tests {
     fn hung_worker_does_not_block_a_scrape() {
         let mut scrapes = Scrapes::default();
         scrapes.begin(REQUESTER, all(), Duration::ZERO);
-        scrapes.record(REQUESTER, accepted(3));
+        scrapes.record(REQUESTER, accepted(3.0));
         let deadline = scrapes.deadline().unwrap();
-        assert_eq!(scrapes.take_complete(deadline)[0].1.workers, 1);
+        assert_eq!(numbers(&scrapes.take_complete(deadline)[0].1), (3, 1));
     }
 
     #[test]
     fn counters_are_monotonic_while_a_worker_hangs() {
         let mut scrapes = Scrapes::default();
-        scrapes.record(OTHER, accepted(4));
+        scrapes.record(OTHER, accepted(4.0));
         scrapes.begin(REQUESTER, all(), Duration::ZERO);
-        scrapes.record(REQUESTER, accepted(3));
+        scrapes.record(REQUESTER, accepted(3.0));
         let deadline = scrapes.deadline().unwrap();
         let sum = &scrapes.take_complete(deadline)[0].1;
-        assert_eq!((sum.accepted_connections, sum.workers), (7, 1));
+        assert_eq!(numbers(sum), (7, 1));
     }
 
     #[test]
     fn counters_are_monotonic_when_a_worker_exits() {
         let mut scrapes = Scrapes::default();
         scrapes.begin(REQUESTER, all(), Duration::ZERO);
-        scrapes.record(OTHER, accepted(4));
+        scrapes.record(OTHER, accepted(4.0));
         scrapes.exited(OTHER);
-        scrapes.record(REQUESTER, accepted(3));
-        assert_eq!(
-            scrapes.take_complete(Duration::ZERO)[0]
-                .1
-                .accepted_connections,
-            7
-        );
-        scrapes.begin(REQUESTER, BTreeSet::from([REQUESTER]), Duration::ZERO);
-        scrapes.record(REQUESTER, accepted(3));
+        scrapes.record(REQUESTER, accepted(3.0));
         let sum = &scrapes.take_complete(Duration::ZERO)[0].1;
-        assert_eq!((sum.accepted_connections, sum.workers), (7, 1));
+        assert_eq!(numbers(sum), (7, 2));
+        scrapes.begin(REQUESTER, BTreeSet::from([REQUESTER]), Duration::ZERO);
+        scrapes.record(REQUESTER, accepted(3.0));
+        let sum = &scrapes.take_complete(Duration::ZERO)[0].1;
+        assert_eq!(numbers(sum), (7, 1));
     }
 
     #[test]
     fn exited_worker_without_a_report_is_skipped() {
         let mut scrapes = Scrapes::default();
         scrapes.begin(REQUESTER, all(), Duration::ZERO);
-        scrapes.record(REQUESTER, accepted(3));
+        scrapes.record(REQUESTER, accepted(3.0));
         scrapes.exited(OTHER);
-        assert_eq!(
-            scrapes.take_complete(Duration::ZERO)[0]
-                .1
-                .accepted_connections,
-            3
-        );
+        let sum = &scrapes.take_complete(Duration::ZERO)[0].1;
+        assert_eq!(numbers(sum), (3, 1));
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     control::{SCRAPE_TIMEOUT, SupervisorMessage, WorkerMessage},
     handle::FailingWorkers,
     logging,
-    metrics::{Meter, Metrics, ScrapeWorkers},
+    metrics::{Meter, ScrapeWorkers, Snapshot},
     phase::{Phase, advance},
 };
 use futures_util::FutureExt;
@@ -41,7 +41,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_millis(200);
 pub(super) struct ControlChannel {
     outgoing: SyncSender<Outgoing>,
     /// The callers that wait for the metrics of all workers.
-    scrape_waiters: Mutex<Vec<oneshot::Sender<Metrics>>>,
+    scrape_waiters: Mutex<Vec<oneshot::Sender<Snapshot>>>,
 }
 
 #[derive(Debug)]
@@ -136,7 +136,7 @@ impl ControlChannel {
                     self.send(WorkerMessage::Metrics(meter.metrics().to_line()));
                 }
                 Some(SupervisorMessage::Scraped(line)) => {
-                    let metrics = Metrics::from_line(&line).unwrap_or_default();
+                    let metrics = Snapshot::from_line(&line).unwrap_or_default();
                     for waiter in std::mem::take(&mut *self.scrape_waiters()) {
                         // Fails if the caller has stopped waiting.
                         let _ = waiter.send(metrics.clone());
@@ -151,7 +151,7 @@ impl ControlChannel {
         process::exit(EXIT_ORPHANED);
     }
 
-    fn scrape_waiters(&self) -> MutexGuard<'_, Vec<oneshot::Sender<Metrics>>> {
+    fn scrape_waiters(&self) -> MutexGuard<'_, Vec<oneshot::Sender<Snapshot>>> {
         let waiters = self.scrape_waiters.lock();
         waiters.unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,6 +176,7 @@ fn write_messages(mut stream: UnixStream, outgoing: &Receiver<Outgoing>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Kind;
     use std::mem;
 
     struct TestSupervisor {
@@ -256,7 +257,7 @@ mod tests {
         let WorkerMessage::Metrics(line) = supervisor.receive() else {
             panic!("no metrics");
         };
-        assert_eq!(Metrics::from_line(&line).unwrap().workers, 1);
+        assert_eq!(Snapshot::from_line(&line).unwrap().number("workers"), 1);
     }
 
     #[tokio::test]
@@ -265,13 +266,10 @@ mod tests {
         let scrape = supervisor.channel.scraper();
         let scrapes = [scrape(), scrape()];
         assert_eq!(supervisor.receive(), WorkerMessage::Scrape);
-        let all = Metrics {
-            workers: 7,
-            ..Metrics::default()
-        };
+        let all = Snapshot::default().with("workers", Kind::Gauge, 7.0);
         supervisor.send(&format!("scraped {}", all.to_line()));
         for scrape in scrapes {
-            assert_eq!(scrape.await.unwrap().workers, 7);
+            assert_eq!(scrape.await.unwrap().number("workers"), 7);
         }
     }
 

@@ -19,16 +19,19 @@ async fn clients_beyond_the_limit_wait() {
     let _second = server.connect(HANGING_GET).await;
     let mut third = server.connect(GET).await;
     assert!(timeout(100 * SECOND, third.response()).await.is_err());
-    assert_eq!(server.meter.metrics().accepted_connections, 2);
+    assert_eq!(server.meter.accepted_connections.get(), 2);
     drop(first);
     // A full worker closes each connection after its response.
     assert!(closes_connection(&third.response().await));
-    let metrics = server.meter.metrics();
+    let meter = &server.meter;
     assert_eq!(
-        (metrics.accepted_connections, metrics.open_connections),
+        (
+            meter.accepted_connections.get(),
+            meter.open_connections.get()
+        ),
         (3, 1)
     );
-    assert!(metrics.connection_waits > 0);
+    assert!(meter.connection_waits.get() > 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,7 +58,7 @@ async fn waiting_clients_are_all_served() {
         client.response().await;
     }
     assert!(begin.elapsed() < 3 * SECOND, "{:?}", begin.elapsed());
-    assert_eq!(server.meter.metrics().accepted_connections, 12);
+    assert_eq!(server.meter.accepted_connections.get(), 12);
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,7 +120,7 @@ async fn accept_errors_are_retried_with_backoff() {
     );
     let attempts = attempts.load(Relaxed);
     assert!((60..80).contains(&attempts), "{attempts}");
-    assert!(server.meter.metrics().accept_errors >= 60);
+    assert!(server.meter.accept_errors.get() >= 60);
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,7 +150,7 @@ async fn client_errors_do_not_delay_other_clients() {
     let begin = Instant::now();
     server.connect(GET).await.response().await;
     assert_duration(begin.elapsed(), Duration::ZERO);
-    assert_eq!(server.meter.metrics().accept_errors, 3);
+    assert_eq!(server.meter.accept_errors.get(), 3);
 }
 
 /// Accepts up to `count` connections from an endless queue, as a second worker would.
@@ -172,7 +175,7 @@ async fn worker_at_the_maximum_lead_stops_accepting() {
         clients.push(server.connect(GET).await);
     }
     let mut wait = TurnWait::new(Instant::now());
-    while server.meter.metrics().accepted_connections < 4 {
+    while server.meter.accepted_connections.get() < 4 {
         other.check(&mut wait, Instant::now());
         yield_now().await;
     }
@@ -180,12 +183,12 @@ async fn worker_at_the_maximum_lead_stops_accepting() {
         other.check(&mut wait, Instant::now());
         sleep(Duration::from_millis(1)).await;
     }
-    assert_eq!(server.meter.metrics().accepted_connections, 4);
+    assert_eq!(server.meter.accepted_connections.get(), 4);
     // The other worker no longer checks, so the connections do not wait for it.
     for client in &mut clients {
         client.response().await;
     }
-    assert_eq!(server.meter.metrics().accepted_connections, 8);
+    assert_eq!(server.meter.accepted_connections.get(), 8);
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,7 +202,7 @@ async fn full_and_draining_workers_are_skipped() {
     // While this worker has room, the other one waits for it.
     assert!(accept_as(&other, 100) < 100);
     let open_client = server.connect(HANGING_GET).await;
-    while server.meter.metrics().accepted_connections < 1 {
+    while server.meter.accepted_connections.get() < 1 {
         yield_now().await;
     }
     assert_eq!(accept_as(&other, 100), 100);

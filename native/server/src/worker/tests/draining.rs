@@ -31,7 +31,7 @@ async fn draining_worker_accepts_no_connections() {
     advance(&server.phase, Phase::Draining);
     sleep(SECOND / 2).await;
     assert!(server.queue.is_closed());
-    assert_eq!(server.meter.metrics().accepted_connections, 1);
+    assert_eq!(server.meter.accepted_connections.get(), 1);
 }
 
 #[tokio::test(start_paused = true)]
