@@ -15,6 +15,9 @@ pub enum Error {
     /// An address that another socket is bound to.
     #[error("{0} is already in use: stop the other server, or choose another port")]
     AddressInUse(SocketAddr),
+    /// The path of an endpoint that does not begin with `/`, or that two endpoints have.
+    #[error("invalid endpoint path \"{0}\": begin it with /, and give each endpoint its own path")]
+    InvalidEndpoint(String),
     /// A port that requires privileges.
     #[error(
         "cannot listen on {0}: ports below 1024 require privileges; use a service manager's socket, \

@@ -16,7 +16,8 @@
 //! | [`Server`] | one process, on every platform: HTTP/1.1 within limits, with a graceful shutdown |
 //! | [`Cluster`] | worker processes and their supervisor, on Unix: replaces workers that crash, hang or hit a bug, and reloads a new program without losing a request |
 //! | [`Limits`] | the connections and the time that clients can use |
-//! | [`Worker`], [`Shutdown`] | a service's handle to its worker: readiness, metrics, replacement and shutdown |
+//! | [`Endpoints`] | liveness, readiness and metrics for orchestrators and monitoring |
+//! | [`Worker`], [`Shutdown`] | a service's handle to its worker: readiness, metrics of every part, replacement and shutdown |
 //! | [`HttpService`], [`RequestBody`] | the services that can be served |
 //! | [`logging`] | a log that does not block when its reader stalls |
 //!
@@ -42,6 +43,7 @@ mod cluster;
 #[cfg(unix)]
 mod control;
 mod deadline;
+mod endpoints;
 mod error;
 mod error_layer;
 mod handle;
@@ -67,6 +69,7 @@ mod worker;
 mod worker_process;
 
 pub use cluster::Cluster;
+pub use endpoints::Endpoints;
 pub use error::Error;
 pub use handle::{Shutdown, Worker};
 pub use limits::Limits;

@@ -1,6 +1,7 @@
 //! The options that all servers have in common.
 
 use crate::{
+    endpoints::Endpoints,
     error::Error,
     limits::Limits,
     listen::{ListenAddrs, Listeners},
@@ -23,6 +24,7 @@ pub(crate) struct Options {
     /// The number of threads that serve requests in each process.
     pub(crate) threads: usize,
     pub(crate) limits: Limits,
+    pub(crate) endpoints: Option<Endpoints>,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) log_level: LevelFilter,
     pub(crate) handler: Handler,
@@ -55,6 +57,7 @@ impl Options {
             unix_socket_mode: None,
             threads: 1,
             limits: Limits::new(),
+            endpoints: None,
             shutdown_timeout: SHUTDOWN_TIMEOUT,
             log_level: logging::DEFAULT_LEVEL,
             handler: Handler::new(),
@@ -95,6 +98,9 @@ impl Options {
         on_bound: impl FnOnce(&ListenAddr),
     ) -> Result<Opened, Error> {
         let addrs = self.listen_addrs()?;
+        if let Some(endpoints) = &self.endpoints {
+            endpoints.check()?;
+        }
         // Bound first, so that a port in use is reported immediately.
         let listeners = crate::listen::listen(&addrs).await?;
         let addr = listeners.service.local_addr().unwrap_or(addrs.service);
@@ -146,6 +152,13 @@ macro_rules! common_options {
         /// Sets the limits on the resources that clients can use.
         pub fn limits(mut self, limits: crate::Limits) -> Self {
             self.options.limits = limits;
+            self
+        }
+
+        /// Serves endpoints for liveness, readiness and metrics, in front of the service. By
+        /// default, there are none.
+        pub fn endpoints(mut self, endpoints: crate::Endpoints) -> Self {
+            self.options.endpoints = Some(endpoints);
             self
         }
 

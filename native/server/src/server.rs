@@ -122,6 +122,7 @@ impl Server {
             id: WorkerId::new(0, 0),
             local_addr: addr.clone(),
             limits: self.options.limits,
+            endpoints: self.options.endpoints.take(),
             handler: std::mem::take(&mut self.options.handler),
             scrape: meter.scraper(),
             meter,

@@ -13,6 +13,7 @@ mod tests;
 
 use crate::{
     deadline::DeadlineService,
+    endpoints::{EndpointService, Endpoints},
     error_layer,
     handle::{FailingWorkers, Shared, Worker},
     limits::Limits,
@@ -41,6 +42,7 @@ pub(crate) const EXIT_BUG: u8 = 70;
 /// A worker without its service.
 pub(crate) struct WorkerServer {
     handle: Worker,
+    endpoints: Option<Endpoints>,
     context: ConnectionContext,
 }
 
@@ -49,6 +51,7 @@ pub(crate) struct WorkerContext {
     pub(crate) id: WorkerId,
     pub(crate) local_addr: ListenAddr,
     pub(crate) limits: Limits,
+    pub(crate) endpoints: Option<Endpoints>,
     /// Handles the errors of the service.
     pub(crate) handler: Handler,
     pub(crate) meter: Arc<Meter>,
@@ -96,6 +99,7 @@ impl WorkerServer {
                 error_layer: layer,
                 retire: context.on_retire,
             }),
+            endpoints: context.endpoints,
             context: ConnectionContext {
                 limits,
                 meter: context.meter,
@@ -125,6 +129,7 @@ impl WorkerServer {
         let queue = ListenerQueue::new(listener)?;
         let has_bug = self.context.has_bug.clone();
         let service = DeadlineService::new(service, &self.context.limits);
+        let service = EndpointService::new(service, self.endpoints, self.handle.clone());
         let service = self.handle.error_layer().layer(service);
         serve_queue(queue, turns, service, self.context).await;
         Ok(if *has_bug.borrow() {

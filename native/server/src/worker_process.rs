@@ -72,6 +72,7 @@ where
             addr.map_err(Error::Runtime)?
         },
         limits: options.limits,
+        endpoints: options.endpoints,
         handler: options.handler,
         meter: Arc::clone(&meter),
         scrape: channel.scraper(),
