@@ -214,7 +214,18 @@ function show(address, { wasm, chapter, scenario, world, at }) {
   showPart("freeze", "blocking", () => import("./freeze.js"));
   player.show({ wasm, chapter, name, pairs, values, world, fragment, isHeld: !from && at, from: (world === "virtual" && from) || at });
   from = 0;
+  warn(name, pairs);
   read(chapter, scenario, values, world === "virtual" ? {} : { world });
+}
+
+// Says an overload before the run. Optional: ignores a failed import.
+async function warn(scenario, pairs) {
+  try {
+    const { overload } = await import("./analysis/compare.js");
+    const text = await overload(scenario, pairs);
+    byId("overload").hidden = !text;
+    setText(byId("overload"), text);
+  } catch {}
 }
 
 // Optional: ignores a failed import.

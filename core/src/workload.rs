@@ -45,6 +45,21 @@ pub enum ArrivalModel {
     },
 }
 
+impl ArrivalModel {
+    /// Returns the model that a run's settings name. `decimal` returns the setting with a
+    /// key. Unknown names stand for jitter.
+    pub(crate) fn named(name: &str, decimal: impl Fn(&str) -> f64) -> Self {
+        match name {
+            "regular" => ArrivalModel::Regular,
+            "poisson" => ArrivalModel::Poisson,
+            "bursty" => ArrivalModel::Bursty {
+                factor: decimal("burst"),
+            },
+            _ => ArrivalModel::Jittered,
+        }
+    }
+}
+
 /// The mean number of requests in a burst.
 const BURST_LENGTH: f64 = 20.0;
 
@@ -112,6 +127,22 @@ pub enum TimeModel {
 const PARETO_SHAPE: f64 = 1.5;
 
 impl TimeModel {
+    /// Returns the model that a run's settings name. `decimal` returns the setting with a
+    /// key. Unknown names stand for jitter.
+    pub(crate) fn named(name: &str, decimal: impl Fn(&str) -> f64) -> Self {
+        match name {
+            "fixed" => TimeModel::Fixed,
+            "exponential" => TimeModel::Exponential,
+            "lognormal" => TimeModel::Lognormal {
+                cv: decimal("cv"),
+            },
+            "heavy_tailed" => TimeModel::HeavyTailed {
+                cap: decimal("cap"),
+            },
+            _ => TimeModel::Jittered,
+        }
+    }
+
     /// Returns the coefficient of variation, on which the mean wait in a queue depends.
     #[must_use]
     pub fn coefficient_of_variation(self) -> f64 {

@@ -16,6 +16,22 @@ use crate::server::Serve;
 const SHORT_RUN: &str = "requests=20&interval=20";
 
 #[tokio::test]
+async fn overload_is_said_before_the_run() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        let said = "!overload.hidden && overload.textContent.includes('offered load is 1.20')";
+        let settings = "workers=1&interval=20";
+        for (work, condition) in [(24, said), (10, "overload.hidden"), (24, said)] {
+            let address = format!("{}#/cluster?{settings}&work={work}", server.url);
+            page.open(&address).await?;
+            wait_until(page, condition).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn runs_are_compared_and_exported() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {

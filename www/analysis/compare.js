@@ -1,5 +1,5 @@
 // Compares the last runs in a table and a plot, and exports them. Uses its own
-// WebAssembly, loaded after the first run.
+// WebAssembly, loaded after the first picture.
 
 import { element } from "../knobs.js";
 import { byId } from "../readout.js";
@@ -19,7 +19,8 @@ let svg = "";
 // the next run tries again.
 export async function keep(run) {
   try {
-    await (loading ??= load());
+    const { Runs } = await (loading ??= load());
+    if (!runs) begin(Runs);
     add(run);
     show();
   } catch (error) {
@@ -28,11 +29,20 @@ export async function keep(run) {
   }
 }
 
+// Returns a sentence if an experiment's requests arrive faster than they can be handled.
+export async function overload(name, pairs) {
+  return (await (loading ??= load())).Runs.overload(name, pairs);
+}
+
 async function load() {
   const analysis = await import("../pkg/analysis/highwater_analysis.js");
   await analysis.default();
-  runs = new analysis.Runs();
-  start(analysis.Runs);
+  return analysis;
+}
+
+function begin(Runs) {
+  runs = new Runs();
+  start(Runs);
   section.innerHTML = runs.section();
   section.onclick = act;
   byId("metric").onchange = prefersDark.onchange = onafterprint = () => plot();

@@ -309,9 +309,9 @@ impl ScenarioQueue {
             })
         };
         let model = |interval, service_time, servers| QueueingModel {
-            arrivals: arrival_model(trace),
+            arrivals: ArrivalModel::named(trace.param("arrivals"), |key| decimal(trace, key)),
             interval: millis(interval),
-            times: time_model(trace),
+            times: TimeModel::named(trace.param("times"), |key| decimal(trace, key)),
             service_time: millis(service_time),
             servers,
             queue_capacity: None,
@@ -387,31 +387,6 @@ impl ScenarioQueue {
 
 fn decimal(trace: &Trace, key: &str) -> f64 {
     Decimal::parse(trace.param(key)).map_or(1.0, Decimal::to_f64)
-}
-
-fn arrival_model(trace: &Trace) -> ArrivalModel {
-    match trace.param("arrivals") {
-        "regular" => ArrivalModel::Regular,
-        "poisson" => ArrivalModel::Poisson,
-        "bursty" => ArrivalModel::Bursty {
-            factor: decimal(trace, "burst"),
-        },
-        _ => ArrivalModel::Jittered,
-    }
-}
-
-fn time_model(trace: &Trace) -> TimeModel {
-    match trace.param("times") {
-        "fixed" => TimeModel::Fixed,
-        "exponential" => TimeModel::Exponential,
-        "lognormal" => TimeModel::Lognormal {
-            cv: decimal(trace, "cv"),
-        },
-        "heavy_tailed" => TimeModel::HeavyTailed {
-            cap: decimal(trace, "cap"),
-        },
-        _ => TimeModel::Jittered,
-    }
 }
 
 /// The figures of a run that theory predicts.

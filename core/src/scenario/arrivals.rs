@@ -91,12 +91,5 @@ impl Arrivals {
 ///
 /// Panics if the scenario has no parameter `arrivals`, which is a bug in it.
 fn arrival_model(params: &Values) -> ArrivalModel {
-    match params.choice("arrivals") {
-        "regular" => ArrivalModel::Regular,
-        "poisson" => ArrivalModel::Poisson,
-        "bursty" => ArrivalModel::Bursty {
-            factor: params.decimal("burst"),
-        },
-        _ => ArrivalModel::Jittered,
-    }
+    ArrivalModel::named(params.choice("arrivals"), |key| params.decimal(key))
 }

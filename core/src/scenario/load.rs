@@ -11,17 +11,9 @@ const ARRIVALS: &[&str] = &["regular", "jittered", "poisson", "bursty"];
     reason = "unused in a build without chapters that have arrivals"
 )]
 pub(super) const fn arrivals(default: &'static str) -> Param {
-    Param {
-        key: "arrivals",
-        label: "Arrivals",
-        help: "Times between arrivals: all equal, ±25 %, those of independent users, or in bursts with silence between them.",
-        live: false,
-        only_with: None,
-        kind: ParamKind::Choice {
-            options: ARRIVALS,
-            default,
-        },
-    }
+    let options = ARRIVALS;
+    let kind = ParamKind::Choice { options, default };
+    Param::new("arrivals", "Arrivals", "Times between arrivals: all equal, ±25 %, those of independent users, or in bursts with silence between them.", kind)
 }
 
 #[allow(
@@ -47,17 +39,9 @@ const TIMES: &[&str] = &[
 /// Creates the parameter `times`.
 #[allow(dead_code, reason = "unused in a build without chapters")]
 pub(super) const fn times(default: &'static str) -> Param {
-    Param {
-        key: "times",
-        label: "Service times",
-        help: "How times vary: not, ±20 %, or with a tail: exponential, lognormal or Pareto.",
-        live: false,
-        only_with: None,
-        kind: ParamKind::Choice {
-            options: TIMES,
-            default,
-        },
-    }
+    let options = TIMES;
+    let kind = ParamKind::Choice { options, default };
+    Param::new("times", "Service times", "How times vary: not, ±20 %, or with a tail: exponential, lognormal or Pareto.", kind)
 }
 
 #[allow(dead_code, reason = "unused in a build without chapters")]
@@ -84,17 +68,7 @@ pub(super) const CAP: Param = Param::decimal(
 ///
 /// Panics if the scenario has no parameter `times`, which is a bug in it.
 pub(super) fn time_model(params: &Values) -> TimeModel {
-    match params.choice("times") {
-        "fixed" => TimeModel::Fixed,
-        "exponential" => TimeModel::Exponential,
-        "lognormal" => TimeModel::Lognormal {
-            cv: params.decimal("cv"),
-        },
-        "heavy_tailed" => TimeModel::HeavyTailed {
-            cap: params.decimal("cap"),
-        },
-        _ => TimeModel::Jittered,
-    }
+    TimeModel::named(params.choice("times"), |key| params.decimal(key))
 }
 
 /// Returns the generator of times that draws from random stream number `stream`.

@@ -43,14 +43,7 @@ impl Param {
             max,
             default,
         };
-        Param {
-            key,
-            label,
-            help,
-            live: false,
-            only_with: None,
-            kind,
-        }
+        Param::new(key, label, help, kind)
     }
 
     /// Creates a decimal parameter from its minimum, maximum and default in hundredths.
@@ -66,14 +59,7 @@ impl Param {
             max: Decimal::from_hundredths(max),
             default: Decimal::from_hundredths(default),
         };
-        Param {
-            key,
-            label,
-            help,
-            live: false,
-            only_with: None,
-            kind,
-        }
+        Param::new(key, label, help, kind)
     }
 
     /// Lets the parameter change during a run.
@@ -99,10 +85,17 @@ impl Param {
         help: &'static str,
         options: &'static [&'static str],
     ) -> Self {
-        let kind = ParamKind::Choice {
-            options,
-            default: options[0],
-        };
+        let default = options[0];
+        Param::new(key, label, help, ParamKind::Choice { options, default })
+    }
+
+    /// Creates a parameter that is the same during a run and always has an effect.
+    pub(super) const fn new(
+        key: &'static str,
+        label: &'static str,
+        help: &'static str,
+        kind: ParamKind,
+    ) -> Self {
         Param {
             key,
             label,

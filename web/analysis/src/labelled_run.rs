@@ -56,10 +56,17 @@ impl LabelledRun {
         self.measures.get_or_init(|| Measures::of(&self.trace))
     }
 
-    /// Returns the formula that predicts the run, or the reason that there is none.
+    /// Returns the formula that predicts the run, or the reason that there is none, and
+    /// the notes on the comparison.
     pub(crate) fn theory(&self) -> &str {
-        self.theory
-            .get_or_init(|| Theory::of(&self.trace).summary())
+        self.theory.get_or_init(|| {
+            let theory = Theory::of(&self.trace);
+            let mut text = theory.summary();
+            for note in &theory.notes {
+                text.extend([". ", note]);
+            }
+            text
+        })
     }
 
     pub(crate) fn metrics(&self) -> &[Metric] {

@@ -2,7 +2,7 @@
 
 use crate::{labelled_run::LabelledRun, table::Table};
 use highwater::{
-    analysis::{self, Figure, Metric, PlotRun},
+    analysis::{self, Figure, Metric, PlotRun, Theory},
     trace::{PackedBatch, RecordBatch, Trace},
 };
 use serde::Serialize;
@@ -43,6 +43,19 @@ impl Runs {
         let run = self.0.get_mut(index).ok_or_else(no_such_run)?;
         run.append(batch);
         Ok(())
+    }
+
+    /// Returns a sentence if requests will arrive as fast as they can be handled, or
+    /// faster. Otherwise the text is empty. The arguments are those of a run.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "JavaScript passes them by value"
+    )]
+    pub fn overload(scenario: String, pairs: Vec<String>) -> String {
+        let theory = Theory::of_settings(&empty_trace(scenario, &pairs));
+        theory
+            .overload()
+            .map_or_else(String::new, |it| ["Overload: ", &it, "."].concat())
     }
 
     /// Plots all runs as one SVG document in dark or light colours. It is `width` pixels
@@ -127,20 +140,9 @@ impl Runs {
         if self.0.len() == MAX_RUNS {
             return Err(JsError::new("at most six runs: remove one first"));
         }
-        let mut trace = Trace {
-            scenario,
-            world,
-            died,
-            ..Trace::default()
-        };
-        let (pairs, _) = pairs.as_chunks();
-        for [key, value] in pairs {
-            if key == "seed" {
-                trace.seed = value.parse().unwrap_or(0);
-            } else {
-                trace.params.push((key.clone(), value.clone()));
-            }
-        }
+        let mut trace = empty_trace(scenario, &pairs);
+        trace.world = world;
+        trace.died = died;
         self.0.push(LabelledRun::new(label, trace));
         Ok(self.0.len() - 1)
     }
@@ -213,6 +215,23 @@ impl Runs {
     pub(crate) fn get(&self, index: usize) -> Result<&LabelledRun, JsError> {
         self.0.get(index).ok_or_else(no_such_run)
     }
+}
+
+/// Returns a trace with settings but without records.
+fn empty_trace(scenario: String, pairs: &[String]) -> Trace {
+    let mut trace = Trace {
+        scenario,
+        ..Trace::default()
+    };
+    let (pairs, _) = pairs.as_chunks();
+    for [key, value] in pairs {
+        if key == "seed" {
+            trace.seed = value.parse().unwrap_or(0);
+        } else {
+            trace.params.push((key.clone(), value.clone()));
+        }
+    }
+    trace
 }
 
 #[derive(Serialize)]

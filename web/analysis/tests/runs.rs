@@ -102,6 +102,21 @@ fn runs_are_compared_in_columns() {
 }
 
 #[wasm_bindgen_test]
+fn overload_is_said_before_the_run() {
+    let overload = |pairs: &[&str]| {
+        let pairs = pairs.iter().map(|&it| it.to_owned()).collect();
+        Runs::overload("cluster".to_owned(), pairs)
+    };
+    let workers = ["workers", "1", "interval", "20"];
+    let text = overload(&[&workers[..], &["work", "24"]].concat());
+    assert!(
+        text.starts_with("Overload: offered load is 1.20: "),
+        "{text}"
+    );
+    assert_eq!(overload(&[&workers[..], &["work", "10"]].concat()), "");
+}
+
+#[wasm_bindgen_test]
 fn sampled_figures_are_marked_in_their_column() {
     let mut runs = Runs::new();
     add(
