@@ -133,9 +133,7 @@ impl TimeModel {
         match name {
             "fixed" => TimeModel::Fixed,
             "exponential" => TimeModel::Exponential,
-            "lognormal" => TimeModel::Lognormal {
-                cv: decimal("cv"),
-            },
+            "lognormal" => TimeModel::Lognormal { cv: decimal("cv") },
             "heavy_tailed" => TimeModel::HeavyTailed {
                 cap: decimal("cap"),
             },

@@ -13,7 +13,12 @@ const ARRIVALS: &[&str] = &["regular", "jittered", "poisson", "bursty"];
 pub(super) const fn arrivals(default: &'static str) -> Param {
     let options = ARRIVALS;
     let kind = ParamKind::Choice { options, default };
-    Param::new("arrivals", "Arrivals", "Times between arrivals: all equal, ±25 %, those of independent users, or in bursts with silence between them.", kind)
+    Param::new(
+        "arrivals",
+        "Arrivals",
+        "Times between arrivals: all equal, ±25 %, those of independent users, or in bursts with silence between them.",
+        kind,
+    )
 }
 
 #[allow(
@@ -41,7 +46,12 @@ const TIMES: &[&str] = &[
 pub(super) const fn times(default: &'static str) -> Param {
     let options = TIMES;
     let kind = ParamKind::Choice { options, default };
-    Param::new("times", "Service times", "How times vary: not, ±20 %, or with a tail: exponential, lognormal or Pareto.", kind)
+    Param::new(
+        "times",
+        "Service times",
+        "How times vary: not, ±20 %, or with a tail: exponential, lognormal or Pareto.",
+        kind,
+    )
 }
 
 #[allow(dead_code, reason = "unused in a build without chapters")]
