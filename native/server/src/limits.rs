@@ -16,6 +16,9 @@ use std::time::Duration;
 #[must_use = "limits have no effect unless they are passed to a server"]
 pub struct Limits {
     pub(crate) connections: usize,
+    #[cfg(feature = "http2")]
+    pub(crate) concurrent_streams: u32,
+    pub(crate) head_bytes: usize,
     pub(crate) head: Duration,
     pub(crate) body: Duration,
     pub(crate) response: Duration,
@@ -27,9 +30,11 @@ pub struct Limits {
     pub(crate) grace: Duration,
 }
 
-/// The maximum number of bytes buffered for a request head, or for a response that the
-/// client does not read.
+/// The maximum number of bytes buffered for a response that the client does not read.
 pub(crate) const MAX_BUFFER_BYTES: usize = 64 * 1024;
+
+/// The range of [`Limits::head_bytes`]. hyper's buffer has at least 8 KiB.
+const HEAD_BYTES: std::ops::RangeInclusive<usize> = 8 * 1024..=16 * 1024 * 1024;
 
 /// The maximum number of connections, even if the system allows more.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -42,6 +47,9 @@ impl Limits {
     pub fn new() -> Self {
         Limits {
             connections: MAX_CONNECTIONS,
+            #[cfg(feature = "http2")]
+            concurrent_streams: 100,
+            head_bytes: 64 * 1024,
             head: Duration::from_secs(10),
             body: Duration::from_secs(10),
             response: Duration::from_secs(30),
@@ -62,8 +70,30 @@ impl Limits {
         self
     }
 
+    /// Sets the maximum number of requests that a client can have open at the same time on
+    /// one HTTP/2 connection, at least 1. Clients are told the limit when they connect, and
+    /// wait; a stream beyond it is reset (`REFUSED_STREAM`), which is safe to retry. The
+    /// default is 100, the minimum that [RFC 9113, section 6.5.2] recommends.
+    ///
+    /// [RFC 9113, section 6.5.2]: https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2
+    #[cfg(feature = "http2")]
+    pub fn concurrent_streams(mut self, streams: u32) -> Self {
+        self.concurrent_streams = streams.max(1);
+        self
+    }
+
+    /// Sets the maximum size of a request head: the request line and the headers, in HTTP/2
+    /// uncompressed. A larger one gets the response 431, or 414 if the request line is too
+    /// long. The range is 8 KiB to 16 MiB, and the default is 64 KiB: twice what nginx
+    /// accepts (4 buffers of 8 KiB).
+    pub fn head_bytes(mut self, bytes: usize) -> Self {
+        self.head_bytes = bytes.clamp(*HEAD_BYTES.start(), *HEAD_BYTES.end());
+        self
+    }
+
     /// Sets the maximum time from the first byte of a request to the end of its head. The
-    /// default is 10 seconds.
+    /// default is 10 seconds. An HTTP/2 connection without open requests is
+    /// [idle](Self::idle), whatever it sends.
     pub fn head(mut self, limit: Duration) -> Self {
         self.head = limit.min(MAX_DURATION);
         self
@@ -84,7 +114,7 @@ impl Limits {
     }
 
     /// Sets the maximum time that a connection stays open without a request. The default
-    /// is one minute.
+    /// is one minute. An HTTP/2 client is told first (GOAWAY), so that no request is lost.
     pub fn idle(mut self, limit: Duration) -> Self {
         self.idle = limit.min(MAX_DURATION);
         self
@@ -98,7 +128,9 @@ impl Limits {
     }
 
     /// Sets the maximum time that a write stays blocked because the client does not read.
-    /// The default is 30 seconds.
+    /// The default is 30 seconds. An HTTP/2 connection is blocked if all of its unfinished
+    /// responses are, and also if the client does not answer pings, which are sent at the
+    /// same interval.
     pub fn stall(mut self, limit: Duration) -> Self {
         self.stall = limit.min(MAX_DURATION);
         self
@@ -106,14 +138,16 @@ impl Limits {
 
     /// Sets the time for which a draining process still serves open connections, with
     /// `Connection: close`, before it closes idle ones. A client that pauses for longer
-    /// between two requests may lose the second one. The default is one second.
+    /// between two requests may lose the second one. The default is one second. HTTP/2
+    /// connections close at once and lose no request: see the crate's README.
     pub fn linger(mut self, limit: Duration) -> Self {
         self.linger = limit.min(MAX_DURATION);
         self
     }
 
-    /// Sets the time limit for requests in flight when a worker is replaced. The
-    /// replacement serves new requests in the meantime. The default is 30 seconds.
+    /// Sets the time limit for requests in flight and upgraded connections when a worker is
+    /// replaced. The replacement serves new requests in the meantime. The default is 30
+    /// seconds.
     pub fn drain(mut self, limit: Duration) -> Self {
         self.drain = limit.min(MAX_DURATION);
         self

@@ -25,7 +25,7 @@ use crate::{
     turns::Turns,
 };
 use accept::{AcceptQueue, ListenerQueue, accept_all};
-use connection_limit::ConnectionLimit;
+use connection_limit::{ConnectionLimit, Pressure};
 use highwater::{error::Handler, scale::WorkerId};
 use malformed::MalformedRequests;
 use request_tracking::InfallibleService;
@@ -144,9 +144,9 @@ impl WorkerServer {
 ///
 /// Once the worker drains, it accepts only connections that are already queued. It serves
 /// open connections for the [linger](Limits::linger) time, with `Connection: close` in
-/// each response. It then closes idle connections and finishes the requests in flight.
-/// The function returns after the last connection has closed, or at the drain deadline,
-/// which aborts the remaining ones.
+/// each response, or a GOAWAY frame. It then closes idle connections and finishes the
+/// requests in flight. Upgraded connections stay open. The function returns after the last
+/// connection has closed, or at the drain deadline, which aborts the remaining ones.
 async fn serve_queue<A: AcceptQueue, S: InfallibleService>(
     queue: A,
     turns: Turns,
@@ -199,13 +199,14 @@ async fn serve_queue<A: AcceptQueue, S: InfallibleService>(
 /// Waits for the open connections to finish.
 async fn drain(connection_limit: &ConnectionLimit, limits: &Limits, phase: &watch::Sender<Phase>) {
     let phases = phase.subscribe();
+    connection_limit.raise_pressure(Pressure::Draining);
     let close_all = async {
         tokio::select! {
             () = connection_limit.all_closed() => return,
             () = sleep(limits.linger) => {}
             () = phase_reached(phases.clone(), Phase::Stopping) => {}
         }
-        connection_limit.close_connections();
+        connection_limit.raise_pressure(Pressure::Closing);
         connection_limit.all_closed().await;
     };
     let deadline = async {
@@ -216,6 +217,6 @@ async fn drain(connection_limit: &ConnectionLimit, limits: &Limits, phase: &watc
     };
     tokio::select! {
         () = close_all => {}
-        () = deadline => {}
+        () = deadline => connection_limit.raise_pressure(Pressure::Aborted),
     }
 }

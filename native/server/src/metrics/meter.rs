@@ -26,6 +26,9 @@ pub(crate) struct Meter {
     pub(crate) malformed_requests: IntCounter,
     pub(crate) open_connections: IntGauge,
     pub(crate) accepted_connections: IntCounter,
+    pub(crate) open_upgraded_connections: IntGauge,
+    pub(crate) upgraded_connections: IntCounter,
+    pub(crate) http2_errors: IntCounter,
     pub(crate) accept_errors: IntCounter,
     pub(crate) connection_waits: IntCounter,
     pub(crate) idle_timeouts: IntCounter,
@@ -86,6 +89,18 @@ impl Default for Meter {
             open_connections: registry.gauge("connections_open", "Open connections."),
             accepted_connections: registry
                 .counter("connections_accepted_total", "Accepted connections."),
+            open_upgraded_connections: registry.gauge(
+                "connections_upgraded_open",
+                "Open connections whose protocol has changed, such as WebSocket connections.",
+            ),
+            upgraded_connections: registry.counter(
+                "connections_upgraded_total",
+                "Connections whose protocol has changed, such as WebSocket connections.",
+            ),
+            http2_errors: registry.counter(
+                "connections_http2_errors_total",
+                "HTTP/2 connections that ended with a protocol error or a flood of frames.",
+            ),
             accept_errors: registry.counter(
                 "connections_accept_errors_total",
                 "Failed attempts to accept a connection.",
@@ -159,6 +174,23 @@ impl Meter {
     /// Counts an accepted connection as closed.
     pub(crate) fn connection_closed(&self) {
         self.open_connections.dec();
+    }
+
+    /// Counts a connection whose protocol changes. It stays open.
+    pub(crate) fn connection_upgraded(&self) {
+        self.upgraded_connections.inc();
+        self.open_upgraded_connections.inc();
+    }
+
+    /// Counts such a connection as closed.
+    pub(crate) fn upgraded_connection_closed(&self) {
+        self.open_upgraded_connections.dec();
+    }
+
+    /// Counts an HTTP/2 connection that ended with a protocol error.
+    #[cfg(feature = "http2")]
+    pub(crate) fn http2_error(&self) {
+        self.http2_errors.inc();
     }
 
     pub(crate) fn accept_failed(&self) {

@@ -2,7 +2,7 @@
 
 use crate::{limits::Limits, metrics::ConnectionTimeout};
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 /// own header timer would be recreated for each request, and does not distinguish an idle
 /// client from one that sends its request head too slowly.
 ///
-/// A single task does all reads and writes.
+/// A single task does all reads and writes. The streams of HTTP/2 are tasks of their own.
 #[derive(Debug)]
 pub(super) struct ConnectionActivity {
     opened: Instant,
@@ -32,14 +32,31 @@ pub(super) struct ConnectionActivity {
     is_input_possible: AtomicBool,
     /// True if the service has returned a response that has not been written yet.
     is_response_due: AtomicBool,
+    has_received_request: AtomicBool,
     has_timed_out: AtomicBool,
+    /// The streams of HTTP/2 that are not finished.
+    open_streams: AtomicUsize,
+    /// The response bodies of HTTP/2 that have produced a frame which the client does not
+    /// receive yet.
+    blocked_bodies: AtomicUsize,
+    /// The time at which such a body or a write last made progress, in microseconds since
+    /// `opened`.
+    last_progress: AtomicU64,
 }
 
 const IDLE: u64 = 0;
 const READING_HEAD: u64 = 1;
 const SERVING_REQUEST: u64 = 2;
-const ACTIVITY_BITS: u32 = 2;
+/// HTTP/2. The time is that of the last activity other than control frames.
+const MULTIPLEXED: u64 = 3;
+/// The connection changes, or has changed, to another protocol.
+const UPGRADED: u64 = 4;
+const ACTIVITY_BITS: u32 = 3;
 const NEVER: u64 = u64::MAX;
+
+/// Shorter writes of HTTP/2 are control frames or almost empty data frames. They do not
+/// count as progress of a response. A ping and its frame header have 17 bytes.
+const MIN_PROGRESS_BYTES: usize = 64;
 
 impl ConnectionActivity {
     pub(super) fn new() -> Self {
@@ -50,7 +67,11 @@ impl ConnectionActivity {
             blocked_since: AtomicU64::new(NEVER),
             is_input_possible: AtomicBool::new(false),
             is_response_due: AtomicBool::new(false),
+            has_received_request: AtomicBool::new(false),
             has_timed_out: AtomicBool::new(false),
+            open_streams: AtomicUsize::new(0),
+            blocked_bodies: AtomicUsize::new(0),
+            last_progress: AtomicU64::new(0),
         }
     }
 
@@ -66,10 +87,48 @@ impl ConnectionActivity {
     /// Records a complete request head. Returns the time at which its last byte was
     /// received.
     pub(super) fn request_started(&self, has_body: bool) -> Instant {
-        self.is_input_possible.store(has_body, Relaxed);
         let read = self.last_read.load(Relaxed);
-        self.set_activity(SERVING_REQUEST, read);
+        self.has_received_request.store(true, Relaxed);
+        if self.current_activity() != MULTIPLEXED {
+            self.is_input_possible.store(has_body, Relaxed);
+            self.set_activity(SERVING_REQUEST, read);
+        }
         self.opened + Duration::from_micros(read)
+    }
+
+    /// Returns true if a request was received.
+    pub(super) fn has_received_request(&self) -> bool {
+        self.has_received_request.load(Relaxed)
+    }
+
+    /// Records that a response body of HTTP/2 has produced a frame, which is not followed
+    /// by another one until the client can receive it.
+    pub(super) fn body_blocked(&self) {
+        self.last_progress.store(self.now(), Relaxed);
+        self.blocked_bodies.fetch_add(1, Relaxed);
+    }
+
+    /// Records that the client can receive the next frame of such a body, or that the body
+    /// was dropped.
+    pub(super) fn body_unblocked(&self) {
+        self.last_progress.store(self.now(), Relaxed);
+        self.blocked_bodies.fetch_sub(1, Relaxed);
+    }
+
+    /// Records that the response being sent changes the protocol. From now on, the
+    /// connection has no time limits.
+    pub(super) fn upgraded(&self) {
+        self.set_activity(UPGRADED, self.now());
+    }
+
+    /// Returns true if the connection changes, or has changed, to another protocol.
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.current_activity() == UPGRADED
+    }
+
+    /// Returns true if hyper's own responses to malformed requests are possible.
+    pub(super) fn is_http1(&self) -> bool {
+        self.current_activity() < MULTIPLEXED
     }
 
     /// Records that the service closes the connection after its response.
@@ -99,7 +158,9 @@ impl ConnectionActivity {
 
     /// Records that the whole response was produced.
     pub(super) fn request_finished(&self) {
-        self.set_activity(IDLE, self.now());
+        if self.is_http1() {
+            self.set_activity(IDLE, self.now());
+        }
     }
 
     /// Records that a write is blocked because the client does not read.
@@ -110,8 +171,13 @@ impl ConnectionActivity {
     }
 
     /// Records that bytes were written.
-    pub(super) fn write_progressed(&self) {
+    pub(super) fn write_progressed(&self, bytes: usize) {
         self.is_response_due.store(false, Relaxed);
+        if self.current_activity() == MULTIPLEXED && bytes >= MIN_PROGRESS_BYTES {
+            let now = self.now();
+            self.last_progress.store(now, Relaxed);
+            self.set_activity(MULTIPLEXED, now);
+        }
         if self.blocked_since.load(Relaxed) != NEVER {
             self.blocked_since.store(NEVER, Relaxed);
             // The idle time starts once the client has received the response.
@@ -138,10 +204,18 @@ impl ConnectionActivity {
             _ if blocked_since != NEVER => (blocked_since, limits.stall, ConnectionTimeout::Stall),
             IDLE => (since, limits.idle, ConnectionTimeout::Idle),
             READING_HEAD => (since, limits.head, ConnectionTimeout::Head),
+            MULTIPLEXED if self.open_streams.load(Relaxed) == 0 => {
+                (since, limits.idle, ConnectionTimeout::Idle)
+            }
+            MULTIPLEXED if self.blocked_bodies.load(Relaxed) > 0 => {
+                let since = self.last_progress.load(Relaxed);
+                (since, limits.stall, ConnectionTimeout::Stall)
+            }
             // `DeadlineService` limits the duration of a request.
             _ => return Ok(self.opened + Duration::from_micros(now) + shortest_limit),
         };
-        let elapsed = Duration::from_micros(now - since);
+        // Another thread may have recorded an activity since `now`.
+        let elapsed = Duration::from_micros(now.saturating_sub(since));
         match limit.checked_sub(elapsed) {
             None | Some(Duration::ZERO) => {
                 self.has_timed_out.store(true, Relaxed);
@@ -164,6 +238,25 @@ impl ConnectionActivity {
     fn now(&self) -> u64 {
         // A `u64` of microseconds covers half a million years.
         u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(0)
+    }
+}
+
+#[cfg(feature = "http2")]
+impl ConnectionActivity {
+    /// Records that the client speaks HTTP/2.
+    pub(super) fn multiplexed(&self) {
+        self.set_activity(MULTIPLEXED, self.now());
+    }
+
+    /// Records the start of an HTTP/2 stream.
+    pub(super) fn stream_opened(&self) {
+        self.open_streams.fetch_add(1, Relaxed);
+    }
+
+    /// Records the end of an HTTP/2 stream.
+    pub(super) fn stream_closed(&self) {
+        self.set_activity(MULTIPLEXED, self.now());
+        self.open_streams.fetch_sub(1, Relaxed);
     }
 }
 
@@ -240,7 +333,7 @@ mod tests {
         for _ in 0..9 {
             advance(29 * SECOND).await;
             assert!(activity.check_timeouts(&limits()).is_ok());
-            activity.write_progressed();
+            activity.write_progressed(1);
             activity.write_blocked();
         }
         advance(30 * SECOND).await;

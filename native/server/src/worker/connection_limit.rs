@@ -31,7 +31,7 @@ pub(super) struct ConnectionLimit {
     resource_log: LogThrottle,
 }
 
-/// The demand for connections, which determines how long idle ones stay open.
+/// The demand to close connections, which determines how long they stay open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Pressure {
     /// The limit is not reached.
@@ -39,8 +39,13 @@ pub(super) enum Pressure {
     /// Clients are waiting for a connection. Each response closes its connection to make
     /// room for them.
     Full,
-    /// The worker is draining. Idle connections are closed.
+    /// The worker is draining, and still serves open connections. HTTP/2 clients are told
+    /// to open another connection.
+    Draining,
+    /// The time for open connections has passed. Idle connections are closed.
     Closing,
+    /// The time for unfinished requests has passed. All connections are aborted.
+    Aborted,
 }
 
 impl ConnectionLimit {
@@ -65,12 +70,12 @@ impl ConnectionLimit {
     pub(super) fn limits(&self) -> Limits {
         let limits = self.limits;
         match *self.pressure.borrow() {
-            Pressure::Normal => limits,
+            Pressure::Normal | Pressure::Draining => limits,
             Pressure::Full => Limits {
                 idle: limits.idle.min(limits.idle_when_full),
                 ..limits
             },
-            Pressure::Closing => Limits {
+            Pressure::Closing | Pressure::Aborted => Limits {
                 idle: limits.idle.min(limits.grace),
                 head: limits.head.min(limits.grace),
                 ..limits
@@ -139,9 +144,23 @@ impl ConnectionLimit {
         self.change_pressure(Pressure::Normal, Pressure::Full);
     }
 
-    /// Closes idle connections immediately, and the others after their response.
-    pub(super) fn close_connections(&self) {
-        self.pressure.send_replace(Pressure::Closing);
+    /// Raises the pressure: [`Pressure::Closing`] closes idle connections immediately, and
+    /// the others after their response. It never falls again.
+    pub(super) fn raise_pressure(&self, to: Pressure) {
+        self.pressure.send_if_modified(|pressure| {
+            let is_change = *pressure < to;
+            *pressure = to.max(*pressure);
+            is_change
+        });
+    }
+
+    /// Completes when all connections are aborted.
+    pub(super) fn aborted(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut pressure = self.pressure.subscribe();
+        async move {
+            // An error means that the worker is gone.
+            let _ = pressure.wait_for(|it| *it == Pressure::Aborted).await;
+        }
     }
 
     /// Completes when no connection is open. After that, no more permits are issued.

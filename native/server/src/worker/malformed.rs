@@ -6,7 +6,6 @@
 //! logged and returned as problem details.
 
 use super::{connection_limit::ConnectionLimit, socket::Socket};
-use crate::limits::MAX_BUFFER_BYTES;
 use highwater::error::{
     AppError, Classification, ErrorKind, Handler, IdGenerator, Incident, Problem, http::REQUEST_ID,
 };
@@ -19,6 +18,12 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     time::timeout,
+};
+
+const SUPPORTED_VERSIONS: &str = if cfg!(feature = "http2") {
+    "This server supports HTTP/1.0, HTTP/1.1 and HTTP/2."
+} else {
+    "This server supports HTTP/1.1 and HTTP/1.0."
 };
 
 /// Responds to malformed requests.
@@ -51,7 +56,7 @@ impl MalformedRequests {
         I: AsyncRead + AsyncWrite + Unpin,
     {
         let has_hyper_responded = !socket.take_withheld_response() && !error.is_parse_version_h2();
-        let error = classify(error, head);
+        let error = classify(error, head, connection_limit.limits().head_bytes);
         connection_limit.meter.malformed_request(error.status());
         let response = self.handle(&error);
         if has_hyper_responded {
@@ -88,16 +93,16 @@ impl MalformedRequests {
     }
 }
 
-fn classify(error: hyper::Error, head: &[u8]) -> AppError {
+fn classify(error: hyper::Error, head: &[u8], max_head_bytes: usize) -> AppError {
     let request_line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let is_line_too_long = error.is_parse_too_large() && request_line.len() > MAX_BUFFER_BYTES / 2;
+    let is_line_too_long = error.is_parse_too_large() && request_line.len() > max_head_bytes / 2;
     // hyper distinguishes these errors only by their messages.
     let error_message = error.to_string();
     let (kind, status, message) = if error_message.contains("version") {
         (
             ErrorKind::InvalidInput,
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            "This server supports HTTP/1.1 and HTTP/1.0.",
+            SUPPORTED_VERSIONS,
         )
     } else if is_line_too_long || error_message.contains("URI too long") {
         (

@@ -5,7 +5,7 @@ use super::{activity::ConnectionActivity, connection_limit::ConnectionLimit};
 use crate::logging;
 use bytes::Buf;
 use highwater::{BoxError, error::ErrorKind};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use log::Level;
@@ -131,6 +131,12 @@ struct RequestTracker {
     operation: Option<String>,
     /// True for `HEAD`, whose response has no body.
     is_head: bool,
+    /// True for `CONNECT`, whose response can change the protocol.
+    is_connect: bool,
+    version: Version,
+    /// True if the body has produced a frame of HTTP/2, and hyper has not requested the
+    /// next one.
+    is_body_blocked: bool,
     state: RequestState,
 }
 
@@ -161,6 +167,9 @@ impl RequestTracker {
             connection_limit: Arc::clone(connection_limit),
             operation: logging::is_enabled(Level::Debug).then(operation),
             is_head: request.method() == Method::HEAD,
+            is_connect: request.method() == Method::CONNECT,
+            version: request.version(),
+            is_body_blocked: false,
             state: RequestState::Received,
         }
     }
@@ -168,12 +177,20 @@ impl RequestTracker {
     /// Records the start of the response, and marks it if it is the last one of the
     /// connection.
     fn start_response<B>(&mut self, response: &mut Response<B>) {
+        let status = response.status();
+        // In HTTP/2, only a stream is upgraded.
+        let is_upgrade = self.version < Version::HTTP_2
+            && (status == StatusCode::SWITCHING_PROTOCOLS
+                || self.is_connect && status.is_success());
         self.activity.response_ready();
-        if response.headers().contains_key(header::CONNECTION) {
+        if is_upgrade {
+            self.connection_limit.meter.connection_upgraded();
+            self.activity.upgraded();
+        } else if response.headers().contains_key(header::CONNECTION) {
             self.activity.response_is_last();
         }
-        let status = response.status();
-        let has_no_body = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+        let has_no_body =
+            is_upgrade || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
         self.state = if status.as_u16() == ErrorKind::ClientGone.status() {
             RequestState::ClientGone
         } else if self.is_head || has_no_body {
@@ -183,9 +200,24 @@ impl RequestTracker {
         };
         let meter = &self.connection_limit.meter;
         meter.response_started(status, self.received_at.elapsed());
-        if self.connection_limit.should_close_after_response() {
+        // An HTTP/2 connection is closed by a frame.
+        let has_keep_alive = !is_upgrade && self.version < Version::HTTP_2;
+        if has_keep_alive && self.connection_limit.should_close_after_response() {
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
+        }
+    }
+
+    /// Records that the body has produced a frame that is not the last one, or that the next
+    /// frame is requested.
+    fn set_body_blocked(&mut self, is_blocked: bool) {
+        if self.version == Version::HTTP_2 && self.is_body_blocked != is_blocked {
+            self.is_body_blocked = is_blocked;
+            if is_blocked {
+                self.activity.body_blocked();
+            } else {
+                self.activity.body_unblocked();
+            }
         }
     }
 
@@ -218,6 +250,7 @@ impl Drop for RequestTracker {
                 operation.escape_debug()
             ));
         }
+        self.set_body_blocked(false);
         self.activity.request_finished();
     }
 }
@@ -245,6 +278,7 @@ impl<B: Body> Body for TrackedBody<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
+        this.tracker.set_body_blocked(false);
         let frame = this.body.as_mut().poll_frame(context);
         let is_complete = match &frame {
             Poll::Ready(Some(Ok(frame))) => {
@@ -259,6 +293,8 @@ impl<B: Body> Body for TrackedBody<B> {
         };
         if is_complete {
             this.tracker.finish_body();
+        } else if frame.is_ready() {
+            this.tracker.set_body_blocked(true);
         }
         frame
     }

@@ -1,6 +1,10 @@
 //! A connection's stream, which records its activity.
 
-use super::{activity::ConnectionActivity, connection_limit::ConnectionLimit};
+use super::{
+    activity::ConnectionActivity,
+    connection_limit::{ConnectionLimit, ConnectionPermit},
+};
+use futures_util::future::BoxFuture;
 use std::{
     io::{self, IoSlice},
     pin::Pin,
@@ -13,11 +17,20 @@ use tokio::{
 };
 
 /// A stream that records reads and writes.
-#[derive(Debug)]
+///
+/// It outlives the connection's task if the client and the service change the protocol:
+/// then the service owns it. Therefore it holds the connection's permit.
 pub(super) struct Socket<I> {
     inner: I,
     activity: Arc<ConnectionActivity>,
     connection_limit: Arc<ConnectionLimit>,
+    _permit: ConnectionPermit,
+    /// Bytes that were read before, and are read again first.
+    #[cfg(feature = "http2")]
+    unread: bytes::Bytes,
+    /// The tasks that read and write an upgraded connection wait for these.
+    read_aborted: Option<BoxFuture<'static, ()>>,
+    write_aborted: Option<BoxFuture<'static, ()>>,
     /// True if hyper's own response to a malformed request was withheld.
     has_withheld_response: bool,
     /// True if the client may still be sending although no request was parsed.
@@ -31,11 +44,17 @@ impl<I> Socket<I> {
         inner: I,
         activity: Arc<ConnectionActivity>,
         connection_limit: Arc<ConnectionLimit>,
+        permit: ConnectionPermit,
     ) -> Self {
         Socket {
             inner,
             activity,
             connection_limit,
+            _permit: permit,
+            #[cfg(feature = "http2")]
+            unread: bytes::Bytes::new(),
+            read_aborted: None,
+            write_aborted: None,
             has_withheld_response: false,
             is_input_possible: false,
             discard_timer: None,
@@ -49,12 +68,38 @@ impl<I> Socket<I> {
         std::mem::take(&mut self.has_withheld_response)
     }
 
+    /// Reads these bytes again first, in another protocol.
+    #[cfg(feature = "http2")]
+    pub(super) fn unread(&mut self, bytes: bytes::Bytes) {
+        self.has_withheld_response = false;
+        self.unread = bytes;
+    }
+
     /// Returns true if the bytes are withheld because they are hyper's response to a
     /// malformed request. hyper writes nothing after that response.
     fn should_withhold(&mut self, bytes: &[u8]) -> bool {
-        self.has_withheld_response |=
-            !self.activity.is_response_due() && is_hyper_error_response(bytes);
+        self.has_withheld_response |= !self.activity.is_response_due()
+            && is_hyper_error_response(bytes)
+            && self.activity.is_http1();
         self.has_withheld_response
+    }
+
+    /// Fails once the worker aborts this connection, which must be upgraded.
+    fn check_aborted(&mut self, direction: Direction, context: &mut Context<'_>) -> io::Result<()> {
+        let aborted = match direction {
+            Direction::Read => &mut self.read_aborted,
+            Direction::Write => &mut self.write_aborted,
+        };
+        let waiting = aborted.get_or_insert_with(|| Box::pin(self.connection_limit.aborted()));
+        if waiting.as_mut().poll(context).is_pending() {
+            return Ok(());
+        }
+        // A completed future must not be polled again.
+        *aborted = None;
+        Err(io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            "the server is shutting down",
+        ))
     }
 
     fn record_write(&self, written: &Poll<io::Result<usize>>) {
@@ -62,9 +107,24 @@ impl<I> Socket<I> {
             Poll::Pending => self.activity.write_blocked(),
             Poll::Ready(Ok(bytes)) => {
                 self.connection_limit.meter.bytes_written(*bytes);
-                self.activity.write_progressed();
+                self.activity.write_progressed(*bytes);
             }
             Poll::Ready(Err(_)) => {}
+        }
+    }
+}
+
+/// A direction of an upgraded connection. Two tasks can use one each.
+#[derive(Clone, Copy)]
+enum Direction {
+    Read,
+    Write,
+}
+
+impl<I> Drop for Socket<I> {
+    fn drop(&mut self) {
+        if self.activity.is_upgraded() {
+            self.connection_limit.meter.upgraded_connection_closed();
         }
     }
 }
@@ -75,6 +135,15 @@ impl<I: AsyncRead + Unpin> AsyncRead for Socket<I> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.activity.is_upgraded() {
+            self.check_aborted(Direction::Read, context)?;
+        }
+        #[cfg(feature = "http2")]
+        if !self.unread.is_empty() {
+            let bytes = buffer.remaining().min(self.unread.len());
+            buffer.put_slice(&self.unread.split_to(bytes));
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(context, buffer);
         let bytes = buffer.filled().len() - before;
@@ -92,6 +161,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.activity.is_upgraded() {
+            self.check_aborted(Direction::Write, context)?;
+        }
         if self.should_withhold(bytes) {
             return Poll::Ready(Ok(bytes.len()));
         }
@@ -105,6 +177,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.activity.is_upgraded() {
+            self.check_aborted(Direction::Write, context)?;
+        }
         let single_slice = slices.first().filter(|_| slices.len() == 1);
         if self.should_withhold(single_slice.map_or(&[], |slice| slice)) {
             return Poll::Ready(Ok(single_slice.map_or(0, |slice| slice.len())));
@@ -119,6 +194,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.is_upgraded() {
+            self.check_aborted(Direction::Write, context)?;
+        }
         Pin::new(&mut self.inner).poll_flush(context)
     }
 
@@ -127,6 +205,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<I> {
     /// reset the connection, and the client could lose the error response.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.activity.is_upgraded() {
+            // The client may go on sending.
+            return Pin::new(&mut this.inner).poll_shutdown(context);
+        }
         if this.has_withheld_response {
             // A replacement for the withheld response follows.
             return Poll::Ready(Ok(()));

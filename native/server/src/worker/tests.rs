@@ -3,12 +3,17 @@
 mod accepting;
 mod connections;
 mod draining;
+#[cfg(feature = "http2")]
+mod http2;
+mod upgrades;
 
 use super::*;
 use axum::{
     body::Body,
     http::{Request, Response},
 };
+use futures_util::TryStreamExt;
+use http_body_util::BodyExt;
 use std::{collections::VecDeque, convert::Infallible, future::pending, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
@@ -24,6 +29,8 @@ const GET: &str = "GET / HTTP/1.1\r\nhost: test\r\n\r\n";
 const SLOW_GET: &str = "GET /slow HTTP/1.1\r\nhost: test\r\n\r\n";
 /// A request that never gets a response.
 const HANGING_GET: &str = "GET /never HTTP/1.1\r\nhost: test\r\n\r\n";
+/// A request whose client sends the body once the service reads it.
+const EXPECT: &str = "expect: 100-continue\r\ncontent-length: 4\r\n\r\n";
 /// A request whose response does not fit in any buffer.
 const LONG_GET: &str = "GET /long HTTP/1.1\r\nhost: test\r\n\r\n";
 
@@ -118,12 +125,17 @@ impl Server {
         }
     }
 
-    /// Connects a client that sends the text.
-    async fn connect(&self, text: &str) -> Client {
+    /// Connects a client.
+    fn connect_stream(&self) -> DuplexStream {
         let (client, server) = duplex(4096);
         self.queue.send(Ok(server)).unwrap();
+        client
+    }
+
+    /// Connects a client that sends the text.
+    async fn connect(&self, text: &str) -> Client {
         let mut client = Client {
-            stream: client,
+            stream: self.connect_stream(),
             received: String::new(),
         };
         client.send(text).await;
@@ -140,6 +152,12 @@ impl Server {
 
 async fn respond(request: Request<hyper::body::Incoming>) -> Result<Response<Body>, Infallible> {
     match request.uri().path() {
+        "/upgrade" => return Ok(upgrades::upgrade(request)),
+        "/read" => drop(request.into_body().collect().await),
+        "/stream" => {
+            let chunks = futures_util::stream::repeat(Ok::<_, Infallible>([b'x'; 1024]));
+            return Ok(Response::new(Body::from_stream(chunks.map_ok(Vec::from))));
+        }
         "/slow" => sleep(5 * SECOND).await,
         "/never" => pending().await,
         "/long" => return Ok(Response::new(Body::from(vec![b'x'; 1 << 20]))),

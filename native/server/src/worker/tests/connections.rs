@@ -202,6 +202,59 @@ async fn endless_head_is_rejected_while_it_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn head_limit_is_configurable() {
+    let server = Server::start(Limits::new().head_bytes(10_000));
+    let request = |bytes| {
+        let value = "x".repeat(bytes - "GET / HTTP/1.1\r\nhost: test\r\nx: \r\n\r\n".len());
+        format!("GET / HTTP/1.1\r\nhost: test\r\nx: {value}\r\n\r\n")
+    };
+    let mut client = server.connect(&request(10_000)).await;
+    let response = client.response().await;
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    client.send(&request(10_001)).await;
+    client.wait_for_close().await;
+    let received = &client.received;
+    assert!(received.starts_with("HTTP/1.1 431 "), "{received}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn body_is_requested_when_the_service_reads_it() {
+    let server = Server::start(Limits::default());
+    let head = format!("POST /read HTTP/1.1\r\nhost: test\r\n{EXPECT}");
+    let mut client = server.connect(&head).await;
+    let mut head = [0; b"HTTP/1.1 100 Continue\r\n\r\n".len()];
+    client.stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 100 Continue\r\n\r\n");
+    client.send("body").await;
+    assert!(!closes_connection(&client.response().await));
+    client.send(GET).await;
+    client.response().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejected_body_is_not_requested() {
+    let server = Server::start(Limits::default());
+    let head = format!("POST / HTTP/1.1\r\nhost: test\r\n{EXPECT}");
+    let mut client = server.connect(&head).await;
+    assert_duration(client.wait_for_close().await, Duration::ZERO);
+    let received = &client.received;
+    assert!(received.starts_with("HTTP/1.1 200 OK\r\n"), "{received}");
+    assert!(received.ends_with("\r\n\r\nhello"), "{received}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn body_sent_without_a_request_for_it_is_consumed() {
+    let server = Server::start(Limits::default());
+    let request = format!("POST / HTTP/1.1\r\nhost: test\r\n{EXPECT}body");
+    let mut client = server.connect(&request).await;
+    for _ in 0..2 {
+        let response = client.response().await;
+        assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+        client.send(&request).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn pipelined_malformed_request_is_rejected_and_counted() {
     let server = Server::start(Limits::default());
     let mut client = server.connect(&format!("{GET}{GET}GET /\r\n\r\n")).await;
