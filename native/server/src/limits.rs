@@ -71,7 +71,7 @@ impl Limits {
     }
 
     /// Sets the maximum number of requests that a client can have open at the same time on
-    /// one HTTP/2 connection, at least 1. Clients are told the limit when they connect, and
+    /// one HTTP/2 connection, at least 1. Clients receive the limit when they connect, and
     /// wait; a stream beyond it is reset (`REFUSED_STREAM`), which is safe to retry. The
     /// default is 100, the minimum that [RFC 9113, section 6.5.2] recommends.
     ///
@@ -114,7 +114,8 @@ impl Limits {
     }
 
     /// Sets the maximum time that a connection stays open without a request. The default
-    /// is one minute. An HTTP/2 client is told first (GOAWAY), so that no request is lost.
+    /// is one minute. An HTTP/2 client is notified first (GOAWAY), so that no request is
+    /// lost.
     pub fn idle(mut self, limit: Duration) -> Self {
         self.idle = limit.min(MAX_DURATION);
         self

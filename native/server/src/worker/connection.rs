@@ -86,8 +86,8 @@ trait HttpConnection: Future<Output = hyper::Result<()>> + Unpin {
     /// The pressure that ends the connection.
     const SHUTDOWN_PRESSURE: Pressure;
 
-    /// True if clients are told that the connection ends, and which requests were not
-    /// received.
+    /// True if the server announces the end of a connection (GOAWAY), and which requests
+    /// it has not received.
     const HAS_GOAWAY: bool;
 
     /// Ends the connection after the requests in flight.
@@ -116,17 +116,16 @@ async fn drive<C: HttpConnection>(
     let mut timer = pin!(sleep_until(Instant::now()));
     let mut pressure = connection_limit.pressure();
     let mut is_ending = C::HAS_GOAWAY && *pressure.borrow() >= C::SHUTDOWN_PRESSURE;
-    // The time at which the client was told that the connection ends.
-    let mut goaway = None;
+    let mut goaway_sent = None;
     loop {
         let poll_connection = poll_fn(|context| {
             let result = Pin::new(&mut *connection).poll(context);
-            // A client is told after its first request. Otherwise it would have connected in
-            // vain.
-            let has_to_tell = C::HAS_GOAWAY && is_ending && goaway.is_none();
-            if has_to_tell && result.is_pending() && activity.has_received_request() {
+            // The end is announced after the first request. Otherwise the client would have
+            // connected in vain.
+            let is_due = C::HAS_GOAWAY && is_ending && goaway_sent.is_none();
+            if is_due && result.is_pending() && activity.has_received_request() {
                 connection.shut_down();
-                goaway = Some(Instant::now());
+                goaway_sent = Some(Instant::now());
                 return Pin::new(&mut *connection).poll(context);
             }
             result
@@ -144,7 +143,7 @@ async fn drive<C: HttpConnection>(
                 is_ending = pressure >= C::SHUTDOWN_PRESSURE;
                 if pressure == Pressure::Closing {
                     connection.shut_down();
-                    goaway.get_or_insert_with(Instant::now);
+                    goaway_sent.get_or_insert_with(Instant::now);
                 }
             }
             () = timer.as_mut() => {}
@@ -160,13 +159,13 @@ async fn drive<C: HttpConnection>(
         if C::HAS_GOAWAY && timeout == ConnectionTimeout::Idle {
             // A request may be on its way. The client has time to learn that it was not
             // received.
-            let told = *goaway.get_or_insert_with(|| {
+            let sent = *goaway_sent.get_or_insert_with(|| {
                 connection.shut_down();
                 connection_limit.meter.connection_timed_out(timeout);
                 Instant::now()
             });
-            if told.elapsed() < limits.grace {
-                timer.as_mut().reset(told + limits.grace);
+            if sent.elapsed() < limits.grace {
+                timer.as_mut().reset(sent + limits.grace);
                 continue;
             }
         } else {

@@ -39,8 +39,8 @@ pub(super) enum Pressure {
     /// Clients are waiting for a connection. Each response closes its connection to make
     /// room for them.
     Full,
-    /// The worker is draining, and still serves open connections. HTTP/2 clients are told
-    /// to open another connection.
+    /// The worker is draining, and still serves open connections. HTTP/2 clients open
+    /// another one.
     Draining,
     /// The time for open connections has passed. Idle connections are closed.
     Closing,

@@ -176,7 +176,7 @@ async fn cancelled_request_leaves_the_connection_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_client_is_told_before_the_connection_closes() {
+async fn idle_connection_closes_with_a_goaway() {
     let server = Server::start(Limits::default());
     let mut client = Http2Client::connect(&server).await;
     for _ in 0..3 {
@@ -367,7 +367,7 @@ fn is_unprocessed(error: &hyper::Error) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn new_connection_is_told_after_its_first_request() {
+async fn new_connection_closes_after_its_first_request() {
     let server = Server::start(Limits::default());
     let connecting = Http2Client::connect(&server);
     advance(&server.phase, Phase::Draining);
