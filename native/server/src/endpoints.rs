@@ -1,7 +1,7 @@
 //! The endpoints for orchestrators and monitoring: liveness, readiness and metrics.
 
 use crate::{error::Error, handle::Worker};
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use futures_util::{
     FutureExt, TryFutureExt,
     future::{self, BoxFuture, MapOk},
@@ -15,6 +15,7 @@ use http_body::Body;
 use http_body_util::{Either, Full};
 use std::{
     collections::BTreeSet,
+    future::{Ready, ready},
     task::{Context, Poll},
 };
 use tower_service::Service;
@@ -27,8 +28,9 @@ use tower_service::Service;
 /// | `/readyz` | 200, or 503 while this process drains |
 /// | `/metrics` | the metrics of all workers, in the Prometheus text format; 503 if the supervisor does not reply within a second |
 ///
-/// Each path can be changed or left out. Requests for them never reach the service, and are
-/// answered while the service is overloaded. They count as requests.
+/// Each path can be changed or left out. By default, the endpoints are on the address of the
+/// server, in front of the service, and count as its requests. [`on`](Self::on) puts them on
+/// another address.
 ///
 /// ```no_run
 /// use axum::{Router, routing::get};
@@ -43,6 +45,7 @@ use tower_service::Service;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "does nothing unless passed to a server"]
 pub struct Endpoints {
+    addr: Option<String>,
     live: Option<String>,
     ready: Option<String>,
     metrics: Option<String>,
@@ -59,10 +62,39 @@ impl Endpoints {
     /// Creates endpoints with the default paths, on the address of the server.
     pub fn new() -> Self {
         Endpoints {
+            addr: None,
             live: Some("/livez".to_owned()),
             ready: Some("/readyz".to_owned()),
             metrics: Some("/metrics".to_owned()),
         }
+    }
+
+    /// Creates endpoints with the default paths, on an address of their own. Each process
+    /// serves up to 16 connections there, even while the server is full, and the requests
+    /// are not part of its metrics. A [`Server`](crate::Server) serves them until it has
+    /// drained. In a [`Cluster`](crate::Cluster), any worker that is not draining responds,
+    /// with the metrics of all.
+    ///
+    /// ```no_run
+    /// use axum::{Router, routing::get};
+    /// use highwater_server::{Cluster, Endpoints, ExitCode};
+    ///
+    /// fn main() -> ExitCode {
+    ///     Cluster::new("0.0.0.0:8080")
+    ///         .endpoints(Endpoints::on("127.0.0.1:9090"))
+    ///         .run(|_worker| async { Router::new().route("/", get(|| async { "hello" })) })
+    /// }
+    /// ```
+    pub fn on(addr: impl Into<String>) -> Self {
+        Endpoints {
+            addr: Some(addr.into()),
+            ..Endpoints::new()
+        }
+    }
+
+    /// Returns the address, unless it is that of the server.
+    pub(crate) fn addr(&self) -> Option<&str> {
+        self.addr.as_deref()
     }
 
     /// Sets the path of the liveness endpoint, or leaves it out.
@@ -134,6 +166,12 @@ impl Endpoints {
     }
 }
 
+/// The name of the listening socket of the endpoints.
+pub(crate) const LISTENER_NAME: &str = "endpoints";
+
+/// The maximum number of connections to the address of the endpoints.
+pub(crate) const MAX_CONNECTIONS: usize = 16;
+
 impl Default for Endpoints {
     fn default() -> Self {
         Endpoints::new()
@@ -155,6 +193,24 @@ impl<S> EndpointService<S> {
             endpoints,
             worker,
         }
+    }
+}
+
+/// The service behind the endpoints on an address of their own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoService;
+
+impl<Q> Service<Request<Q>> for NoService {
+    type Response = Response<Full<Bytes>>;
+    type Error = AppError;
+    type Future = Ready<Result<Self::Response, AppError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), AppError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Q>) -> Self::Future {
+        ready(Err(AppError::not_found("There is no such endpoint.")))
     }
 }
 

@@ -9,6 +9,8 @@ mod process;
 mod registry;
 mod snapshot;
 mod sources;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub(crate) use meter::{ConnectionTimeout, Meter};

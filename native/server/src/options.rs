@@ -1,7 +1,7 @@
 //! The options that all servers have in common.
 
 use crate::{
-    endpoints::Endpoints,
+    endpoints::{self, Endpoints},
     error::Error,
     limits::Limits,
     listen::{ListenAddrs, Listeners},
@@ -65,6 +65,15 @@ impl Options {
             prepare: None,
             on_ready: None,
         }
+    }
+
+    pub(crate) fn set_endpoints(&mut self, endpoints: Endpoints) {
+        let name = endpoints::LISTENER_NAME.to_owned();
+        match endpoints.addr() {
+            Some(addr) => self.other_addrs.insert(name, addr.to_owned()),
+            None => self.other_addrs.remove(&name),
+        };
+        self.endpoints = Some(endpoints);
     }
 
     /// Parses the addresses to listen on.
@@ -155,10 +164,10 @@ macro_rules! common_options {
             self
         }
 
-        /// Serves endpoints for liveness, readiness and metrics, in front of the service. By
-        /// default, there are none.
+        /// Serves endpoints for liveness, readiness and metrics, in front of the service or on
+        /// an address of their own. By default, there are none.
         pub fn endpoints(mut self, endpoints: crate::Endpoints) -> Self {
-            self.options.endpoints = Some(endpoints);
+            self.options.set_endpoints(endpoints);
             self
         }
 

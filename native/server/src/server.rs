@@ -123,6 +123,8 @@ impl Server {
             local_addr: addr.clone(),
             limits: self.options.limits,
             endpoints: self.options.endpoints.take(),
+            // No other process tells that this one is not ready.
+            drains_endpoints: false,
             handler: std::mem::take(&mut self.options.handler),
             scrape: meter.scraper(),
             meter,
@@ -146,7 +148,7 @@ impl Server {
             None => logging::line(&format!("serving {}", addr.http_url())),
         }
         tokio::select! {
-            code = worker.serve(listeners.service, Turns::unshared(), service) => {
+            code = worker.serve(listeners, Turns::unshared(), service) => {
                 code.map_err(Error::Runtime)
             }
             code = stop(&mut signals, &phase, self.options.shutdown_timeout) => Ok(code),

@@ -13,11 +13,11 @@ mod tests;
 
 use crate::{
     deadline::DeadlineService,
-    endpoints::{EndpointService, Endpoints},
+    endpoints::{self, EndpointService, Endpoints, NoService},
     error_layer,
     handle::{FailingWorkers, Shared, Worker},
     limits::Limits,
-    listen::Listener,
+    listen::Listeners,
     listen_addr::ListenAddr,
     metrics::{Meter, ScrapeWorkers},
     phase::{Phase, advance, phase_reached},
@@ -29,7 +29,7 @@ use connection_limit::{ConnectionLimit, Pressure};
 use highwater::{error::Handler, scale::WorkerId};
 use malformed::MalformedRequests;
 use request_tracking::InfallibleService;
-use std::{io, process::ExitCode, sync::Arc};
+use std::{convert::Infallible, future::pending, io, process::ExitCode, sync::Arc};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -43,6 +43,8 @@ pub(crate) const EXIT_BUG: u8 = 70;
 pub(crate) struct WorkerServer {
     handle: Worker,
     endpoints: Option<Endpoints>,
+    drains_endpoints: bool,
+    handler: Arc<Handler>,
     context: ConnectionContext,
 }
 
@@ -52,6 +54,8 @@ pub(crate) struct WorkerContext {
     pub(crate) local_addr: ListenAddr,
     pub(crate) limits: Limits,
     pub(crate) endpoints: Option<Endpoints>,
+    /// True if other workers serve the endpoints while this one drains.
+    pub(crate) drains_endpoints: bool,
     /// Handles the errors of the service.
     pub(crate) handler: Handler,
     pub(crate) meter: Arc<Meter>,
@@ -100,6 +104,8 @@ impl WorkerServer {
                 retire: context.on_retire,
             }),
             endpoints: context.endpoints,
+            drains_endpoints: context.drains_endpoints,
+            handler: Arc::clone(&handler),
             context: ConnectionContext {
                 limits,
                 meter: context.meter,
@@ -122,21 +128,72 @@ impl WorkerServer {
     /// If the listener cannot be registered with the runtime.
     pub(crate) async fn serve(
         self,
-        listener: Listener,
+        listeners: Listeners,
         turns: Turns,
         service: impl HttpService,
     ) -> io::Result<ExitCode> {
+        let Listeners {
+            service: listener,
+            mut others,
+        } = listeners;
         let queue = ListenerQueue::new(listener)?;
+        let endpoint_queue = others.remove(endpoints::LISTENER_NAME);
+        let endpoint_queue = endpoint_queue.map(ListenerQueue::new).transpose()?;
+        let has_own_address = endpoint_queue.is_some();
+        let serving_endpoints = self.serve_endpoints(endpoint_queue);
+        let endpoints = self.endpoints.clone().filter(|_| !has_own_address);
         let has_bug = self.context.has_bug.clone();
+        let meter = Arc::clone(&self.context.meter);
         let service = DeadlineService::new(service, &self.context.limits);
-        let service = EndpointService::new(service, self.endpoints, self.handle.clone());
+        let service = EndpointService::new(service, endpoints, self.handle.clone());
         let service = self.handle.error_layer().layer(service);
-        serve_queue(queue, turns, service, self.context).await;
+        tokio::select! {
+            () = serve_queue(queue, turns, service, self.context) => {}
+            never = serving_endpoints => match never {},
+            never = meter.monitor_lag() => match never {},
+        }
         Ok(if *has_bug.borrow() {
             ExitCode::from(EXIT_BUG)
         } else {
             ExitCode::SUCCESS
         })
+    }
+
+    /// Serves the endpoints on their own address, if they have one. Never completes.
+    fn serve_endpoints(
+        &self,
+        queue: Option<ListenerQueue>,
+    ) -> impl Future<Output = Infallible> + use<> {
+        let service = EndpointService::new(NoService, self.endpoints.clone(), self.handle.clone());
+        let service = self.handle.error_layer().layer(service);
+        let phase = Arc::new(watch::Sender::new(Phase::Serving));
+        let drain = {
+            let (phase, drains) = (Arc::clone(&phase), self.drains_endpoints);
+            let draining = phase_reached(self.context.phase.subscribe(), Phase::Draining);
+            async move {
+                draining.await;
+                if drains {
+                    advance(&phase, Phase::Draining);
+                }
+            }
+        };
+        // Their own limits and counters, so that a full server can be observed.
+        let context = ConnectionContext {
+            limits: Limits::new().connections(endpoints::MAX_CONNECTIONS),
+            meter: Arc::default(),
+            phase,
+            has_bug: self.context.has_bug.clone(),
+            malformed: MalformedRequests::new(Arc::clone(&self.handler)),
+        };
+        async move {
+            if let Some(queue) = queue {
+                tokio::join!(
+                    serve_queue(queue, Turns::unshared(), service, context),
+                    drain
+                );
+            }
+            pending().await
+        }
     }
 }
 
@@ -186,14 +243,8 @@ async fn serve_queue<A: AcceptQueue, S: InfallibleService>(
         has_bug,
         serve,
     );
-    let serve_and_drain = async {
-        accepting.await;
-        drain(&connection_limit, &limits, &phase).await;
-    };
-    tokio::select! {
-        () = serve_and_drain => {}
-        never = meter.monitor_lag() => match never {},
-    }
+    accepting.await;
+    drain(&connection_limit, &limits, &phase).await;
 }
 
 /// Waits for the open connections to finish.

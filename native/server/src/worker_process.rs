@@ -73,6 +73,7 @@ where
         },
         limits: options.limits,
         endpoints: options.endpoints,
+        drains_endpoints: true,
         handler: options.handler,
         meter: Arc::clone(&meter),
         scrape: channel.scraper(),
@@ -100,7 +101,7 @@ where
         }
     });
     let code = worker
-        .serve(inherited.listeners.service, inherited.turns, service)
+        .serve(inherited.listeners, inherited.turns, service)
         .await;
     let code = code.map_err(Error::Runtime)?;
     logging::flush_or_drop();

@@ -420,7 +420,7 @@ mod tests {
 
     #[test]
     fn lines_never_exceed_the_limit() {
-        for length in (MAX_SNAPSHOT_BYTES - 300..=MAX_SNAPSHOT_BYTES).step_by(30) {
+        for length in (MAX_SNAPSHOT_BYTES - 300..=MAX_SNAPSHOT_BYTES).step_by(60) {
             let mut snapshot = Snapshot::default();
             for (name, length) in [("a", length / 2), ("b", length.div_ceil(2))] {
                 let label = labels(&"x".repeat(length));

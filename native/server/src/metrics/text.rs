@@ -147,7 +147,7 @@ mod tests {
     };
     use http::StatusCode;
     use prometheus_parse::{Scrape, Value as Parsed};
-    use std::{collections::BTreeMap, time::Duration};
+    use std::time::Duration;
 
     fn sample() -> Snapshot {
         let meter = Meter::default();
@@ -193,29 +193,5 @@ mod tests {
         assert_eq!(count_within(0.05), Some(2.0));
         assert_eq!(count_within(10.0), Some(2.0));
         assert_eq!(count_within(f64::INFINITY), Some(3.0));
-    }
-
-    /// Checks the rules that `promtool check metrics` enforces.
-    #[test]
-    fn family_names_are_unique_and_match_their_types() {
-        let text = sample().to_text();
-        let mut kinds = BTreeMap::new();
-        let mut family_name = None;
-        for line in text.lines() {
-            if let Some(help) = line.strip_prefix("# HELP ") {
-                let (name, help) = help.split_once(' ').unwrap();
-                assert!(help.ends_with('.'), "{line}");
-                family_name = Some(name);
-            } else if let Some(kind) = line.strip_prefix("# TYPE ") {
-                let (name, kind) = kind.split_once(' ').unwrap();
-                assert_eq!(family_name, Some(name), "{line}");
-                assert_eq!(kinds.insert(name, kind), None, "{line}");
-                let is_total = name.ends_with("_total");
-                assert_eq!(is_total, kind == "counter", "{line}");
-            } else {
-                let name = family_name.unwrap();
-                assert!(line.starts_with(name), "{line}");
-            }
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod metrics;
 mod program;
 mod unix_sockets;
 
