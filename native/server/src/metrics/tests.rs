@@ -6,7 +6,7 @@ use highwater::{
     error::{AppError, Breaker, Handler, IdGenerator, Incident, RetryBudget, RetryPolicy},
     events::Bus,
     scale::{Pool, PoolOptions, Work},
-    stream::{Bound, Pipeline, channel},
+    stream::{Bound, Pipeline, channel_with_clock},
     tokio::TokioClock,
 };
 use prometheus_parse::{Scrape, Value};
@@ -32,7 +32,11 @@ fn all_metrics() -> Snapshot {
     bus.emit(&2_u8).unwrap_err();
     bus.emit(&"unhandled").unwrap();
 
-    let (sender, receiver) = channel(Bound::items(2).unwrap(), Overflow::DropOldest);
+    let (sender, receiver) = channel_with_clock(
+        Bound::items(2).unwrap(),
+        Overflow::DropOldest,
+        Arc::new(TokioClock),
+    );
     meter.register("uploads", &receiver.monitor()).unwrap();
     for item in 0..3 {
         sender.try_send(item).unwrap();
