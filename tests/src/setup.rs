@@ -11,7 +11,7 @@ use std::{fs, io};
 
 use anyhow::{Context as _, Result};
 
-use crate::workspace::Workspace;
+use crate::workspace::{MACOS_TARGET, WASM_TARGET, WINDOWS_TARGET, Workspace};
 
 /// A program or component required by a suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,10 @@ pub(crate) enum Requirement {
     Clippy,
     /// The standard library for the wasm target.
     WasmTarget,
+    /// The standard library for Windows.
+    WindowsTarget,
+    /// The standard library for macOS.
+    MacosTarget,
     /// The pinned nightly toolchain with the standard library sources.
     Nightly,
     /// Miri for the pinned nightly toolchain.
@@ -38,10 +42,12 @@ pub(crate) enum Requirement {
 
 impl Requirement {
     /// All requirements, the fastest to install first.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Rustfmt,
         Self::Clippy,
         Self::WasmTarget,
+        Self::WindowsTarget,
+        Self::MacosTarget,
         Self::Nightly,
         Self::Miri,
         Self::Chrome,
@@ -58,7 +64,9 @@ impl Requirement {
         match self {
             Self::Rustfmt => rust::install_component(workspace, "rustfmt", "cargo-fmt"),
             Self::Clippy => rust::install_component(workspace, "clippy", "cargo-clippy"),
-            Self::WasmTarget => rust::install_wasm_target(workspace),
+            Self::WasmTarget => rust::install_target(workspace, WASM_TARGET),
+            Self::WindowsTarget => rust::install_target(workspace, WINDOWS_TARGET),
+            Self::MacosTarget => rust::install_target(workspace, MACOS_TARGET),
             Self::Nightly => rust::install_nightly(workspace),
             Self::Miri => rust::install_miri(workspace),
             Self::Chrome => browser::install_chrome(workspace),

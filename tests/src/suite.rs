@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::setup::Requirement;
-use crate::workspace::{WASM_TARGET, Workspace};
+use crate::workspace::{MACOS_TARGET, WASM_TARGET, WINDOWS_TARGET, Workspace};
 
 /// A group of tests or checks with a common result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,7 @@ pub(crate) enum Suite {
     Loom,
     Miri,
     Doc,
+    Targets,
     Deny,
     Wasm,
     E2e,
@@ -53,11 +54,12 @@ impl Suite {
     /// All suites. Suites with the same concurrency start in this order. Those that
     /// fail fast come first, short ones last, so that both runners finish at about the
     /// same time.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Fmt,
         Self::Clippy,
         Self::Unit,
         Self::Doc,
+        Self::Targets,
         Self::Wasm,
         Self::E2e,
         Self::Cluster,
@@ -81,6 +83,7 @@ impl Suite {
             Self::Loom => "loom",
             Self::Miri => "miri",
             Self::Doc => "doc",
+            Self::Targets => "targets",
             Self::Deny => "deny",
             Self::Wasm => "wasm",
             Self::E2e => "e2e",
@@ -97,6 +100,7 @@ impl Suite {
             Self::Loom => "model checking of channels, emitters and inboxes",
             Self::Miri => "event tests, checked for undefined behaviour",
             Self::Doc => "documentation without warnings",
+            Self::Targets => "the library on Windows and macOS, and the server on Windows",
             Self::Deny => "licences, bans and sources of the dependencies",
             Self::Wasm => "both wasm builds, in headless Chrome and Firefox",
             Self::E2e => "the page, served by `highwater serve`, in headless browsers",
@@ -106,7 +110,7 @@ impl Suite {
     /// Returns how the results are counted.
     pub(crate) fn counting(self) -> Counting {
         match self {
-            Self::Fmt | Self::Clippy | Self::Doc | Self::Deny => Counting::Check,
+            Self::Fmt | Self::Clippy | Self::Doc | Self::Targets | Self::Deny => Counting::Check,
             Self::Unit | Self::Cluster | Self::Loom | Self::Miri | Self::Wasm | Self::E2e => {
                 Counting::Tests
             }
@@ -116,7 +120,9 @@ impl Suite {
     /// Returns which suites can run at the same time.
     pub(crate) fn concurrency(self) -> Concurrency {
         match self {
-            Self::Fmt | Self::Clippy | Self::Unit | Self::Doc => Concurrency::Paired,
+            Self::Fmt | Self::Clippy | Self::Unit | Self::Doc | Self::Targets => {
+                Concurrency::Paired
+            }
             Self::Cluster | Self::Wasm | Self::E2e => Concurrency::Exclusive,
             Self::Loom | Self::Miri | Self::Deny => Concurrency::Background,
         }
@@ -132,6 +138,7 @@ impl Suite {
                 Requirement::Nightly,
             ],
             Self::Unit | Self::Doc => &[Requirement::WasmTarget],
+            Self::Targets => &[Requirement::WindowsTarget, Requirement::MacosTarget],
             Self::Cluster | Self::Loom => &[],
             Self::Miri => &[Requirement::Nightly, Requirement::Miri],
             Self::Deny => &[Requirement::CargoDeny],
@@ -163,6 +170,7 @@ impl Suite {
             Self::Loom => vec![loom_command(workspace)],
             Self::Miri => vec![miri_command(workspace)],
             Self::Doc => doc_commands(workspace),
+            Self::Targets => target_commands(workspace),
             Self::Deny => {
                 let advisories = if options.advisories {
                     " advisories"
@@ -262,6 +270,23 @@ fn doc_commands(workspace: &Workspace) -> Vec<Command> {
             command
         })
         .collect()
+}
+
+/// Checks the published packages on platforms that the other suites do not run on.
+/// A check needs no linker.
+fn target_commands(workspace: &Workspace) -> Vec<Command> {
+    let checks = [
+        ("highwater --all-features", WINDOWS_TARGET),
+        ("highwater --all-features", MACOS_TARGET),
+        // Without `tls`, whose cryptography is compiled by a C compiler for the target.
+        ("highwater-server", WINDOWS_TARGET),
+    ];
+    let command = |(package, target)| {
+        let mut command = workspace.cargo(&format!("check --package {package} --target {target}"));
+        command.env("RUSTFLAGS", "-D warnings");
+        command
+    };
+    checks.map(command).into()
 }
 
 fn unit_commands(workspace: &Workspace) -> Vec<Command> {

@@ -13,6 +13,12 @@ pub(crate) const NIGHTLY_TOOLCHAIN: &str = "nightly-2026-05-20";
 /// The compilation target of the page.
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
+/// A Windows target that needs no C compiler for a check.
+pub(crate) const WINDOWS_TARGET: &str = "x86_64-pc-windows-gnu";
+
+/// The macOS target.
+pub(crate) const MACOS_TARGET: &str = "aarch64-apple-darwin";
+
 /// The workspace under test.
 pub(crate) struct Workspace {
     /// The folder that contains the workspace's `Cargo.toml`.

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::output::announce_installation;
 use crate::run::run_checked;
-use crate::workspace::{NIGHTLY_TOOLCHAIN, WASM_TARGET, Workspace};
+use crate::workspace::{NIGHTLY_TOOLCHAIN, Workspace};
 
 /// Installs a component of the stable toolchain if one of its programs is missing.
 pub(crate) fn install_component(workspace: &Workspace, name: &str, program: &str) -> Result<()> {
@@ -18,14 +18,14 @@ pub(crate) fn install_component(workspace: &Workspace, name: &str, program: &str
     rustup(workspace, &["component", "add", name])
 }
 
-/// Installs the standard library for the wasm target if missing.
-pub(crate) fn install_wasm_target(workspace: &Workspace) -> Result<()> {
+/// Installs the standard library for a target if missing.
+pub(crate) fn install_target(workspace: &Workspace, target: &str) -> Result<()> {
     let sysroot = sysroot(&mut workspace.command("rustc"))?;
-    if sysroot.join("lib/rustlib").join(WASM_TARGET).is_dir() {
+    if sysroot.join("lib/rustlib").join(target).is_dir() {
         return Ok(());
     }
-    announce_installation(WASM_TARGET);
-    rustup(workspace, &["target", "add", WASM_TARGET])
+    announce_installation(target);
+    rustup(workspace, &["target", "add", target])
 }
 
 /// Installs the pinned nightly toolchain, with the standard library sources and clippy,

@@ -54,6 +54,23 @@ fn graceful_ends_its_streams_at_a_shutdown() {
 }
 
 #[test]
+fn pipeline_returns_lines_before_the_upload_ends() {
+    let mut server = Program::example("pipeline");
+    server.wait_for_log("serving http://127.0.0.1:");
+    let mut stream = TcpStream::connect(server.addr).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let head = "PUT /errors HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let line = b"15\r\nINFO\nERROR no space\nE\r\n";
+    stream.write_all(line).unwrap();
+    let reader = BufReader::new(stream.try_clone().unwrap());
+    let mut lines = reader.lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "ERROR no space"));
+    stream.write_all(b"4\r\nRROR\r\n0\r\n\r\n").unwrap();
+    assert!(lines.any(|line| line == "ERROR"));
+}
+
+#[test]
 fn cluster_replaces_and_reloads_workers() {
     let mut cluster = Program::example("cluster");
     let workers = [cluster.wait_for_worker(), cluster.wait_for_worker()];
