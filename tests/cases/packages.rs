@@ -68,8 +68,9 @@ fn packages_describe_themselves() {
 #[test]
 fn examples_are_short_and_tested() {
     let server = workspace().join("native/server");
-    let tests: String = files_in(&server.join("tests"))
+    let tests: String = ["tests", "tests/programs"]
         .iter()
+        .flat_map(|folder| files_in(&server.join(folder)))
         .map(|file| fs::read_to_string(file).unwrap())
         .collect();
     let examples = files_in(&server.join("examples"));

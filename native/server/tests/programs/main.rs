@@ -4,6 +4,7 @@
 
 mod metrics;
 mod program;
+mod steps;
 mod unix_sockets;
 
 use axum::{Router, routing::get};
