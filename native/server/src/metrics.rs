@@ -14,6 +14,7 @@ mod tests;
 mod text;
 
 pub(crate) use meter::{ConnectionTimeout, Meter};
+#[cfg(any(unix, test))]
 pub(crate) use process::{SupervisorMetrics, add_log_counts};
 pub use registry::RegisterError;
 #[cfg(test)]

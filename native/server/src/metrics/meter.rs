@@ -28,6 +28,7 @@ pub(crate) struct Meter {
     pub(crate) accepted_connections: IntCounter,
     pub(crate) open_upgraded_connections: IntGauge,
     pub(crate) upgraded_connections: IntCounter,
+    #[cfg(feature = "http2")]
     pub(crate) http2_errors: IntCounter,
     pub(crate) accept_errors: IntCounter,
     pub(crate) connection_waits: IntCounter,
@@ -97,6 +98,7 @@ impl Default for Meter {
                 "connections_upgraded_total",
                 "Connections whose protocol has changed, such as WebSocket connections.",
             ),
+            #[cfg(feature = "http2")]
             http2_errors: registry.counter(
                 "connections_http2_errors_total",
                 "HTTP/2 connections that ended with a protocol error or a flood of frames.",

@@ -76,6 +76,7 @@ pub(super) const LATENCY_BOUNDS: [f64; 16] = [
 pub(crate) type ScrapeWorkers = Arc<dyn Fn() -> BoxFuture<'static, Option<Snapshot>> + Send + Sync>;
 
 /// The metric that counts the metrics beyond [`MAX_SNAPSHOT_BYTES`].
+#[cfg(any(unix, test))]
 pub(super) const LEFT_OUT: &str = "highwater_metrics_left_out";
 pub(super) const LEFT_OUT_HELP: &str =
     "Metrics left out because they have too many label values to be merged.";
