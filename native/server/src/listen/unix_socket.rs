@@ -55,7 +55,7 @@ fn bind_free_path(path: &Path, mode: Option<u32>) -> io::Result<(UnixListener, S
     Ok((listener, file))
 }
 
-/// Removes the file of a socket that nobody listens on.
+/// Removes the file of a socket without a listener.
 async fn remove_stale_file(path: &Path) -> Result<(), Error> {
     let is_socket = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata.file_type().is_socket(),
