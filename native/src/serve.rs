@@ -56,7 +56,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<ExitCode, Error> {
     let print_address = |addr: ListenAddr| {
         logging::print(&format!(
             "Highwater is running at {} (press Ctrl-C to stop)",
-            addr.http_url()
+            addr.url("http")
         ));
     };
     let service = async |worker: Worker| {

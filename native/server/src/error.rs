@@ -46,6 +46,14 @@ pub enum Error {
     /// A socket of the service manager that cannot be used.
     #[error("cannot serve on the inherited socket: {0}")]
     InheritedSocket(#[source] io::Error),
+    /// A certificate or a key that cannot be used for TLS.
+    #[error("cannot use {} for TLS: {reason}", file.display())]
+    Certificate {
+        /// The file.
+        file: PathBuf,
+        /// The reason, and what to do.
+        reason: String,
+    },
     /// Several workers on a system where processes cannot share a socket.
     #[error("several workers need Unix: serve with one worker")]
     NeedsUnix,

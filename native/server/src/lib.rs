@@ -39,6 +39,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod client_addr;
 mod cluster;
 #[cfg(unix)]
 mod control;
@@ -63,15 +64,20 @@ mod service;
 mod signals;
 #[cfg(unix)]
 mod supervisor;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod tls;
+mod trusted_proxies;
 mod turns;
 mod worker;
 #[cfg(unix)]
 mod worker_process;
 
+pub use client_addr::ClientAddr;
 pub use cluster::Cluster;
 pub use endpoints::Endpoints;
 pub use error::Error;
 pub use handle::{Shutdown, Worker};
+pub use ipnet::IpNet;
 pub use limits::Limits;
 pub use listen_addr::ListenAddr;
 pub use metrics::{MetricSource, RegisterError};
@@ -84,3 +90,6 @@ pub use server::Server;
 pub use service::{HttpService, RequestBody};
 /// The exit code of the program, returned by `run`.
 pub use std::process::ExitCode;
+#[cfg(feature = "tls")]
+pub use tls::Tls;
+pub use trusted_proxies::TrustedProxies;

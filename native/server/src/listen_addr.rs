@@ -49,11 +49,11 @@ impl ListenAddr {
         }
     }
 
-    /// Returns the URL that a browser opens, such as `http://127.0.0.1:8080/`, or the text
-    /// of a Unix socket.
-    pub fn http_url(&self) -> String {
+    /// Returns the URL that a browser opens, such as `http://127.0.0.1:8080/` for the scheme
+    /// `http`, or the text of a Unix socket.
+    pub fn url(&self, scheme: &str) -> String {
         match self {
-            ListenAddr::Tcp(addr) => format!("http://{addr}/"),
+            ListenAddr::Tcp(addr) => format!("{scheme}://{addr}/"),
             ListenAddr::Unix(_) => self.to_string(),
         }
     }

@@ -8,6 +8,8 @@ use crate::{
     listen_addr::ListenAddr,
     logging,
     signals::Signals,
+    tls::{Tls, TlsAcceptor},
+    trusted_proxies::TrustedProxies,
 };
 use highwater::{BoxError, error::Handler};
 use log::LevelFilter;
@@ -21,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) other_addrs: BTreeMap<String, String>,
     /// The mode of the files of Unix sockets. `None` leaves it to the umask.
     pub(crate) unix_socket_mode: Option<u32>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) trusted_proxies: Option<TrustedProxies>,
     /// The number of threads that serve requests in each process.
     pub(crate) threads: usize,
     pub(crate) limits: Limits,
@@ -55,6 +59,8 @@ impl Options {
             addr,
             other_addrs: BTreeMap::new(),
             unix_socket_mode: None,
+            tls: None,
+            trusted_proxies: None,
             threads: 1,
             limits: Limits::new(),
             endpoints: None,
@@ -85,6 +91,16 @@ impl Options {
             others: others.collect::<Result<_, Error>>()?,
             unix_socket_mode: self.unix_socket_mode,
         })
+    }
+
+    /// Reads the certificate, if there is one, and logs a warning about its dates.
+    pub(crate) fn load_tls(&self) -> Result<Option<TlsAcceptor>, Error> {
+        self.tls.as_ref().map(Tls::load_and_warn).transpose()
+    }
+
+    /// Returns the URL of the server for the log.
+    pub(crate) fn url(&self, addr: &ListenAddr) -> String {
+        addr.url(if self.tls.is_some() { "https" } else { "http" })
     }
 
     /// Installs the panic hook that logs each panic as one line, without blocking.
@@ -199,6 +215,20 @@ macro_rules! common_options {
         /// should call it too.
         pub fn keep_panic_hook(mut self) -> Self {
             self.options.keeps_panic_hook = true;
+            self
+        }
+
+        /// Serves HTTPS instead of HTTP. A server without the certificate does not start.
+        #[cfg(feature = "tls")]
+        pub fn tls(mut self, tls: crate::Tls) -> Self {
+            self.options.tls = Some(tls);
+            self
+        }
+
+        /// Sets the proxies that are trusted to name the client. By default, there are
+        /// none, and the client is the other end of the connection.
+        pub fn trusted_proxies(mut self, proxies: crate::TrustedProxies) -> Self {
+            self.options.trusted_proxies = Some(proxies);
             self
         }
 

@@ -104,6 +104,7 @@ impl Server {
         E: Into<BoxError>,
     {
         let mut signals = Signals::new()?;
+        let tls = self.options.load_tls()?;
         let listeners = match self.options.open(&mut signals, |_| {}).await? {
             Opened::Listening(listeners) => listeners,
             Opened::Stopped(code) => return Ok(code),
@@ -125,6 +126,8 @@ impl Server {
             endpoints: self.options.endpoints.take(),
             // No other process tells that this one is not ready.
             drains_endpoints: false,
+            tls,
+            trusted_proxies: self.options.trusted_proxies.take(),
             handler: std::mem::take(&mut self.options.handler),
             scrape: meter.scraper(),
             meter,
@@ -145,7 +148,7 @@ impl Server {
         };
         match self.options.on_ready.take() {
             Some(on_ready) => on_ready(addr),
-            None => logging::line(&format!("serving {}", addr.http_url())),
+            None => logging::line(&format!("serving {}", self.options.url(&addr))),
         }
         tokio::select! {
             code = worker.serve(listeners, Turns::unshared(), service) => {

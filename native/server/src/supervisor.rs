@@ -30,6 +30,7 @@ use crate::{
     options::{Opened, Options},
     reaper,
     signals::{Signals, SupervisorCommand},
+    tls::Tls,
     turns::TurnTable,
 };
 use failing::FailingSlots;
@@ -79,6 +80,8 @@ pub(crate) async fn run(mut options: Options, cluster: ClusterOptions) -> Result
     logging::start(options.log_level).map_err(Error::Runtime)?;
     // Signals are handled from here on, including during the preparation.
     let mut signals = Signals::new()?;
+    // Checked first, so that no worker is started in vain. The workers read it again.
+    options.load_tls()?;
     let journal = Journal {
         json: cluster.json_events,
     };
@@ -94,7 +97,8 @@ pub(crate) async fn run(mut options: Options, cluster: ClusterOptions) -> Result
     let addr = listeners.service.local_addr().map_err(Error::Runtime)?;
     let on_ready = options.on_ready.take().unwrap_or_else(|| {
         let noun = if workers == 1 { "worker" } else { "workers" };
-        Box::new(move |addr| log(format!("{workers} {noun} serving {}", addr.http_url())))
+        let url = options.url(&addr);
+        Box::new(move |_| log(format!("{workers} {noun} serving {url}")))
     });
     raise_open_files(WANTED_OPEN_FILES);
     let mut driver = SupervisorDriver::new(listeners, &options, &cluster)?;
@@ -124,6 +128,8 @@ struct SupervisorDriver {
     spec: WorkerSpec,
     journal: Journal,
     shutdown_timeout: Duration,
+    /// The certificate of the workers, checked before a reload.
+    tls: Option<Tls>,
     started_at: Instant,
     supervisor: Supervisor,
     /// The running processes, including draining ones.
@@ -174,6 +180,7 @@ impl SupervisorDriver {
                 json: cluster.json_events,
             },
             shutdown_timeout,
+            tls: options.tls.clone(),
             started_at: Instant::now(),
             supervisor: Supervisor::new(cluster.workers, supervisor_options, Duration::ZERO),
             processes: BTreeMap::new(),
@@ -615,9 +622,9 @@ impl SupervisorDriver {
         if self.is_shutting_down {
             return log("reload ignored: the server is shutting down");
         }
-        if let Err(cause) = self.spec.program.resolve() {
+        if let Err(cause) = self.check_reload() {
             log(format!("reload aborted: {cause}; all workers keep serving"));
-            let fields = json!({"why": cause.to_string()});
+            let fields = json!({"why": cause});
             self.journal.cluster("reload_aborted", fields);
             // A service manager that requested the reload waits for both notifications.
             systemd::reloading();
@@ -634,6 +641,14 @@ impl SupervisorDriver {
         self.journal.cluster("reloading", json!({}));
         systemd::reloading();
         self.supervisor.reload(self.started_at.elapsed());
+    }
+
+    /// Returns why the workers of a reload could not start.
+    fn check_reload(&self) -> Result<(), String> {
+        let program = self.spec.program.resolve();
+        program.map_err(|cause| cause.to_string())?;
+        let tls = self.tls.as_ref().map(Tls::load_and_warn).transpose();
+        tls.map(drop).map_err(|cause| cause.to_string())
     }
 
     fn scale_to(&mut self, workers: usize) {

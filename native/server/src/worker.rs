@@ -2,14 +2,17 @@
 
 mod accept;
 mod activity;
+mod client_stream;
 mod connection;
 mod connection_limit;
 mod malformed;
+mod proxy_header;
 mod raw_stream;
 mod request_tracking;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 use crate::{
     deadline::DeadlineService,
@@ -22,6 +25,8 @@ use crate::{
     metrics::{Meter, ScrapeWorkers},
     phase::{Phase, advance, phase_reached},
     service::HttpService,
+    tls::TlsAcceptor,
+    trusted_proxies::TrustedProxies,
     turns::Turns,
 };
 use accept::{AcceptQueue, ListenerQueue, accept_all};
@@ -35,6 +40,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tower_layer::Layer;
+use transport::Transport;
 
 /// The exit code of a worker that had a bug: `EX_SOFTWARE` of `sysexits.h`.
 pub(crate) const EXIT_BUG: u8 = 70;
@@ -56,6 +62,8 @@ pub(crate) struct WorkerContext {
     pub(crate) endpoints: Option<Endpoints>,
     /// True if other workers serve the endpoints while this one drains.
     pub(crate) drains_endpoints: bool,
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) trusted_proxies: Option<TrustedProxies>,
     /// Handles the errors of the service.
     pub(crate) handler: Handler,
     pub(crate) meter: Arc<Meter>,
@@ -73,6 +81,7 @@ pub(crate) struct WorkerContext {
 /// The parts of a worker that its connections need, except for the service.
 struct ConnectionContext {
     limits: Limits,
+    transport: Transport,
     meter: Arc<Meter>,
     phase: Arc<watch::Sender<Phase>>,
     has_bug: watch::Receiver<bool>,
@@ -108,6 +117,7 @@ impl WorkerServer {
             handler: Arc::clone(&handler),
             context: ConnectionContext {
                 limits,
+                transport: Transport::new(context.trusted_proxies, context.tls),
                 meter: context.meter,
                 phase: context.phase,
                 has_bug,
@@ -212,6 +222,7 @@ async fn serve_queue<A: AcceptQueue, S: InfallibleService>(
 ) {
     let ConnectionContext {
         limits,
+        transport,
         meter,
         phase,
         has_bug,
@@ -224,16 +235,17 @@ async fn serve_queue<A: AcceptQueue, S: InfallibleService>(
         phases.clone(),
     ));
     let malformed = Arc::new(malformed);
-    let serve = |stream, permit| {
+    let transport = Arc::new(transport);
+    let serve = |accepted, permit| {
         let (connection_limit, malformed) = (Arc::clone(&connection_limit), Arc::clone(&malformed));
-        let service = service.clone();
-        tokio::spawn(connection::serve(
-            stream,
-            service,
-            connection_limit,
-            malformed,
-            permit,
-        ));
+        let (transport, service) = (Arc::clone(&transport), service.clone());
+        tokio::spawn(async move {
+            let established = transport.establish(accepted, &connection_limit).await;
+            if let Some((stream, client)) = established {
+                connection::serve(stream, client, service, connection_limit, malformed, permit)
+                    .await;
+            }
+        });
     };
     let accepting = accept_all(
         queue,

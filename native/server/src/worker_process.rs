@@ -17,6 +17,7 @@ use crate::{
     options::Options,
     phase::{Phase, advance},
     service::HttpService,
+    tls::Tls,
     worker::{WorkerContext, WorkerServer},
 };
 use control_channel::ControlChannel;
@@ -74,6 +75,8 @@ where
         limits: options.limits,
         endpoints: options.endpoints,
         drains_endpoints: true,
+        tls: options.tls.as_ref().map(Tls::load).transpose()?,
+        trusted_proxies: options.trusted_proxies,
         handler: options.handler,
         meter: Arc::clone(&meter),
         scrape: channel.scraper(),

@@ -25,7 +25,7 @@ pub(crate) fn cluster(options: &ClusterOptions) -> Result<ExitCode, Error> {
         if !json {
             logging::print(&format!(
                 "{worker_count} serving {} (press Ctrl-C to stop)",
-                addr.http_url()
+                addr.url("http")
             ));
         }
     };

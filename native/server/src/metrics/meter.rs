@@ -35,6 +35,10 @@ pub(crate) struct Meter {
     pub(crate) idle_timeouts: IntCounter,
     pub(crate) head_timeouts: IntCounter,
     pub(crate) stall_timeouts: IntCounter,
+    pub(crate) handshake_timeouts: IntCounter,
+    /// Connections whose proxy sent no valid PROXY header.
+    pub(crate) rejected_proxy_headers: IntCounter,
+    pub(crate) failed_handshakes: IntCounter,
     pub(crate) read_bytes: IntCounter,
     pub(crate) written_bytes: IntCounter,
     pub(crate) response_latency: Histogram,
@@ -50,6 +54,8 @@ pub(crate) enum ConnectionTimeout {
     Head,
     /// The client did not read the response.
     Stall,
+    /// The PROXY header and the TLS handshake were not complete.
+    Handshake,
 }
 
 /// The sampling interval of the event-loop lag.
@@ -62,11 +68,22 @@ impl Default for Meter {
     fn default() -> Self {
         let registry = Registry::default();
         registry.gauge("metrics_left_out", LEFT_OUT_HELP);
-        let [idle_timeouts, head_timeouts, stall_timeouts] = registry.counters(
+        let [
+            idle_timeouts,
+            head_timeouts,
+            stall_timeouts,
+            handshake_timeouts,
+        ] = registry.counters(
             "connections_cut_off_total",
             "Connections closed after a timeout, by reason.",
             "reason",
-            ["idle", "head", "stall"],
+            ["idle", "head", "stall", "handshake"],
+        );
+        let [rejected_proxy_headers, failed_handshakes] = registry.counters(
+            "connections_rejected_total",
+            "Connections closed before their first request, by reason.",
+            "reason",
+            ["proxy_header", "tls"],
         );
         Meter {
             in_flight: registry.gauge(
@@ -114,6 +131,9 @@ impl Default for Meter {
             idle_timeouts,
             head_timeouts,
             stall_timeouts,
+            handshake_timeouts,
+            rejected_proxy_headers,
+            failed_handshakes,
             read_bytes: registry.counter("received_bytes_total", "Bytes read from connections."),
             written_bytes: registry.counter("sent_bytes_total", "Bytes written to connections."),
             response_latency: registry.histogram(
@@ -209,6 +229,7 @@ impl Meter {
             ConnectionTimeout::Idle => &self.idle_timeouts,
             ConnectionTimeout::Head => &self.head_timeouts,
             ConnectionTimeout::Stall => &self.stall_timeouts,
+            ConnectionTimeout::Handshake => &self.handshake_timeouts,
         };
         count.inc();
     }

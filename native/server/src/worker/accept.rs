@@ -9,7 +9,7 @@ use crate::{
     phase::{Phase, phase_reached},
     turns::{TurnWait, Turns},
 };
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -57,7 +57,15 @@ pub(super) trait AcceptQueue: Send {
     /// # Errors
     ///
     /// [`io::ErrorKind::WouldBlock`] if the queue is empty.
-    fn try_accept(&mut self) -> io::Result<Self::Stream>;
+    fn try_accept(&mut self) -> io::Result<Accepted<Self::Stream>>;
+}
+
+/// An accepted connection.
+#[derive(Debug)]
+pub(super) struct Accepted<I> {
+    pub(super) stream: I,
+    /// The address of the other end. `None` for a Unix socket.
+    pub(super) peer: Option<SocketAddr>,
 }
 
 #[cfg(unix)]
@@ -65,7 +73,7 @@ pub(super) use unix::ListenerQueue;
 
 #[cfg(unix)]
 mod unix {
-    use super::{AcceptQueue, Listener, RawStream, set_nodelay};
+    use super::{AcceptQueue, Accepted, Listener, RawStream, set_nodelay};
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::{io, os::fd::AsFd};
     use tokio::{
@@ -102,19 +110,25 @@ mod unix {
             poll(&mut queue, PollTimeout::ZERO) != Ok(0)
         }
 
-        fn try_accept(&mut self) -> io::Result<RawStream> {
+        fn try_accept(&mut self) -> io::Result<Accepted<RawStream>> {
             match self.0.get_ref() {
                 Listener::Tcp(listener) => {
-                    let (stream, _) = listener.accept()?;
+                    let (stream, peer) = listener.accept()?;
                     stream.set_nonblocking(true)?;
                     let stream = TcpStream::from_std(stream)?;
                     set_nodelay(&stream);
-                    Ok(RawStream::Tcp(stream))
+                    Ok(Accepted {
+                        stream: RawStream::Tcp(stream),
+                        peer: Some(peer),
+                    })
                 }
                 Listener::Unix { listener, .. } => {
                     let (stream, _) = listener.accept()?;
                     stream.set_nonblocking(true)?;
-                    Ok(RawStream::Unix(UnixStream::from_std(stream)?))
+                    Ok(Accepted {
+                        stream: RawStream::Unix(UnixStream::from_std(stream)?),
+                        peer: None,
+                    })
                 }
             }
         }
@@ -126,16 +140,16 @@ pub(super) use other_platforms::ListenerQueue;
 
 #[cfg(not(unix))]
 mod other_platforms {
-    use super::{AcceptQueue, Listener, RawStream, set_nodelay};
+    use super::{AcceptQueue, Accepted, Listener, RawStream, set_nodelay};
     use futures_util::FutureExt;
-    use std::io;
+    use std::{io, net::SocketAddr};
     use tokio::net::{TcpListener, TcpStream};
 
     /// The accept queue of a socket that no other process shares.
     #[derive(Debug)]
     pub(in crate::worker) struct ListenerQueue {
         listener: TcpListener,
-        next: Option<TcpStream>,
+        next: Option<(TcpStream, SocketAddr)>,
     }
 
     impl ListenerQueue {
@@ -152,7 +166,7 @@ mod other_platforms {
 
         async fn arrival(&mut self) -> io::Result<()> {
             if self.next.is_none() {
-                self.next = Some(self.listener.accept().await?.0);
+                self.next = Some(self.listener.accept().await?);
             }
             Ok(())
         }
@@ -161,16 +175,19 @@ mod other_platforms {
             self.next.is_some()
         }
 
-        fn try_accept(&mut self) -> io::Result<RawStream> {
-            let stream = match self.next.take() {
-                Some(stream) => stream,
+        fn try_accept(&mut self) -> io::Result<Accepted<RawStream>> {
+            let (stream, peer) = match self.next.take() {
+                Some(accepted) => accepted,
                 None => match self.listener.accept().now_or_never() {
-                    Some(accepted) => accepted?.0,
+                    Some(accepted) => accepted?,
                     None => return Err(io::ErrorKind::WouldBlock.into()),
                 },
             };
             set_nodelay(&stream);
-            Ok(RawStream::Tcp(stream))
+            Ok(Accepted {
+                stream: RawStream::Tcp(stream),
+                peer: Some(peer),
+            })
         }
     }
 }
@@ -195,7 +212,7 @@ pub(super) async fn accept_all<A: AcceptQueue>(
     connection_limit: Arc<ConnectionLimit>,
     phase: watch::Receiver<Phase>,
     has_bug: watch::Receiver<bool>,
-    mut serve: impl FnMut(A::Stream, ConnectionPermit),
+    mut serve: impl FnMut(Accepted<A::Stream>, ConnectionPermit),
 ) {
     tokio::select! {
         // Polled in this order, so that a draining worker accepts no more connections.
@@ -212,9 +229,9 @@ pub(super) async fn accept_all<A: AcceptQueue>(
             break;
         };
         match queue.try_accept() {
-            Ok(stream) => {
+            Ok(accepted) => {
                 permit.mark_used();
-                serve(stream, permit);
+                serve(accepted, permit);
             }
             Err(error) if is_client_error(&error) => {}
             Err(_) => break,
@@ -227,7 +244,7 @@ async fn accept_in_turn<A: AcceptQueue>(
     queue: &mut A,
     turns: &Turns,
     connection_limit: &Arc<ConnectionLimit>,
-    serve: &mut impl FnMut(A::Stream, ConnectionPermit),
+    serve: &mut impl FnMut(Accepted<A::Stream>, ConnectionPermit),
 ) {
     let mut backoff = FIRST_BACKOFF;
     let mut catch_up_count = 0;
@@ -240,11 +257,11 @@ async fn accept_in_turn<A: AcceptQueue>(
         };
         turns.join();
         match accept_next(queue, turns).await {
-            Ok(stream) => {
+            Ok(accepted) => {
                 backoff = FIRST_BACKOFF;
                 turns.count_accepted();
                 permit.mark_used();
-                serve(stream, permit);
+                serve(accepted, permit);
                 if turns.is_behind() && catch_up_count < MAX_CATCH_UP {
                     catch_up_count += 1;
                 } else {
@@ -270,7 +287,10 @@ async fn accept_in_turn<A: AcceptQueue>(
 }
 
 /// Accepts the next connection as soon as there is one and it is this worker's turn.
-async fn accept_next<A: AcceptQueue>(queue: &mut A, turns: &Turns) -> io::Result<A::Stream> {
+async fn accept_next<A: AcceptQueue>(
+    queue: &mut A,
+    turns: &Turns,
+) -> io::Result<Accepted<A::Stream>> {
     loop {
         let begin = Instant::now();
         let mut quick_checks = 0..MAX_QUICK_CHECKS;

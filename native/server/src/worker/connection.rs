@@ -9,6 +9,7 @@ use super::{
     malformed::MalformedRequests,
     request_tracking::{InfallibleService, TrackedService},
     socket::Socket,
+    transport::ConnectionClient,
 };
 use crate::{
     limits::{Limits, MAX_BUFFER_BYTES},
@@ -31,6 +32,7 @@ use tokio::{
 /// service owns the connection, which keeps its permit.
 pub(super) async fn serve<I, S>(
     stream: I,
+    client: ConnectionClient,
     service: S,
     connection_limit: Arc<ConnectionLimit>,
     malformed: Arc<MalformedRequests>,
@@ -48,6 +50,7 @@ pub(super) async fn serve<I, S>(
     );
     let service = TrackedService::new(
         service,
+        client,
         Arc::clone(&activity),
         Arc::clone(&connection_limit),
     );

@@ -224,13 +224,13 @@ const QUIET_PERIOD: Duration = Duration::from_secs(10);
 /// Suppresses repeated log lines about an event until it has not occurred for
 /// [`QUIET_PERIOD`].
 #[derive(Debug, Default)]
-struct LogThrottle {
+pub(super) struct LogThrottle {
     last_event: Mutex<Option<Instant>>,
 }
 
 impl LogThrottle {
     /// Records an event. Returns true if it should be logged.
-    fn should_log(&self) -> bool {
+    pub(super) fn should_log(&self) -> bool {
         let now = Instant::now();
         let mut last_event = self
             .last_event
@@ -242,7 +242,7 @@ impl LogThrottle {
 }
 
 /// Logs a line with the id of this process.
-fn log(line: &str) {
+pub(super) fn log(line: &str) {
     logging::line(&format!("process {}: {line}", process::id()));
 }
 

@@ -1,7 +1,9 @@
 //! A wrapper around the service that counts and times requests, and detects clients that
 //! disconnect.
 
-use super::{activity::ConnectionActivity, connection_limit::ConnectionLimit};
+use super::{
+    activity::ConnectionActivity, connection_limit::ConnectionLimit, transport::ConnectionClient,
+};
 use crate::logging;
 use bytes::Buf;
 use highwater::{BoxError, error::ErrorKind};
@@ -49,6 +51,7 @@ where
 #[derive(Debug)]
 pub(super) struct TrackedService<S> {
     service: S,
+    client: ConnectionClient,
     activity: Arc<ConnectionActivity>,
     connection_limit: Arc<ConnectionLimit>,
 }
@@ -59,11 +62,13 @@ impl<S> Unpin for TrackedService<S> {}
 impl<S> TrackedService<S> {
     pub(super) fn new(
         service: S,
+        client: ConnectionClient,
         activity: Arc<ConnectionActivity>,
         connection_limit: Arc<ConnectionLimit>,
     ) -> Self {
         TrackedService {
             service,
+            client,
             activity,
             connection_limit,
         }
@@ -75,7 +80,9 @@ impl<S: InfallibleService> hyper::service::Service<Request<Incoming>> for Tracke
     type Error = Infallible;
     type Future = ResponseFuture<S::Future>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let client = self.client.addr_of(request.headers());
+        request.extensions_mut().insert(client);
         let tracker = RequestTracker::new(&self.activity, &self.connection_limit, &request);
         ResponseFuture {
             future: self.service.clone().call(request),

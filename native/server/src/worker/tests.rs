@@ -3,18 +3,22 @@
 mod accepting;
 mod connections;
 mod draining;
+mod transport;
 #[cfg(feature = "http2")]
 mod http2;
 mod upgrades;
 
-use super::*;
+use super::{accept::Accepted, *};
+use crate::client_addr::ClientAddr;
 use axum::{
     body::Body,
     http::{Request, Response},
 };
 use futures_util::TryStreamExt;
 use http_body_util::BodyExt;
-use std::{collections::VecDeque, convert::Infallible, future::pending, time::Duration};
+use std::{
+    collections::VecDeque, convert::Infallible, future::pending, net::SocketAddr, time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     sync::mpsc,
@@ -36,7 +40,7 @@ const LONG_GET: &str = "GET /long HTTP/1.1\r\nhost: test\r\n\r\n";
 
 /// A worker and the sender of its connections.
 struct Server {
-    queue: mpsc::UnboundedSender<io::Result<DuplexStream>>,
+    queue: mpsc::UnboundedSender<io::Result<Accepted<DuplexStream>>>,
     phase: Arc<watch::Sender<Phase>>,
     meter: Arc<Meter>,
     has_bug: watch::Sender<bool>,
@@ -45,12 +49,12 @@ struct Server {
 
 /// An accept queue of connections and errors.
 struct Incoming {
-    receiver: mpsc::UnboundedReceiver<io::Result<DuplexStream>>,
-    buffered: VecDeque<io::Result<DuplexStream>>,
+    receiver: mpsc::UnboundedReceiver<io::Result<Accepted<DuplexStream>>>,
+    buffered: VecDeque<io::Result<Accepted<DuplexStream>>>,
 }
 
 impl Incoming {
-    fn new(receiver: mpsc::UnboundedReceiver<io::Result<DuplexStream>>) -> Self {
+    fn new(receiver: mpsc::UnboundedReceiver<io::Result<Accepted<DuplexStream>>>) -> Self {
         Incoming {
             receiver,
             buffered: VecDeque::new(),
@@ -73,7 +77,7 @@ impl AcceptQueue for Incoming {
         !self.buffered.is_empty() || !self.receiver.is_empty()
     }
 
-    fn try_accept(&mut self) -> io::Result<DuplexStream> {
+    fn try_accept(&mut self) -> io::Result<Accepted<DuplexStream>> {
         let buffered = self.buffered.pop_front();
         let buffered = buffered.or_else(|| self.receiver.try_recv().ok());
         buffered.unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()))
@@ -89,7 +93,7 @@ impl Server {
 
     fn start_with_listener(
         listener: impl AcceptQueue<Stream = DuplexStream> + 'static,
-        queue: mpsc::UnboundedSender<io::Result<DuplexStream>>,
+        queue: mpsc::UnboundedSender<io::Result<Accepted<DuplexStream>>>,
         limits: Limits,
     ) -> Self {
         Self::start_with_turns(listener, queue, limits, Turns::unshared())
@@ -97,9 +101,19 @@ impl Server {
 
     fn start_with_turns(
         listener: impl AcceptQueue<Stream = DuplexStream> + 'static,
-        queue: mpsc::UnboundedSender<io::Result<DuplexStream>>,
+        queue: mpsc::UnboundedSender<io::Result<Accepted<DuplexStream>>>,
         limits: Limits,
         turns: Turns,
+    ) -> Self {
+        Self::start_with_transport(listener, queue, limits, turns, Transport::new(None, None))
+    }
+
+    fn start_with_transport(
+        listener: impl AcceptQueue<Stream = DuplexStream> + 'static,
+        queue: mpsc::UnboundedSender<io::Result<Accepted<DuplexStream>>>,
+        limits: Limits,
+        turns: Turns,
+        transport: Transport,
     ) -> Self {
         let phase = Arc::new(watch::Sender::new(Phase::Serving));
         let meter = Arc::new(Meter::default());
@@ -110,6 +124,7 @@ impl Server {
             service_fn(respond),
             ConnectionContext {
                 limits,
+                transport,
                 meter: Arc::clone(&meter),
                 phase: Arc::clone(&phase),
                 has_bug: has_bug.subscribe(),
@@ -125,17 +140,22 @@ impl Server {
         }
     }
 
-    /// Connects a client.
-    fn connect_stream(&self) -> DuplexStream {
-        let (client, server) = duplex(4096);
-        self.queue.send(Ok(server)).unwrap();
+    /// Connects a client with this address.
+    fn connect_stream(&self, peer: Option<SocketAddr>) -> DuplexStream {
+        let (client, stream) = duplex(4096);
+        self.queue.send(Ok(Accepted { stream, peer })).unwrap();
         client
     }
 
     /// Connects a client that sends the text.
     async fn connect(&self, text: &str) -> Client {
+        self.connect_from(None, text).await
+    }
+
+    /// Connects a client with this address that sends the text.
+    async fn connect_from(&self, peer: Option<SocketAddr>, text: &str) -> Client {
         let mut client = Client {
-            stream: self.connect_stream(),
+            stream: self.connect_stream(peer),
             received: String::new(),
         };
         client.send(text).await;
@@ -157,6 +177,10 @@ async fn respond(request: Request<hyper::body::Incoming>) -> Result<Response<Bod
         "/stream" => {
             let chunks = futures_util::stream::repeat(Ok::<_, Infallible>([b'x'; 1024]));
             return Ok(Response::new(Body::from_stream(chunks.map_ok(Vec::from))));
+        }
+        "/client" => {
+            let client = request.extensions().get::<ClientAddr>().unwrap();
+            return Ok(Response::new(Body::from(client.to_string())));
         }
         "/slow" => sleep(5 * SECOND).await,
         "/never" => pending().await,

@@ -5,6 +5,8 @@
 mod metrics;
 mod program;
 mod steps;
+#[cfg(feature = "tls")]
+mod tls;
 mod unix_sockets;
 
 use axum::{Router, routing::get};

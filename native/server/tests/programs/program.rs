@@ -47,6 +47,20 @@ impl Program {
         Self::start(command.stdout(Stdio::null()), addr)
     }
 
+    /// Like [`of_this_file`](Self::of_this_file), with environment variables.
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_variables(
+        name: &str,
+        addr: SocketAddr,
+        variables: &[(&str, &std::path::Path)],
+    ) -> Self {
+        let mut command = command(name, &addr.into());
+        command
+            .envs(variables.iter().copied())
+            .stdout(Stdio::null());
+        Self::start(&mut command, addr)
+    }
+
     /// Like [`of_this_file`](Self::of_this_file), but standard output is part of the log.
     pub(crate) fn with_output(name: &str, addr: SocketAddr) -> Self {
         let (reader, writer) = io::pipe().unwrap();
@@ -151,7 +165,7 @@ pub(crate) fn activated_example(name: &str, socket: OwnedFd) -> Command {
     // The shell is replaced by the example, which has the same process id.
     command.args([
         "-c",
-        "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\"",
+        "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" \"$@\"",
     ]);
     command.arg(example(name)).stdin(socket);
     command

@@ -92,7 +92,7 @@ impl AcceptQueue for OutOfDescriptors {
         self.queue.has_connection()
     }
 
-    fn try_accept(&mut self) -> io::Result<DuplexStream> {
+    fn try_accept(&mut self) -> io::Result<Accepted<DuplexStream>> {
         self.attempts.fetch_add(1, Relaxed);
         if Instant::now() < self.fails_until {
             return Err(io::Error::from_raw_os_error(24));

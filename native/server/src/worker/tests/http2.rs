@@ -25,7 +25,7 @@ impl Http2Client {
     }
 
     async fn connect_with(server: &Server, mut builder: Builder<TokioExecutor>) -> Self {
-        let stream = TokioIo::new(server.connect_stream());
+        let stream = TokioIo::new(server.connect_stream(None));
         let (requests, connection) = builder
             .timer(TokioTimer::new())
             .handshake(stream)
@@ -78,7 +78,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 
 /// Connects a client that sends frames by hand.
 async fn connect_raw(server: &Server) -> DuplexStream {
-    let mut stream = server.connect_stream();
+    let mut stream = server.connect_stream(None);
     stream.write_all(PREFACE).await.unwrap();
     let settings = frame(SETTINGS, 0, 0, &[]);
     stream.write_all(&settings).await.unwrap();
@@ -124,7 +124,7 @@ async fn requests_share_a_connection() {
 #[tokio::test(start_paused = true)]
 async fn preface_may_arrive_byte_by_byte() {
     let server = Server::start(Limits::default());
-    let mut stream = server.connect_stream();
+    let mut stream = server.connect_stream(None);
     for byte in PREFACE {
         stream.write_all(&[*byte]).await.unwrap();
         sleep(SECOND / 10).await;
