@@ -41,7 +41,11 @@ pub struct Tls {
 }
 
 /// The application protocols that clients can choose, the preferred one first.
-const APPLICATION_PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
+const APPLICATION_PROTOCOLS: &[&[u8]] = &[
+    #[cfg(feature = "http2")]
+    b"h2",
+    b"http/1.1",
+];
 
 impl Tls {
     /// Uses a PEM file with the certificate, followed by its intermediate certificates, and

@@ -3,9 +3,9 @@
 mod accepting;
 mod connections;
 mod draining;
-mod transport;
 #[cfg(feature = "http2")]
 mod http2;
+mod transport;
 mod upgrades;
 
 use super::{accept::Accepted, *};
