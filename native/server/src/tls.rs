@@ -16,7 +16,8 @@ use webpki::{EndEntityCert, KeyUsage};
 
 pub(crate) use tokio_rustls::TlsAcceptor;
 
-/// A certificate and its key for TLS 1.2 and 1.3, with the feature `tls`.
+/// A certificate and its key for TLS 1.2 and 1.3, with the feature `tls`. Endpoints on an
+/// address of their own are served without TLS.
 ///
 /// Each worker reads the files at its start. Therefore a reload of a
 /// [`Cluster`](crate::Cluster) renews the certificate: replace the files, then send

@@ -190,6 +190,7 @@ impl WorkerServer {
         // Their own limits and counters, so that a full server can be observed.
         let context = ConnectionContext {
             limits: Limits::new().connections(endpoints::MAX_CONNECTIONS),
+            transport: Transport::new(None, None),
             meter: Arc::default(),
             phase,
             has_bug: self.context.has_bug.clone(),
