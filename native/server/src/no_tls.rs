@@ -1,14 +1,24 @@
 //! Replaces TLS without the feature `tls`.
 
 use crate::error::Error;
+use std::{future::Ready, io};
 
 /// There is no certificate without the feature `tls`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Tls {}
 
 /// There is no handshake without the feature `tls`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum TlsAcceptor {}
+
+/// The stream of a handshake.
+pub(crate) type TlsStream<I> = I;
+
+impl TlsAcceptor {
+    pub(crate) fn accept<I>(&self, _stream: I) -> Ready<io::Result<TlsStream<I>>> {
+        match *self {}
+    }
+}
 
 impl Tls {
     #[cfg(unix)]

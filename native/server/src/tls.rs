@@ -14,7 +14,7 @@ use tokio_rustls::rustls::{
 };
 use webpki::{EndEntityCert, KeyUsage};
 
-pub(crate) use tokio_rustls::TlsAcceptor;
+pub(crate) use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// A certificate and its key for TLS 1.2 and 1.3, with the feature `tls`. Endpoints on an
 /// address of their own are served without TLS.

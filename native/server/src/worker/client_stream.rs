@@ -1,5 +1,6 @@
 //! The stream of an HTTP connection.
 
+use crate::tls::TlsStream;
 use bytes::{Buf, Bytes};
 use std::{
     io::{self, IoSlice},
@@ -8,15 +9,11 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-#[cfg(feature = "tls")]
-use tokio_rustls::server::TlsStream;
-
 /// The stream of a client, without what came before HTTP.
 #[derive(Debug)]
 pub(super) enum ClientStream<I> {
     Plain(Rewound<I>),
     /// Boxed, because it is large.
-    #[cfg(feature = "tls")]
     Tls(Box<TlsStream<Rewound<I>>>),
 }
 
@@ -84,7 +81,6 @@ macro_rules! delegate {
     ($stream:expr, $io:ident => $call:expr) => {
         match $stream {
             ClientStream::Plain($io) => $call,
-            #[cfg(feature = "tls")]
             ClientStream::Tls($io) => $call,
         }
     };

@@ -37,7 +37,6 @@ pub(super) struct ConnectionClient {
 /// The reason why a connection was closed before HTTP.
 enum Rejection {
     ProxyHeader,
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there is no TLS"))]
     Handshake,
 }
 
@@ -135,7 +134,6 @@ impl Transport {
         Ok((stream, client))
     }
 
-    #[cfg(feature = "tls")]
     async fn shake_hands<I>(
         &self,
         acceptor: &TlsAcceptor,
@@ -154,16 +152,6 @@ impl Transport {
                 Err(Rejection::Handshake)
             }
         }
-    }
-
-    #[cfg(not(feature = "tls"))]
-    async fn shake_hands<I>(
-        &self,
-        acceptor: &TlsAcceptor,
-        _stream: Rewound<I>,
-        _client: ClientAddr,
-    ) -> Result<ClientStream<I>, Rejection> {
-        match *acceptor {}
     }
 }
 
