@@ -2,6 +2,7 @@
 
 mod browser;
 pub(crate) mod npm;
+mod promtool;
 mod rust;
 mod system;
 mod tool;
@@ -38,16 +39,18 @@ pub(crate) enum Requirement {
     /// `wasm-bindgen` and its test runner, which wasm-pack runs.
     WasmBindgen,
     CargoDeny,
+    Promtool,
 }
 
 impl Requirement {
     /// All requirements, the fastest to install first.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Rustfmt,
         Self::Clippy,
         Self::WasmTarget,
         Self::WindowsTarget,
         Self::MacosTarget,
+        Self::Promtool,
         Self::Nightly,
         Self::Miri,
         Self::Chrome,
@@ -72,6 +75,7 @@ impl Requirement {
             Self::Chrome => browser::install_chrome(workspace),
             Self::Firefox => browser::install_firefox(workspace),
             Self::Axe => npm::install_axe(workspace),
+            Self::Promtool => promtool::install_promtool(workspace),
             Self::WasmPack => tool::install(workspace, "wasm-pack", Some("0.15.1")),
             Self::WasmBindgen => tool::install_wasm_bindgen(workspace),
             Self::CargoDeny => tool::install(workspace, "cargo-deny", Some("0.20.2")),

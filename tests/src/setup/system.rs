@@ -1,6 +1,8 @@
 //! The operating system and its package manager.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use nix::unistd::Uid;
@@ -53,6 +55,14 @@ pub(crate) fn install(workspace: &Workspace, packages: &[&str], what: &str) -> R
     apt(workspace, packages).with_context(|| format!("not found: {what}"))
 }
 
+/// Downloads a package into a folder, without installing it.
+pub(super) fn download(workspace: &Workspace, package: &str, folder: &Path) -> Result<()> {
+    update_index(workspace);
+    let mut download = workspace.command("apt-get");
+    download.args(["-qq", "download", package]);
+    run_checked(download.current_dir(folder))
+}
+
 /// Installs packages with apt, as root or with passwordless sudo.
 ///
 /// # Errors
@@ -62,6 +72,24 @@ pub(crate) fn install(workspace: &Workspace, packages: &[&str], what: &str) -> R
 fn apt(workspace: &Workspace, packages: &[&str]) -> Result<()> {
     let package_list = packages.join(" ");
     let advice = format!("install it with `sudo apt-get install {package_list}`");
+    let Some(mut install) = apt_get_as_root(workspace) else {
+        bail!("{advice}");
+    };
+    update_index(workspace);
+    install.args(["install", "--yes", "--no-install-recommends"]);
+    run_checked(install.args(packages)).context(advice)
+}
+
+/// Updates the index of packages, because an outdated one may list removed versions. A
+/// failed update is ignored, because the installation may still succeed.
+fn update_index(workspace: &Workspace) {
+    if let Some(mut apt_get) = apt_get_as_root(workspace) {
+        let _ = run(apt_get.arg("update"), &Output::Direct);
+    }
+}
+
+/// Returns `apt-get` as root or with passwordless sudo, if possible.
+fn apt_get_as_root(workspace: &Workspace) -> Option<Command> {
     let env_command: &[&str] = if Uid::effective().is_root() {
         &["env"]
     } else if workspace.find("sudo").is_some()
@@ -73,21 +101,13 @@ fn apt(workspace: &Workspace, packages: &[&str]) -> Result<()> {
     {
         &["sudo", "-n", "env"]
     } else {
-        bail!("{advice}");
+        return None;
     };
-    let apt_get = |arguments: &[&str]| {
-        let mut command = workspace.command(env_command[0]);
-        command
-            .args(&env_command[1..])
-            .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"])
-            .args(arguments);
-        command
-    };
-    // An outdated index may list removed versions. A failed update is ignored, because
-    // the installation may still succeed.
-    let _ = run(&mut apt_get(&["update"]), &Output::Direct);
-    let mut install = apt_get(&["install", "--yes", "--no-install-recommends"]);
-    run_checked(install.args(packages)).context(advice)
+    let mut command = workspace.command(env_command[0]);
+    command
+        .args(&env_command[1..])
+        .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]);
+    Some(command)
 }
 
 #[cfg(test)]
