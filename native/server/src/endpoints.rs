@@ -16,6 +16,7 @@ use http_body_util::{Either, Full};
 use std::{
     collections::BTreeSet,
     future::{Ready, ready},
+    sync::Arc,
     task::{Context, Poll},
 };
 use tower_service::Service;
@@ -60,6 +61,13 @@ enum Endpoint {
 
 impl Endpoints {
     /// Creates endpoints with the default paths, on the address of the server.
+    ///
+    /// ```
+    /// use highwater_server::Endpoints;
+    ///
+    /// let endpoints = Endpoints::new();
+    /// assert_eq!(endpoints, Endpoints::new().ready("/readyz").metrics("/metrics"));
+    /// ```
     pub fn new() -> Self {
         Endpoints {
             addr: None,
@@ -182,16 +190,15 @@ impl Default for Endpoints {
 #[derive(Clone, Debug)]
 pub(crate) struct EndpointService<S> {
     service: S,
-    endpoints: Option<Endpoints>,
-    worker: Worker,
+    /// Shared, because the service is cloned for each request.
+    endpoints: Option<Arc<(Endpoints, Worker)>>,
 }
 
 impl<S> EndpointService<S> {
     pub(crate) fn new(service: S, endpoints: Option<Endpoints>, worker: Worker) -> Self {
         EndpointService {
             service,
-            endpoints,
-            worker,
+            endpoints: endpoints.map(|endpoints| Arc::new((endpoints, worker))),
         }
     }
 }
@@ -234,13 +241,15 @@ where
     }
 
     fn call(&mut self, request: Request<Q>) -> Self::Future {
-        let endpoints = self.endpoints.as_ref();
-        let endpoint = endpoints.and_then(|endpoints| endpoints.find(request.uri().path()));
-        let Some(endpoint) = endpoint else {
+        let endpoint = self.endpoints.as_deref().and_then(|(endpoints, worker)| {
+            let endpoint = endpoints.find(request.uri().path())?;
+            Some((endpoint, worker.clone()))
+        });
+        let Some((endpoint, worker)) = endpoint else {
             let wrap: Wrap<B> = |response| response.map(Either::Left);
             return future::Either::Left(self.service.call(request).map_ok(wrap));
         };
-        let response = respond(endpoint, request.method().clone(), self.worker.clone());
+        let response = respond(endpoint, request.method().clone(), worker);
         let wrap = |response: Response<_>| response.map(Either::Right);
         future::Either::Right(response.map_ok(wrap).boxed())
     }

@@ -142,8 +142,20 @@ impl Worker {
     /// The content type of [`metrics`](Self::metrics).
     pub const METRICS_CONTENT_TYPE: &'static str = Snapshot::CONTENT_TYPE;
 
-    /// Returns the metrics of all workers in the Prometheus text format, for a metrics
-    /// endpoint.
+    /// Returns the metrics of all workers in the Prometheus text format.
+    /// [`Endpoints`](crate::Endpoints) serve them.
+    ///
+    /// ```
+    /// use highwater_server::Worker;
+    ///
+    /// # futures::executor::block_on(async {
+    /// # let worker = Worker::detached();
+    /// let metrics = worker.metrics().await?;
+    /// assert!(metrics.contains("highwater_workers 1\n"));
+    /// assert!(Worker::METRICS_CONTENT_TYPE.starts_with("text/plain"));
+    /// # Ok::<(), highwater::error::AppError>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///

@@ -22,6 +22,18 @@ const PREFIX: &str = "highwater_";
 const MAX_NAME_BYTES: usize = 100;
 
 /// The error for metrics that cannot be registered.
+///
+/// ```
+/// use highwater::error::Breaker;
+/// use highwater_server::{RegisterError, Worker};
+///
+/// # let worker = Worker::detached();
+/// let breaker = Breaker::new("stripe");
+/// worker.register("stripe", &breaker)?;
+/// let error = worker.register("stripe", &breaker).unwrap_err();
+/// assert!(matches!(error, RegisterError::NameTaken { kind: "breaker", .. }));
+/// # Ok::<(), RegisterError>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegisterError {

@@ -28,6 +28,21 @@ use std::{
 /// | [`RetryPolicy`], `Arc<Mutex<RetryBudget>>` | available retries | `retry_budget` |
 /// | `Arc<Handler>` | errors by class, code and decision | `handler` |
 ///
+/// ```
+/// use highwater::{Overflow, stream::{Bound, channel}};
+/// use highwater_server::Worker;
+///
+/// # futures::executor::block_on(async {
+/// # let worker = Worker::detached();
+/// let (sender, receiver) = channel(Bound::items(100)?, Overflow::Wait);
+/// worker.register("uploads", &receiver.monitor())?;
+/// sender.try_send("a file")?;
+/// let metrics = worker.metrics().await?;
+/// assert!(metrics.contains("highwater_channel_queued_items{channel=\"uploads\"} 1\n"));
+/// # Ok::<(), highwater::BoxError>(())
+/// # }).unwrap();
+/// ```
+///
 /// Values are read when the metrics are requested. Only a bus pays for its metrics at each
 /// emit, as described for [`events::Metrics`]. A registered bus can still be dropped; the
 /// metrics of other types outlive their last handle.
