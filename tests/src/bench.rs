@@ -55,8 +55,9 @@ pub(crate) enum Bench {
         /// Print the figures as JSON
         #[arg(long)]
         json: bool,
-        /// Run a soak test instead: reload `highwater cluster` under load until this
-        /// many requests were sent, and fail if any request fails
+        /// Run a soak test instead: reload a service on `highwater-server` under load, with
+        /// HTTP/1.1 and HTTP/2, until this many requests were sent, and fail if any request
+        /// fails
         #[arg(
             long,
             value_name = "REQUESTS",

@@ -9,7 +9,8 @@ use crate::native;
 /// If set, the service is tested.
 const SERVICE_VARIABLE: &str = "HIGHWATER_TESTS_SERVICE";
 
-fn is_service() -> bool {
+/// Returns whether the service is tested.
+pub(crate) fn is_service() -> bool {
     env::var_os(SERVICE_VARIABLE).is_some()
 }
 

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use load::cluster::is_running;
+use load::{Client, Load};
 use nix::sys::signal::Signal;
 
+use crate::program::is_service;
 use crate::support::{
     all_workers, assert_logged, assert_nothing_failed, have_exited, start, start_mixed_load,
     wait_for_event, wait_for_workers,
@@ -34,6 +36,32 @@ fn reloads_fail_no_requests() {
     assert!(first.iter().all(|worker| !current_workers.contains(worker)));
     assert!(have_exited(&first, Duration::from_secs(5)));
     assert!(current_workers.iter().all(|worker| is_running(*worker)));
+}
+
+/// The service is built with HTTP/2, `highwater` is not.
+#[test]
+fn reloads_fail_no_requests_of_http2() {
+    const RELOADS: usize = 4;
+    if !is_service() {
+        return;
+    }
+    let cluster = start(2);
+    let running = Load::on(cluster.addr())
+        .clients(Client::Http2, 2)
+        .clients(Client::Http2ThinkTime(Duration::from_millis(20)), 4)
+        .clients(Client::Http2ThinkTime(Duration::from_millis(500)), 4)
+        // Longer than a draining worker serves idle connections of HTTP/1.1.
+        .clients(Client::Http2ThinkTime(Duration::from_millis(1_500)), 4)
+        .timeout(Duration::from_secs(10))
+        .start();
+    assert!(running.wait_for_responses(100, Duration::from_secs(30)));
+    for reload in 1..=RELOADS {
+        cluster.signal(Signal::SIGHUP).unwrap();
+        wait_for_event(&cluster, "reloaded", reload);
+    }
+    let ledger = running.stop();
+    assert_nothing_failed(&ledger);
+    assert_eq!(ledger.total().workers.len(), 2 * (RELOADS + 1), "{ledger}");
 }
 
 #[test]

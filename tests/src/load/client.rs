@@ -13,6 +13,10 @@ pub enum Client {
     NewConnection,
     /// Keeps its connection open and pauses for this long after each response.
     ThinkTime(Duration),
+    /// Keeps its HTTP/2 connection open, with eight requests at a time.
+    Http2,
+    /// Keeps its HTTP/2 connection open and pauses for this long after each response.
+    Http2ThinkTime(Duration),
 }
 
 impl fmt::Display for Client {
@@ -21,6 +25,8 @@ impl fmt::Display for Client {
             Client::KeepAlive => f.write_str("keep-alive"),
             Client::NewConnection => f.write_str("new connection"),
             Client::ThinkTime(pause) => write!(f, "think time of {pause:?}"),
+            Client::Http2 => f.write_str("HTTP/2"),
+            Client::Http2ThinkTime(pause) => write!(f, "HTTP/2, think time of {pause:?}"),
         }
     }
 }

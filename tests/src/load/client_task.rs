@@ -15,7 +15,10 @@ use crate::tally::{FailedRequest, Failure, Tally};
 
 /// The pause after a failure. Without it, clients would make a hundred thousand
 /// connection attempts per second to a server that is down.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(2);
+pub(crate) const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(2);
+
+/// The number of requests that an HTTP/2 client without pauses sends at the same time.
+const HTTP2_STREAMS: usize = 8;
 
 /// The task that runs one client.
 pub(crate) struct ClientTask {
@@ -30,6 +33,16 @@ pub(crate) struct ClientTask {
 impl ClientTask {
     /// Sends requests until the load test is stopped. Completes a request in flight.
     pub(crate) async fn run(self) {
+        match self.client {
+            Client::Http2 => self.run_http2(HTTP2_STREAMS, None).await,
+            Client::Http2ThinkTime(pause) => self.run_http2(1, Some(pause)).await,
+            Client::KeepAlive | Client::NewConnection | Client::ThinkTime(_) => {
+                self.run_http1().await;
+            }
+        }
+    }
+
+    async fn run_http1(&self) {
         let request = self.request();
         let mut connection = None;
         while let Some(due) = self.next(&mut connection).await {
@@ -72,16 +85,11 @@ impl ClientTask {
         clippy::option_option,
         reason = "the outer option is `None` at the end, the inner one in a closed loop"
     )]
-    async fn next(&self, connection: &mut Option<Connection>) -> Option<Option<Instant>> {
+    pub(crate) async fn next_due(&self, pause: Option<Duration>) -> Option<Option<Instant>> {
         if self.shared.is_stopped() {
             return None;
         }
-        let pause = match self.client {
-            Client::ThinkTime(pause) if connection.is_some() => Some(pause),
-            _ => None,
-        };
         if pause.is_none() && self.due.is_none() {
-            self.drop_if_closed(connection);
             return Some(None);
         }
         let next = async {
@@ -93,6 +101,25 @@ impl ClientTask {
                 None => Some(None),
             }
         };
+        tokio::select! {
+            biased;
+            () = self.shared.stopped() => None,
+            next = next => next,
+        }
+    }
+
+    /// Like [`next_due`](Self::next_due), and drops the connection when the server closes
+    /// it.
+    #[allow(
+        clippy::option_option,
+        reason = "the outer option is `None` at the end, the inner one in a closed loop"
+    )]
+    async fn next(&self, connection: &mut Option<Connection>) -> Option<Option<Instant>> {
+        let pause = match self.client {
+            Client::ThinkTime(pause) if connection.is_some() => Some(pause),
+            _ => None,
+        };
+        let next = self.next_due(pause);
         tokio::pin!(next);
         loop {
             let closed = async {
@@ -103,12 +130,11 @@ impl ClientTask {
             };
             tokio::select! {
                 biased;
-                () = self.shared.stopped() => return None,
-                () = closed => self.drop_if_closed(connection),
                 next = &mut next => {
                     self.drop_if_closed(connection);
                     return next;
                 }
+                () = closed => self.drop_if_closed(connection),
             }
         }
     }
@@ -152,7 +178,7 @@ impl ClientTask {
         let Shared { addr, path, .. } = &*self.shared;
         let connection = match self.client {
             Client::NewConnection => "Connection: close\r\n",
-            Client::KeepAlive | Client::ThinkTime(_) => "",
+            _ => "",
         };
         format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\n{connection}\r\n").into_bytes()
     }

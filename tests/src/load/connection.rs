@@ -28,23 +28,27 @@ pub(crate) struct Response {
     pub(crate) closes_connection: bool,
 }
 
+/// Connects to a server.
+pub(crate) async fn connect(addr: SocketAddr) -> Result<TcpStream, Failure> {
+    let connecting = async {
+        let stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    };
+    connecting.await.map_err(|error: io::Error| {
+        // A full accept queue may also cause a reset.
+        match error.kind() {
+            ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => Failure::Refused,
+            ErrorKind::TimedOut => Failure::TimedOut,
+            _ => Failure::NotConnected,
+        }
+    })
+}
+
 impl Connection {
     pub(crate) async fn open(addr: SocketAddr) -> Result<Self, Failure> {
-        let connecting = async {
-            let stream = TcpStream::connect(addr).await?;
-            stream.set_nodelay(true)?;
-            Ok(stream)
-        };
-        let stream = connecting.await.map_err(|error: io::Error| {
-            // A full accept queue may also cause a reset.
-            match error.kind() {
-                ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => Failure::Refused,
-                ErrorKind::TimedOut => Failure::TimedOut,
-                _ => Failure::NotConnected,
-            }
-        })?;
         Ok(Connection {
-            stream,
+            stream: connect(addr).await?,
             buffer: vec![0; BUFFER_SIZE].into(),
             unread: 0..0,
             worker: None,

@@ -1,8 +1,8 @@
-//! An HTTP/1.1 load generator that records the outcome of every request.
+//! A load generator that records the outcome of every request.
 //!
-//! Benchmarks and cluster tests use it. It sends requests from one thread with three
+//! Benchmarks and cluster tests use it. It sends requests from one thread with several
 //! kinds of clients: keep-alive clients, clients that open a connection for each
-//! request, and clients that pause between requests.
+//! request, and clients that pause between requests, also with HTTP/2.
 //!
 //! In a closed loop, each client waits for its response before it sends the next
 //! request. In an open loop, requests are due at a constant rate, and latency is
@@ -10,10 +10,11 @@
 //! was due during it, not only of one request per client.
 //!
 //! Requests are never retried, and the outcome of each is counted: see
-//! [`Ledger::adds_up`].
+//! [`Ledger::adds_up`]. Only HTTP/2 clients send a request again if the server has told
+//! them that it has not received it.
 //!
 //! `builder` configures a load test and `running` runs it. A `client_task` sends the
-//! requests of a `client` over a `connection` and parses each `response`. `arrivals` schedules the requests of
+//! requests of a `client` over a `connection` and parses each `response`, or uses `http2`. `arrivals` schedules the requests of
 //! an open loop. `ledger` holds the results, with a `tally` for each kind of client.
 //! `cluster` starts a server as a child process, reads its events and sends it signals.
 
@@ -23,6 +24,7 @@ mod client;
 mod client_task;
 pub mod cluster;
 mod connection;
+mod http2;
 mod ledger;
 mod response;
 mod running;

@@ -73,6 +73,18 @@ pub struct FailedRequest {
     pub worker: Option<u32>,
 }
 
+impl FailedRequest {
+    /// Returns whether the request was lost because the server closed an idle connection of
+    /// HTTP/1.1 just as the request arrived. A server that drains keeps idle connections open
+    /// for the time `linger`.
+    #[must_use]
+    pub fn is_idle_close_race(&self, linger: Duration) -> bool {
+        let is_pause_long = matches!(self.client, Client::ThinkTime(pause) if pause > linger);
+        let is_reused = self.worker.is_some();
+        is_pause_long && is_reused && self.failure == Failure::Reset
+    }
+}
+
 /// Request counters of one kind of client.
 #[derive(Clone, Debug)]
 pub struct Tally {
@@ -86,6 +98,9 @@ pub struct Tally {
     pub failures: BTreeMap<Failure, u64>,
     /// The first hundred thousand failed requests.
     pub failed: Vec<FailedRequest>,
+    /// Requests of HTTP/2 that the server had not received when it closed their connection,
+    /// and that were sent again. Each counts as one request.
+    pub sent_again: u64,
     /// Connections opened.
     pub connections: u64,
     /// Connections closed by the server while they were idle. They do not count as
@@ -158,6 +173,7 @@ impl Tally {
             *self.failures.entry(*failure).or_default() += count;
         }
         self.failed.extend(&other.failed);
+        self.sent_again += other.sent_again;
         self.connections += other.connections;
         self.closed_idle += other.closed_idle;
         // Cannot fail, since both histograms have the same bounds.
@@ -178,6 +194,7 @@ impl Default for Tally {
             workers: BTreeMap::new(),
             failures: BTreeMap::new(),
             failed: Vec::new(),
+            sent_again: 0,
             connections: 0,
             closed_idle: 0,
             latency: latency.expect("valid bounds"),
@@ -208,7 +225,11 @@ impl fmt::Display for Tally {
             "; {connections} connections, {closed_idle} closed while idle; p50 {:.1?}, p99 {:.1?}",
             self.percentile(50.0),
             self.percentile(99.0),
-        )
+        )?;
+        if self.sent_again > 0 {
+            write!(f, "; {} sent again", self.sent_again)?;
+        }
+        Ok(())
     }
 }
 

@@ -9,7 +9,8 @@ mod steps;
 mod tls;
 mod unix_sockets;
 
-use axum::{Router, routing::get};
+use axum::{Router, extract::Request, routing::get};
+use futures_util::{SinkExt, StreamExt};
 use highwater_server::{Cluster, Limits, Server, Worker, logging};
 use nix::sys::signal::{Signal, kill};
 use program::{CLOSE, Program, TIMEOUT, free_addr, get_from, pid, run_program, wait_until_gone};
@@ -21,6 +22,10 @@ use std::{
     sync::{Arc, Barrier},
     thread,
     time::{Duration, Instant},
+};
+use tokio_tungstenite::{
+    connect_async,
+    tungstenite::{Message, protocol::frame::coding::CloseCode},
 };
 
 fn router() -> Router {
@@ -54,6 +59,66 @@ fn graceful_ends_its_streams_at_a_shutdown() {
     assert!(lines.any(|line| line == "0"));
     let (status, log) = server.wait();
     assert_eq!(status.code(), Some(0), "{log:?}");
+}
+
+#[tokio::test]
+async fn websocket_is_closed_at_a_shutdown() {
+    let mut server = Program::example("websocket");
+    server.wait_for_log("serving http://127.0.0.1:");
+    let url = format!("ws://{}/echo", server.addr);
+    let (mut socket, _) = connect_async(url).await.unwrap();
+    socket.send("ping".into()).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap(), "ping".into());
+    server.signal(Signal::SIGTERM);
+    let Some(Ok(Message::Close(Some(goodbye)))) = socket.next().await else {
+        panic!("the server does not say goodbye");
+    };
+    assert_eq!(goodbye.code, CloseCode::Away);
+    drop(socket);
+    let (status, log) = server.wait();
+    assert_eq!(status.code(), Some(0), "{log:?}");
+}
+
+#[test]
+fn websocket_is_aborted_at_the_deadline() {
+    let mut program = Program::of_this_file("server_with_an_upgraded_connection", free_addr());
+    program.wait_for_log("serving http://");
+    let mut stream = TcpStream::connect(program.addr).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: test\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n")
+        .unwrap();
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    stream.read_line(&mut line).unwrap();
+    assert!(line.starts_with("HTTP/1.1 101 "), "{line}");
+    program.signal(Signal::SIGTERM);
+    // The server resets the connection.
+    let _ = io::copy(&mut stream, &mut io::sink());
+    let (status, log) = program.wait();
+    assert_eq!(status.code(), Some(0), "{log:?}");
+}
+
+#[test]
+fn server_with_an_upgraded_connection() -> ExitCode {
+    run_program(|addr| {
+        let switching = axum::http::StatusCode::SWITCHING_PROTOCOLS;
+        let upgrade = async move |request: Request| {
+            tokio::spawn(async {
+                let _upgraded = hyper::upgrade::on(request).await;
+                pending::<()>().await
+            });
+            (switching, [("connection", "upgrade"), ("upgrade", "x")])
+        };
+        Server::new(addr)
+            .limits(
+                Limits::new()
+                    .linger(Duration::ZERO)
+                    .grace(Duration::from_millis(100)),
+            )
+            .shutdown_timeout(Duration::from_millis(500))
+            .run(async move |_| Router::new().route("/", get(upgrade)))
+    })
 }
 
 #[test]
