@@ -7,7 +7,15 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use load::{Client, Failure, Ledger, Load};
+use tokio::runtime;
 
 /// Time limit per case. Only failing cases wait this long.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -248,6 +256,66 @@ fn closed_idle_connection_is_not_a_failure() {
     let load = Load::on(single_response).clients(client, 2);
     let total = run_until(load, |ledger| ledger.total().closed_idle >= 4).total();
     assert_eq!(total.failures(), 0, "{total}");
+}
+
+/// Starts a server of HTTP/2 that closes each connection after a few requests, with GOAWAY
+/// or without.
+fn http2_server(has_goaway: bool) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let serve = async move {
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let served = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&served);
+            let respond = move |_: Request<Incoming>| {
+                count.fetch_add(1, Ordering::Relaxed);
+                let response = Response::builder().header("x-worker", "7");
+                async { response.body(Full::new(Bytes::from("hello"))) }
+            };
+            let mut connection = Box::pin(
+                http2::Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(stream), service_fn(respond)),
+            );
+            tokio::spawn(std::future::poll_fn(move |context| {
+                let polled = connection.as_mut().poll(context).map(drop);
+                if polled.is_pending() && served.load(Ordering::Relaxed) >= 20 {
+                    if !has_goaway {
+                        return std::task::Poll::Ready(());
+                    }
+                    connection.as_mut().graceful_shutdown();
+                    return connection.as_mut().poll(context).map(drop);
+                }
+                polled
+            }));
+        }
+    };
+    thread::spawn(move || runtime.unwrap().block_on(serve));
+    addr
+}
+
+#[test]
+fn goaway_fails_no_requests() {
+    let load = Load::on(http2_server(true)).clients(Client::Http2, 2);
+    let ledger = run_until(load, |ledger| ledger.total().connections > 50);
+    let total = ledger.total();
+    assert_eq!(total.failures(), 0, "{ledger}");
+    assert_eq!(total.workers.get(&7), Some(&total.answered()), "{ledger}");
+}
+
+#[test]
+fn closed_http2_connection_is_a_failure() {
+    let load = Load::on(http2_server(false)).clients(Client::Http2, 2);
+    let ledger = run_until(load, |ledger| ledger.total().connections > 3);
+    let total = ledger.total();
+    assert!(total.failures() > 0, "{ledger}");
+    assert_eq!(
+        total.failures(),
+        total.count(Failure::Reset) + total.count(Failure::Cut)
+    );
 }
 
 #[test]

@@ -102,11 +102,11 @@ fn websocket_is_aborted_at_the_deadline() {
 #[test]
 fn server_with_an_upgraded_connection() -> ExitCode {
     run_program(|addr| {
-        let switching = axum::http::StatusCode::SWITCHING_PROTOCOLS;
+        let switching = http::StatusCode::SWITCHING_PROTOCOLS;
         let upgrade = async move |request: Request| {
             tokio::spawn(async {
                 let _upgraded = hyper::upgrade::on(request).await;
-                pending::<()>().await
+                pending::<()>().await;
             });
             (switching, [("connection", "upgrade"), ("upgrade", "x")])
         };
