@@ -23,7 +23,9 @@ use std::{fmt, mem, time::Duration};
 /// Runs a limited amount of CPU work on threads and queues a bounded amount more.
 ///
 /// The pool has no threads of its own. It passes each [`Work`] to a function that
-/// runs it on a thread, such as `|work| rayon::spawn(|| work.run())`. A clone is a handle to the same pool.
+/// runs it on a thread, such as `|work| rayon::spawn(|| work.run())`. With the features
+/// `tokio` and `rayon`, the module `tokio` has pools on their threads. A clone is a handle
+/// to the same pool.
 ///
 /// - **Full**: [`try_run`](Self::try_run) returns the work in [`Rejected`], with an
 ///   estimate of when there will be room. Without a bound, waiting times would grow
