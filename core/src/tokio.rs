@@ -2,7 +2,7 @@
 //!
 //! The rest of the library takes a [`Clock`](crate::Clock) and a sleep function, so
 //! that it also runs in simulated time. With tokio, pass [`TokioClock`] and
-//! [`tokio::time::sleep`](::tokio::time::sleep):
+//! [`tokio::time::sleep`]:
 //!
 //! ```
 //! use highwater::{
