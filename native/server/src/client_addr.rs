@@ -38,6 +38,11 @@ impl ClientAddr {
         ClientAddr { named, ..self }
     }
 
+    /// Returns the address that a trusted proxy names.
+    pub(crate) fn named_ip(&self) -> Option<IpAddr> {
+        self.named
+    }
+
     /// Returns the address that a trusted proxy names, or else that of the
     /// [peer](Self::peer). `None` for a client on a Unix socket. An IPv4 address that is
     /// mapped to IPv6 is returned as IPv4.

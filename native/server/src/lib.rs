@@ -15,6 +15,8 @@
 //! |---|---|
 //! | [`Server`] | one process, on every platform: HTTP/1.1 within limits, with a graceful shutdown |
 //! | [`Cluster`] | worker processes and their supervisor, on Unix: replaces workers that crash, hang or hit a bug, and reloads a new program without losing a request |
+//! | [`ListenAddr`], `Tls` | the address of a server; a certificate, with the feature `tls` |
+//! | [`ClientAddr`], [`TrustedProxies`] | the client of a request; the proxies that name it |
 //! | [`Limits`] | the connections and the time that clients can use |
 //! | [`Endpoints`] | liveness, readiness and metrics for orchestrators and monitoring |
 //! | [`Worker`], [`Shutdown`] | a service's handle to its worker: readiness, metrics of every part, replacement and shutdown |

@@ -16,6 +16,7 @@ use std::time::Duration;
 #[must_use = "limits have no effect unless they are passed to a server"]
 pub struct Limits {
     pub(crate) connections: usize,
+    pub(crate) connections_per_client: Option<usize>,
     #[cfg(feature = "http2")]
     pub(crate) concurrent_streams: u32,
     pub(crate) head_bytes: usize,
@@ -47,6 +48,7 @@ impl Limits {
     pub fn new() -> Self {
         Limits {
             connections: MAX_CONNECTIONS,
+            connections_per_client: None,
             #[cfg(feature = "http2")]
             concurrent_streams: 100,
             head_bytes: 64 * 1024,
@@ -67,6 +69,24 @@ impl Limits {
     /// applies.
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections.max(1);
+        self
+    }
+
+    /// Sets the maximum number of connections of one client, at least 1. There is no limit
+    /// by default, because all clients behind a proxy that is not
+    /// [trusted](crate::TrustedProxies), or behind the NAT of a provider, have the same
+    /// address.
+    ///
+    /// A client is an IPv4 address or the first 64 bits of an IPv6 address: that of the
+    /// peer, or the one that the PROXY protocol names. A further connection gets the
+    /// response 429 with `Retry-After`, and is closed. With TLS, or if the client has twice
+    /// as many, it is closed without a response. Trusted proxies that name the client in a
+    /// header share their connections among clients. There, the open requests of a client
+    /// are limited instead, and a further one gets the response 429: unlike with 503,
+    /// proxies do not consider the server as failed. Clients on Unix sockets are not
+    /// limited, nor are the health checks of proxies.
+    pub fn connections_per_client(mut self, connections: usize) -> Self {
+        self.connections_per_client = Some(connections.max(1));
         self
     }
 

@@ -2,6 +2,7 @@
 
 mod accept;
 mod activity;
+mod client_limit;
 mod client_stream;
 mod connection;
 mod connection_limit;
@@ -30,6 +31,7 @@ use crate::{
     turns::Turns,
 };
 use accept::{AcceptQueue, ListenerQueue, accept_all};
+use client_limit::ClientLimitService;
 use connection_limit::{ConnectionLimit, Pressure};
 use highwater::{error::Handler, scale::WorkerId};
 use malformed::MalformedRequests;
@@ -85,7 +87,7 @@ struct ConnectionContext {
     meter: Arc<Meter>,
     phase: Arc<watch::Sender<Phase>>,
     has_bug: watch::Receiver<bool>,
-    malformed: MalformedRequests,
+    malformed: Arc<MalformedRequests>,
 }
 
 impl WorkerServer {
@@ -101,6 +103,7 @@ impl WorkerServer {
                 on_bug();
             }
         });
+        let malformed = Arc::new(MalformedRequests::new(Arc::clone(&handler)));
         WorkerServer {
             handle: Worker::new(Shared {
                 id: context.id,
@@ -114,14 +117,19 @@ impl WorkerServer {
             }),
             endpoints: context.endpoints,
             drains_endpoints: context.drains_endpoints,
-            handler: Arc::clone(&handler),
+            handler,
             context: ConnectionContext {
                 limits,
-                transport: Transport::new(context.trusted_proxies, context.tls),
+                transport: Transport::new(
+                    context.trusted_proxies,
+                    context.tls,
+                    &limits,
+                    Arc::clone(&malformed),
+                ),
                 meter: context.meter,
                 phase: context.phase,
                 has_bug,
-                malformed: MalformedRequests::new(handler),
+                malformed,
             },
         }
     }
@@ -155,6 +163,8 @@ impl WorkerServer {
         let has_bug = self.context.has_bug.clone();
         let meter = Arc::clone(&self.context.meter);
         let service = DeadlineService::new(service, &self.context.limits);
+        let is_limited = self.context.limits.connections_per_client.is_some();
+        let service = ClientLimitService::new(service, is_limited);
         let service = EndpointService::new(service, endpoints, self.handle.clone());
         let service = self.handle.error_layer().layer(service);
         tokio::select! {
@@ -188,13 +198,15 @@ impl WorkerServer {
             }
         };
         // Their own limits and counters, so that a full server can be observed.
+        let limits = Limits::new().connections(endpoints::MAX_CONNECTIONS);
+        let malformed = Arc::new(MalformedRequests::new(Arc::clone(&self.handler)));
         let context = ConnectionContext {
-            limits: Limits::new().connections(endpoints::MAX_CONNECTIONS),
-            transport: Transport::new(None, None),
+            limits,
+            transport: Transport::new(None, None, &limits, Arc::clone(&malformed)),
             meter: Arc::default(),
             phase,
             has_bug: self.context.has_bug.clone(),
-            malformed: MalformedRequests::new(Arc::clone(&self.handler)),
+            malformed,
         };
         async move {
             if let Some(queue) = queue {
@@ -235,14 +247,13 @@ async fn serve_queue<A: AcceptQueue, S: InfallibleService>(
         Arc::clone(&meter),
         phases.clone(),
     ));
-    let malformed = Arc::new(malformed);
     let transport = Arc::new(transport);
-    let serve = |accepted, permit| {
+    let serve = |accepted, mut permit| {
         let (connection_limit, malformed) = (Arc::clone(&connection_limit), Arc::clone(&malformed));
         let (transport, service) = (Arc::clone(&transport), service.clone());
         tokio::spawn(async move {
-            let established = transport.establish(accepted, &connection_limit).await;
-            if let Some((stream, client)) = established {
+            let established = transport.establish(accepted, &mut permit, &connection_limit);
+            if let Some((stream, client)) = established.await {
                 connection::serve(stream, client, service, connection_limit, malformed, permit)
                     .await;
             }

@@ -39,6 +39,10 @@ pub(crate) struct Meter {
     /// Connections whose proxy sent no valid PROXY header.
     pub(crate) rejected_proxy_headers: IntCounter,
     pub(crate) failed_handshakes: IntCounter,
+    /// Connections of clients with too many.
+    pub(crate) rejected_clients: IntCounter,
+    /// Requests of clients with too many open ones.
+    pub(crate) rejected_requests: IntCounter,
     pub(crate) read_bytes: IntCounter,
     pub(crate) written_bytes: IntCounter,
     pub(crate) response_latency: Histogram,
@@ -79,11 +83,11 @@ impl Default for Meter {
             "reason",
             ["idle", "head", "stall", "handshake"],
         );
-        let [rejected_proxy_headers, failed_handshakes] = registry.counters(
+        let [rejected_proxy_headers, failed_handshakes, rejected_clients] = registry.counters(
             "connections_rejected_total",
             "Connections closed before their first request, by reason.",
             "reason",
-            ["proxy_header", "tls"],
+            ["proxy_header", "tls", "client_limit"],
         );
         Meter {
             in_flight: registry.gauge(
@@ -134,6 +138,11 @@ impl Default for Meter {
             handshake_timeouts,
             rejected_proxy_headers,
             failed_handshakes,
+            rejected_clients,
+            rejected_requests: registry.counter(
+                "http_requests_over_client_limit_total",
+                "Requests rejected because their client had too many open ones.",
+            ),
             read_bytes: registry.counter("received_bytes_total", "Bytes read from connections."),
             written_bytes: registry.counter("sent_bytes_total", "Bytes written to connections."),
             response_latency: registry.histogram(

@@ -25,8 +25,16 @@ pub(super) struct Rewound<I> {
 }
 
 impl<I> Rewound<I> {
-    pub(super) fn new(read: Bytes, io: I) -> Self {
-        Rewound { read, io }
+    pub(super) fn new(io: I) -> Self {
+        Rewound {
+            read: Bytes::new(),
+            io,
+        }
+    }
+
+    /// Lets the next reads return these bytes, which were already read.
+    pub(super) fn rewind(&mut self, read: Bytes) {
+        self.read = read;
     }
 }
 

@@ -1,5 +1,6 @@
 //! The limit on open connections, and the state shared by all connections of a worker.
 
+use super::client_limit::ClientSlot;
 use crate::logging;
 use crate::metrics::Meter;
 use crate::{limits::Limits, phase::Phase};
@@ -128,6 +129,7 @@ impl ConnectionLimit {
         ConnectionPermit {
             limit: Arc::clone(self),
             is_used: false,
+            client_slot: None,
             _permit: permit,
         }
     }
@@ -197,6 +199,7 @@ impl ConnectionLimit {
 pub(super) struct ConnectionPermit {
     limit: Arc<ConnectionLimit>,
     is_used: bool,
+    client_slot: Option<ClientSlot>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -206,6 +209,11 @@ impl ConnectionPermit {
         self.is_used = true;
         self.limit.meter.connection_accepted();
         self.limit.is_out_of_resources.store(false, Relaxed);
+    }
+
+    /// Holds the slot of the client as long as the connection is open.
+    pub(super) fn hold(&mut self, client_slot: ClientSlot) {
+        self.client_slot = Some(client_slot);
     }
 }
 

@@ -1,5 +1,5 @@
-//! Error responses to requests whose head hyper could not parse. These requests never
-//! reach the service.
+//! Error responses to requests whose head hyper could not parse, and to connections that
+//! are rejected. They never reach the service.
 //!
 //! hyper responds to most of them with only a status. The connection's [`Socket`]
 //! withholds that response. Here they are handled like every other error: counted,
@@ -13,10 +13,10 @@ use http::{StatusCode, header};
 use std::{
     hash::{BuildHasher, RandomState},
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy, sink},
     time::timeout,
 };
 
@@ -58,7 +58,7 @@ impl MalformedRequests {
         let has_hyper_responded = !socket.take_withheld_response() && !error.is_parse_version_h2();
         let error = classify(error, head, connection_limit.limits().head_bytes);
         connection_limit.meter.malformed_request(error.status());
-        let response = self.handle(&error);
+        let response = self.handle(&error, "reading a request head");
         if has_hyper_responded {
             return;
         }
@@ -70,17 +70,37 @@ impl MalformedRequests {
         let _ = timeout(2 * connection_limit.limits().grace, sending).await;
     }
 
+    /// Responds to a connection that is rejected, and closes it.
+    pub(super) async fn reject<I>(&self, error: &AppError, mut io: I, grace: Duration)
+    where
+        I: AsyncRead + AsyncWrite + Unpin,
+    {
+        let response = self.handle(error, "accepting a connection");
+        let sending = async {
+            io.write_all(response.as_bytes()).await?;
+            io.shutdown().await?;
+            // Otherwise the system would reset the connection, and the client could lose
+            // the response.
+            copy(&mut io, &mut sink()).await
+        };
+        // Fails if the client has disconnected.
+        let _ = timeout(grace, sending).await;
+    }
+
     /// Logs the error and returns the complete response.
-    fn handle(&self, error: &AppError) -> String {
+    fn handle(&self, error: &AppError, operation: &'static str) -> String {
         let id = self.ids.generate();
-        let incident = Incident::new(id, "reading a request head");
+        let incident = Incident::new(id, operation);
         let decision = self.handler.handle(error, &incident);
         let problem = decision.problem().map(Problem::to_json).unwrap_or_default();
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let retry_after = error.retry_after().map_or_else(String::new, |after| {
+            format!("{}: {}\r\n", header::RETRY_AFTER, after.as_secs())
+        });
         let date = httpdate::fmt_http_date(SystemTime::now());
         format!(
             "HTTP/1.1 {status}\r\n{}: {}\r\n{}: {}\r\n{}: close\r\n{}: {date}\r\n{}: {id}\r\n\
-             {}: nosniff\r\n\r\n{problem}",
+             {retry_after}{}: nosniff\r\n\r\n{problem}",
             header::CONTENT_TYPE,
             Problem::CONTENT_TYPE,
             header::CONTENT_LENGTH,

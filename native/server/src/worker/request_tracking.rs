@@ -2,7 +2,8 @@
 //! disconnect.
 
 use super::{
-    activity::ConnectionActivity, connection_limit::ConnectionLimit, transport::ConnectionClient,
+    activity::ConnectionActivity, client_limit::ClientSlot, connection_limit::ConnectionLimit,
+    transport::ConnectionClient,
 };
 use crate::logging;
 use bytes::Buf;
@@ -81,9 +82,12 @@ impl<S: InfallibleService> hyper::service::Service<Request<Incoming>> for Tracke
     type Future = ResponseFuture<S::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let client = self.client.addr_of(request.headers());
-        request.extensions_mut().insert(client);
-        let tracker = RequestTracker::new(&self.activity, &self.connection_limit, &request);
+        let client_slot = self.client.identify(&mut request);
+        let mut tracker = RequestTracker::new(&self.activity, &self.connection_limit, &request);
+        tracker.client_slot = client_slot.unwrap_or_else(|_| {
+            self.connection_limit.meter.rejected_requests.inc();
+            None
+        });
         ResponseFuture {
             future: self.service.clone().call(request),
             tracker: Some(tracker),
@@ -145,6 +149,8 @@ struct RequestTracker {
     /// next one.
     is_body_blocked: bool,
     state: RequestState,
+    /// Held until the response is complete.
+    client_slot: Option<ClientSlot>,
 }
 
 /// The state of a request.
@@ -178,6 +184,7 @@ impl RequestTracker {
             version: request.version(),
             is_body_blocked: false,
             state: RequestState::Received,
+            client_slot: None,
         }
     }
 

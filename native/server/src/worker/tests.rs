@@ -105,16 +105,19 @@ impl Server {
         limits: Limits,
         turns: Turns,
     ) -> Self {
-        Self::start_with_transport(listener, queue, limits, turns, Transport::new(None, None))
+        Self::start_with_proxies(listener, queue, limits, turns, None)
     }
 
-    fn start_with_transport(
+    fn start_with_proxies(
         listener: impl AcceptQueue<Stream = DuplexStream> + 'static,
         queue: mpsc::UnboundedSender<io::Result<Accepted<DuplexStream>>>,
         limits: Limits,
         turns: Turns,
-        transport: Transport,
+        proxies: Option<TrustedProxies>,
     ) -> Self {
+        let handler = error_layer::handler(Handler::new());
+        let malformed = Arc::new(MalformedRequests::new(handler));
+        let transport = Transport::new(proxies, None, &limits, Arc::clone(&malformed));
         let phase = Arc::new(watch::Sender::new(Phase::Serving));
         let meter = Arc::new(Meter::default());
         let has_bug = watch::Sender::new(false);
@@ -128,7 +131,7 @@ impl Server {
                 meter: Arc::clone(&meter),
                 phase: Arc::clone(&phase),
                 has_bug: has_bug.subscribe(),
-                malformed: MalformedRequests::new(error_layer::handler(Handler::new())),
+                malformed,
             },
         );
         Server {

@@ -1,28 +1,33 @@
-//! What a connection comes through before HTTP: the PROXY header and the TLS handshake.
+//! What a connection comes through before HTTP: the PROXY header, the limit of connections
+//! for each client, and the TLS handshake.
 
 use super::{
     accept::Accepted,
+    client_limit::{ClientLimit, ClientSlot, OverLimit, RejectedRequest, over_limit},
     client_stream::{ClientStream, Rewound},
-    connection_limit::{ConnectionLimit, LogThrottle, Pressure, log},
+    connection_limit::{ConnectionLimit, ConnectionPermit, LogThrottle, Pressure, log},
+    malformed::MalformedRequests,
     proxy_header,
 };
 use crate::{
-    client_addr::ClientAddr, logging, metrics::ConnectionTimeout, tls::TlsAcceptor,
+    client_addr::ClientAddr, limits::Limits, logging, metrics::ConnectionTimeout, tls::TlsAcceptor,
     trusted_proxies::TrustedProxies,
 };
-use bytes::Bytes;
-use http::HeaderMap;
-use std::{fmt, sync::Arc};
+use http::Request;
+use std::{fmt, io, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::sleep,
+    time::{Instant, sleep, sleep_until},
 };
 
 /// The steps before HTTP.
 pub(super) struct Transport {
     proxies: Option<Arc<TrustedProxies>>,
     tls: Option<TlsAcceptor>,
+    clients: Option<Arc<ClientLimit>>,
+    malformed: Arc<MalformedRequests>,
     proxy_log: LogThrottle,
+    client_log: LogThrottle,
     tls_log: LogThrottle,
 }
 
@@ -32,106 +37,152 @@ pub(super) struct ConnectionClient {
     addr: ClientAddr,
     /// The proxies, if the peer is one that names the client in a header.
     proxies: Option<Arc<TrustedProxies>>,
-}
-
-/// The reason why a connection was closed before HTTP.
-enum Rejection {
-    ProxyHeader,
-    Handshake,
+    /// Limits the open requests of the clients that such a peer names.
+    requests: Option<Arc<ClientLimit>>,
 }
 
 impl ConnectionClient {
-    /// Returns the client that sent a request.
-    pub(super) fn addr_of(&self, headers: &HeaderMap) -> ClientAddr {
-        match &self.proxies {
-            Some(proxies) => self.addr.named(proxies.named_client(headers)),
-            None => self.addr,
+    /// Records the client of a request in its extensions. Returns the slot of the request,
+    /// if its client is limited.
+    ///
+    /// # Errors
+    ///
+    /// [`OverLimit`]. [`ClientLimitService`](super::client_limit::ClientLimitService) then
+    /// rejects the request.
+    pub(super) fn identify<B>(
+        &self,
+        request: &mut Request<B>,
+    ) -> Result<Option<ClientSlot>, OverLimit> {
+        let mut client = self.addr;
+        if let Some(proxies) = &self.proxies {
+            client = client.named(proxies.named_client(request.headers()));
         }
+        request.extensions_mut().insert(client);
+        let (Some(requests), Some(ip)) = (&self.requests, client.named_ip()) else {
+            return Ok(None);
+        };
+        let slot = requests.acquire(ip);
+        if slot.is_err() {
+            request.extensions_mut().insert(RejectedRequest);
+        }
+        slot.map(Some)
     }
 }
 
 impl Transport {
-    pub(super) fn new(proxies: Option<TrustedProxies>, tls: Option<TlsAcceptor>) -> Self {
+    pub(super) fn new(
+        proxies: Option<TrustedProxies>,
+        tls: Option<TlsAcceptor>,
+        limits: &Limits,
+        malformed: Arc<MalformedRequests>,
+    ) -> Self {
         Transport {
             proxies: proxies.map(Arc::new),
             tls,
+            clients: limits
+                .connections_per_client
+                .map(|limit| Arc::new(ClientLimit::new(limit))),
+            malformed,
             proxy_log: LogThrottle::default(),
+            client_log: LogThrottle::default(),
             tls_log: LogThrottle::default(),
         }
     }
 
     /// Prepares a connection for HTTP. Returns `None` if it was closed, because a step
-    /// failed or took longer than the [head](crate::Limits::head) limit.
+    /// failed, all steps took longer than the [head](Limits::head) limit, or the client has
+    /// too many connections.
     pub(super) async fn establish<I>(
         &self,
         accepted: Accepted<I>,
+        permit: &mut ConnectionPermit,
         connection_limit: &ConnectionLimit,
     ) -> Option<(ClientStream<I>, ConnectionClient)>
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let deadline = Instant::now() + connection_limit.limits().head;
         let peer = accepted.peer;
-        let has_header = self.proxies.as_ref().filter(|it| it.sends_header(peer));
-        let client = ConnectionClient {
-            addr: ClientAddr::of_peer(peer),
-            proxies: has_header.cloned(),
-        };
+        let mut addr = ClientAddr::of_peer(peer);
+        let mut stream = Rewound::new(accepted.stream);
         let proxies = self.proxies.as_ref();
-        let has_proxy_header = proxies.is_some_and(|it| it.sends_proxy_header(peer));
-        if !has_proxy_header && self.tls.is_none() {
-            let stream = Rewound::new(Bytes::new(), accepted.stream);
-            return Some((ClientStream::Plain(stream), client));
+        // The futures of the steps are boxed, because they are large, and most of a
+        // connection's time is after them.
+        let mut is_limited = self.clients.is_some();
+        if proxies.is_some_and(|proxies| proxies.sends_proxy_header(peer)) {
+            let reading = Box::pin(proxy_header::read(&mut stream));
+            let header = within(deadline, connection_limit, reading).await?;
+            let header = header
+                .inspect_err(|cause| self.reject_proxy(addr, cause, connection_limit))
+                .ok()?;
+            addr = addr.named(header.client);
+            stream.rewind(header.rest);
+            // Health checks of the proxy have no client.
+            is_limited &= header.client.is_some();
         }
-        // Boxed, because it is large, and most of a connection's time is after it.
-        let steps = Box::pin(self.take_steps(accepted, client, has_proxy_header));
-        let result = tokio::select! {
-            biased;
-            result = steps => result,
-            () = time_limit(connection_limit) => {
-                let timeout = ConnectionTimeout::Handshake;
-                connection_limit.meter.connection_timed_out(timeout);
-                return None;
-            }
-        };
-        result
-            .inspect_err(|rejection| match rejection {
-                Rejection::ProxyHeader => connection_limit.meter.rejected_proxy_headers.inc(),
-                Rejection::Handshake => connection_limit.meter.failed_handshakes.inc(),
-            })
-            .ok()
-    }
-
-    async fn take_steps<I>(
-        &self,
-        accepted: Accepted<I>,
-        mut client: ConnectionClient,
-        has_proxy_header: bool,
-    ) -> Result<(ClientStream<I>, ConnectionClient), Rejection>
-    where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let mut io = accepted.stream;
-        let mut read = Bytes::new();
-        if has_proxy_header {
-            let header = proxy_header::read(&mut io).await.map_err(|cause| {
-                if self.proxy_log.should_log() {
-                    log(&format!(
-                        "connection from the proxy {} closed: {cause}; check that it sends the \
-                         PROXY protocol",
-                        client.addr
-                    ));
+        let header_proxies = proxies.filter(|proxies| proxies.sends_header(peer));
+        is_limited &= header_proxies.is_none();
+        if is_limited && let (Some(clients), Some(ip)) = (&self.clients, addr.ip()) {
+            match clients.acquire(ip) {
+                Ok(slot) => permit.hold(slot),
+                Err(over) => {
+                    Box::pin(self.reject_client(addr, over, stream, connection_limit)).await;
+                    return None;
                 }
-                Rejection::ProxyHeader
-            })?;
-            client.addr = client.addr.named(header.client);
-            read = header.rest;
+            }
         }
-        let stream = Rewound::new(read, io);
+        let client = ConnectionClient {
+            addr,
+            proxies: header_proxies.cloned(),
+            requests: header_proxies.and(self.clients.clone()),
+        };
         let stream = match &self.tls {
-            Some(acceptor) => self.shake_hands(acceptor, stream, client.addr).await?,
+            Some(acceptor) => {
+                self.shake_hands(acceptor, stream, addr, deadline, connection_limit)
+                    .await?
+            }
             None => ClientStream::Plain(stream),
         };
-        Ok((stream, client))
+        Some((stream, client))
+    }
+
+    fn reject_proxy(
+        &self,
+        proxy: ClientAddr,
+        cause: &io::Error,
+        connection_limit: &ConnectionLimit,
+    ) {
+        connection_limit.meter.rejected_proxy_headers.inc();
+        if self.proxy_log.should_log() {
+            log(&format!(
+                "connection from the proxy {proxy} closed: {cause}; check that it sends the PROXY \
+                 protocol"
+            ));
+        }
+    }
+
+    /// Closes a connection of a client with too many, after a response if that is possible.
+    async fn reject_client<I>(
+        &self,
+        client: ClientAddr,
+        over: OverLimit,
+        stream: Rewound<I>,
+        connection_limit: &ConnectionLimit,
+    ) where
+        I: AsyncRead + AsyncWrite + Unpin,
+    {
+        connection_limit.meter.rejected_clients.inc();
+        if self.client_log.should_log() {
+            log(&format!(
+                "client {client} has too many connections; further ones are rejected"
+            ));
+        }
+        if let OverLimit(Some(_slot)) = over
+            && self.tls.is_none()
+        {
+            let grace = connection_limit.limits().grace;
+            self.malformed.reject(&over_limit(), stream, grace).await;
+        }
     }
 
     async fn shake_hands<I>(
@@ -139,17 +190,21 @@ impl Transport {
         acceptor: &TlsAcceptor,
         stream: Rewound<I>,
         client: ClientAddr,
-    ) -> Result<ClientStream<I>, Rejection>
+        deadline: Instant,
+        connection_limit: &ConnectionLimit,
+    ) -> Option<ClientStream<I>>
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
-        match acceptor.accept(stream).await {
-            Ok(stream) => Ok(ClientStream::Tls(Box::new(stream))),
+        let handshake = Box::pin(acceptor.accept(stream));
+        match within(deadline, connection_limit, handshake).await? {
+            Ok(stream) => Some(ClientStream::Tls(Box::new(stream))),
             Err(cause) => {
+                connection_limit.meter.failed_handshakes.inc();
                 if self.tls_log.should_log() {
                     logging::debug(format_args!("TLS handshake with {client} failed: {cause}"));
                 }
-                Err(Rejection::Handshake)
+                None
             }
         }
     }
@@ -163,9 +218,13 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// Completes when the time for the steps has passed. It is shorter if the worker closes its
-/// connections.
-async fn time_limit(connection_limit: &ConnectionLimit) {
+/// Runs a step until the deadline, which is earlier if the worker closes its connections.
+/// Returns `None`, and counts a timeout, if the step takes longer.
+async fn within<F: Future + Unpin>(
+    deadline: Instant,
+    connection_limit: &ConnectionLimit,
+    step: F,
+) -> Option<F::Output> {
     let mut pressure = connection_limit.pressure();
     let closing = async {
         // Fails if the worker has stopped.
@@ -173,7 +232,12 @@ async fn time_limit(connection_limit: &ConnectionLimit) {
         sleep(connection_limit.limits().grace).await;
     };
     tokio::select! {
-        () = sleep(connection_limit.limits().head) => {}
+        biased;
+        output = step => return Some(output),
+        () = sleep_until(deadline) => {}
         () = closing => {}
     }
+    let timeout = ConnectionTimeout::Handshake;
+    connection_limit.meter.connection_timed_out(timeout);
+    None
 }

@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+mod clients;
 mod metrics;
 mod program;
 mod steps;

@@ -8,11 +8,13 @@ const OTHER: &str = "198.51.100.1:50000";
 const GET_CLIENT: &str = "GET /client HTTP/1.1\r\nhost: test\r\nconnection: close\r\n";
 
 fn start(proxies: TrustedProxies) -> Server {
+    start_with_limits(Limits::new(), Some(proxies))
+}
+
+fn start_with_limits(limits: Limits, proxies: Option<TrustedProxies>) -> Server {
     let (queue, connections) = mpsc::unbounded_channel();
     let listener = Incoming::new(connections);
-    let transport = Transport::new(Some(proxies), None);
-    let turns = Turns::unshared();
-    Server::start_with_transport(listener, queue, Limits::new(), turns, transport)
+    Server::start_with_proxies(listener, queue, limits, Turns::unshared(), proxies)
 }
 
 /// Returns a server that trusts the network of [`PROXY`].
@@ -106,4 +108,75 @@ async fn only_trusted_proxies_name_the_client_in_a_header() {
             "{received}"
         );
     }
+}
+
+/// Connects clients that send nothing.
+async fn connect_idle(server: &Server, peer: &str, count: usize) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        let peer = Some(peer.parse().unwrap());
+        clients.push(server.connect_from(peer, "").await);
+    }
+    // The worker accepts them.
+    sleep(SECOND / 10).await;
+    clients
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_beyond_the_limit_of_a_client_get_429() {
+    let server = start_with_limits(Limits::new().connections_per_client(2), None);
+    let sent = format!("{GET_CLIENT}\r\n");
+    let clients = connect_idle(&server, OTHER, 2).await;
+    let received = exchange(&server, Some("198.51.100.1:50001"), &sent).await;
+    assert!(received.starts_with("HTTP/1.1 429 "), "{received}");
+    assert!(received.contains("\r\nretry-after: 1\r\n"), "{received}");
+    assert!(closes_connection(&received), "{received}");
+    for peer in [Some("198.51.100.2:50000"), None] {
+        let received = exchange(&server, peer, &sent).await;
+        assert!(received.starts_with("HTTP/1.1 200 "), "{received}");
+    }
+    drop(clients);
+    sleep(SECOND).await;
+    let received = exchange(&server, Some(OTHER), &sent).await;
+    assert!(received.starts_with("HTTP/1.1 200 "), "{received}");
+    assert_eq!(server.meter.rejected_clients.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejected_connections_are_limited_too() {
+    let server = start_with_limits(Limits::new().connections_per_client(2), None);
+    let _clients = connect_idle(&server, OTHER, 2).await;
+    let rejected = connect_idle(&server, OTHER, 2).await;
+    // These are no longer answered.
+    assert_eq!(exchange(&server, Some(OTHER), GET).await, "");
+    assert_eq!(server.meter.open_connections.get(), 4);
+    for mut client in rejected {
+        client.wait_for_close().await;
+        assert!(client.received.starts_with("HTTP/1.1 429 "));
+    }
+    sleep(Limits::new().grace).await;
+    assert_eq!(server.meter.open_connections.get(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn proxy_header_names_the_limited_client() {
+    let networks = ["10.0.0.0/8".parse().unwrap()];
+    let proxies = TrustedProxies::proxy_protocol(networks);
+    let server = start_with_limits(Limits::new().connections_per_client(1), Some(proxies));
+    let peer = Some(PROXY.parse().unwrap());
+    let header = "PROXY TCP4 203.0.113.9 10.0.0.2 4711 80\r\n";
+    let _client = server.connect_from(peer, header).await;
+    let sent = format!("{header}{GET_CLIENT}\r\n");
+    let received = exchange(&server, Some(PROXY), &sent).await;
+    assert!(received.starts_with("HTTP/1.1 429 "), "{received}");
+    for header in [
+        "PROXY TCP4 203.0.113.8 10.0.0.2 4711 80\r\n",
+        "PROXY UNKNOWN\r\n",
+    ] {
+        let _client = server.connect_from(peer, header).await;
+    }
+    // Health checks are not limited.
+    let sent = format!("PROXY UNKNOWN\r\n{GET_CLIENT}\r\n");
+    let received = exchange(&server, Some(PROXY), &sent).await;
+    assert!(received.starts_with("HTTP/1.1 200 "), "{received}");
 }
