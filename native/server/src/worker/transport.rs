@@ -1,5 +1,5 @@
-//! What a connection comes through before HTTP: the PROXY header, the limit of connections
-//! for each client, and the TLS handshake.
+//! The steps before HTTP: the PROXY header, the limit of connections for each client, and
+//! the TLS handshake.
 
 use super::{
     accept::Accepted,

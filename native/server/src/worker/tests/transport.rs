@@ -1,4 +1,4 @@
-//! What comes before HTTP, and the client's address.
+//! Tests of the steps before HTTP, and of the addresses of clients.
 
 use super::*;
 
