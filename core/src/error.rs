@@ -151,6 +151,7 @@ mod retry;
 mod text;
 #[cfg(feature = "tokio")]
 mod tokio_errors;
+mod trace_id;
 
 pub use app_error::AppError;
 pub use breaker::{Breaker, BreakerOpen, BreakerState, Permit};
@@ -165,3 +166,4 @@ pub use kind::ErrorKind;
 pub use problem::Problem;
 pub use result_ext::ResultExt;
 pub use retry::{FailedAttempt, GiveUp, RetryPolicy};
+pub use trace_id::TraceId;

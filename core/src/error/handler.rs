@@ -420,7 +420,7 @@ impl Handler {
 
     /// Returns the problem for the client, regardless of the decision.
     pub(super) fn problem(&self, error: &AppError, incident: &Incident<'_>) -> Problem {
-        let problem = Problem::new(error, &incident.id);
+        let problem = Problem::new(error, &incident.id).with_trace_id(incident.trace_id);
         match &self.type_base {
             None => problem,
             Some(base) => {

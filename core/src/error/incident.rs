@@ -1,6 +1,6 @@
 //! Incidents, decisions and reports.
 
-use super::{AppError, CorrelationId, GiveUp, Problem};
+use super::{AppError, CorrelationId, GiveUp, Problem, TraceId};
 use std::{fmt, time::Duration};
 
 /// The circumstances of an error: the request, the operation and the attempt.
@@ -22,6 +22,8 @@ use std::{fmt, time::Duration};
 pub struct Incident<'a> {
     /// The id of the request.
     pub id: CorrelationId,
+    /// The id of the distributed trace that the request belongs to, if any.
+    pub trace_id: Option<TraceId>,
     /// The operation that failed, such as a method and a route.
     pub operation: &'a str,
     /// True if repeating the operation has the same effect as running it once. Only
@@ -47,11 +49,26 @@ impl<'a> Incident<'a> {
     pub fn new(id: CorrelationId, operation: &'a str) -> Self {
         Incident {
             id,
+            trace_id: None,
             operation,
             is_idempotent: false,
             attempt: 1,
             now: Duration::ZERO,
         }
+    }
+
+    /// Sets the trace that the request belongs to.
+    ///
+    /// ```
+    /// use highwater::error::{IdGenerator, Incident, TraceId};
+    ///
+    /// let trace_id = TraceId::from_bytes([7; 16]);
+    /// let incident = Incident::new(IdGenerator::new(7).generate(), "GET /orders/42").trace_id(trace_id);
+    /// assert_eq!(incident.trace_id, trace_id);
+    /// ```
+    pub fn trace_id(mut self, trace_id: Option<TraceId>) -> Self {
+        self.trace_id = trace_id;
+        self
     }
 
     /// Marks the operation as idempotent.

@@ -1,6 +1,6 @@
 //! Problem details for clients.
 
-use super::{AppError, CorrelationId, ErrorKind, FieldError, text};
+use super::{AppError, CorrelationId, ErrorKind, FieldError, TraceId, text};
 use std::{borrow::Cow, fmt::Write, time::Duration};
 
 /// The body of an error response: problem details as defined by RFC 9457.
@@ -10,8 +10,8 @@ use std::{borrow::Cow, fmt::Write, time::Duration};
 /// message and code are always the same.
 ///
 /// In addition to the members of the RFC it has `code`, a stable machine-readable code;
-/// `id`, the correlation id that is also in the log; `errors`, the invalid fields;
-/// and `retry_after_ms`.
+/// `id`, the correlation id that is also in the log; `trace_id`, if the request belongs to
+/// a distributed trace; `errors`, the invalid fields; and `retry_after_ms`.
 ///
 /// ```
 /// use highwater::error::{AppError, CorrelationId, Problem};
@@ -53,6 +53,8 @@ struct Members {
     instance: Option<Cow<'static, str>>,
     code: &'static str,
     id: CorrelationId,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    trace_id: Option<TraceId>,
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     errors: Vec<FieldError>,
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
@@ -98,6 +100,7 @@ impl Problem {
                 classification.code()
             },
             id: *id,
+            trace_id: None,
             errors: fields.iter().cloned().map(truncated_field).collect(),
             retry_after_ms: retry_after.map(to_ms),
         }))
@@ -129,6 +132,20 @@ impl Problem {
     /// ```
     pub fn with_instance(mut self, uri: impl Into<Cow<'static, str>>) -> Self {
         self.0.instance = Some(uri.into());
+        self
+    }
+
+    /// Sets the id of the trace that the request belongs to.
+    ///
+    /// ```
+    /// use highwater::error::{AppError, IdGenerator, Problem, TraceId};
+    ///
+    /// let problem = Problem::new(&AppError::conflict("There is none left."), &IdGenerator::new(7).generate())
+    ///     .with_trace_id(TraceId::from_bytes([7; 16]));
+    /// assert!(problem.to_json().contains(r#""trace_id":"07070707070707070707070707070707""#));
+    /// ```
+    pub fn with_trace_id(mut self, trace_id: Option<TraceId>) -> Self {
+        self.0.trace_id = trace_id;
         self
     }
 
@@ -205,6 +222,18 @@ impl Problem {
         &self.0.id
     }
 
+    /// Returns the id of the trace that the request belongs to, if any.
+    ///
+    /// ```
+    /// use highwater::error::{AppError, IdGenerator, Problem};
+    ///
+    /// let problem = Problem::new(&AppError::conflict("There is none left."), &IdGenerator::new(7).generate());
+    /// assert_eq!(problem.trace_id(), None);
+    /// ```
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.0.trace_id
+    }
+
     /// Returns the invalid fields.
     ///
     /// ```
@@ -260,6 +289,7 @@ impl Problem {
             instance,
             code,
             id,
+            trace_id,
             errors,
             retry_after_ms,
         } = &*self.0;
@@ -274,6 +304,9 @@ impl Problem {
         }
         json.text("code", code);
         json.text("id", id.as_str());
+        if let Some(trace_id) = trace_id {
+            json.text("trace_id", &trace_id.to_string());
+        }
         if !errors.is_empty() {
             json.list("errors", errors, |json, FieldError { field, detail }| {
                 json.text("field", field);

@@ -1,7 +1,9 @@
 //! Tests of correlation ids and problem details.
 
 use crate::cases;
-use highwater::error::{AppError, Classification, CorrelationId, ErrorKind, IdGenerator, Problem};
+use highwater::error::{
+    AppError, Classification, CorrelationId, ErrorKind, IdGenerator, Problem, TraceId,
+};
 use proptest::{collection::vec, option, prelude::*};
 use std::time::Duration;
 
@@ -70,6 +72,7 @@ proptest! {
         uri in option::of(any::<String>()),
         fields in vec((any::<String>(), "[\\x00-\\x7f]*"), 0..3),
         retry_after_ms in option::of(any::<u32>()),
+        trace_id in option::of(any::<[u8; 16]>()),
     ) {
         let mut error = AppError::invalid_input([text, controls].concat());
         for (field, detail) in fields {
@@ -78,13 +81,16 @@ proptest! {
         if let Some(ms) = retry_after_ms {
             error = error.with_retry_after(Duration::from_millis(ms.into()));
         }
-        let mut problem = Problem::new(&error, &id());
+        let trace_id = trace_id.and_then(TraceId::from_bytes);
+        let mut problem = Problem::new(&error, &id()).with_trace_id(trace_id);
         if let Some(uri) = &uri {
             problem = problem.with_type_uri(uri.clone()).with_instance(uri.clone());
         }
         let json: serde_json::Value = serde_json::from_str(&problem.to_json()).unwrap();
         prop_assert_eq!(json["type"].as_str().unwrap(), problem.type_uri());
         prop_assert_eq!(json["detail"].as_str().unwrap(), problem.detail());
+        let trace_id = trace_id.map(|trace_id| trace_id.to_string());
+        prop_assert_eq!(json["trace_id"].as_str(), trace_id.as_deref());
         prop_assert_eq!(json["retry_after_ms"].as_u64(), retry_after_ms.map(u64::from));
         let errors = json["errors"].as_array().map_or(&[][..], Vec::as_slice);
         prop_assert_eq!(errors.len(), problem.errors().len());

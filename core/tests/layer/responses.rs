@@ -9,7 +9,7 @@ use axum::{
 };
 use futures::executor::block_on;
 use highwater::error::{
-    AppError, Handler, Problem,
+    AppError, Handler, Problem, TraceId,
     http::{HandlerLayer, REQUEST_ID},
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -101,6 +101,40 @@ fn only_valid_client_ids_are_kept() {
     }
     let ignoring_ids = TestLayer::with(Handler::new(), HandlerLayer::ignore_client_ids);
     assert_ne!(call(&ignoring_ids, b"order-42"), "order-42");
+}
+
+#[test]
+fn trace_id_is_in_the_log_and_the_problem() {
+    let test = TestLayer::with(Handler::new(), |layer| {
+        layer.trace_ids(|extensions| extensions.get().copied())
+    });
+    let trace_id = TraceId::from_bytes([7; 16]).unwrap();
+    for trace_id in [Some(trace_id), None] {
+        let mut request = Request::new(String::new());
+        if let Some(trace_id) = trace_id {
+            request.extensions_mut().insert(trace_id);
+        }
+        let error = || AppError::not_found("it").with_context("trace_id", "fake");
+        let response = test.call_with(fail_with(error), request);
+        let line = test.line();
+        let trace_id = trace_id.map(|trace_id| trace_id.to_string());
+        let logged = trace_id
+            .as_ref()
+            .map_or(String::new(), |id| format!(" trace_id={id}"));
+        assert!(line.contains(&format!("{logged} class=")), "{line}");
+        assert!(!line.contains("trace_id=fake"), "{line}");
+        let problem: Value = serde_json::from_str(response.body()).unwrap();
+        assert_eq!(problem["trace_id"].as_str(), trace_id.as_deref());
+    }
+}
+
+#[test]
+fn panic_in_the_search_for_a_trace_id_is_ignored() {
+    let test = TestLayer::with(Handler::new(), |layer| {
+        layer.trace_ids(|_| panic!("no trace"))
+    });
+    let response = test.call(respond_with(|_| TextResponse::default()));
+    assert_eq!(response.status(), 200);
 }
 
 #[test]

@@ -73,14 +73,15 @@ impl Worker {
     pub fn detached() -> Self {
         let meter = Arc::<Meter>::default();
         let (sender, phase) = watch::channel(Phase::Serving);
+        let id = WorkerId::new(0, 0);
         Worker::new(Shared {
-            id: WorkerId::new(0, 0),
+            id,
             local_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
             phase,
             scrape: meter.scraper(),
             meter,
             failing: FailingWorkers::default(),
-            error_layer: error_layer::layer(error_layer::handler(Handler::new()), || {}),
+            error_layer: error_layer::layer(error_layer::handler(Handler::new(), id), || {}),
             retire: Box::new(move |_| {
                 advance(&sender, Phase::Draining);
             }),

@@ -41,6 +41,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod access_log;
 mod client_addr;
 mod cluster;
 #[cfg(unix)]
@@ -69,11 +70,13 @@ mod supervisor;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
 mod trusted_proxies;
+mod trace_context;
 mod turns;
 mod worker;
 #[cfg(unix)]
 mod worker_process;
 
+pub use access_log::AccessLog;
 pub use client_addr::ClientAddr;
 pub use cluster::Cluster;
 pub use endpoints::Endpoints;
@@ -95,3 +98,4 @@ pub use std::process::ExitCode;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 pub use trusted_proxies::TrustedProxies;
+pub use trace_context::{SpanId, TraceContext};

@@ -11,13 +11,13 @@
 //! whose log reader has stalled.
 
 mod sampler;
+mod subscriber;
 mod writer;
 
-use highwater::error::ErrorReport;
+use highwater::{error::ErrorReport, scale::WorkerId};
 use log::{Level, LevelFilter};
 use sampler::{LineKind, Sampler};
 use serde_json::json;
-use std::thread;
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     cell::Cell,
@@ -25,13 +25,20 @@ use std::{
     panic::PanicHookInfo,
     process,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
+pub(crate) use subscriber::REQUEST_TARGET;
+use subscriber::{ERROR_TARGET, Levels};
+use tracing::field;
 pub(crate) use writer::one_line;
-use writer::{LineOutput, LineQueue, Notices, StandardStream, truncate};
+use writer::{LineOutput, LineQueue, Notices, QueueConfig, StandardStream, truncate};
 
 /// The default log level.
 pub(crate) const DEFAULT_LEVEL: LevelFilter = LevelFilter::Info;
+
+/// The target of lines about the server and its workers.
+const SERVER_TARGET: &str = "highwater_server::server";
 
 /// The maximum time that an exiting process waits for a stalled log reader.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(250);
@@ -43,12 +50,20 @@ static LOG: OnceLock<Log> = OnceLock::new();
 
 #[derive(Debug)]
 struct Log {
-    level: LevelFilter,
+    levels: Levels,
+    /// True if the program has no subscriber of its own.
+    writes_events: OnceLock<bool>,
     stderr: Arc<LineQueue>,
-    /// Standard output. `None` if its writer thread cannot be started.
-    stdout: OnceLock<Option<Arc<LineQueue>>>,
+    /// Standard output, for the journal.
+    stdout: OutputQueue,
+    /// Standard output, for the access log.
+    access: OutputQueue,
     sampler: Arc<Mutex<Sampler>>,
 }
+
+/// A queue for standard output that starts with its first line. `None` if its writer thread
+/// cannot be started.
+type OutputQueue = OnceLock<Option<Arc<LineQueue>>>;
 
 /// Counts of lines that were not written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,35 +72,52 @@ pub(crate) struct LogCounts {
     pub(crate) log_dropped: u64,
     /// Journal lines that were dropped.
     pub(crate) journal_dropped: u64,
+    /// Lines of the access log that were dropped.
+    pub(crate) access_dropped: u64,
     /// Log lines that were suppressed by sampling.
     pub(crate) suppressed: u64,
 }
 
-/// Starts the writer thread of the log. The first line for standard output starts the
-/// thread of the journal.
+/// Starts the writer thread of the log, and makes it the destination of events and `log`
+/// records, unless the program has installed a subscriber or a logger. The first line for
+/// standard output starts the thread of the journal.
 ///
 /// # Errors
 ///
 /// If the thread cannot be started or standard error cannot be duplicated.
 pub(crate) fn start(level: LevelFilter) -> io::Result<()> {
+    if LOG.get().is_some() {
+        return Ok(());
+    }
     let sampler = Arc::default();
     let notices = LogNotices {
         sampler: Arc::clone(&sampler),
     };
-    let stderr = LineQueue::start("log", StandardStream::stderr()?, notices)?;
-    // `start` is called once per process.
-    let _ = LOG.set(Log {
-        level,
+    let stderr = LineQueue::start("log", QueueConfig::LOG, StandardStream::stderr()?, notices)?;
+    let log = LOG.get_or_init(|| Log {
+        levels: Levels::new(level),
+        writes_events: OnceLock::new(),
         stderr,
         stdout: OnceLock::new(),
+        access: OnceLock::new(),
         sampler,
     });
+    let writes_events = log
+        .writes_events
+        .get_or_init(|| subscriber::install(&log.levels));
+    if let Some(error) = log.levels.error.as_ref().filter(|_| *writes_events) {
+        line(error);
+    }
     Ok(())
 }
 
-/// Returns whether a log level is enabled.
-pub(crate) fn is_enabled(level: Level) -> bool {
-    LOG.get().map_or(DEFAULT_LEVEL, |log| log.level) >= level
+/// Returns true if the server sends events to the program's own subscriber, instead of
+/// writing lines.
+fn sends_events() -> bool {
+    match LOG.get() {
+        Some(log) => log.writes_events.get() == Some(&false),
+        None => tracing::dispatcher::has_been_set(),
+    }
 }
 
 /// Returns the counts of lines that were not written.
@@ -95,19 +127,64 @@ pub(crate) fn counts() -> LogCounts {
     };
     LogCounts {
         log_dropped: log.stderr.dropped(),
-        journal_dropped: log
-            .stdout
-            .get()
-            .into_iter()
-            .flatten()
-            .map(|it| it.dropped())
-            .sum(),
+        journal_dropped: dropped(&log.stdout),
+        access_dropped: dropped(&log.access),
         suppressed: lock(&log.sampler).suppressed(),
     }
 }
 
+fn dropped(queue: &OutputQueue) -> u64 {
+    queue
+        .get()
+        .into_iter()
+        .flatten()
+        .map(|it| it.dropped())
+        .sum()
+}
+
+/// Sends an event at a level that is known only now.
+macro_rules! event {
+    ($level:expr, $($event:tt)*) => {
+        match $level {
+            Level::Error => tracing::error!($($event)*),
+            Level::Warn => tracing::warn!($($event)*),
+            Level::Info => tracing::info!($($event)*),
+            Level::Debug => tracing::debug!($($event)*),
+            Level::Trace => tracing::trace!($($event)*),
+        }
+    };
+}
+
 /// Logs a line at every log level, subject to sampling.
 pub fn line(line: &str) {
+    line_at(Level::Info, line);
+}
+
+/// Logs a line, like [`line`]. Only as an event it has a level.
+pub(crate) fn line_at(level: Level, line: &str) {
+    if sends_events() {
+        return event!(level, target: SERVER_TARGET, "{line}");
+    }
+    write_line(line);
+}
+
+/// Logs a line about a worker, like [`line`]. As an event it has a level and the worker.
+#[cfg(unix)]
+pub(crate) fn worker_line(level: Level, worker: WorkerId, pid: u32, line: &str) {
+    if sends_events() {
+        return event!(
+            level,
+            target: SERVER_TARGET,
+            worker = worker.slot + 1,
+            generation = worker.generation,
+            pid,
+            "{line}"
+        );
+    }
+    write_line(line);
+}
+
+fn write_line(line: &str) {
     match LOG.get() {
         Some(log) => {
             let line = one_line(line);
@@ -117,35 +194,73 @@ pub fn line(line: &str) {
     }
 }
 
-/// Logs a line at debug level.
-pub fn debug(line: impl fmt::Display) {
-    if let Some(log) = LOG.get().filter(|_| is_enabled(Level::Debug)) {
-        log.stderr
-            .push(one_line(&format!("{} {line}", Level::Debug)));
+/// Writes the line of an event.
+fn write_server_line(line: String) {
+    if let Some(log) = LOG.get() {
+        log.stderr.push(line);
     }
 }
 
 /// Logs a failed request, subject to the log level and sampling.
-pub(crate) fn failed_request(report: &ErrorReport<'_>) {
+pub(crate) fn failed_request(worker: WorkerId, report: &ErrorReport<'_>) {
     let level = report.level();
+    if sends_events() {
+        return send_failed_request(worker, report);
+    }
+    // Lines are written without an event, so that sampling precedes formatting.
     let Some(log) = LOG.get() else {
         return write_directly(&format!("{level} {}", report.line()));
     };
-    if log.level < level {
+    if !log.levels.is_enabled(ERROR_TARGET, level) {
         return;
     }
-    let kind = || {
-        let mut context = report.error.context();
-        let panicked_at = context.find(|(key, _)| *key == "panicked_at");
-        LineKind::Request {
-            level,
-            code: report.error.code(),
-            status: report.error.status(),
-            at: report.error.location(),
-            panicked_at: panicked_at.map(|(_, place)| place.to_owned()),
-        }
+    let kind = || LineKind::Request {
+        level,
+        code: report.error.code(),
+        status: report.error.status(),
+        at: report.error.location(),
+        panicked_at: panicked_at(report).map(ToOwned::to_owned),
     };
     log.write(kind, || one_line(&format!("{level} {}", report.line())));
+}
+
+/// Sends a failed request as an event with its fields.
+fn send_failed_request(worker: WorkerId, report: &ErrorReport<'_>) {
+    let ErrorReport {
+        error, incident, ..
+    } = report;
+    let context = fmt::from_fn(|f| {
+        let mut separator = "";
+        for (key, value) in error.context() {
+            write!(f, "{separator}{key}={value:?}")?;
+            separator = " ";
+        }
+        Ok(())
+    });
+    event!(
+        report.level(),
+        target: ERROR_TARGET,
+        id = incident.id.as_str(),
+        trace_id = incident.trace_id.map(field::display),
+        class = error.class().as_str(),
+        code = error.code(),
+        status = error.status(),
+        decision = report.decision.as_str(),
+        operation = incident.operation,
+        at = %error.location(),
+        panicked_at = panicked_at(report),
+        context = (error.context().len() > 0).then(|| field::display(&context)),
+        worker = worker.slot + 1,
+        generation = worker.generation,
+        "{error:#}"
+    );
+}
+
+/// Returns the location of the panic that caused an error, if it is known.
+fn panicked_at<'a>(report: &ErrorReport<'a>) -> Option<&'a str> {
+    let mut context = report.error.context();
+    let panicked_at = context.find(|(key, _)| *key == "panicked_at");
+    panicked_at.map(|(_, place)| place)
 }
 
 /// Logs a panic as one line, and its backtrace if `RUST_BACKTRACE` is set. Returns false,
@@ -174,13 +289,19 @@ pub fn log_panic(panic: &PanicHookInfo<'_>) -> bool {
         Level::Error,
         process::id()
     );
-    let is_queued = log.write(|| LineKind::Panic(location), || one_line(&line));
-    if is_queued {
-        let trace = Backtrace::capture();
-        if trace.status() == BacktraceStatus::Captured {
-            for line in trace.to_string().lines() {
-                log.stderr.push(one_line(line));
-            }
+    let backtrace = || {
+        let backtrace = Backtrace::capture();
+        (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace)
+    };
+    if sends_events() {
+        let backtrace = backtrace().map(field::display);
+        tracing::error!(target: ERROR_TARGET, panicked_at = location, backtrace, "{line}");
+    } else if log.write(|| LineKind::Panic(location), || one_line(&line)) {
+        for line in backtrace()
+            .map_or(String::new(), |it| it.to_string())
+            .lines()
+        {
+            log.stderr.push(one_line(line));
         }
     }
     let abort_messages = [
@@ -203,7 +324,7 @@ thread_local! {
     static LAST_PANIC: Cell<Option<String>> = const { Cell::new(None) };
 }
 
-/// Logs a line as it is, without sampling, such as a line with colours.
+/// Writes a line to standard error as it is, without sampling, such as a line with colours.
 pub fn raw(line: &str) {
     match LOG.get() {
         Some(log) => log.stderr.push(line.to_owned()),
@@ -218,9 +339,26 @@ pub fn print(line: &str) {
         let _ = StandardStream::stdout().and_then(|mut stdout| stdout.write_line(line));
         return;
     };
-    let start = || LineQueue::start("journal", StandardStream::stdout()?, JournalNotices);
+    let start = || {
+        let stdout = StandardStream::stdout()?;
+        LineQueue::start("journal", QueueConfig::LOG, stdout, JournalNotices)
+    };
     if let Some(stdout) = log.stdout.get_or_init(|| start().ok()) {
         stdout.push(line.to_owned());
+    }
+}
+
+/// Queues a line of the access log, once logging has started.
+pub(crate) fn access(line: String) {
+    let Some(log) = LOG.get() else {
+        return;
+    };
+    let start = || {
+        let stdout = StandardStream::stdout()?;
+        LineQueue::start("access log", QueueConfig::ACCESS_LOG, stdout, AccessNotices)
+    };
+    if let Some(access) = log.access.get_or_init(|| start().ok()) {
+        access.push(line);
     }
 }
 
@@ -229,9 +367,8 @@ pub fn print(line: &str) {
 pub fn flush() {
     if let Some(log) = LOG.get() {
         let deadline = Instant::now() + FLUSH_TIMEOUT;
-        log.stderr.flush(deadline);
-        if let Some(Some(stdout)) = log.stdout.get() {
-            stdout.flush(deadline);
+        for queue in log.queues() {
+            queue.flush(deadline);
         }
     }
 }
@@ -241,16 +378,23 @@ pub fn flush() {
 #[cfg(unix)]
 pub(crate) fn flush_or_drop() {
     flush();
-    if let Some(log) = LOG.get() {
-        log.stderr.drop_queued();
+    for queue in LOG.get().into_iter().flat_map(Log::queues) {
+        queue.drop_queued();
     }
 }
 
 impl Log {
+    /// Returns the queues that have started.
+    fn queues(&self) -> impl Iterator<Item = &Arc<LineQueue>> {
+        let outputs = [&self.stdout, &self.access];
+        let outputs = outputs.into_iter().filter_map(OnceLock::get).flatten();
+        [&self.stderr].into_iter().chain(outputs)
+    }
+
     /// Queues a line unless sampling suppresses it. Returns whether the line was queued.
     fn write(&self, kind: impl FnOnce() -> LineKind, line: impl FnOnce() -> String) -> bool {
         // The debug level disables sampling.
-        if self.level >= LevelFilter::Debug {
+        if self.levels.is_enabled(ERROR_TARGET, Level::Debug) {
             self.stderr.push(line());
             return true;
         }
@@ -283,16 +427,8 @@ struct LogNotices {
 }
 
 impl Notices for LogNotices {
-    fn dropped_line(&self, count: u64) -> String {
-        let lines = match count {
-            1 => "1 log line was".to_owned(),
-            count => format!("{count} log lines were"),
-        };
-        format!(
-            "{} process {}: {lines} dropped while the log reader was stalled",
-            Level::Warn,
-            process::id()
-        )
+    fn dropped_line(&self, count: u64) -> Option<String> {
+        Some(dropped_line(count, "log"))
     }
 
     fn due_lines(&self, now: Instant, is_last: bool) -> (Vec<String>, Option<Instant>) {
@@ -313,11 +449,39 @@ impl Notices for LogNotices {
     }
 }
 
+/// Formats the report of dropped lines of a log.
+fn dropped_line(count: u64, log: &str) -> String {
+    let lines = match count {
+        1 => format!("1 {log} line was"),
+        count => format!("{count} {log} lines were"),
+    };
+    format!(
+        "{} process {}: {lines} dropped while the {log} reader was stalled",
+        Level::Warn,
+        process::id()
+    )
+}
+
 struct JournalNotices;
 
 impl Notices for JournalNotices {
-    fn dropped_line(&self, count: u64) -> String {
-        json!({"event": "lines_dropped", "pid": process::id(), "count": count}).to_string()
+    fn dropped_line(&self, count: u64) -> Option<String> {
+        let line = json!({"event": "lines_dropped", "pid": process::id(), "count": count});
+        Some(line.to_string())
+    }
+
+    fn due_lines(&self, _: Instant, _: bool) -> (Vec<String>, Option<Instant>) {
+        (Vec::new(), None)
+    }
+}
+
+/// Reports dropped lines of the access log to the log, because its format is fixed.
+struct AccessNotices;
+
+impl Notices for AccessNotices {
+    fn dropped_line(&self, count: u64) -> Option<String> {
+        line(&dropped_line(count, "access log"));
+        None
     }
 
     fn due_lines(&self, _: Instant, _: bool) -> (Vec<String>, Option<Instant>) {

@@ -1,6 +1,7 @@
 //! The options that all servers have in common.
 
 use crate::{
+    access_log::AccessLog,
     endpoints::{self, Endpoints},
     error::Error,
     limits::Limits,
@@ -12,7 +13,7 @@ use crate::{
     trusted_proxies::TrustedProxies,
 };
 use highwater::{BoxError, error::Handler};
-use log::LevelFilter;
+use log::{Level, LevelFilter};
 use std::{collections::BTreeMap, panic, pin::Pin, process::ExitCode, time::Duration};
 use tokio::runtime::{self, Runtime};
 
@@ -31,6 +32,7 @@ pub(crate) struct Options {
     pub(crate) endpoints: Option<Endpoints>,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) log_level: LevelFilter,
+    pub(crate) access_log: Option<AccessLog>,
     pub(crate) handler: Handler,
     pub(crate) keeps_panic_hook: bool,
     pub(crate) prepare: Option<Box<Prepare>>,
@@ -66,6 +68,7 @@ impl Options {
             endpoints: None,
             shutdown_timeout: SHUTDOWN_TIMEOUT,
             log_level: logging::DEFAULT_LEVEL,
+            access_log: None,
             handler: Handler::new(),
             keeps_panic_hook: false,
             prepare: None,
@@ -156,7 +159,7 @@ pub(crate) fn new_runtime(threads: usize) -> Result<Runtime, Error> {
 /// Logs an error, if there is one, and returns the exit code.
 pub(crate) fn report(result: Result<ExitCode, Error>) -> ExitCode {
     let code = result.unwrap_or_else(|error| {
-        logging::line(&format!("error: {error}"));
+        logging::line_at(Level::Error, &format!("error: {error}"));
         ExitCode::FAILURE
     });
     logging::flush();
@@ -195,11 +198,19 @@ macro_rules! common_options {
             self
         }
 
-        /// Sets the level of the failed requests that are logged: `Error` (bugs), `Warn`
-        /// (other server errors), `Info` (client errors, the default) or `Debug` (also
-        /// clients that disconnect).
+        /// Sets the log level. For failed requests it means: `Error` (bugs), `Warn` (other
+        /// server errors), `Info` (client errors, the default) or `Debug` (also clients
+        /// that disconnect). The environment variable `RUST_LOG` takes precedence, as
+        /// described in [`logging`](crate::logging).
         pub fn log_level(mut self, level: log::LevelFilter) -> Self {
             self.options.log_level = level;
+            self
+        }
+
+        /// Writes a line to standard output for each finished request. By default, there is
+        /// no access log.
+        pub fn access_log(mut self, format: crate::AccessLog) -> Self {
+            self.options.access_log = Some(format);
             self
         }
 

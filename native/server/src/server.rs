@@ -129,6 +129,7 @@ impl Server {
             tls,
             trusted_proxies: self.options.trusted_proxies.take(),
             handler: std::mem::take(&mut self.options.handler),
+            access_log: self.options.access_log,
             scrape: meter.scraper(),
             meter,
             failing: FailingWorkers::default(),

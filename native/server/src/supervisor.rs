@@ -35,7 +35,8 @@ use crate::{
 };
 use failing::FailingSlots;
 use highwater::scale::{Action, Escalation, Supervisor, SupervisorOptions, WorkerId};
-use journal::{Journal, WorkerLabel, log};
+use journal::{Journal, WorkerLabel, log, log_at, log_worker};
+use log::Level;
 use process::{Exit, ProcessEvent, Stage, WorkerEvent, WorkerProcess, WorkerSpec};
 use program::{Launched, Program};
 use scrape::Scrapes;
@@ -329,11 +330,12 @@ impl SupervisorDriver {
                 fallback_cause,
             }) => {
                 if let Some(cause) = fallback_cause {
-                    log(format!(
+                    let line = format!(
                         "{} falls back to the running program, {}: {cause}",
                         process.label,
                         file.display()
-                    ));
+                    );
+                    log_worker(Level::Warn, process.label, line);
                 }
                 self.journal.started(process.label, &file);
                 process.program = file;
@@ -392,7 +394,8 @@ impl SupervisorDriver {
             return;
         };
         if process.kill() {
-            log(format!("{} killed: {reason}", process.label));
+            let line = format!("{} killed: {reason}", process.label);
+            log_worker(Level::Warn, process.label, line);
             self.journal
                 .worker_with_reason("killed", process.label, reason);
         }
@@ -458,11 +461,12 @@ impl SupervisorDriver {
         let version = process.version.as_deref();
         self.journal.ready(process.label, version);
         let version = version.map_or_else(String::new, |version| format!(", version {version}"));
-        log(format!(
+        let line = format!(
             "{} is ready: {}{version}",
             process.label,
             process.program.display()
-        ));
+        );
+        log_worker(Level::Info, process.label, line);
         if self.failing.count() > 0 {
             process.send(SupervisorMessage::Failing(self.failing.worker_list()));
         }
@@ -476,9 +480,8 @@ impl SupervisorDriver {
         if process.stage != Stage::Draining && !process.is_retiring {
             process.is_retiring = true;
             let label = process.label;
-            log(format!(
-                "{label} {reason}; it serves until its replacement is ready"
-            ));
+            let line = format!("{label} {reason}; it serves until its replacement is ready");
+            log_worker(Level::Warn, label, line);
             self.journal.worker_with_reason("retiring", label, reason);
         }
         self.supervisor.retire(id, self.started_at.elapsed());
@@ -504,7 +507,9 @@ impl SupervisorDriver {
         match stage {
             // The supervisor gave up and is shutting down. The cause has already been
             // logged.
-            _ if self.supervisor.has_escalated() => log(format!("{label} exited: {exit}")),
+            _ if self.supervisor.has_escalated() => {
+                log_worker(Level::Warn, label, format!("{label} exited: {exit}"));
+            }
             Stage::Starting => {
                 let program = process.program.display();
                 let failure = format!("{label} exited before it was ready: {exit} ({program})");
@@ -518,12 +523,13 @@ impl SupervisorDriver {
                 } else {
                     ""
                 };
-                log(format!("{}{next}", self.last_failure));
+                let line = format!("{}{next}", self.last_failure);
+                log_worker(Level::Error, label, line);
             }
             Stage::Draining if exit.is_clean() => {}
             Stage::Draining => {
                 self.last_failure = format!("{label} {verb} while draining: {exit}");
-                log(&self.last_failure);
+                log_worker(Level::Error, label, &self.last_failure);
             }
         }
     }
@@ -533,7 +539,7 @@ impl SupervisorDriver {
         let now = self.started_at.elapsed();
         self.last_failure = failure;
         if !self.supervisor.is_failing(slot) {
-            return log(&self.last_failure);
+            return log_at(Level::Error, &self.last_failure);
         }
         let before = self.failing.count();
         let Some(suppressed) = self.failing.record_failure(slot, now) else {
@@ -623,7 +629,8 @@ impl SupervisorDriver {
             return log("reload ignored: the server is shutting down");
         }
         if let Err(cause) = self.check_reload() {
-            log(format!("reload aborted: {cause}; all workers keep serving"));
+            let line = format!("reload aborted: {cause}; all workers keep serving");
+            log_at(Level::Warn, line);
             let fields = json!({"why": cause});
             self.journal.cluster("reload_aborted", fields);
             // A service manager that requested the reload waits for both notifications.
@@ -685,10 +692,11 @@ impl SupervisorDriver {
             || "its start is retried".to_owned(),
             |label| format!("{label} and all others keep serving"),
         );
-        log(format!(
+        let line = format!(
             "reload aborted: the replacement for worker {} never became ready; {next}",
             slot + 1
-        ));
+        );
+        log_at(Level::Warn, line);
         self.journal
             .cluster("reload_aborted", json!({"worker": slot + 1}));
         if !self.supervisor.is_reloading() {
@@ -697,10 +705,11 @@ impl SupervisorDriver {
     }
 
     fn give_up(&mut self) {
-        log(format!(
+        let line = format!(
             "giving up: no worker was ready for {} s; shutting down",
             self.give_up_after.as_secs()
-        ));
+        );
+        log_at(Level::Error, line);
         self.journal.cluster("gave_up", json!({}));
         systemd::stopping();
         self.begin_shutdown();

@@ -9,6 +9,7 @@ mod connection_limit;
 mod malformed;
 mod proxy_header;
 mod raw_stream;
+mod request_log;
 mod request_tracking;
 mod socket;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 mod transport;
 
 use crate::{
+    access_log::AccessLog,
     deadline::DeadlineService,
     endpoints::{self, EndpointService, Endpoints, NoService},
     error_layer,
@@ -35,6 +37,7 @@ use client_limit::ClientLimitService;
 use connection_limit::{ConnectionLimit, Pressure};
 use highwater::{error::Handler, scale::WorkerId};
 use malformed::MalformedRequests;
+use request_log::RequestLogs;
 use request_tracking::InfallibleService;
 use std::{convert::Infallible, future::pending, io, process::ExitCode, sync::Arc};
 use tokio::{
@@ -68,6 +71,7 @@ pub(crate) struct WorkerContext {
     pub(crate) trusted_proxies: Option<TrustedProxies>,
     /// Handles the errors of the service.
     pub(crate) handler: Handler,
+    pub(crate) access_log: Option<AccessLog>,
     pub(crate) meter: Arc<Meter>,
     /// Provides the metrics of all workers.
     pub(crate) scrape: ScrapeWorkers,
@@ -88,13 +92,14 @@ struct ConnectionContext {
     phase: Arc<watch::Sender<Phase>>,
     has_bug: watch::Receiver<bool>,
     malformed: Arc<MalformedRequests>,
+    request_logs: RequestLogs,
 }
 
 impl WorkerServer {
     pub(crate) fn new(context: WorkerContext) -> Self {
         let limits = context.limits.for_this_process();
         let (bug_sender, has_bug) = watch::channel(false);
-        let handler = error_layer::handler(context.handler);
+        let handler = error_layer::handler(context.handler, context.id);
         let registered = context.meter.register("server", &handler);
         registered.expect("no other handler has the name yet");
         let on_bug = context.on_bug;
@@ -130,6 +135,7 @@ impl WorkerServer {
                 phase: context.phase,
                 has_bug,
                 malformed,
+                request_logs: RequestLogs::new(context.id, context.access_log),
             },
         }
     }
@@ -240,12 +246,14 @@ async fn serve_queue<A: AcceptQueue, S: InfallibleService>(
         phase,
         has_bug,
         malformed,
+        request_logs,
     } = context;
     let phases = phase.subscribe();
     let connection_limit = Arc::new(ConnectionLimit::new(
         limits,
         Arc::clone(&meter),
         phases.clone(),
+        request_logs,
     ));
     let transport = Arc::new(transport);
     let serve = |accepted, mut permit| {

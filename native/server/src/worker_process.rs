@@ -78,6 +78,7 @@ where
         tls: options.tls.as_ref().map(Tls::load).transpose()?,
         trusted_proxies: options.trusted_proxies,
         handler: options.handler,
+        access_log: options.access_log,
         meter: Arc::clone(&meter),
         scrape: channel.scraper(),
         failing,

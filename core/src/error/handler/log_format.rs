@@ -16,8 +16,9 @@ const MAX_VALUE_BYTES: usize = 1024;
 const MAX_OPERATION_BYTES: usize = 256;
 
 /// The built-in keys of a log line.
-const BUILT_IN_KEYS: [&str; 14] = [
+const BUILT_IN_KEYS: [&str; 15] = [
     "id",
+    "trace_id",
     "class",
     "code",
     "status",
@@ -40,6 +41,9 @@ pub(super) fn format(report: &ErrorReport<'_>) -> String {
     } = report;
     let mut line = LogLine(String::with_capacity(512));
     line.unquoted("id", incident.id.as_str());
+    if let Some(trace_id) = incident.trace_id {
+        line.unquoted("trace_id", &trace_id.to_string());
+    }
     line.unquoted("class", error.class().as_str());
     line.text("code", error.code());
     line.number("status", error.status().into());

@@ -2,9 +2,10 @@
 
 use super::{HandlerService, request_context::LayerContext};
 use crate::{
-    error::{Handler, IdGenerator},
+    error::{Handler, IdGenerator, TraceId},
     sync::Arc,
 };
+use http::Extensions;
 use std::fmt;
 
 /// Turns all errors of a service into responses, using one [`Handler`]. See the
@@ -86,6 +87,7 @@ impl HandlerLayer {
                 on_drain: None,
                 on_crash: None,
                 locate_panic: None,
+                trace_id: None,
             }),
         }
     }
@@ -181,6 +183,34 @@ impl HandlerLayer {
         locate: impl Fn() -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         Arc::make_mut(&mut self.shared).locate_panic = Some(Arc::new(locate));
+        self
+    }
+
+    /// Sets a function that returns the trace that a request belongs to, from its
+    /// extensions. A layer outside this one has to read it from the request's headers.
+    /// Its id appears in the log and in the problem.
+    ///
+    /// ```
+    /// use highwater::error::{AppError, Handler, IdGenerator, Problem, TraceId, http::HandlerLayer};
+    /// use http::{Request, Response};
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// let layer = HandlerLayer::new(Handler::new(), IdGenerator::new(7))
+    ///     .trace_ids(|extensions| extensions.get().copied());
+    /// let service = layer.layer(service_fn(async |_: Request<()>| {
+    ///     Err::<Response<String>, _>(AppError::not_found("There is no such page."))
+    /// }));
+    /// let trace_id = TraceId::from_bytes([7; 16]).unwrap();
+    /// let request = Request::builder().extension(trace_id).body(()).unwrap();
+    /// let response = futures::executor::block_on(service.oneshot(request)).unwrap();
+    /// let problem = response.extensions().get::<Problem>().unwrap();
+    /// assert_eq!(problem.trace_id(), Some(trace_id));
+    /// ```
+    pub fn trace_ids(
+        mut self,
+        find: impl Fn(&Extensions) -> Option<TraceId> + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.shared).trace_id = Some(Arc::new(find));
         self
     }
 

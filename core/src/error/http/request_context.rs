@@ -2,11 +2,11 @@
 
 use super::REQUEST_ID;
 use crate::{
-    error::{AppError, CorrelationId, Decision, Handler, IdGenerator, Incident, Problem},
+    error::{AppError, CorrelationId, Decision, Handler, IdGenerator, Incident, Problem, TraceId},
     panics::catch_panic,
     sync::Arc,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, uri::PathAndQuery};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, uri::PathAndQuery};
 use std::{any::Any, fmt};
 
 /// The state that all requests through a layer share.
@@ -19,10 +19,12 @@ pub(super) struct LayerContext {
     pub(super) on_drain: Option<Arc<Hook>>,
     pub(super) on_crash: Option<Arc<Hook>>,
     pub(super) locate_panic: Option<Arc<LocatePanic>>,
+    pub(super) trace_id: Option<Arc<FindTraceId>>,
 }
 
 type Hook = dyn Fn() + Send + Sync;
 type LocatePanic = dyn Fn() -> Option<String> + Send + Sync;
+type FindTraceId = dyn Fn(&Extensions) -> Option<TraceId> + Send + Sync;
 
 /// The request data that is retained until the response has been sent. Successful
 /// requests allocate nothing for it.
@@ -30,6 +32,7 @@ pub(super) struct RequestContext {
     /// The value of the header: the client's valid id, or a generated one. `None`
     /// until an id is needed.
     id: Option<HeaderValue>,
+    trace_id: Option<TraceId>,
     method: Method,
     target: Option<PathAndQuery>,
     shared: Arc<LayerContext>,
@@ -72,8 +75,14 @@ impl RequestContext {
     pub(super) fn new<Q>(request: &mut Request<Q>, shared: &Arc<LayerContext>) -> Self {
         let has_or_needs_id = shared.sets_request_ids || request.headers().contains_key(REQUEST_ID);
         let id = has_or_needs_id.then(|| shared.identify(request.headers_mut()));
+        let find_trace_id = shared.trace_id.as_ref();
+        let find_trace_id = |extensions| {
+            let find = find_trace_id?;
+            catch_panic(|| find(extensions)).ok()?
+        };
         RequestContext {
             id: id.flatten(),
+            trace_id: find_trace_id(request.extensions()),
             method: request.method().clone(),
             target: request.uri().path_and_query().cloned(),
             shared: Arc::clone(shared),
@@ -89,7 +98,7 @@ impl RequestContext {
     /// problem for the client.
     pub(super) fn handle(&mut self, error: &AppError) -> Problem {
         let (id, operation) = (self.id(), self.operation());
-        let incident = Incident::new(id, &operation);
+        let incident = Incident::new(id, &operation).trace_id(self.trace_id);
         let LayerContext {
             handler,
             on_drain,

@@ -5,33 +5,55 @@ use std::{
     io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
-
-/// The capacity of the queue, in lines. Further lines are dropped.
-pub(super) const CAPACITY: usize = 512;
 
 /// The maximum length of a line with its line break. Linux writes up to this length to a
 /// pipe atomically, so lines of several processes do not interleave.
 pub(super) const MAX_LINE_BYTES: usize = 4096;
+
+/// The capacity and the delay of a queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct QueueConfig {
+    /// The capacity in lines. Further lines are dropped.
+    pub(super) capacity: usize,
+    /// The time for which the writer collects lines, so that it writes several at once and
+    /// wakes up less often. Zero writes each line at once, by itself.
+    pub(super) delay: Duration,
+}
+
+impl QueueConfig {
+    /// For lines that are rare and urgent.
+    pub(super) const LOG: Self = QueueConfig {
+        capacity: 512,
+        delay: Duration::ZERO,
+    };
+
+    /// For a line per request.
+    pub(super) const ACCESS_LOG: Self = QueueConfig {
+        capacity: 4096,
+        delay: Duration::from_millis(20),
+    };
+}
 
 /// The suffix of a truncated line.
 const ELLIPSIS: &str = "…";
 
 /// A destination for lines.
 pub(super) trait LineOutput: Send + 'static {
-    /// Writes a line. Blocks while the reader stalls.
+    /// Writes one or several lines, separated by line breaks. Blocks while the reader
+    /// stalls.
     ///
     /// # Errors
     ///
-    /// If the line cannot be written, for example because the reader is gone.
+    /// If the lines cannot be written, for example because the reader is gone.
     fn write_line(&mut self, line: &str) -> io::Result<()>;
 }
 
 /// Lines that the queue itself adds.
 pub(super) trait Notices: Send + 'static {
-    /// Returns the line that reports dropped lines.
-    fn dropped_line(&self, count: u64) -> String;
+    /// Returns the line that reports dropped lines, unless they are reported elsewhere.
+    fn dropped_line(&self, count: u64) -> Option<String>;
 
     /// Returns the lines that are due, and the time of the next call. With `is_last`,
     /// returns all pending lines.
@@ -44,6 +66,7 @@ pub(super) trait Notices: Send + 'static {
 /// lines are written, one line reports the number of dropped lines.
 #[derive(Debug)]
 pub(super) struct LineQueue {
+    config: QueueConfig,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -72,8 +95,10 @@ enum Activity {
     Busy,
     /// Waiting for a line.
     Waiting,
-    /// Writing a line.
-    Writing,
+    /// Waiting until many lines are queued.
+    Collecting,
+    /// Writing this number of lines.
+    Writing(usize),
 }
 
 impl LineQueue {
@@ -84,10 +109,12 @@ impl LineQueue {
     /// If the thread cannot be started.
     pub(super) fn start(
         name: &str,
+        config: QueueConfig,
         output: impl LineOutput,
         notices: impl Notices,
     ) -> io::Result<Arc<Self>> {
         let queue = Arc::new(LineQueue {
+            config,
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -95,6 +122,7 @@ impl LineQueue {
             queue: Arc::clone(&queue),
             output,
             notices,
+            is_draining: false,
         };
         let thread = thread::Builder::new().name(name.to_owned());
         thread.spawn(move || writer.run())?;
@@ -104,11 +132,16 @@ impl LineQueue {
     /// Queues a line, without its line break. Drops it if the queue is full.
     pub(super) fn push(&self, line: String) {
         let mut state = self.lock();
-        if state.lines.len() >= CAPACITY {
+        if state.lines.len() >= self.config.capacity {
             return state.drop_lines(1);
         }
         state.lines.push_back(line);
-        if state.writer == Activity::Waiting {
+        let should_wake = match state.writer {
+            Activity::Waiting => true,
+            Activity::Collecting => state.lines.len() == self.config.enough(),
+            Activity::Busy | Activity::Writing(_) => false,
+        };
+        if should_wake {
             self.changed.notify_all();
         }
     }
@@ -133,11 +166,15 @@ impl LineQueue {
     #[cfg(any(unix, test))]
     pub(super) fn drop_queued(&self) {
         let mut state = self.lock();
-        let unwritten = state.lines.len() + usize::from(state.writer == Activity::Writing);
+        let in_writer = match state.writer {
+            Activity::Writing(count) => count,
+            _ => 0,
+        };
+        let unwritten = state.lines.len() + in_writer;
         if unwritten > 0 {
             state.lines.clear();
             state.is_abandoned = true;
-            state.drop_lines(unwritten as u64);
+            state.drop_lines(unwritten);
         }
     }
 
@@ -152,7 +189,8 @@ impl LineQueue {
 }
 
 impl State {
-    fn drop_lines(&mut self, count: u64) {
+    fn drop_lines(&mut self, count: usize) {
+        let count = count as u64;
         if self.unreported == 0 {
             self.report_after = self.lines.len();
         }
@@ -161,19 +199,27 @@ impl State {
     }
 }
 
+impl QueueConfig {
+    /// Returns the number of lines at which the writer stops collecting.
+    fn enough(&self) -> usize {
+        self.capacity / 2
+    }
+}
+
 struct LineWriter<O, N> {
     queue: Arc<LineQueue>,
     output: O,
     notices: N,
+    /// True while the collected lines are written.
+    is_draining: bool,
 }
 
 /// The writer's next step.
 enum Step {
-    Write(String),
+    /// Write these lines.
+    Write { lines: String, count: usize },
     /// No line is queued.
-    Idle {
-        is_closing: bool,
-    },
+    Idle { is_closing: bool },
 }
 
 impl<O: LineOutput, N: Notices> LineWriter<O, N> {
@@ -181,15 +227,15 @@ impl<O: LineOutput, N: Notices> LineWriter<O, N> {
         loop {
             let (due, next_call) = self.notices.due_lines(Instant::now(), false);
             for line in due {
-                self.write(&line);
+                self.write(&line, 1);
             }
             match self.next_step(next_call) {
-                Step::Write(line) => self.write(&line),
+                Step::Write { lines, count } => self.write(&lines, count),
                 Step::Idle { is_closing: false } => {}
                 Step::Idle { is_closing: true } => {
                     let (due, _) = self.notices.due_lines(Instant::now(), true);
                     for line in due {
-                        self.write(&line);
+                        self.write(&line, 1);
                     }
                     self.report_dropped(true);
                     let mut state = self.queue.lock();
@@ -204,14 +250,37 @@ impl<O: LineOutput, N: Notices> LineWriter<O, N> {
     }
 
     /// Waits for a line, a flush, or the given instant.
-    fn next_step(&self, until: Option<Instant>) -> Step {
+    fn next_step(&mut self, until: Option<Instant>) -> Step {
+        let QueueConfig { delay, .. } = self.queue.config;
         let mut state = self.queue.lock();
         loop {
-            if let Some(line) = state.lines.pop_front() {
-                state.report_after = state.report_after.saturating_sub(1);
-                state.writer = Activity::Writing;
-                return Step::Write(line);
+            if !state.lines.is_empty() && !delay.is_zero() && !self.is_draining {
+                state.writer = Activity::Collecting;
+                let enough = self.queue.config.enough();
+                let is_collecting =
+                    |state: &mut State| !state.is_closing && state.lines.len() < enough;
+                let changed = &self.queue.changed;
+                let waited = changed.wait_timeout_while(state, delay, is_collecting);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                state.writer = Activity::Busy;
+                self.is_draining = true;
             }
+            if let Some(mut lines) = state.lines.pop_front() {
+                let mut count = 1;
+                while !delay.is_zero()
+                    && let Some(next) = state.lines.front()
+                    && lines.len() + next.len() + 2 <= MAX_LINE_BYTES
+                {
+                    lines.push('\n');
+                    lines.push_str(next);
+                    state.lines.pop_front();
+                    count += 1;
+                }
+                state.report_after = state.report_after.saturating_sub(count);
+                state.writer = Activity::Writing(count);
+                return Step::Write { lines, count };
+            }
+            self.is_draining = false;
             let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
             if state.is_closing || wait.is_some_and(|wait| wait.is_zero()) {
                 let is_closing = state.is_closing;
@@ -230,12 +299,12 @@ impl<O: LineOutput, N: Notices> LineWriter<O, N> {
         }
     }
 
-    fn write(&mut self, line: &str) {
-        let written = self.output.write_line(line);
+    fn write(&mut self, lines: &str, count: usize) {
+        let written = self.output.write_line(lines);
         let mut state = self.queue.lock();
         state.writer = Activity::Busy;
         if written.is_err() {
-            return state.drop_lines(1);
+            return state.drop_lines(count);
         }
         drop(state);
         self.report_dropped(false);
@@ -251,7 +320,7 @@ impl<O: LineOutput, N: Notices> LineWriter<O, N> {
             std::mem::take(&mut state.unreported)
         };
         let report = self.notices.dropped_line(unreported);
-        if self.output.write_line(&report).is_err() {
+        if report.is_some_and(|report| self.output.write_line(&report).is_err()) {
             self.queue.lock().unreported += unreported;
         }
     }
@@ -336,7 +405,7 @@ impl StandardStream {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
         use std::os::fd::AsFd;
         // Avoids a busy loop if the stream is ready but rejects the line.
-        thread::sleep(std::time::Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(1));
         let mut poll_fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
         let _ = poll(&mut poll_fds, PollTimeout::NONE);
     }
@@ -371,7 +440,6 @@ impl LineOutput for StandardStream {
 mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-    use std::time::Duration;
 
     /// An output whose lines the test receives one at a time.
     struct GatedOutput {
@@ -391,8 +459,8 @@ mod tests {
     struct TestNotices;
 
     impl Notices for TestNotices {
-        fn dropped_line(&self, count: u64) -> String {
-            format!("{count} dropped")
+        fn dropped_line(&self, count: u64) -> Option<String> {
+            Some(format!("{count} dropped"))
         }
 
         fn due_lines(&self, _: Instant, is_last: bool) -> (Vec<String>, Option<Instant>) {
@@ -401,11 +469,11 @@ mod tests {
         }
     }
 
-    fn stalled_queue() -> (Arc<LineQueue>, Receiver<String>, Sender<bool>) {
+    fn stalled_queue(config: QueueConfig) -> (Arc<LineQueue>, Receiver<String>, Sender<bool>) {
         let (written, reader) = sync_channel(0);
         let (fail, failures) = channel();
         let output = GatedOutput { written, failures };
-        let queue = LineQueue::start("test", output, TestNotices).unwrap();
+        let queue = LineQueue::start("test", config, output, TestNotices).unwrap();
         (queue, reader, fail)
     }
 
@@ -415,8 +483,8 @@ mod tests {
 
     #[test]
     fn lines_dropped_during_a_stall_are_reported_once() {
-        let (queue, reader, _) = stalled_queue();
-        let total = CAPACITY + 100;
+        let (queue, reader, _) = stalled_queue(QueueConfig::LOG);
+        let total = QueueConfig::LOG.capacity + 100;
         for number in 0..total {
             queue.push(number.to_string());
         }
@@ -435,7 +503,7 @@ mod tests {
 
     #[test]
     fn failed_writes_count_as_dropped_lines() {
-        let (queue, reader, fail) = stalled_queue();
+        let (queue, reader, fail) = stalled_queue(QueueConfig::LOG);
         for _ in 0..3 {
             fail.send(true).unwrap();
             queue.push("lost".to_owned());
@@ -450,7 +518,7 @@ mod tests {
 
     #[test]
     fn flush_writes_all_lines_or_times_out() {
-        let (queue, reader, _) = stalled_queue();
+        let (queue, reader, _) = stalled_queue(QueueConfig::LOG);
         for line in ["one", "two"] {
             queue.push(line.to_owned());
         }
@@ -470,8 +538,62 @@ mod tests {
     }
 
     #[test]
+    fn collected_lines_are_written_together() {
+        // Long enough that only the number of lines ends it.
+        let config = QueueConfig {
+            capacity: 100,
+            delay: Duration::from_mins(10),
+        };
+        let (queue, reader, _) = stalled_queue(config);
+        let long = "x".repeat(100);
+        for _ in 0..50 {
+            queue.push(long.clone());
+        }
+        let first = reader.recv().unwrap();
+        // The writer stalls: the queue accepts as many lines as it has room for.
+        let in_writer = first.lines().count();
+        assert_eq!(first.len() + 1, in_writer * 101);
+        assert!(
+            (1..=MAX_LINE_BYTES / 101).contains(&in_writer),
+            "{in_writer}"
+        );
+        for _ in 0..300 {
+            queue.push(long.clone());
+        }
+        assert!((100..300).contains(&queue.dropped()), "{}", queue.dropped());
+        let mut written = in_writer as u64;
+        while written < 350 - queue.dropped() {
+            let lines = reader.recv().unwrap();
+            assert!(lines.len() < MAX_LINE_BYTES, "{}", lines.len());
+            if !lines.ends_with("dropped") {
+                written += lines.lines().count() as u64;
+            }
+        }
+    }
+
+    #[test]
+    fn flush_ends_the_collection() {
+        let config = QueueConfig {
+            capacity: 100,
+            delay: Duration::from_mins(10),
+        };
+        let (queue, reader, _) = stalled_queue(config);
+        queue.push("one".to_owned());
+        queue.push("two".to_owned());
+        let flushing = thread::spawn({
+            let queue = Arc::clone(&queue);
+            move || queue.flush(generous_deadline())
+        });
+        assert_eq!(reader.recv().unwrap(), "one\ntwo");
+        while !flushing.is_finished() {
+            let _ = reader.recv_timeout(Duration::from_millis(1));
+        }
+        flushing.join().unwrap();
+    }
+
+    #[test]
     fn drop_queued_counts_the_queued_lines() {
-        let (queue, _reader, _) = stalled_queue();
+        let (queue, _reader, _) = stalled_queue(QueueConfig::LOG);
         for line in ["one", "two", "three"] {
             queue.push(line.to_owned());
         }

@@ -71,6 +71,11 @@ pub(crate) fn add_log_counts(metrics: &mut Snapshot, counts: LogCounts) {
             counts.journal_dropped,
         ),
         (
+            "access_log_lines_dropped_total",
+            "Lines of the access log dropped because their reader stalled or exited.",
+            counts.access_dropped,
+        ),
+        (
             "log_lines_left_out_total",
             "Repeated log lines that were counted but not written.",
             counts.suppressed,

@@ -2,6 +2,7 @@
 
 use crate::logging;
 use highwater::scale::WorkerId;
+use log::Level;
 use serde_json::{Value, json};
 use std::{fmt, path::Path, process};
 
@@ -76,7 +77,17 @@ impl Journal {
     }
 }
 
+/// Writes a line about a worker to the log.
+pub(super) fn log_worker(level: Level, label: WorkerLabel, line: impl fmt::Display) {
+    logging::worker_line(level, label.id, label.pid, &line.to_string());
+}
+
 /// Writes a line to the log.
 pub(super) fn log(line: impl fmt::Display) {
-    logging::line(&line.to_string());
+    log_at(Level::Info, line);
+}
+
+/// Writes a line to the log. Only as an event it has a level.
+pub(super) fn log_at(level: Level, line: impl fmt::Display) {
+    logging::line_at(level, &line.to_string());
 }

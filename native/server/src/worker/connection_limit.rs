@@ -1,9 +1,11 @@
 //! The limit on open connections, and the state shared by all connections of a worker.
 
 use super::client_limit::ClientSlot;
+use super::request_log::RequestLogs;
 use crate::logging;
 use crate::metrics::Meter;
 use crate::{limits::Limits, phase::Phase};
+use log::Level;
 use std::{
     io, process,
     sync::{
@@ -21,6 +23,7 @@ use tokio::{
 #[derive(Debug)]
 pub(super) struct ConnectionLimit {
     pub(super) meter: Arc<Meter>,
+    pub(super) request_logs: RequestLogs,
     limits: Limits,
     phase: watch::Receiver<Phase>,
     pressure: watch::Sender<Pressure>,
@@ -50,10 +53,16 @@ pub(super) enum Pressure {
 }
 
 impl ConnectionLimit {
-    pub(super) fn new(limits: Limits, meter: Arc<Meter>, phase: watch::Receiver<Phase>) -> Self {
+    pub(super) fn new(
+        limits: Limits,
+        meter: Arc<Meter>,
+        phase: watch::Receiver<Phase>,
+        request_logs: RequestLogs,
+    ) -> Self {
         let connections = limits.connections.clamp(1, Semaphore::MAX_PERMITS);
         ConnectionLimit {
             meter,
+            request_logs,
             limits: Limits {
                 connections,
                 ..limits
@@ -251,7 +260,7 @@ impl LogThrottle {
 
 /// Logs a line with the id of this process.
 pub(super) fn log(line: &str) {
-    logging::line(&format!("process {}: {line}", process::id()));
+    logging::line_at(Level::Warn, &format!("process {}: {line}", process::id()));
 }
 
 #[cfg(test)]

@@ -3,15 +3,14 @@
 
 use super::{
     activity::ConnectionActivity, client_limit::ClientSlot, connection_limit::ConnectionLimit,
+    request_log::RequestLog,
     transport::ConnectionClient,
 };
-use crate::logging;
 use bytes::Buf;
 use highwater::{BoxError, error::ErrorKind};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use log::Level;
 use pin_project_lite::pin_project;
 use std::{
     convert::Infallible,
@@ -83,13 +82,17 @@ impl<S: InfallibleService> hyper::service::Service<Request<Incoming>> for Tracke
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let client_slot = self.client.identify(&mut request);
-        let mut tracker = RequestTracker::new(&self.activity, &self.connection_limit, &request);
+        let mut tracker = RequestTracker::new(&self.activity, &self.connection_limit, &mut request);
         tracker.client_slot = client_slot.unwrap_or_else(|_| {
             self.connection_limit.meter.rejected_requests.inc();
             None
         });
+        let future = {
+            let _entered = tracker.log.enter();
+            self.service.clone().call(request)
+        };
         ResponseFuture {
-            future: self.service.clone().call(request),
+            future,
             tracker: Some(tracker),
         }
     }
@@ -113,7 +116,14 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Ok(mut response) = ready!(this.future.poll(context));
+        let polled = {
+            let _entered = this
+                .tracker
+                .as_ref()
+                .and_then(|tracker| tracker.log.enter());
+            this.future.poll(context)
+        };
+        let Ok(mut response) = ready!(polled);
         let mut tracker = this.tracker.take().expect("polled after completion");
         tracker.start_response(&mut response);
         let content_length = response.headers().get(header::CONTENT_LENGTH);
@@ -138,8 +148,7 @@ struct RequestTracker {
     activity: Arc<ConnectionActivity>,
     connection_limit: Arc<ConnectionLimit>,
     received_at: Instant,
-    /// The method and the path, if disconnects are logged.
-    operation: Option<String>,
+    log: RequestLog,
     /// True for `HEAD`, whose response has no body.
     is_head: bool,
     /// True for `CONNECT`, whose response can change the protocol.
@@ -170,15 +179,15 @@ impl RequestTracker {
     fn new(
         activity: &Arc<ConnectionActivity>,
         connection_limit: &Arc<ConnectionLimit>,
-        request: &Request<Incoming>,
+        request: &mut Request<Incoming>,
     ) -> Self {
         connection_limit.meter.request_started();
-        let operation = || format!("{} {}", request.method(), request.uri().path());
+        let received_at = activity.request_started(!request.body().is_end_stream());
         RequestTracker {
-            received_at: activity.request_started(!request.body().is_end_stream()),
+            received_at,
             activity: Arc::clone(activity),
             connection_limit: Arc::clone(connection_limit),
-            operation: logging::is_enabled(Level::Debug).then(operation),
+            log: RequestLog::new(&connection_limit.request_logs, request, received_at),
             is_head: request.method() == Method::HEAD,
             is_connect: request.method() == Method::CONNECT,
             version: request.version(),
@@ -203,6 +212,7 @@ impl RequestTracker {
         } else if response.headers().contains_key(header::CONNECTION) {
             self.activity.response_is_last();
         }
+        self.log.response_started(status);
         let has_no_body =
             is_upgrade || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
         self.state = if status.as_u16() == ErrorKind::ClientGone.status() {
@@ -258,12 +268,8 @@ impl Drop for RequestTracker {
         self.connection_limit
             .meter
             .request_finished(disconnect_stage.is_some());
-        if let (Some(disconnect_stage), Some(operation)) = (disconnect_stage, &self.operation) {
-            logging::debug(format_args!(
-                "client disconnected {disconnect_stage}: operation=\"{}\"",
-                operation.escape_debug()
-            ));
-        }
+        let is_complete = self.state == RequestState::Done;
+        self.log.finish(is_complete, disconnect_stage);
         self.set_body_blocked(false);
         self.activity.request_finished();
     }
@@ -293,16 +299,24 @@ impl<B: Body> Body for TrackedBody<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
         this.tracker.set_body_blocked(false);
-        let frame = this.body.as_mut().poll_frame(context);
+        let frame = {
+            let _entered = this.tracker.log.enter();
+            this.body.as_mut().poll_frame(context)
+        };
         let is_complete = match &frame {
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, |data| data.remaining() as u64);
+                this.tracker.log.body_sent(bytes);
                 *this.remaining_bytes = this
                     .remaining_bytes
                     .map(|remaining| remaining.saturating_sub(bytes));
                 *this.remaining_bytes == Some(0) || this.body.is_end_stream()
             }
-            Poll::Ready(Some(Err(_)) | None) => true,
+            Poll::Ready(Some(Err(_))) => {
+                this.tracker.log.body_failed();
+                true
+            }
+            Poll::Ready(None) => true,
             Poll::Pending => false,
         };
         if is_complete {

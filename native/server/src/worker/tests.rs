@@ -121,6 +121,7 @@ impl Server {
         let phase = Arc::new(watch::Sender::new(Phase::Serving));
         let meter = Arc::new(Meter::default());
         let has_bug = watch::Sender::new(false);
+        let id = WorkerId::new(0, 0);
         let serving = serve_queue(
             listener,
             turns,
@@ -132,6 +133,7 @@ impl Server {
                 phase: Arc::clone(&phase),
                 has_bug: has_bug.subscribe(),
                 malformed,
+                request_logs: RequestLogs::new(id, None),
             },
         );
         Server {

@@ -10,7 +10,7 @@ use super::{
     proxy_header,
 };
 use crate::{
-    client_addr::ClientAddr, limits::Limits, logging, metrics::ConnectionTimeout, tls::TlsAcceptor,
+    client_addr::ClientAddr, limits::Limits, logging::REQUEST_TARGET, metrics::ConnectionTimeout, tls::TlsAcceptor,
     trusted_proxies::TrustedProxies,
 };
 use http::Request;
@@ -202,7 +202,10 @@ impl Transport {
             Err(cause) => {
                 connection_limit.meter.failed_handshakes.inc();
                 if self.tls_log.should_log() {
-                    logging::debug(format_args!("TLS handshake with {client} failed: {cause}"));
+                    tracing::debug!(
+                        target: REQUEST_TARGET,
+                        "TLS handshake with {client} failed: {cause}"
+                    );
                 }
                 None
             }
