@@ -21,7 +21,8 @@
 //! | [`Endpoints`] | liveness, readiness and metrics for orchestrators and monitoring |
 //! | [`Worker`], [`Shutdown`] | a service's handle to its worker: readiness, metrics of every part, replacement and shutdown |
 //! | [`HttpService`], [`RequestBody`] | the services that can be served |
-//! | [`logging`] | a log that does not block when its reader stalls |
+//! | [`logging`] | a log that does not block when its reader stalls, and receives `tracing` events and `log` records |
+//! | [`AccessLog`], [`TraceContext`] | a line for each finished request; the distributed trace of a request |
 //!
 //! # Errors
 //!

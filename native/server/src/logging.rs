@@ -1,14 +1,76 @@
-//! The log and the journal of a server process. Logging never blocks.
+//! The log of a server process. Logging never blocks.
 //!
-//! Lines go through two bounded queues, each with a writer thread. The log goes to
-//! standard error. The journal, which contains the events for programs, goes to standard
-//! output. Lines that do not fit in a queue are dropped and counted. Once the reader
-//! resumes, one line reports the number of dropped lines. Repeated lines are sampled:
-//! excess lines are suppressed and counted. Before a server starts, lines are written
-//! directly.
+//! A server writes its log to standard error. It also writes what the program logs: the
+//! events of the crate `tracing` and the records of the crate `log`.
 //!
-//! A service can log here too. Unlike `eprintln!`, these functions do not block a worker
-//! whose log reader has stalled.
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use highwater_server::{ExitCode, Server};
+//!
+//! async fn order() -> &'static str {
+//!     tracing::info!(order = 42, "order received");
+//!     "thanks"
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     Server::new("127.0.0.1:8080").run(|_worker| async {
+//!         Router::new().route("/", get(order))
+//!     })
+//! }
+//! ```
+//!
+//! ```text
+//! serving http://127.0.0.1:8080/
+//! INFO shop: order received order=42
+//! INFO id=d1f0… class=operational code=not_found status=404 decision=respond operation="GET /x" …
+//! ```
+//!
+//! # Full, closed and repeated
+//!
+//! Lines go through a queue of 512 lines with a writer thread. Lines that do not fit, because
+//! the reader stalls, or that cannot be written, because it is gone, are dropped and counted
+//! in the metrics. Once the reader resumes, one line reports the number of dropped lines.
+//! Repeated lines about failed requests, panics and workers are sampled below the debug level:
+//! excess lines are suppressed and counted. Lines of the program are not sampled. A line has
+//! less than 4 KiB; control characters are escaped, and longer lines truncated. Before a server
+//! starts, lines are written directly.
+//!
+//! # Levels
+//!
+//! `log_level` of a server sets the level of everything. The environment variable `RUST_LOG`
+//! takes precedence: `RUST_LOG=warn` replaces the level, `RUST_LOG=shop::mail=debug` sets that
+//! of a target, and both can be combined with commas. Lines about the start, the workers and
+//! the shutdown are always written.
+//!
+//! | target | spans and events |
+//! |---|---|
+//! | `highwater_server::request` | a span for each request with `id`, `method`, `path`, `trace_id`, `parent_span_id`, `worker`, `generation`, `status`, `bytes`; clients that disconnect, at debug level |
+//! | `highwater_server::error` | failed requests, with their `id`, and panics |
+//! | `highwater_server::server` | start, reload, shutdown, and each worker with its `worker` number, `generation` and `pid` |
+//!
+//! The default log creates spans only at debug level, or with
+//! `RUST_LOG=info,highwater_server::request=info`. The lines that a service logs then end with
+//! the fields of its request, and each request and each response has an
+//! [`x-request-id`](highwater::error::http::REQUEST_ID). A span costs about a microsecond;
+//! without one, a request costs no more than the check of a flag.
+//!
+//! # A subscriber of your own
+//!
+//! If the program installs a global `tracing` subscriber before it runs the server, the
+//! server keeps it and writes no log of its own: spans and events go to that subscriber, and so
+//! do `log` records, unless the program has installed a logger too. `log_level` and `RUST_LOG`
+//! then have no effect. It is installed in each process of a cluster. A subscriber that blocks
+//! stalls all requests of its worker, so let it write to [`writer`].
+//!
+//! ```no_run
+//! use axum::Router;
+//! use highwater_server::{Cluster, ExitCode, logging};
+//!
+//! fn main() -> ExitCode {
+//!     tracing_subscriber::fmt().with_writer(logging::writer).init();
+//!     Cluster::new("127.0.0.1:8080").run(|_worker| async { Router::new() })
+//! }
+//! ```
 
 mod sampler;
 mod subscriber;
@@ -329,6 +391,36 @@ pub fn raw(line: &str) {
     match LOG.get() {
         Some(log) => log.stderr.push(line.to_owned()),
         None => write_directly(line),
+    }
+}
+
+/// Returns a writer for a subscriber of the program, which writes to standard error without
+/// blocking. A full queue drops lines, and counts them in the metrics. Writing never fails.
+///
+/// ```
+/// use highwater_server::logging;
+///
+/// let subscriber = tracing_subscriber::fmt().with_writer(logging::writer).finish();
+/// # let _ = subscriber;
+/// ```
+pub fn writer() -> impl io::Write {
+    Writer
+}
+
+struct Writer;
+
+impl io::Write for Writer {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        for line in String::from_utf8_lossy(text).lines() {
+            let mut line = line.to_owned();
+            truncate(&mut line, writer::MAX_LINE_BYTES - 1);
+            raw(&line);
+        }
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

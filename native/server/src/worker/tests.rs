@@ -115,7 +115,7 @@ impl Server {
         turns: Turns,
         proxies: Option<TrustedProxies>,
     ) -> Self {
-        let handler = error_layer::handler(Handler::new());
+        let handler = error_layer::handler(Handler::new(), id);
         let malformed = Arc::new(MalformedRequests::new(handler));
         let transport = Transport::new(proxies, None, &limits, Arc::clone(&malformed));
         let phase = Arc::new(watch::Sender::new(Phase::Serving));

@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 mod clients;
+mod logs;
 mod metrics;
 mod program;
 mod steps;

@@ -155,6 +155,7 @@ pub(crate) fn command(name: &str, addr: &ListenAddr) -> Command {
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(ADDR_VARIABLE, addr.to_string())
         .env_remove("RUST_BACKTRACE")
+        .env_remove("RUST_LOG")
         .stdin(Stdio::null());
     command
 }
