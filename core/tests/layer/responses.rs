@@ -129,7 +129,7 @@ fn trace_id_is_in_the_log_and_the_problem() {
 }
 
 #[test]
-fn panic_in_the_search_for_a_trace_id_is_ignored() {
+fn panic_in_trace_ids_is_ignored() {
     let test = TestLayer::with(Handler::new(), |layer| {
         layer.trace_ids(|_| panic!("no trace"))
     });

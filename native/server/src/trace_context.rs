@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn valid_traceparents_are_passed_on_with_a_new_span_id() {
+    fn valid_traceparents_are_passed_on() {
         for (traceparent, flags) in [
             (format!("00-{TRACE}-{SPAN}-00"), "00"),
             (format!("00-{TRACE}-{SPAN}-01"), "01"),
