@@ -203,6 +203,7 @@ impl WorkerServer {
                 }
             }
         };
+        let id = WorkerId::new(self.handle.index(), self.handle.generation());
         // Their own limits and counters, so that a full server can be observed.
         let limits = Limits::new().connections(endpoints::MAX_CONNECTIONS);
         let malformed = Arc::new(MalformedRequests::new(Arc::clone(&self.handler)));
@@ -213,6 +214,7 @@ impl WorkerServer {
             phase,
             has_bug: self.context.has_bug.clone(),
             malformed,
+            request_logs: RequestLogs::new(id, None),
         };
         async move {
             if let Some(queue) = queue {

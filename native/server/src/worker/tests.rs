@@ -115,13 +115,13 @@ impl Server {
         turns: Turns,
         proxies: Option<TrustedProxies>,
     ) -> Self {
+        let id = WorkerId::new(0, 0);
         let handler = error_layer::handler(Handler::new(), id);
         let malformed = Arc::new(MalformedRequests::new(handler));
         let transport = Transport::new(proxies, None, &limits, Arc::clone(&malformed));
         let phase = Arc::new(watch::Sender::new(Phase::Serving));
         let meter = Arc::new(Meter::default());
         let has_bug = watch::Sender::new(false);
-        let id = WorkerId::new(0, 0);
         let serving = serve_queue(
             listener,
             turns,
