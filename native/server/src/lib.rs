@@ -70,8 +70,8 @@ mod signals;
 mod supervisor;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod tls;
-mod trusted_proxies;
 mod trace_context;
+mod trusted_proxies;
 mod turns;
 mod worker;
 #[cfg(unix)]
@@ -98,5 +98,5 @@ pub use service::{HttpService, RequestBody};
 pub use std::process::ExitCode;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
-pub use trusted_proxies::TrustedProxies;
 pub use trace_context::{SpanId, TraceContext};
+pub use trusted_proxies::TrustedProxies;

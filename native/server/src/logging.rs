@@ -44,7 +44,7 @@
 //!
 //! | target | spans and events |
 //! |---|---|
-//! | `highwater_server::request` | a span for each request with `id`, `method`, `path`, `trace_id`, `parent_span_id`, `worker`, `generation`, `status`, `bytes`; clients that disconnect, at debug level |
+//! | `highwater_server::request` | a span for each request with `id`, `method`, `path`, `trace_id`, `parent_span_id`, `worker`, `generation`, `status`, `bytes`; clients that disconnect, and failed handshakes, at debug level |
 //! | `highwater_server::error` | failed requests, with their `id`, and panics |
 //! | `highwater_server::server` | start, reload, shutdown, and each worker with its `worker` number, `generation` and `pid` |
 //!

@@ -290,6 +290,7 @@ fn access_log_has_a_line_per_request() {
     let line = wait_for_line(&lines, "\"event\":\"request\"");
     let entry = parse_entry(&line);
     for (key, value) in [
+        ("client", "127.0.0.1"),
         ("method", "GET"),
         ("path", "/?page=2"),
         ("protocol", "HTTP/1.1"),
