@@ -3,8 +3,7 @@
 
 use super::{
     activity::ConnectionActivity, client_limit::ClientSlot, connection_limit::ConnectionLimit,
-    request_log::RequestLog,
-    transport::ConnectionClient,
+    request_log::RequestLog, transport::ConnectionClient,
 };
 use bytes::Buf;
 use highwater::{BoxError, error::ErrorKind};

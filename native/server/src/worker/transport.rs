@@ -10,8 +10,8 @@ use super::{
     proxy_header,
 };
 use crate::{
-    client_addr::ClientAddr, limits::Limits, logging::REQUEST_TARGET, metrics::ConnectionTimeout, tls::TlsAcceptor,
-    trusted_proxies::TrustedProxies,
+    client_addr::ClientAddr, limits::Limits, logging::REQUEST_TARGET, metrics::ConnectionTimeout,
+    tls::TlsAcceptor, trusted_proxies::TrustedProxies,
 };
 use http::Request;
 use std::{fmt, io, sync::Arc};
