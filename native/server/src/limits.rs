@@ -111,8 +111,9 @@ impl Limits {
         self
     }
 
-    /// Sets the maximum time from the first byte of a request to the end of its head. The
-    /// default is 10 seconds. An HTTP/2 connection without open requests is
+    /// Sets the maximum time from the first byte of a request to the end of its head. It is
+    /// also the time from the start of a connection to the end of its PROXY header and TLS
+    /// handshake. The default is 10 seconds. An HTTP/2 connection without open requests is
     /// [idle](Self::idle), whatever it sends.
     pub fn head(mut self, limit: Duration) -> Self {
         self.head = limit.min(MAX_DURATION);

@@ -1,6 +1,8 @@
 //! Traits of the public types.
 
-use highwater_server::{Error, Limits, RegisterError, RequestBody, Shutdown, Worker};
+use highwater_server::{
+    ClientAddr, Error, Limits, ListenAddr, RegisterError, RequestBody, Shutdown, TrustedProxies, Worker,
+};
 
 #[test]
 fn handles_can_be_shared_between_threads() {
@@ -8,6 +10,11 @@ fn handles_can_be_shared_between_threads() {
     is_shareable::<Worker>();
     is_shareable::<Shutdown>();
     is_shareable::<Limits>();
+    is_shareable::<ListenAddr>();
+    is_shareable::<ClientAddr>();
+    is_shareable::<TrustedProxies>();
+    #[cfg(feature = "tls")]
+    is_shareable::<highwater_server::Tls>();
     is_shareable::<RegisterError>();
     is_shareable::<Error>();
 }
