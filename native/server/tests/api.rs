@@ -1,7 +1,8 @@
 //! Traits of the public types.
 
 use highwater_server::{
-    ClientAddr, Error, Limits, ListenAddr, RegisterError, RequestBody, Shutdown, TrustedProxies, Worker,
+    ClientAddr, Error, Limits, ListenAddr, RegisterError, RequestBody, Shutdown, TrustedProxies,
+    Worker,
 };
 
 #[test]

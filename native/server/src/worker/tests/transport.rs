@@ -169,13 +169,8 @@ async fn proxy_header_names_the_limited_client() {
     let sent = format!("{header}{GET_CLIENT}\r\n");
     let received = exchange(&server, Some(PROXY), &sent).await;
     assert!(received.starts_with("HTTP/1.1 429 "), "{received}");
-    for header in [
-        "PROXY TCP4 203.0.113.8 10.0.0.2 4711 80\r\n",
-        "PROXY UNKNOWN\r\n",
-    ] {
-        let _client = server.connect_from(peer, header).await;
-    }
     // Health checks are not limited.
+    let _health_check = server.connect_from(peer, "PROXY UNKNOWN\r\n").await;
     let sent = format!("PROXY UNKNOWN\r\n{GET_CLIENT}\r\n");
     let received = exchange(&server, Some(PROXY), &sent).await;
     assert!(received.starts_with("HTTP/1.1 200 "), "{received}");
