@@ -45,8 +45,12 @@ impl ClientTask {
     async fn run_http1(&self) {
         let request = self.request();
         let mut connection = None;
+        let mut previous: Option<Instant> = None;
         while let Some(due) = self.next(&mut connection).await {
             let started = Instant::now();
+            let since_previous = previous.filter(|_| connection.is_some());
+            let since_previous = since_previous.map(|previous| started - previous);
+            previous = Some(started);
             self.shared.tally(self.group, |tally| tally.sent += 1);
             let mut worker = connection.as_ref().and_then(|it: &Connection| it.worker);
             let exchange = self.exchange(&mut connection, &request, &mut worker);
@@ -67,6 +71,7 @@ impl ClientTask {
                         started,
                         ended,
                         worker,
+                        since_previous,
                     };
                     self.shared
                         .tally(self.group, |tally| tally.add_failure(failed));

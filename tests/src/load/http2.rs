@@ -67,6 +67,7 @@ impl ClientTask {
                         started,
                         ended,
                         worker: None,
+                        since_previous: None,
                     };
                     self.shared
                         .tally(self.group, |tally| tally.add_failure(failed));

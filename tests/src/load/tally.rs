@@ -71,6 +71,9 @@ pub struct FailedRequest {
     pub ended: Instant,
     /// The server process, if a response on the same connection has named it.
     pub worker: Option<u32>,
+    /// The time since the previous request on the same connection of HTTP/1.1 was sent. The
+    /// connection was idle for less than that.
+    pub since_previous: Option<Duration>,
 }
 
 impl FailedRequest {
@@ -79,9 +82,9 @@ impl FailedRequest {
     /// for the time `linger`.
     #[must_use]
     pub fn is_idle_close_race(&self, linger: Duration) -> bool {
-        let is_pause_long = matches!(self.client, Client::ThinkTime(pause) if pause > linger);
-        let is_reused = self.worker.is_some();
-        is_pause_long && is_reused && self.failure == Failure::Reset
+        // Not the think time: a busy machine delays clients.
+        let is_pause_long = self.since_previous.is_some_and(|pause| pause > linger);
+        is_pause_long && self.failure == Failure::Reset
     }
 }
 

@@ -15,8 +15,7 @@ use crate::workspace::Workspace;
 /// The time for which a draining worker keeps idle connections of HTTP/1.1 open: the default
 /// of `Limits::linger`.
 const LINGER: Duration = Duration::from_secs(1);
-/// The think times of clients, in milliseconds, below and above the linger time. Those below
-/// leave room for delays of the client, which shares the processors with the servers.
+/// The think times of clients, in milliseconds, below and above the linger time.
 const SHORT_THINK_TIMES: [u64; 4] = [50, 250, 500, 800];
 const LONG_THINK_TIMES: [u64; 3] = [1_200, 1_500, 1_900];
 /// The number of clients of each kind.
@@ -25,8 +24,8 @@ const COUNT: usize = 4;
 const MIN_RELOADS: usize = 20;
 
 /// Reloads the example `service` of `highwater-server` under load until `requests` were
-/// sent. Returns exit code 1 if any of them failed, except for those that clients with long
-/// think times sent just as the server closed the idle connection.
+/// sent. Returns exit code 1 if any of them failed, except for those that clients sent, after
+/// a pause longer than [`LINGER`], just as the server closed the idle connection.
 pub(in super::super) fn run(requests: u64) -> Result<ExitCode> {
     let workspace = Workspace::new()?;
     let build = "build --release -p highwater-server --all-features --example service";

@@ -54,7 +54,8 @@ impl Http2Client {
     /// Waits until the connection is closed, and returns the elapsed time.
     async fn wait_for_close(self) -> Duration {
         let begin = Instant::now();
-        let _ = self.connection.await.unwrap();
+        let closed = timeout(1_000 * SECOND, self.connection).await;
+        let _ = closed.expect("the connection stays open").unwrap();
         begin.elapsed()
     }
 }
