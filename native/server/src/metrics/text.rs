@@ -25,8 +25,8 @@ impl Snapshot {
             };
             let values = family.get_metric().iter().map(|metric| {
                 let value = match kind {
-                    Kind::Counter => Value::Number(metric.get_counter().get_value()),
-                    Kind::Gauge | Kind::MaxGauge => Value::Number(metric.get_gauge().get_value()),
+                    Kind::Counter => Value::Number(metric.get_counter().value()),
+                    Kind::Gauge | Kind::MaxGauge => Value::Number(metric.get_gauge().value()),
                     Kind::Histogram => Value::Histogram(buckets(metric)),
                 };
                 (labels(metric), value)
@@ -52,6 +52,35 @@ impl Snapshot {
         text.expect("all metrics have names and values")
     }
 }
+
+/// Provides the getter of numbers that the `prometheus` crate lacks without its feature
+/// `protobuf`, which other packages may enable.
+trait Number {
+    fn value(&self) -> f64;
+}
+
+/// Provides the getter that it lacks with the feature.
+#[allow(dead_code, reason = "not used without the feature")]
+trait PlainNumber {
+    fn get_value(&self) -> f64;
+}
+
+macro_rules! impl_numbers {
+    ($($message:ty)*) => {$(
+        impl Number for $message {
+            fn value(&self) -> f64 {
+                self.get_value()
+            }
+        }
+
+        impl PlainNumber for $message {
+            fn get_value(&self) -> f64 {
+                self.value()
+            }
+        }
+    )*};
+}
+impl_numbers!(Counter Gauge);
 
 /// Returns the kind of a collected metric, or `None` if its values cannot be merged.
 pub(super) fn kind(metric_type: MetricType) -> Option<Kind> {
