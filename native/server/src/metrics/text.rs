@@ -55,6 +55,7 @@ impl Snapshot {
 
 /// Provides the getter of numbers that the `prometheus` crate lacks without its feature
 /// `protobuf`, which other packages may enable.
+#[allow(dead_code, reason = "not used with the feature")]
 trait Number {
     fn value(&self) -> f64;
 }
