@@ -3,14 +3,11 @@
 use crate::{
     error::Error,
     handle::Worker,
-    options::{Options, common_options, report},
+    options::{ClusterOptions, MAX_WORKERS, Options, common_options, report},
     service::HttpService,
 };
 use highwater::BoxError;
 use std::{convert::Infallible, fmt, process::ExitCode, thread, time::Duration};
-
-/// The maximum number of workers.
-const MAX_WORKERS: usize = 1024;
 
 /// A cluster of worker processes that share a socket, and their supervisor.
 ///
@@ -48,19 +45,6 @@ const MAX_WORKERS: usize = 1024;
 pub struct Cluster {
     options: Options,
     cluster: ClusterOptions,
-}
-
-/// The options of a cluster.
-#[derive(Clone, Debug)]
-pub(crate) struct ClusterOptions {
-    pub(crate) workers: usize,
-    /// The supervisor gives up after this time without a ready worker.
-    pub(crate) give_up_after: Duration,
-    /// The time limit for a worker to become ready.
-    pub(crate) ready_timeout: Duration,
-    pub(crate) version: Option<String>,
-    /// True if events are written to standard output as JSON.
-    pub(crate) json_events: bool,
 }
 
 impl Cluster {

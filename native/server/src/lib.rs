@@ -59,6 +59,8 @@ mod listen;
 mod listen_addr;
 pub mod logging;
 mod metrics;
+#[cfg(not(feature = "tls"))]
+mod no_tls;
 mod options;
 mod phase;
 #[cfg(unix)]
@@ -68,7 +70,7 @@ mod service;
 mod signals;
 #[cfg(unix)]
 mod supervisor;
-#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+#[cfg(feature = "tls")]
 mod tls;
 mod trace_context;
 mod trusted_proxies;
@@ -76,6 +78,9 @@ mod turns;
 mod worker;
 #[cfg(unix)]
 mod worker_process;
+
+#[cfg(not(feature = "tls"))]
+use no_tls as tls;
 
 pub use access_log::AccessLog;
 pub use client_addr::ClientAddr;

@@ -93,7 +93,7 @@ async fn bind(addr: &ListenAddr, unix_socket_mode: Option<u32>) -> Result<Listen
         }
         #[cfg(unix)]
         ListenAddr::Unix(path) => {
-            let (listener, file) = unix_socket::bind(path, unix_socket_mode).await?;
+            let (listener, file) = unix_socket::bind(path, unix_socket_mode, BACKLOG).await?;
             Ok(Listener::Unix {
                 listener,
                 _file: Some(file),

@@ -166,7 +166,7 @@ pub(crate) fn start(level: LevelFilter) -> io::Result<()> {
     });
     let writes_events = log
         .writes_events
-        .get_or_init(|| subscriber::install(&log.levels));
+        .get_or_init(|| subscriber::install(&log.levels, write_server_line));
     if let Some(error) = log.levels.error.as_ref().filter(|_| *writes_events) {
         line(error);
     }

@@ -39,6 +39,22 @@ pub(crate) struct Options {
     pub(crate) on_ready: Option<Box<dyn FnOnce(ListenAddr)>>,
 }
 
+/// The options of a cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterOptions {
+    pub(crate) workers: usize,
+    /// The supervisor gives up after this time without a ready worker.
+    pub(crate) give_up_after: Duration,
+    /// The time limit for a worker to become ready.
+    pub(crate) ready_timeout: Duration,
+    pub(crate) version: Option<String>,
+    /// True if events are written to standard output as JSON.
+    pub(crate) json_events: bool,
+}
+
+/// The maximum number of workers.
+pub(crate) const MAX_WORKERS: usize = 1024;
+
 /// The work between binding the address and the first request.
 pub(crate) type Prepare =
     dyn FnOnce(ListenAddr) -> Pin<Box<dyn Future<Output = Result<(), BoxError>>>>;

@@ -19,7 +19,6 @@ mod scrape;
 mod systemd;
 
 use crate::{
-    cluster::{Cluster, ClusterOptions},
     control::{HEARTBEAT_TIMEOUT, SupervisorMessage, WorkerMessage},
     error::Error,
     limits::{Limits, raise_open_files},
@@ -27,7 +26,7 @@ use crate::{
     listen_addr::ListenAddr,
     logging,
     metrics::{Snapshot, SupervisorMetrics},
-    options::{Opened, Options},
+    options::{ClusterOptions, MAX_WORKERS, Opened, Options},
     reaper,
     signals::{Signals, SupervisorCommand},
     tls::Tls,
@@ -663,7 +662,7 @@ impl SupervisorDriver {
         if self.is_shutting_down {
             return log("scaling ignored: the server is shutting down");
         }
-        if !(1..=Cluster::MAX_WORKERS).contains(&workers) {
+        if !(1..=MAX_WORKERS).contains(&workers) {
             return log(format!(
                 "scaling ignored: the number of workers stays {current}, because it must be 1 to 1,024"
             ));

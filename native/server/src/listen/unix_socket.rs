@@ -1,6 +1,5 @@
 //! Unix sockets and their files.
 
-use super::BACKLOG;
 use crate::{error::Error, listen_addr::ListenAddr};
 use std::{
     ffi::OsStr,
@@ -30,17 +29,22 @@ type Identity = (u64, u64, i64, i64);
 pub(super) async fn bind(
     path: &Path,
     mode: Option<u32>,
+    backlog: u32,
 ) -> Result<(UnixListener, SocketFile), Error> {
     // The working directory may change before the file is removed.
     let path = absolute(path).unwrap_or_else(|_| path.to_owned());
     remove_stale_file(&path).await?;
-    bind_free_path(&path, mode).map_err(|cause| match cause.kind() {
+    bind_free_path(&path, mode, backlog).map_err(|cause| match cause.kind() {
         io::ErrorKind::AddrInUse => Error::SocketInUse(path),
         _ => Error::UnixSocket { path, cause },
     })
 }
 
-fn bind_free_path(path: &Path, mode: Option<u32>) -> io::Result<(UnixListener, SocketFile)> {
+fn bind_free_path(
+    path: &Path,
+    mode: Option<u32>,
+    backlog: u32,
+) -> io::Result<(UnixListener, SocketFile)> {
     let socket = UnixSocket::new_stream()?;
     socket.bind(path)?;
     let file = SocketFile {
@@ -51,7 +55,7 @@ fn bind_free_path(path: &Path, mode: Option<u32>) -> io::Result<(UnixListener, S
         // No client can connect yet.
         fs::set_permissions(path, Permissions::from_mode(mode))?;
     }
-    let listener = socket.listen(BACKLOG)?.into_std()?;
+    let listener = socket.listen(backlog)?.into_std()?;
     Ok((listener, file))
 }
 
@@ -123,7 +127,7 @@ mod tests {
     async fn file_exists_as_long_as_its_server() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        let (listener, file) = bind(&path, None).await.unwrap();
+        let (listener, file) = bind(&path, None, 1).await.unwrap();
         assert_eq!(
             local_addr(&listener).unwrap(),
             ListenAddr::Unix(path.clone())
@@ -139,7 +143,7 @@ mod tests {
         let path = folder.path().join("socket");
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists());
-        let (_listener, _file) = bind(&path, None).await.unwrap();
+        let (_listener, _file) = bind(&path, None, 1).await.unwrap();
         UnixStream::connect(&path).unwrap();
     }
 
@@ -147,8 +151,8 @@ mod tests {
     async fn socket_in_use_is_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        let (_listener, _file) = bind(&path, None).await.unwrap();
-        let error = bind(&path, None).await.unwrap_err();
+        let (_listener, _file) = bind(&path, None, 1).await.unwrap();
+        let error = bind(&path, None, 1).await.unwrap_err();
         assert!(matches!(error, Error::SocketInUse(_)), "{error}");
         UnixStream::connect(&path).unwrap();
     }
@@ -157,7 +161,7 @@ mod tests {
     async fn replaced_file_is_not_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        let (_listener, file) = bind(&path, None).await.unwrap();
+        let (_listener, file) = bind(&path, None, 1).await.unwrap();
         let other_path = folder.path().join("other");
         let _other = UnixListener::bind(&other_path).unwrap();
         fs::rename(other_path, &path).unwrap();
@@ -176,7 +180,7 @@ mod tests {
             folder.path().join("x".repeat(200)),
         ];
         for path in paths {
-            let error = bind(&path, None).await.unwrap_err();
+            let error = bind(&path, None, 1).await.unwrap_err();
             assert!(matches!(error, Error::UnixSocket { .. }), "{error}");
             let path = path.display().to_string();
             assert!(error.to_string().contains(&path), "{error}");
@@ -188,7 +192,7 @@ mod tests {
     async fn mode_is_set_before_clients_can_connect() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        let (_listener, _file) = bind(&path, Some(0o660)).await.unwrap();
+        let (_listener, _file) = bind(&path, Some(0o660), 1).await.unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o660);
     }

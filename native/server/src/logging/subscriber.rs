@@ -1,6 +1,6 @@
 //! The default subscriber: it writes the events and log records of the program as lines.
 
-use super::{one_line, write_server_line};
+use super::writer::one_line;
 use log::LevelFilter;
 use std::{
     env,
@@ -84,11 +84,12 @@ impl Levels {
 }
 
 /// Makes the default subscriber that of this process, unless the program has installed its
-/// own one. The same applies to `log` records. Returns true if events are written as lines.
-pub(super) fn install(levels: &Levels) -> bool {
+/// own one. The same applies to `log` records. Returns true if events are written as lines,
+/// by `write`.
+pub(super) fn install(levels: &Levels, write: fn(String)) -> bool {
     let subscriber = Registry::default()
         .with(levels.targets.clone())
-        .with(LineLayer);
+        .with(LineLayer { write });
     let is_default = tracing::subscriber::set_global_default(subscriber).is_ok();
     let max_level = tracing::level_filters::LevelFilter::current();
     let max_level = tracing_log::AsLog::as_log(&max_level);
@@ -99,7 +100,9 @@ pub(super) fn install(levels: &Levels) -> bool {
 
 /// A layer that writes each event as a line: the level, the target, the message, and the
 /// fields of the event and its spans.
-struct LineLayer;
+struct LineLayer {
+    write: fn(String),
+}
 
 impl<S> Layer<S> for LineLayer
 where
@@ -140,7 +143,7 @@ where
                 line.push_str(&fields.others);
             }
         }
-        write_server_line(one_line(&line));
+        (self.write)(one_line(&line));
     }
 }
 

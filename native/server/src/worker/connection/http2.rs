@@ -1,6 +1,6 @@
 //! HTTP/2 connections.
 
-use super::{HttpConnection, drive};
+use super::http_connection::{HttpConnection, drive};
 use crate::{
     limits::{Limits, MAX_BUFFER_BYTES},
     metrics::ConnectionTimeout,
