@@ -3,6 +3,10 @@
 //
 //   node bench-http.mjs single
 //   node bench-http.mjs cluster 2
+//   node bench-http.mjs cluster 2 8080
+//
+// With a port, keep-alive connections are never closed, and the response consists of
+// the same bytes as those of the other servers in the comparison.
 //
 // It prints its events as JSON lines, like `highwater cluster --json`. SIGHUP
 // replaces the workers one by one. Each new worker listens before the old one
@@ -19,7 +23,13 @@ const HEADERS = {
   'x-worker': String(process.pid),
 };
 
-const [mode, workers] = process.argv.slice(2);
+const [mode, workers, port] = process.argv.slice(2);
+
+const HEADERS_WITH_PORT = {
+  'content-type': 'text/plain',
+  'content-length': BODY.length,
+  server: 'nginx',
+};
 
 const report = (event, fields) => console.log(JSON.stringify({ event, ...fields }));
 const addressOf = ({ address, port }) => `${address ?? '127.0.0.1'}:${port}`;
@@ -27,9 +37,12 @@ const addressOf = ({ address, port }) => `${address ?? '127.0.0.1'}:${port}`;
 /** Serves requests until the primary sends a message. */
 const serve = () => {
   const server = createServer((_request, response) => {
-    response.writeHead(200, HEADERS).end(BODY);
+    response.writeHead(200, port ? HEADERS_WITH_PORT : HEADERS).end(BODY);
   });
-  server.listen(0, '127.0.0.1');
+  if (port) {
+    server.keepAliveTimeout = 0;
+  }
+  server.listen(Number(port ?? 0), '127.0.0.1');
   process.on('message', () => server.close(() => process.exit(0)));
   return server;
 };

@@ -2,14 +2,19 @@
 
 mod errors;
 mod events;
+mod machine;
 mod node;
 mod outcome;
+mod peer;
 mod queue;
 mod rounds;
 mod scaling;
+mod service;
 mod simulation;
+mod slow_clients;
 mod statistics;
 mod streams;
+mod survival;
 mod theory;
 
 use std::process::ExitCode;
@@ -49,12 +54,16 @@ pub(crate) enum Bench {
         #[arg(long)]
         json: bool,
     },
-    /// Compare `highwater cluster` with Node's cluster under load, kills and restarts,
-    /// and the thread pool with worker threads and piscina
+    /// Compare `highwater-server` with bare hyper, nginx, Node's cluster and axum,
+    /// clusters under load, kills and restarts, and the thread pool with worker threads
+    /// and piscina
     Scaling {
         /// Print the figures as JSON
         #[arg(long)]
         json: bool,
+        /// Measure only one part
+        #[arg(long)]
+        only: Option<scaling::Part>,
         /// Run a soak test instead: reload a service on `highwater-server` under load, with
         /// HTTP/1.1 and HTTP/2, until this many requests were sent, and fail if any request
         /// fails
@@ -63,7 +72,7 @@ pub(crate) enum Bench {
             value_name = "REQUESTS",
             num_args = 0..=1,
             default_missing_value = "1000000",
-            conflicts_with = "json"
+            conflicts_with_all = ["json", "only"]
         )]
         soak: Option<u64>,
     },
@@ -83,6 +92,23 @@ pub(crate) enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Measure normal clients of a cluster while `slowhttptest` keeps 500 connections
+    /// busy with slow heads, slow bodies and slow reads
+    SlowClients {
+        /// Print the figures as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run the example of `highwater-server` as a program of its own under load, through
+    /// 20 reloads and 50 killed workers
+    Survival {
+        /// Print the figures as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Serve; used by `scaling`
+    #[command(hide = true)]
+    Peer(peer::Peer),
     /// Measure one emitter once; used by `events`
     #[command(hide = true)]
     Turn(events::EmitterTurn),
@@ -101,9 +127,17 @@ impl Bench {
             } => {
                 return scaling::soak(*requests).unwrap_or_else(|error| report_failure(&error));
             }
-            Bench::Scaling { json, soak: None } => (scaling::run(), *json),
+            Bench::Scaling { json, only, .. } => (scaling::run(*only), *json),
+            Bench::SlowClients { json } => (slow_clients::run(), *json),
+            Bench::Survival { json } => (survival::run(), *json),
             Bench::Simulation { json, native_only } => (simulation::run(!native_only), *json),
             Bench::Theory { json } => (theory::run(), *json),
+            Bench::Peer(peer) => {
+                return match peer.run() {
+                    Ok(()) => ExitCode::SUCCESS,
+                    Err(error) => report_failure(&error),
+                };
+            }
             Bench::Turn(turn) => {
                 turn.run();
                 return ExitCode::SUCCESS;

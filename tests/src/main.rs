@@ -208,6 +208,8 @@ fn help() -> String {
   cargo run --release -p tests -- bench errors
   cargo run --release -p tests -- bench scaling
   cargo run --release -p tests -- bench scaling --soak 1000000
+  cargo run --release -p tests -- bench slow-clients
+  cargo run --release -p tests -- bench survival
   cargo run --release -p tests -- bench simulation
   cargo run -p tests -- page                measure the page against its budgets
   cargo run -p tests -- screenshots         take screenshots of the page",

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use load::cluster::{Cluster, send_signal};
-use load::{Client, FailedRequest, Failure, Ledger, Load};
+use load::{Client, Failure, Kill, Ledger, Load};
 use nix::sys::signal::Signal;
 
 use crate::program;
@@ -16,27 +16,6 @@ use crate::support::{
 
 /// A worker that exits earlier counts as part of a crash loop.
 const MIN_UPTIME: Duration = Duration::from_secs(1);
-
-/// A killed worker, and the time from the signal until its exit was reported.
-#[derive(Debug)]
-struct Kill {
-    worker: u32,
-    killed_at: Instant,
-    reported_at: Instant,
-}
-
-impl Kill {
-    /// Returns `true` if this kill explains a failed request. The request must have
-    /// failed after the kill. If its worker is known, it must be the killed one;
-    /// otherwise, the request must have started before the exit was reported.
-    fn explains(&self, failed: &FailedRequest) -> bool {
-        let is_affected = match failed.worker {
-            Some(worker) => worker == self.worker,
-            None => failed.started <= self.reported_at,
-        };
-        is_affected && failed.ended >= self.killed_at
-    }
-}
 
 /// Kills a random worker that has served for a second, and waits for its exit.
 fn kill_random_worker(cluster: &Cluster, random_state: &mut u32) -> Kill {

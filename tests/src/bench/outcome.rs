@@ -38,7 +38,7 @@ impl Target {
     pub(super) fn at_least(text: String, min: f64, value: f64) -> Self {
         Target {
             text,
-            requirement: format!("at least {min:.1}"),
+            requirement: format!("at least {min:?}"),
             value,
             is_met: value >= min,
         }
@@ -47,7 +47,7 @@ impl Target {
     pub(super) fn at_most(text: String, max: f64, value: f64) -> Self {
         Target {
             text,
-            requirement: format!("at most {max:.1}"),
+            requirement: format!("at most {max:?}"),
             value,
             is_met: value <= max,
         }

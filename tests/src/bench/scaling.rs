@@ -7,6 +7,7 @@ mod outcome;
 mod pool;
 mod restarts;
 mod servers;
+mod serving;
 mod soak;
 
 use super::outcome::Outcome;
@@ -19,11 +20,22 @@ use servers::{Contestant, Servers};
 
 pub(super) use soak::run as soak;
 
-pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
+/// A part of the comparison.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// `highwater-server` and other servers that send the same bytes.
+    Serving,
+}
+
+pub(super) fn run(only: Option<Part>) -> anyhow::Result<Box<dyn Outcome>> {
     let workspace = Workspace::new()?;
+    let serving = serving::run(&workspace)?;
+    if only == Some(Part::Serving) {
+        return Ok(Box::new(serving));
+    }
     let node = node::find(&workspace);
     let servers = Servers::prepare(&workspace)?;
-    let mut outcome = ScalingOutcome::new(node.versions(), http::generator(&workspace));
+    let mut outcome = ScalingOutcome::new(node.versions(), http::generator(&workspace), serving);
     // Node contestants are skipped if Node is not installed.
     let contestants = |all: &[Contestant]| -> Vec<Contestant> {
         let is_available = |it: &&Contestant| **it == Contestant::Highwater || node.is_installed();
@@ -41,7 +53,7 @@ pub(super) fn run() -> anyhow::Result<Box<dyn Outcome>> {
             if round == 1 {
                 http::warm_up(server.addr());
             }
-            outcome.http(*contestant, &http::measure(&workspace, server.addr())?);
+            outcome.http(*contestant, &http::measure(&workspace, server.addr(), "/")?);
         }
         Ok(())
     })?;

@@ -52,6 +52,29 @@ impl Cluster {
     /// If the cluster cannot be started, exits, or takes longer than 30 s to become
     /// ready. The error includes its standard error output.
     pub fn start(command: &mut Command, workers: usize) -> io::Result<Self> {
+        let mut cluster = Cluster::spawn(command, SocketAddr::from(([0; 4], 0)))?;
+        let addr = |event: &ClusterEvent| event.line["addr"].as_str()?.parse().ok();
+        let started = cluster.wait_for(START_TIMEOUT, |events| {
+            let addr = events.iter().find_map(addr)?;
+            (live_workers(events).len() >= workers).then_some(addr)
+        });
+        let Some(started) = started else {
+            let log = cluster.log().join("\n");
+            return Err(io::Error::other(format!(
+                "the server did not become ready: {log}"
+            )));
+        };
+        cluster.addr = started;
+        Ok(cluster)
+    }
+
+    /// Starts a server that listens on a known address. It need not report events, and
+    /// may not be ready yet.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be started.
+    pub fn spawn(command: &mut Command, addr: SocketAddr) -> io::Result<Self> {
         let mut child = command
             // A process group, so that one signal kills all of its processes.
             .process_group(0)
@@ -67,25 +90,12 @@ impl Cluster {
         if let Some(stderr) = child.stderr.take() {
             readers.push(read(stderr, &output, ClusterOutput::record_log));
         }
-        let mut cluster = Cluster {
+        Ok(Cluster {
             child,
-            addr: SocketAddr::from(([0; 4], 0)),
+            addr,
             output,
             readers,
-        };
-        let addr = |event: &ClusterEvent| event.line["addr"].as_str()?.parse().ok();
-        let started = cluster.wait_for(START_TIMEOUT, |events| {
-            let addr = events.iter().find_map(addr)?;
-            (live_workers(events).len() >= workers).then_some(addr)
-        });
-        let Some(started) = started else {
-            let log = cluster.log().join("\n");
-            return Err(io::Error::other(format!(
-                "the server did not become ready: {log}"
-            )));
-        };
-        cluster.addr = started;
-        Ok(cluster)
+        })
     }
 
     /// Returns the address the server listens on.

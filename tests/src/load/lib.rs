@@ -16,7 +16,8 @@
 //! `builder` configures a load test and `running` runs it. A `client_task` sends the
 //! requests of a `client` over a `connection` and parses each `response`, or uses `http2`. `arrivals` schedules the requests of
 //! an open loop. `ledger` holds the results, with a `tally` for each kind of client.
-//! `cluster` starts a server as a child process, reads its events and sends it signals.
+//! `cluster` starts a server as a child process, reads its events and sends it signals. A
+//! `kill` explains the failures that it caused.
 
 mod arrivals;
 mod builder;
@@ -25,6 +26,7 @@ mod client_task;
 pub mod cluster;
 mod connection;
 mod http2;
+mod kill;
 mod ledger;
 mod response;
 mod running;
@@ -32,6 +34,7 @@ mod tally;
 
 pub use builder::Load;
 pub use client::Client;
+pub use kill::Kill;
 pub use ledger::Ledger;
 pub use running::RunningLoad;
 pub use tally::{FailedRequest, Failure, Tally};

@@ -32,22 +32,22 @@ pub(super) fn generator(workspace: &Workspace) -> &'static str {
 
 /// Warms up the server's JIT compiler.
 pub(super) fn warm_up(addr: SocketAddr) {
-    let _ = run_builtin(addr);
+    let _ = run_builtin(addr, "/");
 }
 
-pub(super) fn measure(workspace: &Workspace, addr: SocketAddr) -> Result<HttpResult> {
+pub(super) fn measure(workspace: &Workspace, addr: SocketAddr, path: &str) -> Result<HttpResult> {
     match workspace.find("wrk") {
-        Some(wrk) => run_wrk(Command::new(wrk), addr),
-        None => run_builtin(addr),
+        Some(wrk) => run_wrk(Command::new(wrk), addr, path),
+        None => run_builtin(addr, path),
     }
 }
 
-fn run_wrk(mut wrk: Command, addr: SocketAddr) -> Result<HttpResult> {
+fn run_wrk(mut wrk: Command, addr: SocketAddr, path: &str) -> Result<HttpResult> {
     // Two threads, because wrk itself would be the bottleneck with one.
     wrk.args(["-t2", "--latency"])
         .arg(format!("-c{CONNECTIONS}"))
         .arg(format!("-d{}s", TURN.as_secs()))
-        .arg(format!("http://{addr}/"));
+        .arg(format!("http://{addr}{path}"));
     let report = stdout_of(&mut wrk).context("wrk failed")?;
     parse(&report).with_context(|| format!("unexpected wrk report:\n{report}"))
 }
@@ -79,8 +79,10 @@ fn milliseconds(text: &str) -> Result<f64> {
     bail!("{text} is not a duration")
 }
 
-fn run_builtin(addr: SocketAddr) -> Result<HttpResult> {
-    let load = Load::on(addr).clients(Client::KeepAlive, CONNECTIONS);
+fn run_builtin(addr: SocketAddr, path: &str) -> Result<HttpResult> {
+    let load = Load::on(addr)
+        .path(path)
+        .clients(Client::KeepAlive, CONNECTIONS);
     let start = Instant::now();
     let running = load.start();
     thread::sleep(TURN);

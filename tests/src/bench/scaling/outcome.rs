@@ -12,6 +12,7 @@ use super::node::{LoopDelay, PISCINA};
 use super::pool::{SLOW_JOB, TINY_JOB};
 use super::restarts::Restarts;
 use super::servers::Contestant;
+use super::serving::ServingOutcome;
 
 pub(super) const HTTP_ROUNDS: usize = 5;
 pub(super) const POOL_ROUNDS: usize = 3;
@@ -30,10 +31,15 @@ pub(super) struct ScalingOutcome {
     /// Times to replace a killed worker, in milliseconds, in ascending order.
     kills: Vec<(&'static str, Vec<f64>)>,
     restarts: Vec<(&'static str, Restarts)>,
+    serving: ServingOutcome,
 }
 
 impl ScalingOutcome {
-    pub(super) fn new(versions: Vec<String>, generator: &'static str) -> Self {
+    pub(super) fn new(
+        versions: Vec<String>,
+        generator: &'static str,
+        serving: ServingOutcome,
+    ) -> Self {
         ScalingOutcome {
             versions,
             generator,
@@ -43,6 +49,7 @@ impl ScalingOutcome {
             tasks: BestResults::highest(),
             kills: Vec::new(),
             restarts: Vec::new(),
+            serving,
         }
     }
 
@@ -117,6 +124,7 @@ impl Outcome for ScalingOutcome {
             "small_tasks": tasks.collect::<Value>(),
             "kill_to_replacement": kills.collect::<Value>(),
             "rolling_restart": restarts.collect::<Value>(),
+            "serving": self.serving.figures(),
         })
     }
 
@@ -133,7 +141,9 @@ impl Outcome for ScalingOutcome {
         let delay = find(&self.delays, HIGHWATER).map(|delay| delay.p99);
         let kill = find(&self.kills, HIGHWATER).and_then(|all| median_of_sorted(all));
         let failed = find(&self.restarts, HIGHWATER).map(|found| found.failed as f64);
-        vec![
+        let service = Contestant::Service.name();
+        let service_kill = find(&self.kills, service).and_then(|all| median_of_sorted(all));
+        let mut targets = vec![
             at_least(
                 "2 workers: request rate vs Node cluster",
                 2.0,
@@ -149,9 +159,20 @@ impl Outcome for ScalingOutcome {
                 10.0,
                 self.tasks.ratio(&HIGHWATER, &PISCINA),
             ),
-            at_most("kill -9 until the replacement is ready, ms", 30.0, kill),
+            at_most(
+                "kill -9 until the replacement has responded, ms",
+                30.0,
+                kill,
+            ),
             at_most("failed requests during rolling reloads", 0.0, failed),
-        ]
+            at_most(
+                "highwater-server: kill -9 until the replacement has responded, ms",
+                10.0,
+                service_kill,
+            ),
+        ];
+        targets.extend(self.serving.targets());
+        targets
     }
 }
 
@@ -216,7 +237,7 @@ impl fmt::Display for ScalingOutcome {
                 "{contestant:<19}  {restart_count:>8}  {sent:>8}  {failed:>6}"
             )?;
         }
-        writeln!(f)?;
+        writeln!(f, "\n{}", self.serving)?;
         for target in self.targets() {
             writeln!(f, "{target}")?;
         }
@@ -241,7 +262,7 @@ mod tests {
 
     #[test]
     fn without_node_only_its_targets_are_missed() {
-        let mut outcome = ScalingOutcome::new(Vec::new(), "wrk");
+        let mut outcome = ScalingOutcome::new(Vec::new(), "wrk", ServingOutcome::default());
         outcome.http(
             Contestant::Highwater,
             &HttpResult {
@@ -279,7 +300,7 @@ mod tests {
 
     #[test]
     fn measurement_with_lowest_p99_is_kept() {
-        let mut outcome = ScalingOutcome::new(Vec::new(), "wrk");
+        let mut outcome = ScalingOutcome::new(Vec::new(), "wrk", ServingOutcome::default());
         for (p99, max) in [(3.0, 9.0), (2.0, 10.0), (4.0, 5.0)] {
             let p50 = 1.0;
             outcome.delay(HIGHWATER, LoopDelay { p50, p99, max });

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use load::cluster::Cluster;
 
 use super::super::rounds::HIGHWATER;
+use super::super::service;
 use crate::run::run_checked;
 use crate::workspace::Workspace;
 
@@ -19,18 +20,21 @@ pub(super) enum Contestant {
     NodeSingle,
     NodeCluster,
     Highwater,
+    /// A service of its own on `highwater-server`.
+    Service,
 }
 
 impl Contestant {
     pub(super) const ALL: [Self; 3] = [Self::NodeSingle, Self::NodeCluster, Self::Highwater];
     /// The servers that replace crashed workers.
-    pub(super) const CLUSTERS: [Self; 2] = [Self::NodeCluster, Self::Highwater];
+    pub(super) const CLUSTERS: [Self; 3] = [Self::NodeCluster, Self::Highwater, Self::Service];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::NodeSingle => "Node",
             Self::NodeCluster => "Node cluster (2)",
             Self::Highwater => HIGHWATER,
+            Self::Service => "highwater-server",
         }
     }
 }
@@ -39,15 +43,17 @@ impl Contestant {
 pub(super) struct Servers {
     script: PathBuf,
     highwater: PathBuf,
+    service: PathBuf,
 }
 
 impl Servers {
-    /// Builds `highwater`.
+    /// Builds `highwater` and the service.
     pub(super) fn prepare(workspace: &Workspace) -> Result<Self> {
         run_checked(&mut workspace.cargo("build --release -p native"))?;
         Ok(Servers {
             script: workspace.root.join("tests/node/bench-http.mjs"),
             highwater: workspace.target.join("release/highwater"),
+            service: service::build(workspace)?,
         })
     }
 
@@ -68,6 +74,11 @@ impl Servers {
                 let mut highwater = Command::new(&self.highwater);
                 highwater.args(["cluster", "--json", "--workers", &workers]);
                 (highwater, WORKERS)
+            }
+            Contestant::Service => {
+                let mut service = Command::new(&self.service);
+                service.args(["--json", "--workers", &workers]);
+                (service, WORKERS)
             }
         };
         Cluster::start(&mut command, workers)
