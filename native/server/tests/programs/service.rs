@@ -29,8 +29,8 @@ use std::{
 use tokio::time::sleep;
 use tower::service_fn;
 
-/// The length of the response to `/big`, more than a connection buffers.
-const BIG: usize = 8 << 20;
+/// The response to `/big`, which is more than a connection buffers.
+static BIG: [u8; 8 << 20] = [0; 8 << 20];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -99,7 +99,7 @@ fn router(worker: Worker, faults: bool) -> Router {
         .route("/hello", get(async || greeting()))
         .route("/slow", get(slow))
         .route("/endless", get(async || pending::<()>().await))
-        .route("/big", get(async || vec![b'.'; BIG]))
+        .route("/big", get(async || Bytes::from_static(&BIG)))
         .route("/echo", post(async |body: Bytes| body))
         .route("/healthz", get(async || "alive\n"))
         .route("/readyz", get(async move || ready.readiness()))

@@ -20,6 +20,13 @@ pub(super) struct HttpResult {
     pub(super) p99_ms: f64,
 }
 
+impl HttpResult {
+    /// Returns the approximate number of requests of the measurement.
+    pub(super) fn answered(&self) -> f64 {
+        self.per_second * TURN.as_secs_f64()
+    }
+}
+
 /// Returns the name of the load generator. wrk is preferred, because it is an
 /// independent tool.
 pub(super) fn generator(workspace: &Workspace) -> &'static str {

@@ -237,7 +237,8 @@ impl fmt::Display for ScalingOutcome {
                 "{contestant:<19}  {restart_count:>8}  {sent:>8}  {failed:>6}"
             )?;
         }
-        writeln!(f, "\n{}", self.serving)?;
+        writeln!(f)?;
+        self.serving.write_table(f)?;
         for target in self.targets() {
             writeln!(f, "{target}")?;
         }

@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 use client::{IdleConnections, PATH, fingerprint, median_latency};
 use contestants::{Contestants, IDLE_CONNECTIONS, Server};
 use outcome::ROUNDS;
-use process::memory;
+use process::{cpu_time, memory};
 
 pub(super) use outcome::ServingOutcome;
 
@@ -46,8 +46,12 @@ fn measure_speed(
             if round == 1 {
                 http::measure(workspace, process.addr(), PATH)?;
             }
+            let workers = process.workers();
+            let before = cpu_time(&workers);
             let result = http::measure(workspace, process.addr(), PATH)?;
+            let cpu_time = cpu_time(&workers).saturating_sub(before);
             outcome.rate(*server, result.per_second);
+            outcome.cpu_time(*server, cpu_time.as_secs_f64() / result.answered());
             outcome.latency(*server, median_latency(process.addr())?);
         }
         Ok(())

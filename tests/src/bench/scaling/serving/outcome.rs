@@ -25,6 +25,8 @@ pub(in super::super) struct ServingOutcome {
 struct Results {
     /// Requests per second.
     rates: Vec<f64>,
+    /// CPU time of the workers for each request, in microseconds.
+    cpu_times: Vec<f64>,
     /// The median latency over one connection, in microseconds.
     latencies: Vec<f64>,
     /// The time from the start of the program to the first response, in milliseconds.
@@ -45,6 +47,10 @@ impl ServingOutcome {
 
     pub(super) fn rate(&mut self, server: Server, per_second: f64) {
         self.results(server).rates.push(per_second);
+    }
+
+    pub(super) fn cpu_time(&mut self, server: Server, seconds: f64) {
+        self.results(server).cpu_times.push(seconds * 1e6);
     }
 
     pub(super) fn latency(&mut self, server: Server, microseconds: f64) {
@@ -115,6 +121,7 @@ impl Outcome for ServingOutcome {
                 "server": server.name(),
                 "requests_per_second": median(results.rates.iter().copied()),
                 "all_rates": results.rates,
+                "cpu_us_per_request": median(results.cpu_times.iter().copied()),
                 "latency_us": median(results.latencies.iter().copied()),
                 "latency_added_to_hyper_us": self.added_latency(*server),
                 "start_ms": median(results.starts.iter().copied()),
@@ -146,9 +153,19 @@ impl Outcome for ServingOutcome {
     }
 }
 
-/// Prints the results without the targets.
 impl fmt::Display for ServingOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_table(f)?;
+        for target in self.targets() {
+            writeln!(f, "{target}")?;
+        }
+        Ok(())
+    }
+}
+
+impl ServingOutcome {
+    /// Prints the results without the targets.
+    pub(in super::super) fn write_table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.machine.join("; "))?;
         writeln!(
             f,
@@ -157,7 +174,7 @@ impl fmt::Display for ServingOutcome {
         )?;
         writeln!(
             f,
-            "2 WORKERS OR THREADS     REQUESTS/S  ÷ HYPER   P50 µs  + HYPER  START MS  MIB A WORKER  \
+            "2 WORKERS OR THREADS     REQUESTS/S  ÷ HYPER  CPU µs  P50 µs  + HYPER  START MS  MIB A WORKER  \
              MIB FOR {IDLE_CONNECTIONS} IDLE"
         )?;
         for (server, results) in &self.servers {
@@ -165,10 +182,11 @@ impl fmt::Display for ServingOutcome {
             let or_nan = |value: Option<f64>| value.unwrap_or(f64::NAN);
             writeln!(
                 f,
-                "{:<23}  {:>10.0}  {:>7.2}  {:>7.1}  {:>+7.1}  {:>8.1}  {:>12.2}  {:>18.1}",
+                "{:<23}  {:>10.0}  {:>7.2}  {:>6.2}  {:>6.1}  {:>+7.1}  {:>8.1}  {:>12.2}  {:>18.1}",
                 server.name(),
                 median(&results.rates),
                 or_nan(self.rate_ratio(*server, Server::Hyper)),
+                median(&results.cpu_times),
                 median(&results.latencies),
                 or_nan(self.added_latency(*server)),
                 median(&results.starts),
@@ -179,7 +197,8 @@ impl fmt::Display for ServingOutcome {
         writeln!(
             f,
             "\nRatios and differences are medians over rounds. The latency is that of one connection.\n\
-             Memory is the proportional set size. 64 connections send requests at a time."
+             Memory is the proportional set size. 64 connections send requests at a time. The CPU time\n\
+             is that of the workers for a request.\n"
         )
     }
 }

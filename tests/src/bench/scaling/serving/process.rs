@@ -31,6 +31,7 @@ impl ServerProcess {
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()?;
         // Killed on drop even if it does not respond.
         let mut process = ServerProcess {
@@ -103,6 +104,18 @@ pub(super) fn memory(processes: &[u32]) -> Option<f64> {
     processes.iter().map(memory).sum()
 }
 
+/// Returns the CPU time of processes, with all their threads.
+pub(super) fn cpu_time(processes: &[u32]) -> Duration {
+    let threads = processes
+        .iter()
+        .filter_map(|process| fs::read_dir(format!("/proc/{process}/task")).ok());
+    let times = threads.flatten().flatten().filter_map(|thread| {
+        let times = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        times.split(' ').next()?.parse().ok()
+    });
+    Duration::from_nanos(times.sum())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,5 +124,15 @@ mod tests {
     fn memory_of_this_process_is_known() {
         assert!(memory(&[std::process::id()]).is_some_and(|size| size > 0.1));
         assert!(memory(&[u32::MAX]).is_none());
+    }
+
+    #[test]
+    fn cpu_time_of_this_process_grows() {
+        let this = [std::process::id()];
+        let before = cpu_time(&this);
+        let begin = Instant::now();
+        while cpu_time(&this) == before {
+            assert!(begin.elapsed() < TIMEOUT, "no CPU time is counted");
+        }
     }
 }
