@@ -111,7 +111,7 @@ pub(super) fn cpu_time(processes: &[u32]) -> Duration {
         .filter_map(|process| fs::read_dir(format!("/proc/{process}/task")).ok());
     let times = threads.flatten().flatten().filter_map(|thread| {
         let times = fs::read_to_string(thread.path().join("schedstat")).ok()?;
-        times.split(' ').next()?.parse().ok()
+        times.split(' ').next()?.parse::<u64>().ok()
     });
     Duration::from_nanos(times.sum())
 }
