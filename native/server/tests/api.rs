@@ -1,8 +1,8 @@
 //! Traits of the public types.
 
 use highwater_server::{
-    ClientAddr, Error, Limits, ListenAddr, RegisterError, RequestBody, Shutdown, TrustedProxies,
-    Worker,
+    AccessLog, ClientAddr, Error, Limits, ListenAddr, RegisterError, RequestBody, Shutdown, SpanId,
+    TraceContext, TrustedProxies, Worker,
 };
 
 #[test]
@@ -18,6 +18,9 @@ fn handles_can_be_shared_between_threads() {
     is_shareable::<highwater_server::Tls>();
     is_shareable::<RegisterError>();
     is_shareable::<Error>();
+    is_shareable::<AccessLog>();
+    is_shareable::<TraceContext>();
+    is_shareable::<SpanId>();
 }
 
 #[test]

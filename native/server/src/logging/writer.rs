@@ -217,7 +217,7 @@ struct LineWriter<O, N> {
 /// The writer's next step.
 enum Step {
     /// Write these lines.
-    Write { lines: String, count: usize },
+    Write(String),
     /// No line is queued.
     Idle { is_closing: bool },
 }
@@ -227,15 +227,15 @@ impl<O: LineOutput, N: Notices> LineWriter<O, N> {
         loop {
             let (due, next_call) = self.notices.due_lines(Instant::now(), false);
             for line in due {
-                self.write(&line, 1);
+                self.write(&line);
             }
             match self.next_step(next_call) {
-                Step::Write { lines, count } => self.write(&lines, count),
+                Step::Write(lines) => self.write(&lines),
                 Step::Idle { is_closing: false } => {}
                 Step::Idle { is_closing: true } => {
                     let (due, _) = self.notices.due_lines(Instant::now(), true);
                     for line in due {
-                        self.write(&line, 1);
+                        self.write(&line);
                     }
                     self.report_dropped(true);
                     let mut state = self.queue.lock();
@@ -278,7 +278,7 @@ impl<O: LineOutput, N: Notices> LineWriter<O, N> {
                 }
                 state.report_after = state.report_after.saturating_sub(count);
                 state.writer = Activity::Writing(count);
-                return Step::Write { lines, count };
+                return Step::Write(lines);
             }
             self.is_draining = false;
             let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -299,10 +299,14 @@ impl<O: LineOutput, N: Notices> LineWriter<O, N> {
         }
     }
 
-    fn write(&mut self, lines: &str, count: usize) {
+    fn write(&mut self, lines: &str) {
         let written = self.output.write_line(lines);
         let mut state = self.queue.lock();
-        state.writer = Activity::Busy;
+        let count = match std::mem::take(&mut state.writer) {
+            Activity::Writing(count) => count,
+            // A line that is not from the queue.
+            _ => 1,
+        };
         if written.is_err() {
             return state.drop_lines(count);
         }
