@@ -59,6 +59,9 @@ pub enum AccessLog {
 /// The maximum length of the path and query in a line, in bytes.
 const MAX_PATH_BYTES: usize = 1024;
 
+/// The maximum length of the method in a line, in bytes. Clients can send any.
+const MAX_METHOD_BYTES: usize = 32;
+
 /// The maximum length of the referer and of the user agent in a line, in bytes.
 const MAX_HEADER_BYTES: usize = 256;
 
@@ -145,11 +148,10 @@ impl AccessEntry {
         let month = &MONTHS[month * 3..][..3];
         push_display(
             &mut line,
-            format_args!(
-                " - - [{day}/{month}/{year}:{time} +0000] \"{} ",
-                self.method
-            ),
+            format_args!(" - - [{day}/{month}/{year}:{time} +0000] \""),
         );
+        push_escaped(&mut line, self.method.as_str().as_bytes(), MAX_METHOD_BYTES);
+        line.push(' ');
         push_escaped(&mut line, self.path().as_bytes(), MAX_PATH_BYTES);
         let status = outcome.status.unwrap_or(CLIENT_GONE);
         push_display(
@@ -180,7 +182,7 @@ impl AccessEntry {
             generation: u64,
             #[serde(skip_serializing_if = "Option::is_none")]
             client: Option<IpAddr>,
-            method: &'a str,
+            method: String,
             path: String,
             protocol: String,
             status: u16,
@@ -213,7 +215,7 @@ impl AccessEntry {
             worker: self.worker.slot + 1,
             generation: self.worker.generation,
             client: self.client,
-            method: self.method.as_str(),
+            method: truncated(self.method.as_str().as_bytes(), MAX_METHOD_BYTES),
             path: truncated(self.path().as_bytes(), MAX_PATH_BYTES),
             protocol: format!("{:?}", self.version),
             status: outcome.status.unwrap_or(CLIENT_GONE),
@@ -393,11 +395,12 @@ mod tests {
         let agent = b"x\" 200 1 \\\xc3\xa9\t\xff".repeat(1000);
         let path = format!("/{}", "\"%22é".repeat(1000));
         for format in [AccessLog::Combined, AccessLog::Json] {
-            let entry = entry(
+            let mut entry = entry(
                 format,
                 &path,
                 &[("user-agent", &agent), ("referer", &agent)],
             );
+            entry.method = "X".repeat(5000).parse().unwrap();
             let line = entry.line(OUTCOME, now());
             assert!(line.len() < 4096, "{}", line.len());
             assert!(!line.contains(char::is_control), "{line}");
