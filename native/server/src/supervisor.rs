@@ -36,7 +36,7 @@ use failing::FailingSlots;
 use highwater::scale::{Action, Escalation, Supervisor, SupervisorOptions, WorkerId};
 use journal::{Journal, WorkerLabel, log, log_at, log_worker};
 use log::Level;
-use process::{Exit, ProcessEvent, Stage, WorkerEvent, WorkerProcess, WorkerSpec};
+use process::{EVENTS_CAPACITY, Exit, ProcessEvent, Stage, WorkerEvent, WorkerProcess, WorkerSpec};
 use program::{Launched, Program};
 use scrape::Scrapes;
 use serde_json::json;
@@ -135,8 +135,8 @@ struct SupervisorDriver {
     /// The running processes, including draining ones.
     processes: BTreeMap<WorkerId, WorkerProcess>,
     scrapes: Scrapes,
-    event_sender: mpsc::UnboundedSender<WorkerEvent>,
-    events: mpsc::UnboundedReceiver<WorkerEvent>,
+    event_sender: mpsc::Sender<WorkerEvent>,
+    events: mpsc::Receiver<WorkerEvent>,
     is_shutting_down: bool,
     /// The deadline of a shutdown, at which workers that are still draining are stopped.
     shutdown_deadline: Option<Instant>,
@@ -154,7 +154,7 @@ impl SupervisorDriver {
         options: &Options,
         cluster: &ClusterOptions,
     ) -> Result<Self, Error> {
-        let (event_sender, events) = mpsc::unbounded_channel();
+        let (event_sender, events) = mpsc::channel(EVENTS_CAPACITY);
         let shutdown_timeout = options.shutdown_timeout;
         let Limits { drain, grace, .. } = options.limits;
         let supervisor_options = SupervisorOptions::new()

@@ -31,7 +31,7 @@ use tokio::{
     process::{Child, Command},
     sync::{
         Notify,
-        mpsc::{self, UnboundedReceiver, UnboundedSender},
+        mpsc::{self, Receiver, Sender},
     },
     time::{Instant, timeout},
 };
@@ -62,7 +62,7 @@ pub(super) struct WorkerProcess {
     last_message_at: Instant,
     is_killed: bool,
     outbox: Arc<Outbox>,
-    kill_sender: UnboundedSender<()>,
+    kill_sender: Sender<()>,
 }
 
 /// A worker's stage, according to the events received so far.
@@ -91,6 +91,9 @@ pub(super) enum ProcessEvent {
 #[derive(Debug)]
 pub(super) struct Exit(io::Result<ExitStatus>);
 
+/// The maximum number of events of all workers that wait for the supervisor.
+pub(super) const EVENTS_CAPACITY: usize = 1024;
+
 /// The time limit for reading the last messages of a process that has exited. Its
 /// children may keep the control channel open.
 const FINAL_MESSAGES_TIMEOUT: Duration = Duration::from_millis(100);
@@ -102,7 +105,7 @@ impl WorkerProcess {
         spec: &WorkerSpec,
         program: &Path,
         id: WorkerId,
-        events: &UnboundedSender<WorkerEvent>,
+        events: &Sender<WorkerEvent>,
     ) -> io::Result<Self> {
         let (supervisor_end, worker_end) = StdUnixStream::pair()?;
         supervisor_end.set_nonblocking(true)?;
@@ -141,7 +144,7 @@ impl WorkerProcess {
         drop(command);
         let pid = child.id().unwrap_or_default();
         let outbox = Arc::<Outbox>::default();
-        let (kill_sender, kill_requests) = mpsc::unbounded_channel();
+        let (kill_sender, kill_requests) = mpsc::channel(1);
         let monitoring = monitor(
             child,
             channel,
@@ -186,7 +189,8 @@ impl WorkerProcess {
 
     /// Kills the process. Returns false if it was already killed.
     pub(super) fn kill(&mut self) -> bool {
-        let _ = self.kill_sender.send(());
+        // Full if the process is already being killed.
+        let _ = self.kill_sender.try_send(());
         !std::mem::replace(&mut self.is_killed, true)
     }
 
@@ -201,9 +205,9 @@ async fn monitor(
     mut child: Child,
     channel: UnixStream,
     outbox: Arc<Outbox>,
-    mut kill_requests: UnboundedReceiver<()>,
+    mut kill_requests: Receiver<()>,
     id: WorkerId,
-    events: UnboundedSender<WorkerEvent>,
+    events: Sender<WorkerEvent>,
 ) {
     let (read, write) = channel.into_split();
     // Separate tasks, so that a process that does not read can still be killed.
@@ -226,11 +230,12 @@ async fn monitor(
     writer.abort();
     let event = ProcessEvent::Exited(Exit(status));
     // Fails if the supervisor was dropped.
-    let _ = events.send(WorkerEvent { id, event });
+    let _ = events.send(WorkerEvent { id, event }).await;
 }
 
-/// Forwards the messages of a worker, and ignores unknown lines.
-async fn read_messages(channel: OwnedReadHalf, id: WorkerId, events: UnboundedSender<WorkerEvent>) {
+/// Forwards the messages of a worker, and ignores unknown lines. While the supervisor has
+/// [many events](EVENTS_CAPACITY) to handle, the worker's messages wait in its channel.
+async fn read_messages(channel: OwnedReadHalf, id: WorkerId, events: Sender<WorkerEvent>) {
     let mut channel = BufReader::new(channel);
     let mut line = Vec::new();
     loop {
@@ -245,7 +250,7 @@ async fn read_messages(channel: OwnedReadHalf, id: WorkerId, events: UnboundedSe
         let line = String::from_utf8_lossy(&line);
         if let Some(message) = WorkerMessage::parse(line.trim_end_matches('\n')) {
             let event = ProcessEvent::Message(message);
-            if events.send(WorkerEvent { id, event }).is_err() {
+            if events.send(WorkerEvent { id, event }).await.is_err() {
                 return;
             }
         }
@@ -338,7 +343,7 @@ mod tests {
         let (supervisor_end, mut worker_end) = StdUnixStream::pair().unwrap();
         supervisor_end.set_nonblocking(true).unwrap();
         let (read, _write) = UnixStream::from_std(supervisor_end).unwrap().into_split();
-        let (events, mut received) = mpsc::unbounded_channel();
+        let (events, mut received) = mpsc::channel(16);
         let reader = tokio::spawn(read_messages(read, ID, events));
         let bytes = bytes.to_vec();
         let writer = std::thread::spawn(move || io::Write::write_all(&mut worker_end, &bytes));
@@ -370,6 +375,26 @@ mod tests {
         let mut bytes = vec![b'x'; 3 << 20];
         bytes.extend(b"\nbeat\n");
         assert_eq!(forwarded_messages(&bytes).await, [WorkerMessage::Heartbeat]);
+    }
+
+    #[tokio::test]
+    async fn messages_wait_for_a_busy_supervisor() {
+        let (supervisor_end, mut worker_end) = StdUnixStream::pair().unwrap();
+        supervisor_end.set_nonblocking(true).unwrap();
+        let (read, _write) = UnixStream::from_std(supervisor_end).unwrap().into_split();
+        let (events, mut received) = mpsc::channel(2);
+        let reader = tokio::spawn(read_messages(read, ID, events));
+        io::Write::write_all(&mut worker_end, &b"beat\n".repeat(100)).unwrap();
+        drop(worker_end);
+        while received.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!reader.is_finished());
+        let mut count = 0;
+        while received.recv().await.is_some() {
+            count += 1;
+        }
+        assert_eq!(count, 100);
     }
 
     #[tokio::test]
@@ -427,7 +452,7 @@ mod tests {
             program: Program::Path(program.into()),
             turns: None,
         };
-        let (events, mut received) = mpsc::unbounded_channel();
+        let (events, mut received) = mpsc::channel(16);
         let process = WorkerProcess::start(&spec, program, ID, &events).unwrap();
         assert_eq!(process.stage, Stage::Starting);
         let WorkerEvent { id, event } = received.recv().await.unwrap();
