@@ -53,8 +53,8 @@ impl Cluster {
 
     /// Creates a cluster that listens on an address, such as `127.0.0.1:8080`, or on a Unix
     /// socket, such as `unix:/run/shop.sock`. Port 0 picks any free port. The file of a
-    /// Unix socket is created, or replaced if no server uses it, and removed at the end. If a service manager passes a socket to this process, the cluster
-    /// listens on that instead.
+    /// Unix socket is created, or replaced if no server uses it, and removed at the end. If
+    /// a service manager passes a socket to this process, the cluster listens on that instead.
     pub fn new(addr: impl Into<String>) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Cluster {
@@ -140,18 +140,18 @@ impl Cluster {
     {
         #[cfg(unix)]
         {
-            use crate::{inheritance, logging, options::new_runtime, supervisor, worker_process};
+            use crate::{inheritance, logging, options::block_on, supervisor, worker_process};
             let Cluster { options, cluster } = self;
             options.install_panic_hook();
             let result = match inheritance::take() {
                 Some(inherited) => {
                     let inherited = inherited.map_err(Error::Runtime)?;
-                    let runtime = new_runtime(options.threads)?;
+                    let threads = options.threads;
                     let worker =
                         worker_process::serve(inherited, options, cluster.version, service);
-                    runtime.block_on(worker)
+                    block_on(threads, worker)
                 }
-                None => new_runtime(1)?.block_on(supervisor::run(options, cluster)),
+                None => block_on(1, supervisor::run(options, cluster)),
             };
             // The caller may print the error.
             logging::flush();

@@ -270,6 +270,10 @@ impl fmt::Debug for Worker {
 
 /// Reports when a worker shuts down, so that long responses and background tasks can end.
 /// Clones report the same.
+///
+/// The process exits soon after its last connection has closed: it does not wait for
+/// background tasks or blocking work. Work that must not be lost belongs in a store outside
+/// the process.
 #[derive(Clone, Debug)]
 pub struct Shutdown(watch::Receiver<Phase>);
 

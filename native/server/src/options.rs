@@ -15,7 +15,7 @@ use crate::{
 use highwater::{BoxError, error::Handler};
 use log::{Level, LevelFilter};
 use std::{collections::BTreeMap, panic, pin::Pin, process::ExitCode, time::Duration};
-use tokio::runtime::{self, Runtime};
+use tokio::runtime;
 
 /// The options of a server.
 pub(crate) struct Options {
@@ -162,14 +162,24 @@ impl Options {
     }
 }
 
-/// Creates a runtime with this number of threads.
-pub(crate) fn new_runtime(threads: usize) -> Result<Runtime, Error> {
+/// The maximum time that an exiting process waits for its threads.
+const THREADS_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// Runs a server in a runtime with this number of threads.
+pub(crate) fn block_on(
+    threads: usize,
+    server: impl Future<Output = Result<ExitCode, Error>>,
+) -> Result<ExitCode, Error> {
     let mut builder = match threads {
         1 => runtime::Builder::new_current_thread(),
         _ => runtime::Builder::new_multi_thread(),
     };
     let runtime = builder.worker_threads(threads).enable_all().build();
-    runtime.map_err(Error::Runtime)
+    let runtime = runtime.map_err(Error::Runtime)?;
+    let result = runtime.block_on(server);
+    // Dropping the runtime would wait for blocking work without a time limit.
+    runtime.shutdown_timeout(THREADS_TIMEOUT);
+    result
 }
 
 /// Logs an error, if there is one, and returns the exit code.

@@ -5,7 +5,7 @@ use crate::{
     handle::{FailingWorkers, Worker},
     logging,
     metrics::Meter,
-    options::{Opened, Options, common_options, new_runtime, report},
+    options::{Opened, Options, block_on, common_options, report},
     phase::{Phase, advance},
     service::HttpService,
     signals::Signals,
@@ -21,9 +21,9 @@ use tokio::{sync::watch, time::sleep};
 /// A server in one process, on every platform.
 ///
 /// It serves HTTP/1.1 within [`Limits`](crate::Limits). Errors and panics of the service
-/// become [problem details](highwater::error::http). The first SIGTERM, SIGINT or Ctrl-C
-/// starts a graceful shutdown: the server accepts no more connections, marks each response
-/// as the last one of its connection, closes idle connections after the
+/// become [problem details](highwater::error::http). The first SIGTERM, SIGINT, SIGHUP or
+/// Ctrl-C starts a graceful shutdown: the server accepts no more connections, marks each
+/// response as the last one of its connection, closes idle connections after the
 /// [linger](crate::Limits::linger) time and finishes the requests in flight, within the
 /// [shutdown timeout](Self::shutdown_timeout). A second signal exits at once.
 ///
@@ -49,8 +49,8 @@ pub struct Server {
 impl Server {
     /// Creates a server that listens on an address, such as `127.0.0.1:8080`, or on a Unix
     /// socket, such as `unix:/run/shop.sock`. Port 0 picks any free port. The file of a
-    /// Unix socket is created, or replaced if no server uses it, and removed at the end. If a service manager passes a socket to this process, the server
-    /// listens on that instead.
+    /// Unix socket is created, or replaced if no server uses it, and removed at the end. If
+    /// a service manager passes a socket to this process, the server listens on that instead.
     pub fn new(addr: impl Into<String>) -> Self {
         Server {
             options: Options::new(addr.into()),
@@ -89,8 +89,8 @@ impl Server {
     {
         logging::start(self.options.log_level).map_err(Error::Runtime)?;
         self.options.install_panic_hook();
-        let runtime = new_runtime(self.options.threads)?;
-        let result = runtime.block_on(self.serve_until_stopped(service));
+        let threads = self.options.threads;
+        let result = block_on(threads, self.serve_until_stopped(service));
         // The caller may print the error.
         logging::flush();
         result
@@ -115,9 +115,7 @@ impl Server {
         // There is no supervisor to replace this worker.
         let drain = {
             let phase = Arc::clone(&phase);
-            move || {
-                advance(&phase, Phase::Draining);
-            }
+            move || advance(&phase, Phase::Draining)
         };
         let worker = WorkerServer::new(WorkerContext {
             id: WorkerId::new(0, 0),
@@ -134,10 +132,16 @@ impl Server {
             meter,
             failing: FailingWorkers::default(),
             phase: Arc::clone(&phase),
-            on_bug: Box::new(drain.clone()),
+            on_bug: {
+                let drain = drain.clone();
+                Box::new(move || {
+                    drain();
+                })
+            },
             on_retire: Box::new(move |reason| {
-                logging::line(&format!("shutting down: {reason}"));
-                drain();
+                if drain() {
+                    logging::line(&format!("shutting down: {reason}"));
+                }
             }),
         });
         let service = tokio::select! {

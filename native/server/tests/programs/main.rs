@@ -341,6 +341,62 @@ fn requests_in_flight_are_aborted_at_the_deadline() {
 }
 
 #[test]
+fn blocking_work_does_not_delay_the_exit() {
+    let mut program = Program::of_this_file("server_with_endless_blocking_work", free_addr());
+    program.wait_for_log("serving http://");
+    let addr = program.addr;
+    thread::scope(|scope| {
+        scope.spawn(move || get_from(addr, "/", ""));
+        program.wait_for_log("blocking");
+        program.signal(Signal::SIGTERM);
+    });
+    let since = Instant::now();
+    while program.child.try_wait().unwrap().is_none() {
+        assert!(since.elapsed() < TIMEOUT, "the server waits for the work");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let (status, log) = program.wait();
+    assert!(status.success(), "{log:?}");
+}
+
+#[test]
+fn server_with_endless_blocking_work() -> ExitCode {
+    run_program(|addr| {
+        let work = || {
+            logging::line("blocking");
+            loop {
+                thread::park();
+            }
+        };
+        let handler = async move || -> String { tokio::task::spawn_blocking(work).await.unwrap() };
+        let limits = Limits::new().grace(Duration::from_millis(10));
+        let server = Server::new(addr).limits(limits);
+        let server = server.shutdown_timeout(Duration::from_millis(10));
+        server.run(async move |_| Router::new().route("/", get(handler)))
+    })
+}
+
+#[test]
+fn server_drains_at_the_first_request_for_a_replacement() {
+    let mut program = Program::of_this_file("server_of_a_retiring_worker", free_addr());
+    let (status, log) = program.wait();
+    assert!(status.success(), "{log:?}");
+    let reasons = log.iter().filter(|line| line.contains("shutting down"));
+    assert_eq!(reasons.collect::<Vec<_>>(), ["shutting down: first"]);
+}
+
+#[test]
+fn server_of_a_retiring_worker() -> ExitCode {
+    run_program(|addr| {
+        Server::new(addr).run(async |worker| {
+            worker.request_replacement("first");
+            worker.request_replacement("second");
+            router()
+        })
+    })
+}
+
+#[test]
 fn second_signal_exits_at_once() {
     let mut program = Program::of_this_file("server_that_never_stops", free_addr());
     program.wait_for_log("serving http://");
