@@ -8,7 +8,7 @@ use crate::{
     listen::{ListenAddrs, Listeners},
     listen_addr::ListenAddr,
     logging,
-    signals::Signals,
+    signals::StopSignal,
     tls::{Tls, TlsAcceptor},
     trusted_proxies::TrustedProxies,
 };
@@ -135,10 +135,10 @@ impl Options {
         }));
     }
 
-    /// Binds the addresses, calls `on_bound`, and prepares.
+    /// Binds the addresses, calls `on_bound`, and prepares, unless `stop` completes first.
     pub(crate) async fn open(
         &mut self,
-        signals: &mut Signals,
+        stop: impl Future<Output = StopSignal>,
         on_bound: impl FnOnce(&ListenAddr),
     ) -> Result<Opened, Error> {
         let addrs = self.listen_addrs()?;
@@ -152,7 +152,7 @@ impl Options {
         if let Some(prepare) = self.prepare.take() {
             tokio::select! {
                 biased;
-                signal = signals.stop() => {
+                signal = stop => {
                     return Ok(Opened::Stopped(ExitCode::from(signal.exit_code())));
                 }
                 prepared = prepare(addr) => prepared.map_err(Error::Prepare)?,
@@ -280,7 +280,7 @@ macro_rules! common_options {
 
         /// Sets a function to call once the address is bound, before the first request
         /// is accepted. In a cluster, only the supervisor calls it. If it fails, the
-        /// server does not start. A signal stops it.
+        /// server does not start. A signal that stops the server stops it, too.
         pub fn prepare<F, Fut, E>(mut self, prepare: F) -> Self
         where
             F: FnOnce(crate::ListenAddr) -> Fut + 'static,

@@ -105,7 +105,7 @@ impl Server {
     {
         let mut signals = Signals::new()?;
         let tls = self.options.load_tls()?;
-        let listeners = match self.options.open(&mut signals, |_| {}).await? {
+        let listeners = match self.options.open(signals.stop(), |_| {}).await? {
             Opened::Listening(listeners) => listeners,
             Opened::Stopped(code) => return Ok(code),
         };

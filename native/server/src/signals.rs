@@ -106,6 +106,16 @@ mod unix {
             }
         }
 
+        /// Waits for the next signal that stops a cluster. Before its workers have started,
+        /// the others have no effect.
+        pub(crate) async fn stop_cluster(&mut self) -> StopSignal {
+            loop {
+                if let SupervisorCommand::Stop(signal) = self.next().await {
+                    return signal;
+                }
+            }
+        }
+
         /// Waits for the next signal that stops a program without workers.
         pub(crate) async fn stop(&mut self) -> StopSignal {
             loop {

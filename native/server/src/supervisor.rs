@@ -90,7 +90,7 @@ pub(crate) async fn run(mut options: Options, cluster: ClusterOptions) -> Result
         let fields = json!({"addr": addr.to_string(), "workers": workers});
         journal.cluster("listening", fields);
     };
-    let listeners = match options.open(&mut signals, on_bound).await? {
+    let listeners = match options.open(signals.stop_cluster(), on_bound).await? {
         Opened::Listening(listeners) => listeners,
         Opened::Stopped(code) => return Ok(code),
     };

@@ -25,6 +25,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_tungstenite::{
     connect_async,
     tungstenite::{Message, protocol::frame::coding::CloseCode},
@@ -252,6 +253,30 @@ fn cluster_that_fails_to_prepare() -> ExitCode {
     run_program(|addr| {
         let cluster = Cluster::new(addr).workers(1);
         let cluster = cluster.prepare(async |_| Err(io::Error::other("no schema")));
+        cluster.run(async |_| router())
+    })
+}
+
+#[test]
+fn reload_does_not_interrupt_the_preparation() {
+    let mut program = Program::of_this_file("cluster_that_prepares_for_a_while", free_addr());
+    program.wait_for_log("preparing");
+    program.signal(Signal::SIGHUP);
+    program.wait_for_worker();
+    program.signal(Signal::SIGTERM);
+    let (status, log) = program.wait();
+    assert!(status.success(), "{log:?}");
+}
+
+#[test]
+fn cluster_that_prepares_for_a_while() -> ExitCode {
+    run_program(|addr| {
+        let cluster = Cluster::new(addr).workers(1).prepare(async |_| {
+            let mut reloads = signal(SignalKind::hangup())?;
+            logging::line("preparing");
+            reloads.recv().await;
+            Ok::<_, io::Error>(())
+        });
         cluster.run(async |_| router())
     })
 }
