@@ -57,11 +57,13 @@ mod inheritance;
 mod limits;
 mod listen;
 mod listen_addr;
+mod load_shedding;
 pub mod logging;
 mod metrics;
 #[cfg(not(feature = "tls"))]
 mod no_tls;
 mod options;
+mod overload;
 mod phase;
 #[cfg(unix)]
 mod reaper;

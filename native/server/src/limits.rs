@@ -26,6 +26,7 @@ pub struct Limits {
     pub(crate) idle: Duration,
     pub(crate) idle_when_full: Duration,
     pub(crate) stall: Duration,
+    pub(crate) queueing_delay: Duration,
     pub(crate) linger: Duration,
     pub(crate) drain: Duration,
     pub(crate) grace: Duration,
@@ -41,7 +42,7 @@ const HEAD_BYTES: std::ops::RangeInclusive<usize> = 8 * 1024..=16 * 1024 * 1024;
 const MAX_CONNECTIONS: usize = 10_000;
 
 /// The maximum time limit, which is practically none and cannot overflow a clock.
-const MAX_DURATION: Duration = Duration::from_hours(365 * 24);
+pub(crate) const MAX_DURATION: Duration = Duration::from_hours(365 * 24);
 
 impl Limits {
     /// Creates the default limits, which suit a public server.
@@ -58,6 +59,7 @@ impl Limits {
             idle: Duration::from_mins(1),
             idle_when_full: Duration::from_secs(1),
             stall: Duration::from_secs(30),
+            queueing_delay: Duration::from_millis(50),
             linger: Duration::from_secs(1),
             drain: Duration::from_secs(30),
             grace: Duration::from_secs(2),
@@ -155,6 +157,29 @@ impl Limits {
     /// same interval.
     pub fn stall(mut self, limit: Duration) -> Self {
         self.stall = limit.min(MAX_DURATION);
+        self
+    }
+
+    /// Sets the time that requests may wait in a queue during an overload. The default is
+    /// 50 milliseconds. [`Duration::MAX`] disables overload control.
+    ///
+    /// Beyond its capacity, a process rejects requests with 503 and `Retry-After`, before
+    /// they reach the service, and counts them in `highwater_http_requests_shed_total`. It
+    /// does so only for a queue that *stands*: the delay is longer than this for half a
+    /// second, and does not shrink. The backlog of a pause or of a slow request is served.
+    /// Two queues are measured:
+    ///
+    /// - The queue of the event loop, if the service keeps the process busy. Requests that
+    ///   have waited for longer than this are rejected.
+    /// - A queue in the service, for example for a connection pool: all responses take
+    ///   much longer than before. The number of requests in service is then limited, so
+    ///   that responses take at most twice as long as without a queue, plus this time.
+    ///   Responses that take longer than a second are not measured, such as long polling.
+    ///
+    /// The rules are those of `CoDel` (RFC 8289) for the first queue, and of Little's law for
+    /// the second.
+    pub fn queueing_delay(mut self, target: Duration) -> Self {
+        self.queueing_delay = target.min(MAX_DURATION);
         self
     }
 

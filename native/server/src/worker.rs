@@ -25,6 +25,7 @@ use crate::{
     limits::Limits,
     listen::Listeners,
     listen_addr::ListenAddr,
+    load_shedding::{LoadShedder, SheddingService},
     metrics::{Meter, ScrapeWorkers},
     phase::{Phase, advance, phase_reached},
     service::HttpService,
@@ -56,6 +57,7 @@ pub(crate) struct WorkerServer {
     endpoints: Option<Endpoints>,
     drains_endpoints: bool,
     handler: Arc<Handler>,
+    shedder: Arc<LoadShedder>,
     context: ConnectionContext,
 }
 
@@ -123,6 +125,7 @@ impl WorkerServer {
             endpoints: context.endpoints,
             drains_endpoints: context.drains_endpoints,
             handler,
+            shedder: LoadShedder::new(&limits, Arc::clone(&context.meter)),
             context: ConnectionContext {
                 limits,
                 transport: Transport::new(
@@ -167,8 +170,10 @@ impl WorkerServer {
         let serving_endpoints = self.serve_endpoints(endpoint_queue);
         let endpoints = self.endpoints.clone().filter(|_| !has_own_address);
         let has_bug = self.context.has_bug.clone();
-        let meter = Arc::clone(&self.context.meter);
         let service = DeadlineService::new(service, &self.context.limits);
+        // They measure the lag until the worker has drained.
+        let _probes = self.shedder.spawn_probes();
+        let service = SheddingService::new(service, self.shedder);
         let is_limited = self.context.limits.connections_per_client.is_some();
         let service = ClientLimitService::new(service, is_limited);
         let service = EndpointService::new(service, endpoints, self.handle.clone());
@@ -176,7 +181,6 @@ impl WorkerServer {
         tokio::select! {
             () = serve_queue(queue, turns, service, self.context) => {}
             never = serving_endpoints => match never {},
-            never = meter.monitor_lag() => match never {},
         }
         Ok(if *has_bug.borrow() {
             ExitCode::from(EXIT_BUG)

@@ -6,11 +6,11 @@ use super::{
     snapshot::{LEFT_OUT_HELP, ScrapeWorkers, Snapshot},
     sources::MetricSource,
 };
-use crate::logging;
-use highwater::{error::ErrorKind, tokio::monitor_lag};
+use crate::{logging, overload::Queue};
+use highwater::error::ErrorKind;
 use http::StatusCode;
 use prometheus::{Histogram, IntCounter, IntGauge, core::Collector};
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// Counts a worker's events, and has the metrics that its service registers. Each request
 /// costs a few atomic additions.
@@ -24,6 +24,8 @@ pub(crate) struct Meter {
     pub(crate) responses: [IntCounter; 5],
     pub(crate) disconnects: IntCounter,
     pub(crate) malformed_requests: IntCounter,
+    /// Rejected requests by queue: of the loop and of the service.
+    pub(crate) shed_requests: [IntCounter; 2],
     pub(crate) open_connections: IntGauge,
     pub(crate) accepted_connections: IntCounter,
     pub(crate) open_upgraded_connections: IntGauge,
@@ -61,9 +63,6 @@ pub(crate) enum ConnectionTimeout {
     /// The PROXY header and the TLS handshake were not complete.
     Handshake,
 }
-
-/// The sampling interval of the event-loop lag.
-const SAMPLE_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The maximum number of missed samples that are recorded for one delay.
 const MAX_MISSED_SAMPLES: u32 = 1_000;
@@ -107,6 +106,12 @@ impl Default for Meter {
             malformed_requests: registry.counter(
                 "http_requests_malformed_total",
                 "Requests rejected because their head could not be parsed.",
+            ),
+            shed_requests: registry.counters(
+                "http_requests_shed_total",
+                "Requests rejected because of an overload, by the queue that stood.",
+                "queue",
+                ["loop", "service"],
             ),
             open_connections: registry.gauge("connections_open", "Open connections."),
             accepted_connections: registry
@@ -173,11 +178,6 @@ impl Meter {
         is_max: bool,
     ) -> Result<(), RegisterError> {
         self.registry.register_collector(collector, is_max)
-    }
-
-    /// Samples the event-loop lag. Never completes.
-    pub(crate) async fn monitor_lag(&self) -> Infallible {
-        monitor_lag(SAMPLE_INTERVAL, |lag| self.record_lag(lag)).await
     }
 
     /// Returns the values of all metrics.
@@ -261,6 +261,11 @@ impl Meter {
         self.count_status(status);
     }
 
+    /// Counts a request that was rejected because of an overload.
+    pub(crate) fn request_shed(&self, queue: Queue) {
+        self.shed_requests[queue as usize].inc();
+    }
+
     fn count_status(&self, status: u16) {
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         self.responses[class].inc();
@@ -286,9 +291,9 @@ impl Meter {
     }
 
     /// Records an event-loop lag, and the smaller lags of the samples that were missed
-    /// during it.
-    pub(crate) fn record_lag(&self, lag: Duration) {
-        let step = SAMPLE_INTERVAL.max(lag / MAX_MISSED_SAMPLES);
+    /// during it, one for each `interval`.
+    pub(crate) fn record_lag(&self, lag: Duration, interval: Duration) {
+        let step = interval.max(lag / MAX_MISSED_SAMPLES);
         let mut remaining = Some(lag);
         while let Some(lag) = remaining {
             self.loop_lag.observe(lag.as_secs_f64());
@@ -300,24 +305,6 @@ impl Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::time::{advance, sleep};
-
-    #[tokio::test(start_paused = true)]
-    async fn blocked_event_loop_records_lag() {
-        let meter = Meter::default();
-        let blocking = async {
-            sleep(SAMPLE_INTERVAL / 2).await;
-            advance(Duration::from_secs(2)).await;
-            sleep(SAMPLE_INTERVAL).await;
-        };
-        tokio::select! {
-            never = meter.monitor_lag() => match never {},
-            () = blocking => {}
-        }
-        // The missed samples of the delay add up to 100 times its mean, one second.
-        let lag = meter.loop_lag.get_sample_sum();
-        assert!(lag > 90.0, "{lag}");
-    }
 
     #[test]
     fn disconnected_request_is_not_in_flight() {
