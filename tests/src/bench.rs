@@ -5,6 +5,7 @@ mod events;
 mod machine;
 mod node;
 mod outcome;
+mod overload;
 mod peer;
 mod queue;
 mod rounds;
@@ -92,6 +93,16 @@ pub(crate) enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Compare the goodput and latency of highwater-server and axum beyond their
+    /// capacity; takes three minutes
+    Overload {
+        /// Print the figures as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Serve for a measurement; used by `overload`
+    #[command(hide = true)]
+    OverloadServer(overload::OverloadServer),
     /// Measure normal clients of a cluster while `slowhttptest` keeps 500 connections
     /// busy with slow heads, slow bodies and slow reads
     SlowClients {
@@ -138,6 +149,8 @@ impl Bench {
                     Err(error) => report_failure(&error),
                 };
             }
+            Bench::Overload { json } => (overload::run(), *json),
+            Bench::OverloadServer(server) => return server.run(),
             Bench::Turn(turn) => {
                 turn.run();
                 return ExitCode::SUCCESS;

@@ -111,6 +111,8 @@ pub struct Tally {
     pub closed_idle: u64,
     /// Latency until the complete response, in nanoseconds.
     pub latency: Histogram<u64>,
+    /// The part of `latency` with status 2xx.
+    pub success_latency: Histogram<u64>,
 }
 
 impl Tally {
@@ -149,12 +151,25 @@ impl Tally {
         Duration::from_nanos(self.latency.value_at_percentile(percent))
     }
 
+    /// Returns the latencies of the responses with status 2xx since an earlier tally of
+    /// the same load test.
+    #[must_use]
+    pub fn successes_since(&self, earlier: &Self) -> Histogram<u64> {
+        let mut latency = self.success_latency.clone();
+        // Cannot fail, since the earlier histogram contains no other values.
+        let _ = latency.subtract(&earlier.success_latency);
+        latency
+    }
+
     pub(crate) fn add_response(&mut self, status: u16, worker: Option<u32>, latency: Duration) {
         *self.statuses.entry(status).or_default() += 1;
         if let Some(worker) = worker {
             *self.workers.entry(worker).or_default() += 1;
         }
         self.latency.saturating_record(nanoseconds(latency));
+        if (200..300).contains(&status) {
+            self.success_latency.saturating_record(nanoseconds(latency));
+        }
     }
 
     pub(crate) fn add_failure(&mut self, failed: FailedRequest) {
@@ -181,6 +196,7 @@ impl Tally {
         self.closed_idle += other.closed_idle;
         // Cannot fail, since both histograms have the same bounds.
         let _ = self.latency.add(&other.latency);
+        let _ = self.success_latency.add(&other.success_latency);
     }
 }
 
@@ -191,6 +207,7 @@ impl Default for Tally {
             nanoseconds(MAX_LATENCY),
             SIGNIFICANT_DIGITS,
         );
+        let latency = latency.expect("valid bounds");
         Tally {
             sent: 0,
             statuses: BTreeMap::new(),
@@ -200,7 +217,8 @@ impl Default for Tally {
             sent_again: 0,
             connections: 0,
             closed_idle: 0,
-            latency: latency.expect("valid bounds"),
+            success_latency: latency.clone(),
+            latency,
         }
     }
 }
