@@ -124,13 +124,26 @@ impl Cluster {
         report(self.serve(async |worker| Ok::<_, Infallible>(service(worker).await)))
     }
 
-    /// Like [`run`](Self::run), but `service` can fail, and errors are returned. A worker
-    /// whose `service` fails exits, and the supervisor starts it again.
+    /// Like [`run`](Self::run), but `service` can fail, and errors are returned, by the
+    /// supervisor.
+    ///
+    /// | `service` fails or panics | the supervisor |
+    /// |---|---|
+    /// | when the cluster starts | kills all workers, and returns the error |
+    /// | when the cluster starts, with a [transient] error: a dependency is unavailable | logs the error and retries, until it [gives up](Self::give_up_after) |
+    /// | after a worker was ready | logs the error and retries; other workers keep serving |
+    ///
+    /// Errors of the standard library are classified, so that a refused connection is
+    /// transient. Other errors are, if they are an
+    /// [`AppError`](highwater::error::AppError) such as
+    /// [`AppError::unavailable`](highwater::error::AppError::unavailable).
+    ///
+    /// [transient]: highwater::error::ErrorKind::is_transient
     ///
     /// # Errors
     ///
-    /// If the address cannot be bound, the workers keep exiting, or, in a worker,
-    /// `service` fails.
+    /// If the address cannot be bound, a worker cannot be started, `service` fails, or the
+    /// workers keep exiting. No worker is left running.
     pub fn serve<F, Fut, S, E>(self, service: F) -> Result<ExitCode, Error>
     where
         F: FnOnce(Worker) -> Fut,

@@ -27,6 +27,13 @@ pub(crate) enum WorkerMessage {
     Version(String),
     /// The worker accepts connections.
     Ready,
+    /// The worker exits before it is ready.
+    Failed {
+        /// True if another attempt may succeed, because a dependency is unavailable.
+        is_transient: bool,
+        /// The cause, on one line.
+        cause: String,
+    },
     /// The worker's event loop is running.
     Heartbeat,
     /// The worker had a bug and requests a replacement. It serves until [`Drain`].
@@ -63,6 +70,14 @@ impl WorkerMessage {
         Some(match split_message(line) {
             ("version", version) => WorkerMessage::Version(version.to_owned()),
             ("ready", "") => WorkerMessage::Ready,
+            ("failed", cause) => WorkerMessage::Failed {
+                is_transient: false,
+                cause: cause.to_owned(),
+            },
+            ("unavailable", cause) => WorkerMessage::Failed {
+                is_transient: true,
+                cause: cause.to_owned(),
+            },
             ("beat", "") => WorkerMessage::Heartbeat,
             ("drains", "") => WorkerMessage::HadBug,
             ("leaves", "") => WorkerMessage::GotSignal,
@@ -92,6 +107,14 @@ impl fmt::Display for WorkerMessage {
         match self {
             WorkerMessage::Version(version) => write!(f, "version {version}"),
             WorkerMessage::Ready => f.write_str("ready"),
+            WorkerMessage::Failed {
+                is_transient: false,
+                cause,
+            } => write!(f, "failed {cause}"),
+            WorkerMessage::Failed {
+                is_transient: true,
+                cause,
+            } => write!(f, "unavailable {cause}"),
             WorkerMessage::Heartbeat => f.write_str("beat"),
             WorkerMessage::HadBug => f.write_str("drains"),
             WorkerMessage::GotSignal => f.write_str("leaves"),
@@ -128,6 +151,14 @@ mod tests {
         for message in [
             WorkerMessage::Version("1.2.3".to_owned()),
             WorkerMessage::Ready,
+            WorkerMessage::Failed {
+                is_transient: false,
+                cause: "no such table".to_owned(),
+            },
+            WorkerMessage::Failed {
+                is_transient: true,
+                cause: "connection refused".to_owned(),
+            },
             WorkerMessage::Heartbeat,
             WorkerMessage::HadBug,
             WorkerMessage::GotSignal,

@@ -1,6 +1,6 @@
 //! The endpoints for orchestrators and monitoring: liveness, readiness and metrics.
 
-use crate::{error::Error, handle::Worker};
+use crate::{error::Error, handle::Worker, host::InvalidHost};
 use bytes::{Buf, Bytes};
 use futures_util::{
     FutureExt, TryFutureExt,
@@ -186,7 +186,8 @@ impl Default for Endpoints {
     }
 }
 
-/// A service that answers requests for endpoints, and passes on all others.
+/// A service that answers requests for endpoints, rejects those without a valid host, and
+/// passes on all others.
 #[derive(Clone, Debug)]
 pub(crate) struct EndpointService<S> {
     service: S,
@@ -241,6 +242,9 @@ where
     }
 
     fn call(&mut self, request: Request<Q>) -> Self::Future {
+        if let Some(invalid) = request.extensions().get::<InvalidHost>() {
+            return future::Either::Right(ready(Err(invalid.error())).boxed());
+        }
         let endpoint = self.endpoints.as_deref().and_then(|(endpoints, worker)| {
             let endpoint = endpoints.find(request.uri().path())?;
             Some((endpoint, worker.clone()))

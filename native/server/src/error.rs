@@ -63,6 +63,20 @@ pub enum Error {
     /// The function that creates the service failed.
     #[error("cannot create the service: {0}")]
     Service(#[source] BoxError),
+    /// A worker that could not be started when the cluster started.
+    #[error("cannot start worker {worker}: {cause}")]
+    StartWorker {
+        /// The number of the worker, counted from 1.
+        worker: usize,
+        /// The I/O error, with the remedy.
+        cause: io::Error,
+    },
+    /// A worker that exited before it was ready, when the cluster started.
+    #[error(
+        "{0}; check that the program, started again with the same arguments, reaches the cluster's \
+         `run`"
+    )]
+    WorkerExited(String),
     /// Workers that keep exiting.
     #[error("gave up: workers keep exiting: {0}; see the log above for the cause")]
     WorkersKeepExiting(String),

@@ -32,7 +32,7 @@
 //! `axum` of `highwater`. After a bug, a worker serves until its replacement is ready, and a
 //! [`Server`] drains and exits.
 //!
-//! Requests that are not valid HTTP never reach the service. They are answered, counted and
+//! Requests that are not valid HTTP, or have no valid `Host`, never reach the service. They are answered, counted and
 //! logged like other errors.
 //!
 //! # Runtime
@@ -52,6 +52,7 @@ mod endpoints;
 mod error;
 mod error_layer;
 mod handle;
+mod host;
 #[cfg(unix)]
 mod inheritance;
 mod limits;

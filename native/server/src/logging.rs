@@ -76,6 +76,7 @@ mod sampler;
 mod subscriber;
 mod writer;
 
+use futures_util::FutureExt;
 use highwater::{error::ErrorReport, scale::WorkerId};
 use log::{Level, LevelFilter};
 use sampler::{LineKind, Sampler};
@@ -83,8 +84,11 @@ use serde_json::json;
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     cell::Cell,
-    fmt, io,
-    panic::PanicHookInfo,
+    fmt,
+    future::poll_fn,
+    io,
+    panic::{AssertUnwindSafe, PanicHookInfo},
+    pin::pin,
     process,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
@@ -355,10 +359,11 @@ pub fn log_panic(panic: &PanicHookInfo<'_>) -> bool {
         let backtrace = Backtrace::capture();
         (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace)
     };
-    if sends_events() {
+    let is_caught = IS_CATCHING_PANICS.get();
+    if sends_events() && !is_caught {
         let backtrace = backtrace().map(field::display);
         tracing::error!(target: ERROR_TARGET, panicked_at = location, backtrace, "{line}");
-    } else if log.write(|| LineKind::Panic(location), || one_line(&line)) {
+    } else if is_caught || log.write(|| LineKind::Panic(location), || one_line(&line)) {
         for line in backtrace()
             .map_or(String::new(), |it| it.to_string())
             .lines()
@@ -384,6 +389,28 @@ pub(crate) fn take_panic_location() -> Option<String> {
 
 thread_local! {
     static LAST_PANIC: Cell<Option<String>> = const { Cell::new(None) };
+    static IS_CATCHING_PANICS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a future and catches its panics. They are returned as one line instead of being
+/// logged; only their backtrace is logged, if it is captured.
+pub(crate) async fn catch_panics<F: Future>(future: F) -> Result<F::Output, String> {
+    let mut future = pin!(AssertUnwindSafe(future).catch_unwind());
+    let output = poll_fn(|context| {
+        IS_CATCHING_PANICS.set(true);
+        let output = future.as_mut().poll(context);
+        IS_CATCHING_PANICS.set(false);
+        output
+    });
+    output.await.map_err(|payload| {
+        let location = take_panic_location();
+        let location = location.map_or_else(String::new, |location| format!(" at {location}"));
+        let message = payload.downcast_ref::<String>().map(String::as_str);
+        let message = message.or_else(|| payload.downcast_ref::<&str>().copied());
+        let mut message = message.unwrap_or_default().to_owned();
+        truncate(&mut message, MAX_PANIC_MESSAGE_BYTES);
+        one_line(&format!("panicked{location}: {message}"))
+    })
 }
 
 /// Writes a line to standard error as it is, without sampling, such as a line with colours.

@@ -4,6 +4,7 @@ use crate::{
     access_log::AccessLog,
     endpoints::{self, Endpoints},
     error::Error,
+    handle::Worker,
     limits::Limits,
     listen::{ListenAddrs, Listeners},
     listen_addr::ListenAddr,
@@ -164,6 +165,18 @@ impl Options {
 
 /// The maximum time that an exiting process waits for its threads.
 const THREADS_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// Creates the service of a worker. A panic is an error.
+pub(crate) async fn create_service<F, Fut, S, E>(service: F, worker: Worker) -> Result<S, BoxError>
+where
+    F: FnOnce(Worker) -> Fut,
+    Fut: Future<Output = Result<S, E>>,
+    E: Into<BoxError>,
+{
+    logging::catch_panics(async { service(worker).await })
+        .await?
+        .map_err(Into::into)
+}
 
 /// Runs a server in a runtime with this number of threads.
 pub(crate) fn block_on(

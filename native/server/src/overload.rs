@@ -326,7 +326,11 @@ impl ServiceQueue {
         }
         if is_shift || min <= accepted {
             self.standing_samples = 0;
-            let weight = if min < baseline { 1.0 / 8.0 } else { 1.0 / 256.0 };
+            let weight = if min < baseline {
+                1.0 / 8.0
+            } else {
+                1.0 / 256.0
+            };
             let learnt = baseline.mul_f64(1.0 - weight) + min.mul_f64(weight);
             self.baseline = Some(if is_shift { min } else { learnt });
             return;

@@ -5,7 +5,7 @@ use crate::{
     handle::{FailingWorkers, Worker},
     logging,
     metrics::Meter,
-    options::{Opened, Options, block_on, common_options, report},
+    options::{Opened, Options, block_on, common_options, create_service, report},
     phase::{Phase, advance},
     service::HttpService,
     signals::Signals,
@@ -147,8 +147,8 @@ impl Server {
         let service = tokio::select! {
             biased;
             signal = signals.stop() => return Ok(ExitCode::from(signal.exit_code())),
-            service = service(worker.handle()) => {
-                service.map_err(|cause| Error::Service(cause.into()))?
+            service = create_service(service, worker.handle()) => {
+                service.map_err(Error::Service)?
             }
         };
         match self.options.on_ready.take() {

@@ -36,7 +36,10 @@ use failing::FailingSlots;
 use highwater::scale::{Action, Escalation, Supervisor, SupervisorOptions, WorkerId};
 use journal::{Journal, WorkerLabel, log, log_at, log_worker};
 use log::Level;
-use process::{EVENTS_CAPACITY, Exit, ProcessEvent, Stage, WorkerEvent, WorkerProcess, WorkerSpec};
+use process::{
+    EVENTS_CAPACITY, Exit, ProcessEvent, Stage, StartFailure, WorkerEvent, WorkerProcess,
+    WorkerSpec, with_remedy,
+};
 use program::{Launched, Program};
 use scrape::Scrapes;
 use serde_json::json;
@@ -143,6 +146,10 @@ struct SupervisorDriver {
     /// The last crash or failed start, for the error message when the supervisor gives up.
     last_failure: String,
     failing: FailingSlots,
+    /// True once a worker was ready.
+    has_started: bool,
+    /// The failure that ends the cluster, because no worker was ever ready.
+    start_error: Option<Error>,
     give_up_after: Duration,
     /// The time of the last check for a suspension.
     last_suspension_check: Instant,
@@ -191,6 +198,8 @@ impl SupervisorDriver {
             shutdown_deadline: None,
             last_failure: String::new(),
             failing: FailingSlots::default(),
+            has_started: false,
+            start_error: None,
             give_up_after: cluster.give_up_after,
             last_suspension_check: Instant::now(),
         })
@@ -206,6 +215,10 @@ impl SupervisorDriver {
         let mut is_stopping = false;
         loop {
             self.run_actions();
+            if let Some(error) = self.start_error.take() {
+                self.journal.cluster("gave_up", json!({}));
+                return Err(error);
+            }
             if self.supervisor.is_stopped() {
                 break;
             }
@@ -320,7 +333,7 @@ impl SupervisorDriver {
         let can_fall_back = !self.supervisor.is_reloading();
         let spec = &self.spec;
         let result = spec.program.launch(can_fall_back, |program| {
-            WorkerProcess::start(spec, program, id, &self.event_sender)
+            WorkerProcess::start(spec, program, id, &self.event_sender).map_err(with_remedy)
         });
         match result {
             Ok(Launched {
@@ -339,6 +352,10 @@ impl SupervisorDriver {
                 self.journal.started(process.label, &file);
                 process.program = file;
                 self.processes.insert(id, process);
+            }
+            Err(cause) if !self.has_started => {
+                let worker = id.slot + 1;
+                self.start_error = Some(Error::StartWorker { worker, cause });
             }
             Err(cause) => {
                 self.supervisor.exited(id, self.started_at.elapsed());
@@ -418,6 +435,7 @@ impl SupervisorDriver {
         let now = self.started_at.elapsed();
         match message {
             WorkerMessage::Ready => {
+                self.has_started = true;
                 self.on_ready(id);
                 self.supervisor.ready(id, now);
                 return true;
@@ -425,6 +443,17 @@ impl SupervisorDriver {
             WorkerMessage::Version(version) => {
                 if let Some(process) = self.processes.get_mut(&id) {
                     process.version = Some(version);
+                }
+            }
+            WorkerMessage::Failed {
+                is_transient,
+                cause,
+            } => {
+                if let Some(process) = self.processes.get_mut(&id) {
+                    process.start_failure = Some(StartFailure {
+                        is_transient,
+                        cause,
+                    });
                 }
             }
             WorkerMessage::Heartbeat => self.supervisor.heartbeat(id, now),
@@ -511,8 +540,20 @@ impl SupervisorDriver {
             }
             Stage::Starting => {
                 let program = process.program.display();
-                let failure = format!("{label} exited before it was ready: {exit} ({program})");
-                self.on_start_failure(id.slot, failure);
+                let failure = match &process.start_failure {
+                    Some(failure) => {
+                        format!("{label} cannot create the service: {}", failure.cause)
+                    }
+                    None => format!("{label} exited before it was ready: {exit} ({program})"),
+                };
+                if self.can_retry_start(&process, exit) {
+                    self.on_start_failure(id.slot, failure);
+                } else {
+                    self.start_error.get_or_insert(match process.start_failure {
+                        Some(failure) => Error::Service(failure.cause.into()),
+                        None => Error::WorkerExited(failure),
+                    });
+                }
             }
             Stage::Serving => {
                 self.last_failure = format!("{label} {verb}: {exit}");
@@ -531,6 +572,17 @@ impl SupervisorDriver {
                 log_worker(Level::Error, label, &self.last_failure);
             }
         }
+    }
+
+    /// Returns false if a worker failed to start, and the cluster never served: then the
+    /// program or its settings are wrong. A dependency that is unavailable may be starting
+    /// at the same time.
+    fn can_retry_start(&self, process: &WorkerProcess, exit: &Exit) -> bool {
+        let is_transient = match &process.start_failure {
+            Some(failure) => failure.is_transient,
+            None => process.is_killed() || exit.is_requested(),
+        };
+        self.has_started || self.is_shutting_down || is_transient
     }
 
     /// Records and logs a failed start. The supervisor has already been notified.

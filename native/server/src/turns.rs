@@ -143,12 +143,6 @@ impl Turns {
         self.own().accepted.fetch_add(1, SeqCst);
     }
 
-    /// Returns true if another worker has accepted more connections.
-    pub(crate) fn is_behind(&self) -> bool {
-        let accepted = self.own().accepted();
-        self.others().any(|(_, other)| other.accepted() > accepted)
-    }
-
     /// Returns true if it is this worker's turn. If not, the caller must check again
     /// soon, with the same `wait` for as long as connections are queued.
     pub(crate) fn check(&self, wait: &mut TurnWait, now: Instant) -> bool {

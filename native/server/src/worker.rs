@@ -22,6 +22,7 @@ use crate::{
     endpoints::{self, EndpointService, Endpoints, NoService},
     error_layer,
     handle::{FailingWorkers, Shared, Worker},
+    host::HostCheck,
     limits::Limits,
     listen::Listeners,
     listen_addr::ListenAddr,
@@ -177,7 +178,7 @@ impl WorkerServer {
         let is_limited = self.context.limits.connections_per_client.is_some();
         let service = ClientLimitService::new(service, is_limited);
         let service = EndpointService::new(service, endpoints, self.handle.clone());
-        let service = self.handle.error_layer().layer(service);
+        let service = HostCheck::new(self.handle.error_layer().layer(service));
         tokio::select! {
             () = serve_queue(queue, turns, service, self.context) => {}
             never = serving_endpoints => match never {},
@@ -195,7 +196,7 @@ impl WorkerServer {
         queue: Option<ListenerQueue>,
     ) -> impl Future<Output = Infallible> + use<> {
         let service = EndpointService::new(NoService, self.endpoints.clone(), self.handle.clone());
-        let service = self.handle.error_layer().layer(service);
+        let service = HostCheck::new(self.handle.error_layer().layer(service));
         let phase = Arc::new(watch::Sender::new(Phase::Serving));
         let drain = {
             let (phase, drains) = (Arc::clone(&phase), self.drains_endpoints);

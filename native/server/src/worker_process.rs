@@ -14,14 +14,14 @@ use crate::{
     inheritance::Inherited,
     logging,
     metrics::Meter,
-    options::Options,
+    options::{Options, create_service},
     phase::{Phase, advance},
     service::HttpService,
     tls::Tls,
     worker::{WorkerContext, WorkerServer},
 };
 use control_channel::ControlChannel;
-use highwater::BoxError;
+use highwater::{BoxError, error::Classification};
 use std::{
     io,
     process::ExitCode,
@@ -37,7 +37,7 @@ use tokio::{
 ///
 /// # Errors
 ///
-/// If the system lacks resources, or `service` fails.
+/// If the system lacks resources. If `service` fails, the supervisor reports the error.
 pub(crate) async fn serve<F, Fut, S, E>(
     inherited: Inherited,
     options: Options,
@@ -88,8 +88,17 @@ where
             on_retire.send(WorkerMessage::Retire(logging::one_line(reason)));
         }),
     });
-    let service = service(worker.handle()).await;
-    let service = service.map_err(|cause| Error::Service(cause.into()))?;
+    let service = match create_service(service, worker.handle()).await {
+        Ok(service) => service,
+        Err(cause) => {
+            let classification = Classification::of(&*cause);
+            channel.close(WorkerMessage::Failed {
+                is_transient: classification.is_some_and(|it| it.is_transient()),
+                cause: logging::one_line(&cause.to_string()),
+            });
+            return Ok(ExitCode::FAILURE);
+        }
+    };
     if let Some(version) = version {
         channel.send(WorkerMessage::Version(logging::one_line(&version)));
     }

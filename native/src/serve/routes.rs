@@ -65,9 +65,9 @@ pub(super) fn router(page_config: PageConfig<'_>, worker: Worker) -> Router {
 }
 
 async fn check_host(State(hosts): State<Arc<Hosts>>, request: Request, next: Next) -> Response {
-    match hosts::rejection(&hosts, &request) {
-        Some(rejection) => rejection,
-        None => next.run(request).await,
+    match hosts::check(&hosts, &request) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
     }
 }
 

@@ -4,7 +4,6 @@
 use super::{
     endpoints::{self, WORKER_HEADER},
     faults,
-    hosts::{self, Hosts},
     jobs::{self, JobService},
     problems,
 };
@@ -75,9 +74,6 @@ impl Service<Request<RequestBody>> for PlainService {
     }
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        if let Some(rejection) = hosts::rejection(&Hosts::Any, &request) {
-            return Either::Left(ready(Ok(rejection)));
-        }
         if request.uri().path() == "/" {
             let is_supported = matches!(*request.method(), Method::GET | Method::HEAD);
             let response = if is_supported {

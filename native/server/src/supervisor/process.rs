@@ -11,6 +11,7 @@ use crate::{
 };
 use command_fds::CommandFdExt;
 use highwater::scale::WorkerId;
+use nix::{errno::Errno, sys::signal::Signal};
 use std::{
     env,
     ffi::OsString,
@@ -59,10 +60,20 @@ pub(super) struct WorkerProcess {
     pub(super) stage: Stage,
     /// True if the worker has requested a replacement.
     pub(super) is_retiring: bool,
+    /// The failure that the worker reported before it was ready.
+    pub(super) start_failure: Option<StartFailure>,
     last_message_at: Instant,
     is_killed: bool,
     outbox: Arc<Outbox>,
     kill_sender: Sender<()>,
+}
+
+/// The reason why a worker did not become ready.
+#[derive(Clone, Debug)]
+pub(super) struct StartFailure {
+    /// True if another attempt may succeed.
+    pub(super) is_transient: bool,
+    pub(super) cause: String,
 }
 
 /// A worker's stage, according to the events received so far.
@@ -163,6 +174,7 @@ impl WorkerProcess {
             version: None,
             stage: Stage::Starting,
             is_retiring: false,
+            start_failure: None,
             last_message_at: Instant::now(),
             is_killed: false,
             outbox,
@@ -198,6 +210,18 @@ impl WorkerProcess {
     pub(super) fn is_killed(&self) -> bool {
         self.is_killed
     }
+}
+
+/// Adds the remedy to an error for lack of resources. Errors about the program's file are
+/// not changed.
+pub(super) fn with_remedy(cause: io::Error) -> io::Error {
+    let remedy = match cause.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EMFILE | Errno::ENFILE) => "raise the limit on open files (ulimit -n)",
+        Some(Errno::EAGAIN) => "raise the limit on processes (ulimit -u)",
+        Some(Errno::ENOMEM) => "free some memory",
+        _ => return cause,
+    };
+    io::Error::other(format!("{cause}; {remedy}, or start fewer workers"))
 }
 
 /// Forwards the messages of a process until it exits, then its exit status.
@@ -305,6 +329,17 @@ impl Outbox {
 }
 
 impl Exit {
+    /// Returns true if the process was ended from outside: by an operator, or by the system
+    /// because memory ran out.
+    pub(super) fn is_requested(&self) -> bool {
+        let signal = self.0.as_ref().ok().and_then(ExitStatus::signal);
+        let signal = signal.and_then(|signal| Signal::try_from(signal).ok());
+        matches!(
+            signal,
+            Some(Signal::SIGHUP | Signal::SIGINT | Signal::SIGKILL | Signal::SIGTERM)
+        )
+    }
+
     /// Returns true if the exit code means success or a bug that the worker reported
     /// itself.
     pub(super) fn is_clean(&self) -> bool {
@@ -321,7 +356,7 @@ impl fmt::Display for Exit {
         };
         match (status.code(), status.signal()) {
             (Some(code), _) => write!(f, "exit code {code}"),
-            (None, Some(signal)) => match nix::sys::signal::Signal::try_from(signal) {
+            (None, Some(signal)) => match Signal::try_from(signal) {
                 Ok(name) => write!(f, "signal {signal} ({name})"),
                 Err(_) => write!(f, "signal {signal}"),
             },

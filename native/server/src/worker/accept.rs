@@ -34,8 +34,8 @@ const QUICK_CHECKS_TIMEOUT: Duration = Duration::from_micros(50);
 const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The maximum number of connections that a worker accepts without yielding to its open
-/// connections while it is behind the others.
-const MAX_CATCH_UP: usize = 64;
+/// connections. A busy event loop returns here only once in a while.
+const MAX_IN_A_ROW: usize = 64;
 
 /// The maximum number of queued connections that a draining worker accepts. It equals the
 /// queue's capacity, so that the loop terminates even if connections keep arriving.
@@ -247,7 +247,7 @@ async fn accept_in_turn<A: AcceptQueue>(
     serve: &mut impl FnMut(Accepted<A::Stream>, ConnectionPermit),
 ) {
     let mut backoff = FIRST_BACKOFF;
-    let mut catch_up_count = 0;
+    let mut accepted_count = 0;
     loop {
         let mut permit = if let Some(permit) = connection_limit.try_acquire() {
             permit
@@ -262,10 +262,10 @@ async fn accept_in_turn<A: AcceptQueue>(
                 turns.count_accepted();
                 permit.mark_used();
                 serve(accepted, permit);
-                if turns.is_behind() && catch_up_count < MAX_CATCH_UP {
-                    catch_up_count += 1;
+                if accepted_count < MAX_IN_A_ROW {
+                    accepted_count += 1;
                 } else {
-                    catch_up_count = 0;
+                    accepted_count = 0;
                     // Open connections take precedence.
                     yield_now().await;
                 }

@@ -13,14 +13,20 @@ mod unix_sockets;
 
 use axum::{Router, extract::Request, routing::get};
 use futures_util::{SinkExt, StreamExt};
-use highwater_server::{Cluster, Limits, Server, Worker, logging};
-use nix::sys::signal::{Signal, kill};
+use highwater_server::{Cluster, Error, Limits, Server, Worker, logging};
+use nix::{
+    errno::Errno,
+    sys::{
+        resource::{Resource, setrlimit},
+        signal::{Signal, kill},
+    },
+};
 use program::{CLOSE, Program, TIMEOUT, free_addr, get_from, pid, run_program, wait_until_gone};
 use std::{
     future::pending,
     io::{self, BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
-    process::ExitCode,
+    process::{self, ExitCode},
     sync::{Arc, Barrier},
     thread,
     time::{Duration, Instant},
@@ -199,21 +205,110 @@ fn plain_cluster() -> ExitCode {
 }
 
 #[test]
-fn failing_services_end_the_cluster() {
+fn failed_start_is_one_line() {
     for (program, cause) in [
         (
-            "cluster_without_a_database",
-            "cannot create the service: no database",
+            "cluster_without_a_table",
+            "error: cannot create the service: no such table",
         ),
-        ("cluster_that_panics", "panicked at"),
+        (
+            "cluster_that_panics",
+            "error: cannot create the service: panicked at native/server/tests",
+        ),
+        (
+            "server_that_panics",
+            "error: cannot create the service: panicked at native/server/tests",
+        ),
+        ("cluster_that_exits", "exit code 3"),
+        ("cluster_with_few_files", "raise the limit on open files"),
     ] {
         let mut program = Program::of_this_file(program, free_addr());
+        // It ends once all workers, which have the log open, have exited.
         let (status, log) = program.wait();
-        assert!(!status.success());
-        assert!(log.iter().any(|line| line.contains(cause)), "{log:?}");
-        let last = log.last().unwrap();
-        assert!(last.contains("gave up: workers keep exiting"), "{log:?}");
+        assert!(!status.success(), "{log:?}");
+        assert_eq!(log.len(), 1, "{log:?}");
+        assert!(log[0].contains(cause), "{log:?}");
     }
+}
+
+#[test]
+fn cluster_without_a_table() -> ExitCode {
+    run_program(|addr| {
+        let cluster = Cluster::new(addr).workers(2);
+        print_error(cluster.serve(async |_| Err::<Router, _>(io::Error::other("no such table"))))
+    })
+}
+
+#[test]
+fn cluster_that_panics() -> ExitCode {
+    run_program(|addr| {
+        let cluster = Cluster::new(addr).workers(2);
+        cluster.run(async |_| -> Router { panic!("no settings") })
+    })
+}
+
+#[test]
+fn server_that_panics() -> ExitCode {
+    run_program(|addr| Server::new(addr).run(async |_| -> Router { panic!("no settings") }))
+}
+
+#[test]
+fn cluster_that_exits() -> ExitCode {
+    run_program(|addr| {
+        let cluster = Cluster::new(addr).workers(2);
+        cluster.run(async |_| -> Router { process::exit(3) })
+    })
+}
+
+#[test]
+fn cluster_with_few_files() -> ExitCode {
+    run_program(|addr| {
+        setrlimit(Resource::RLIMIT_NOFILE, 64, 64).unwrap();
+        Cluster::new(addr).workers(100).run(async |_| router())
+    })
+}
+
+fn print_error(served: Result<ExitCode, Error>) -> ExitCode {
+    served.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+#[test]
+fn unavailable_dependency_is_retried() {
+    let database = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = database.local_addr().unwrap();
+    drop(database);
+    let mut cluster = Program::of_this_file("cluster_with_a_database", addr);
+    cluster.wait_for_log("cannot create the service: Connection refused");
+    cluster.wait_for_log("cannot create the service: Connection refused");
+    let _database = TcpListener::bind(addr).unwrap();
+    cluster.wait_for_worker();
+    cluster.signal(Signal::SIGTERM);
+    let (status, log) = cluster.wait();
+    assert!(status.success(), "{log:?}");
+}
+
+/// The address is that of the database.
+#[test]
+fn cluster_with_a_database() -> ExitCode {
+    run_program(|database| {
+        let cluster = Cluster::new("127.0.0.1:0").workers(1);
+        print_error(cluster.serve(async |_| {
+            TcpStream::connect(&database)?;
+            Ok::<_, io::Error>(router())
+        }))
+    })
+}
+
+#[test]
+fn missing_dependency_ends_the_cluster() {
+    let mut cluster = Program::of_this_file("cluster_without_a_database", free_addr());
+    let (status, log) = cluster.wait();
+    assert!(!status.success(), "{log:?}");
+    let last = log.last().unwrap();
+    assert!(last.contains("Connection refused"), "{log:?}");
 }
 
 #[test]
@@ -222,21 +317,8 @@ fn cluster_without_a_database() -> ExitCode {
         let cluster = Cluster::new(addr)
             .workers(1)
             .give_up_after(Duration::from_secs(1));
-        let served = cluster.serve(async |_| Err::<Router, _>(io::Error::other("no database")));
-        served.unwrap_or_else(|error| {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        })
-    })
-}
-
-#[test]
-fn cluster_that_panics() -> ExitCode {
-    run_program(|addr| {
-        let cluster = Cluster::new(addr)
-            .workers(1)
-            .give_up_after(Duration::from_secs(1));
-        cluster.run(async |_| -> Router { panic!("no settings") })
+        let refused = || io::Error::from_raw_os_error(Errno::ECONNREFUSED as i32);
+        print_error(cluster.serve(async |_| Err::<Router, _>(refused())))
     })
 }
 

@@ -57,7 +57,7 @@ pub(super) fn measure(addr: SocketAddr, per_second: f64) -> Onset {
         .clients(Client::KeepAlive, CONNECTIONS)
         .rate(per_second)
         .start();
-    let mut part = |duration: Duration, before: &Tally| {
+    let part = |duration: Duration, before: &Tally| {
         let (begin, cpu) = (Instant::now(), cpu_time());
         thread::sleep(duration);
         let tally = load.ledger().total();

@@ -64,9 +64,9 @@ impl Outcome for OverloadOutcome {
                 "steady": figures(&row.steady),
             })
         });
-        let capacities = self.capacities.iter().map(|(service, per_second)| {
-            json!({"service": service.name(), "per_second": per_second})
-        });
+        let capacities = self.capacities.iter().map(
+            |(service, per_second)| json!({"service": service.name(), "per_second": per_second}),
+        );
         json!({
             "capacities": capacities.collect::<Value>(),
             "overload": rows.collect::<Value>(),

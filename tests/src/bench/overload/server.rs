@@ -1,8 +1,8 @@
 //! The servers under overload, each in a process of its own.
 
 use std::env;
+use std::fmt::Display;
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::process::{self, Command, ExitCode};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -103,15 +103,17 @@ impl OverloadServer {
         match self.framework {
             Framework::Highwater => Server::new("127.0.0.1:0")
                 .log_level(log::LevelFilter::Error)
-                .on_ready(report)
+                .on_ready(|addr| report(&addr))
                 .run(async |_| router),
             Framework::Axum => {
                 let runtime = Builder::new_current_thread().enable_all().build();
-                let served = runtime.expect("cannot create an event loop").block_on(async {
-                    let listener = TcpListener::bind("127.0.0.1:0").await?;
-                    report(listener.local_addr()?);
-                    axum::serve(listener, router).await
-                });
+                let served = runtime
+                    .expect("cannot create an event loop")
+                    .block_on(async {
+                        let listener = TcpListener::bind("127.0.0.1:0").await?;
+                        report(&listener.local_addr()?);
+                        axum::serve(listener, router).await
+                    });
                 ExitCode::from(u8::from(served.is_err()))
             }
         }
@@ -119,7 +121,7 @@ impl OverloadServer {
 }
 
 /// Prints the events that [`Cluster`] reads.
-fn report(addr: SocketAddr) {
+fn report(addr: &dyn Display) {
     let mut stdout = std::io::stdout();
     let addr = json!({"event": "listening", "addr": addr.to_string()});
     let ready = json!({"event": "ready", "pid": process::id()});
@@ -128,7 +130,9 @@ fn report(addr: SocketAddr) {
 
 pub(super) fn start(framework: Framework, service: Service) -> Result<Cluster> {
     let argument = |value: &dyn Fn() -> Option<clap::builder::PossibleValue>| {
-        value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+        value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
     };
     let mut command = Command::new(env::current_exe()?);
     command
