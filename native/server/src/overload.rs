@@ -43,7 +43,7 @@ const STANDING_SAMPLES: u32 = 3;
 const MAX_LATENCY: Duration = Duration::from_secs(1);
 
 /// The minimum limit on requests in service.
-const MIN_IN_SERVICE: u32 = 10;
+const MIN_IN_SERVICE: f64 = 10.0;
 
 /// A queue in which requests are delayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,7 +234,7 @@ struct ServiceLimit {
     since: Duration,
     last_rejection: Duration,
     /// The maximum number of requests in service, except slow ones.
-    max_in_service: u32,
+    max_in_service: f64,
     /// The responses per second.
     rate: f64,
     /// The requests that were in service before the overload and are slow on purpose.
@@ -250,7 +250,8 @@ impl ServiceQueue {
             self.limit = None;
             return true;
         }
-        let admits = self.in_service.total() < limit.max_in_service.saturating_add(limit.slow);
+        let in_service = self.in_service.total().saturating_sub(limit.slow);
+        let admits = f64::from(in_service) < limit.max_in_service;
         if !admits {
             limit.last_rejection = now;
         }
@@ -307,7 +308,7 @@ impl ServiceQueue {
         // A longer latency is a queue. The limit is lower, to tell whether it has an effect.
         let accepted = (2 * baseline).saturating_add(self.target);
         let limited = (3 * baseline).saturating_add(self.target) / 2;
-        let rate = f64::from(sample.responses) / (now - started).as_secs_f64();
+        let rate = f64::from(sample.responses) / now.saturating_sub(started).as_secs_f64();
         if let Some(limit) = &mut self.limit {
             if min > (accepted + limited) / 2 {
                 // The limit has no effect, so there is no queue.
@@ -320,7 +321,8 @@ impl ServiceQueue {
             return;
         }
         // The delay of a queue cannot grow faster than time passes.
-        let is_shift = previous.is_some_and(|(at, previous)| min > previous + (now - at));
+        let is_shift =
+            previous.is_some_and(|(at, previous)| min > previous + now.saturating_sub(at));
         if is_shift {
             self.baseline = Some(min);
         }
@@ -356,8 +358,8 @@ impl ServiceQueue {
 }
 
 /// Little's law.
-fn max_in_service(rate: f64, latency: Duration) -> u32 {
-    ((rate * latency.as_secs_f64()) as u32).max(MIN_IN_SERVICE)
+fn max_in_service(rate: f64, latency: Duration) -> f64 {
+    (rate * latency.as_secs_f64()).max(MIN_IN_SERVICE)
 }
 
 /// The number of requests in service, by age.
@@ -500,7 +502,7 @@ mod tests {
                     Ok(admitted) => {
                         self.now += service_time(&mut self.random);
                         self.controller.responded(admitted, self.now);
-                        latency = Some(self.now - arrived);
+                        latency = Some(self.now.saturating_sub(arrived));
                     }
                     Err(queue) => {
                         assert_eq!(queue, Queue::Loop);
@@ -541,7 +543,7 @@ mod tests {
                         free_at.make_contiguous().sort();
                         let index = in_service.partition_point(|(at, _)| *at <= completion);
                         in_service.insert(index, (completion, admitted));
-                        latency = Some(completion - self.now);
+                        latency = Some(completion.saturating_sub(self.now));
                     }
                     Err(queue) => assert_eq!(queue, Queue::Service),
                 }
@@ -689,7 +691,7 @@ mod tests {
             let mut simulation = Simulation::new(seed);
             simulation.wait_for_pool(5 * SECOND, SECOND / per_second, 10_000, |_| ms(before));
             simulation.wait_for_pool(10 * SECOND, SECOND / per_second, 10_000, |_| ms(after));
-            let settled = simulation.now - 5 * SECOND;
+            let settled = simulation.now.saturating_sub(5 * SECOND);
             prop_assert_eq!(simulation.rejected_since(settled), 0);
         }
     }
