@@ -71,7 +71,7 @@ pub(super) fn measure(addr: SocketAddr, per_second: f64) -> Onset {
             failed: rate(Tally::failures),
             p50: percentile(50.0),
             p99: percentile(99.0),
-            client_cpu: (cpu_time() - cpu).as_secs_f64() / elapsed,
+            client_cpu: cpu_time().saturating_sub(cpu).as_secs_f64() / elapsed,
         };
         (figures, tally)
     };
