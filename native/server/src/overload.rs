@@ -28,6 +28,10 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// requests from looking like an overload.
 const MIN_ADMITTED: u32 = 100;
 
+/// The minimum number of requests that wait in an overload. Fewer can be delayed on a
+/// machine that is busy with other processes.
+const MIN_WAITING: f64 = 16.0;
+
 /// A longer time without any activity is a pause of the process or a slow request, and not a
 /// queue.
 const MAX_INACTIVITY: Duration = Duration::from_millis(150);
@@ -154,7 +158,8 @@ impl LoopQueue {
             return;
         }
         self.served_until = due;
-        if now.saturating_sub(due) <= self.target {
+        let delay = now.saturating_sub(due);
+        if delay <= self.target {
             self.standing = None;
             return;
         }
@@ -169,7 +174,8 @@ impl LoopQueue {
         }
         // A queue shrinks if its requests are served in less time than they arrived in.
         let arrival_time = due.saturating_sub(first.due);
-        if service_time >= arrival_time.mul_f64(0.9) {
+        let waiting = f64::from(first.admitted) * delay.div_duration_f64(service_time);
+        if service_time >= arrival_time.mul_f64(0.9) && waiting >= MIN_WAITING {
             self.last_rejection.get_or_insert(now);
         }
         self.standing = None;
