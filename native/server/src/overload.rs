@@ -239,6 +239,8 @@ struct LatencySample {
 struct ServiceLimit {
     since: Duration,
     last_rejection: Duration,
+    /// True once requests within the limit were served with a lower latency.
+    has_effect: bool,
     /// The maximum number of requests in service, except slow ones.
     max_in_service: f64,
     /// The responses per second.
@@ -252,7 +254,7 @@ impl ServiceQueue {
         let Some(limit) = &mut self.limit else {
             return true;
         };
-        if now.saturating_sub(limit.last_rejection) >= INTERVAL {
+        if limit.has_effect && now.saturating_sub(limit.last_rejection) >= INTERVAL {
             self.limit = None;
             return true;
         }
@@ -321,6 +323,7 @@ impl ServiceQueue {
                 self.baseline = Some(min);
                 self.limit = None;
             } else {
+                limit.has_effect = true;
                 limit.rate += (rate - limit.rate) / 4.0;
                 limit.max_in_service = max_in_service(limit.rate, limited);
             }
@@ -355,6 +358,7 @@ impl ServiceQueue {
             self.limit = Some(ServiceLimit {
                 since: now,
                 last_rejection: now,
+                has_effect: false,
                 max_in_service: max_in_service(rate, limited),
                 rate,
                 slow: self.in_service.slow(now),
