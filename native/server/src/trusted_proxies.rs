@@ -96,15 +96,26 @@ impl TrustedProxies {
 
     /// Returns the client that the headers of a trusted peer name.
     pub(crate) fn named_client(&self, headers: &HeaderMap) -> Option<IpAddr> {
-        let (name, parse): (_, fn(&str) -> Option<IpAddr>) = match self.protocol {
-            Protocol::Forwarded => (FORWARDED, parse_forwarded_element),
-            Protocol::XForwardedFor => (X_FORWARDED_FOR, parse_node),
-            Protocol::ProxyHeader => return None,
-        };
+        let (name, split, parse): (_, fn(&str) -> Vec<&str>, fn(&str) -> Option<IpAddr>) =
+            match self.protocol {
+                Protocol::Forwarded => (
+                    FORWARDED,
+                    |line| rsplit_unquoted(line, ','),
+                    parse_forwarded_element,
+                ),
+                // It has no quoted strings.
+                Protocol::XForwardedFor => (
+                    X_FORWARDED_FOR,
+                    |line| line.rsplit(',').collect(),
+                    parse_node,
+                ),
+                Protocol::ProxyHeader => return None,
+            };
         let mut client = None;
         for line in headers.get_all(name).iter().rev() {
-            let elements = split_unquoted(line.to_str().ok().unwrap_or("invalid"), ',');
-            let elements = elements.into_iter().rev().map(str::trim);
+            // A client can send other bytes in front of what the proxies add.
+            let line = String::from_utf8_lossy(line.as_bytes());
+            let elements = split(&line).into_iter().map(str::trim);
             for element in elements.filter(|element| !element.is_empty()) {
                 let Some(ip) = parse(element) else {
                     return client;
@@ -121,8 +132,8 @@ impl TrustedProxies {
 
 /// Returns the address in the parameter `for` of an element of `Forwarded`.
 fn parse_forwarded_element(element: &str) -> Option<IpAddr> {
-    let parameters = split_unquoted(element, ';');
-    let mut parameters = parameters.iter().filter_map(|it| it.split_once('='));
+    let parameters = rsplit_unquoted(element, ';');
+    let mut parameters = parameters.iter().rev().filter_map(|it| it.split_once('='));
     let (_, node) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
     let node = node.trim();
     let quoted = node.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
@@ -140,19 +151,30 @@ fn parse_node(node: &str) -> Option<IpAddr> {
     address().or_else(with_port).or_else(in_brackets)
 }
 
-/// Splits a text at separators outside quoted strings.
-fn split_unquoted(text: &str, separator: char) -> Vec<&str> {
-    let (mut is_quoted, mut is_escaped) = (false, false);
-    let is_separator = |character| {
-        match character {
-            _ if is_escaped => is_escaped = false,
-            '\\' if is_quoted => is_escaped = true,
-            '"' => is_quoted = !is_quoted,
-            _ => return character == separator && !is_quoted,
+/// Splits a text at separators outside quoted strings, and returns the last part first.
+///
+/// It reads the text from its end, where the proxies add their parts. Otherwise a client
+/// could send an open quote, and what the proxies add would belong to its quoted string.
+fn rsplit_unquoted(text: &str, separator: char) -> Vec<&str> {
+    let mut is_quoted = false;
+    let mut end = text.len();
+    let mut parts = Vec::new();
+    for (index, character) in text.char_indices().rev() {
+        if character == '"' && !is_escaped(&text[..index]) {
+            is_quoted = !is_quoted;
+        } else if character == separator && !is_quoted {
+            parts.push(&text[index + separator.len_utf8()..end]);
+            end = index;
         }
-        false
-    };
-    text.split(is_separator).collect()
+    }
+    parts.push(&text[..end]);
+    parts
+}
+
+/// Returns true if the character after this text is escaped by a backslash.
+fn is_escaped(before: &str) -> bool {
+    let backslashes = before.len() - before.trim_end_matches('\\').len();
+    backslashes % 2 == 1
 }
 
 #[cfg(test)]
@@ -194,6 +216,10 @@ mod tests {
             (&["203.0.113.9, unknown, 10.0.0.7"], "10.0.0.7"),
             (&["203.0.113.9, 1.2.3"], "none"),
             (&["203.0.113.9", "\u{e9}"], "none"),
+            // What a client sends does not hide what the proxy adds.
+            (&["\", 203.0.113.9"], "203.0.113.9"),
+            (&["\\\", 203.0.113.9, 10.0.0.7"], "203.0.113.9"),
+            (&["\u{e9}, 203.0.113.9"], "203.0.113.9"),
             (&[""], "none"),
             (&[], "none"),
         ] {
@@ -221,6 +247,13 @@ mod tests {
                 "203.0.113.9",
             ),
             (&["for=203.0.113.9, for=_hidden, for=10.0.0.7"], "10.0.0.7"),
+            // What a client sends does not hide what the proxy adds.
+            (&["for=\", for=203.0.113.9"], "203.0.113.9"),
+            (&["for=\"\\, for=\"203.0.113.9:80\""], "203.0.113.9"),
+            (
+                &["\u{e9}, for=\"[2001:db8::9]:80\"; by=\"a,b\""],
+                "2001:db8::9",
+            ),
             (&["for=203.0.113.9, proto=https"], "none"),
             (&["203.0.113.9"], "none"),
         ] {
