@@ -42,9 +42,12 @@ const MAX_PENDING_RESETS: usize = 20;
 /// ends the connection (RUSTSEC-2024-0003). This is hyper's default.
 const MAX_ERROR_RESETS: usize = 1024;
 
+/// The part of the preface that no request of HTTP/1.1 begins with.
+const MIN_PREFACE: &[u8] = b"PRI * HTTP/2";
+
 /// Returns true if these bytes start a connection of HTTP/2. They may be incomplete.
 pub(super) fn is_preface(bytes: &[u8]) -> bool {
-    bytes.starts_with(PREFACE) || PREFACE.starts_with(bytes)
+    bytes.starts_with(MIN_PREFACE) && (bytes.starts_with(PREFACE) || PREFACE.starts_with(bytes))
 }
 
 /// Serves a connection whose first bytes, the preface, were already read.

@@ -278,3 +278,26 @@ async fn pipelined_malformed_request_is_rejected_and_counted() {
     );
     assert_eq!(meter.in_flight.get(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn ambiguous_body_lengths_are_rejected() {
+    let server = Server::start(Limits::default());
+    for headers in [
+        "content-length: 1\r\ncontent-length: 2\r\n",
+        "content-length: +1\r\n",
+        "transfer-encoding: gzip\r\n",
+    ] {
+        // hyper has no bytes left, or the first ones of an HTTP/2 connection.
+        for body in ["", "P"] {
+            let request = format!("POST / HTTP/1.1\r\nhost: test\r\n{headers}\r\n{body}");
+            let mut client = server.connect(&request).await;
+            client.wait_for_close().await;
+            let received = &client.received;
+            assert!(
+                received.starts_with("HTTP/1.1 400 Bad Request\r\n"),
+                "{request:?}: {received:?}"
+            );
+        }
+    }
+    assert_eq!(server.meter.malformed_requests.get(), 6);
+}
