@@ -111,7 +111,7 @@ pub(crate) fn take() -> Option<io::Result<Inherited>> {
     static IS_TAKEN: AtomicBool = AtomicBool::new(false);
     if IS_TAKEN.load(Relaxed) {
         // Otherwise a worker that serves a second time would start a cluster of its own.
-        return Some(Err(io::Error::other("a worker serves only once")));
+        return Some(Err(served_twice()));
     }
     let variable = env::var_os(WORKER_VARIABLE)?;
     let variable: Variable = match serde_json::from_slice(variable.as_bytes()) {
@@ -124,13 +124,16 @@ pub(crate) fn take() -> Option<io::Result<Inherited>> {
         }
     };
     match is_worker(&variable) {
-        Ok(true) => {
-            IS_TAKEN.store(true, Relaxed);
-            Some(inherit(&variable))
-        }
+        // Another thread may have taken them in the meantime.
+        Ok(true) if IS_TAKEN.swap(true, Relaxed) => Some(Err(served_twice())),
+        Ok(true) => Some(inherit(&variable)),
         Ok(false) => None,
         Err(cause) => Some(Err(cause)),
     }
+}
+
+fn served_twice() -> io::Error {
+    io::Error::other("a worker serves only once")
 }
 
 /// Returns true if this process is the worker that the variable describes, not a child of
