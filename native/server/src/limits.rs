@@ -122,8 +122,9 @@ impl Limits {
         self
     }
 
-    /// Sets the maximum time from the end of the head to the end of the body. The default
-    /// is 10 seconds.
+    /// Sets the maximum time from the end of the head to the end of the body, for a service
+    /// that waits for the body before it responds. A service that responds earlier must
+    /// limit the time itself. The default is 10 seconds.
     pub fn body(mut self, limit: Duration) -> Self {
         self.body = limit.min(MAX_DURATION);
         self

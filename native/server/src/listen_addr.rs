@@ -24,6 +24,7 @@ use std::{
 /// # Ok::<(), highwater_server::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ListenAddr {
     /// An IP address and a port.
     Tcp(SocketAddr),

@@ -20,8 +20,9 @@ use tokio::{sync::watch, time::sleep};
 
 /// A server in one process, on every platform.
 ///
-/// It serves HTTP/1.1 within [`Limits`](crate::Limits). Errors and panics of the service
-/// become [problem details](highwater::error::http). The first SIGTERM, SIGINT, SIGHUP or
+/// It serves HTTP/1.1, and HTTP/2 with the feature `http2`, within
+/// [`Limits`](crate::Limits). Errors and panics of the service become
+/// [problem details](highwater::error::http). The first SIGTERM, SIGINT, SIGHUP or
 /// Ctrl-C starts a graceful shutdown: the server accepts no more connections, marks each
 /// response as the last one of its connection, closes idle connections after the
 /// [linger](crate::Limits::linger) time and finishes the requests in flight, within the
@@ -50,7 +51,8 @@ impl Server {
     /// Creates a server that listens on an address, such as `127.0.0.1:8080`, or on a Unix
     /// socket, such as `unix:/run/shop.sock`. Port 0 picks any free port. The file of a
     /// Unix socket is created, or replaced if no server uses it, and removed at the end. If
-    /// a service manager passes a socket to this process, the server listens on that instead.
+    /// a service manager passes a socket to this process, the server listens on that
+    /// instead.
     pub fn new(addr: impl Into<String>) -> Self {
         Server {
             options: Options::new(addr.into()),
