@@ -96,21 +96,22 @@ impl TrustedProxies {
 
     /// Returns the client that the headers of a trusted peer name.
     pub(crate) fn named_client(&self, headers: &HeaderMap) -> Option<IpAddr> {
-        let (name, split, parse): (_, fn(&str) -> Vec<&str>, fn(&str) -> Option<IpAddr>) =
-            match self.protocol {
-                Protocol::Forwarded => (
-                    FORWARDED,
-                    |line| rsplit_unquoted(line, ','),
-                    parse_forwarded_element,
-                ),
+        let split: fn(&str) -> Vec<&str>;
+        let parse: fn(&str) -> Option<IpAddr>;
+        let name = match self.protocol {
+            Protocol::Forwarded => {
+                split = |line| rsplit_unquoted(line, ',');
+                parse = parse_forwarded_element;
+                FORWARDED
+            }
+            Protocol::XForwardedFor => {
                 // It has no quoted strings.
-                Protocol::XForwardedFor => (
-                    X_FORWARDED_FOR,
-                    |line| line.rsplit(',').collect(),
-                    parse_node,
-                ),
-                Protocol::ProxyHeader => return None,
-            };
+                split = |line| line.rsplit(',').collect();
+                parse = parse_node;
+                X_FORWARDED_FOR
+            }
+            Protocol::ProxyHeader => return None,
+        };
         let mut client = None;
         for line in headers.get_all(name).iter().rev() {
             // A client can send other bytes in front of what the proxies add.
