@@ -17,7 +17,8 @@ use std::{
     process,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::task::TaskTracker;
 
 /// The worker that a service runs in: a worker process of a [`Cluster`](crate::Cluster), or
 /// the process of a [`Server`](crate::Server). Clones are handles to the same worker.
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) failing: FailingWorkers,
     pub(crate) error_layer: HandlerLayer,
     pub(crate) retire: Box<dyn Fn(&str) + Send + Sync>,
+    /// The background tasks, which the worker waits for.
+    pub(crate) tasks: TaskTracker,
 }
 
 impl Worker {
@@ -85,6 +88,7 @@ impl Worker {
             retire: Box::new(move |_| {
                 advance(&sender, Phase::Draining);
             }),
+            tasks: TaskTracker::new(),
         })
     }
 
@@ -108,6 +112,51 @@ impl Worker {
     /// Returns a handle that reports when this worker shuts down.
     pub fn shutdown(&self) -> Shutdown {
         Shutdown(self.shared.phase.clone())
+    }
+
+    /// Spawns a background task that the worker waits for before it exits, for example one
+    /// that sends the mails of an inbox.
+    ///
+    /// When the last connection has closed, the worker drops the service, and with it the
+    /// buses and senders that only the service owns. So a task that reads their inbox or
+    /// receiver reads what is queued, and then ends. Other tasks end when the worker
+    /// [drains](Shutdown::draining). A task that has not ended by the time that open requests
+    /// are aborted is aborted too, which is logged.
+    ///
+    /// ```
+    /// use axum::{Router, routing::post};
+    /// use futures::StreamExt;
+    /// use highwater::{Overflow, events::Bus};
+    /// use highwater_server::Worker;
+    ///
+    /// #[derive(Clone)]
+    /// struct SignedUp;
+    ///
+    /// fn router(worker: &Worker) -> Router {
+    ///     let bus = Bus::new();
+    ///     let mut inbox = bus.inbox("mail", 16, Overflow::Fail).expect("has room");
+    ///     worker.spawn(async move {
+    ///         while let Some(SignedUp) = inbox.next().await { /* send a mail */ }
+    ///     });
+    ///     // Only the router owns the bus.
+    ///     let sign_up = move || async move {
+    ///         if bus.emit(&SignedUp).is_ok() { "welcome" } else { "try again" }
+    ///     };
+    ///     Router::new().route("/signup", post(sign_up))
+    /// }
+    /// # let runtime = tokio::runtime::Runtime::new()?;
+    /// # runtime.block_on(async { drop(router(&Worker::detached())) });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.shared.tasks.spawn(task)
     }
 
     /// Requests a replacement, for example because a resource cannot be recovered. The
@@ -271,9 +320,9 @@ impl fmt::Debug for Worker {
 /// Reports when a worker shuts down, so that long responses and background tasks can end.
 /// Clones report the same.
 ///
-/// The process exits soon after its last connection has closed: it does not wait for
-/// background tasks or blocking work. Work that must not be lost belongs in a store outside
-/// the process.
+/// The process exits soon after its last connection has closed and its
+/// [background tasks](Worker::spawn) have ended. It does not wait for other tasks or for
+/// blocking work. Work that must not be lost belongs in a store outside the process.
 #[derive(Clone, Debug)]
 pub struct Shutdown(watch::Receiver<Phase>);
 

@@ -27,6 +27,7 @@ use crate::{
     listen::Listeners,
     listen_addr::ListenAddr,
     load_shedding::{LoadShedder, SheddingService},
+    logging,
     metrics::{Meter, ScrapeWorkers},
     phase::{Phase, advance, phase_reached},
     service::HttpService,
@@ -41,11 +42,18 @@ use highwater::{error::Handler, scale::WorkerId};
 use malformed::MalformedRequests;
 use request_log::RequestLogs;
 use request_tracking::InfallibleService;
-use std::{convert::Infallible, future::pending, io, process::ExitCode, sync::Arc};
+use std::{
+    convert::Infallible,
+    future::pending,
+    io,
+    process::{self, ExitCode},
+    sync::Arc,
+};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
+use tokio_util::task::TaskTracker;
 use tower_layer::Layer;
 use transport::Transport;
 
@@ -96,11 +104,14 @@ struct ConnectionContext {
     has_bug: watch::Receiver<bool>,
     malformed: Arc<MalformedRequests>,
     request_logs: RequestLogs,
+    /// The background tasks, which the worker waits for.
+    tasks: TaskTracker,
 }
 
 impl WorkerServer {
     pub(crate) fn new(context: WorkerContext) -> Self {
         let limits = context.limits.for_this_process();
+        let tasks = TaskTracker::new();
         let (bug_sender, has_bug) = watch::channel(false);
         let handler = error_layer::handler(context.handler, context.id);
         let registered = context.meter.register("server", &handler);
@@ -122,6 +133,7 @@ impl WorkerServer {
                 failing: context.failing,
                 error_layer: layer,
                 retire: context.on_retire,
+                tasks: tasks.clone(),
             }),
             endpoints: context.endpoints,
             drains_endpoints: context.drains_endpoints,
@@ -140,6 +152,7 @@ impl WorkerServer {
                 has_bug,
                 malformed,
                 request_logs: RequestLogs::new(context.id, context.access_log),
+                tasks,
             },
         }
     }
@@ -220,6 +233,7 @@ impl WorkerServer {
             has_bug: self.context.has_bug.clone(),
             malformed,
             request_logs: RequestLogs::new(id, None),
+            tasks: TaskTracker::new(),
         };
         async move {
             if let Some(queue) = queue {
@@ -254,6 +268,7 @@ async fn serve_queue<A: AcceptQueue, S: InfallibleService>(
         has_bug,
         malformed,
         request_logs,
+        tasks,
     } = context;
     let phases = phase.subscribe();
     let connection_limit = Arc::new(ConnectionLimit::new(
@@ -263,16 +278,21 @@ async fn serve_queue<A: AcceptQueue, S: InfallibleService>(
         request_logs,
     ));
     let transport = Arc::new(transport);
-    let serve = |accepted, mut permit| {
-        let (connection_limit, malformed) = (Arc::clone(&connection_limit), Arc::clone(&malformed));
-        let (transport, service) = (Arc::clone(&transport), service.clone());
-        tokio::spawn(async move {
-            let established = transport.establish(accepted, &mut permit, &connection_limit);
-            if let Some((stream, client)) = established.await {
-                connection::serve(stream, client, service, connection_limit, malformed, permit)
-                    .await;
-            }
-        });
+    // Owns the service, which is dropped after the last connection.
+    let serve = {
+        let connection_limit = Arc::clone(&connection_limit);
+        move |accepted, mut permit| {
+            let (transport, service) = (Arc::clone(&transport), service.clone());
+            let (connection_limit, malformed) =
+                (Arc::clone(&connection_limit), Arc::clone(&malformed));
+            tokio::spawn(async move {
+                let established = transport.establish(accepted, &mut permit, &connection_limit);
+                if let Some((stream, client)) = established.await {
+                    connection::serve(stream, client, service, connection_limit, malformed, permit)
+                        .await;
+                }
+            });
+        }
     };
     let accepting = accept_all(
         queue,
@@ -283,11 +303,16 @@ async fn serve_queue<A: AcceptQueue, S: InfallibleService>(
         serve,
     );
     accepting.await;
-    drain(&connection_limit, &limits, &phase).await;
+    drain(&connection_limit, &tasks, &limits, &phase).await;
 }
 
-/// Waits for the open connections to finish.
-async fn drain(connection_limit: &ConnectionLimit, limits: &Limits, phase: &watch::Sender<Phase>) {
+/// Waits for the open connections and then for the background tasks to finish.
+async fn drain(
+    connection_limit: &ConnectionLimit,
+    tasks: &TaskTracker,
+    limits: &Limits,
+    phase: &watch::Sender<Phase>,
+) {
     let phases = phase.subscribe();
     connection_limit.raise_pressure(Pressure::Draining);
     let close_all = async {
@@ -299,6 +324,11 @@ async fn drain(connection_limit: &ConnectionLimit, limits: &Limits, phase: &watc
         connection_limit.raise_pressure(Pressure::Closing);
         connection_limit.all_closed().await;
     };
+    let finish = async {
+        close_all.await;
+        tasks.close();
+        tasks.wait().await;
+    };
     let deadline = async {
         // A time limit is needed because the trace of an endless run may be streaming.
         let _ = timeout(limits.drain, phase_reached(phases.clone(), Phase::Stopping)).await;
@@ -306,7 +336,17 @@ async fn drain(connection_limit: &ConnectionLimit, limits: &Limits, phase: &watc
         sleep(limits.grace).await;
     };
     tokio::select! {
-        () = close_all => {}
-        () = deadline => connection_limit.raise_pressure(Pressure::Aborted),
+        () = finish => {}
+        () = deadline => {
+            connection_limit.raise_pressure(Pressure::Aborted);
+            if !tasks.is_empty() {
+                let noun = if tasks.len() == 1 { "task" } else { "tasks" };
+                logging::line(&format!(
+                    "process {}: aborting {} background {noun}: the time for a shutdown has passed",
+                    process::id(),
+                    tasks.len()
+                ));
+            }
+        }
     }
 }

@@ -13,7 +13,7 @@ use highwater::{
     scale::{Pool, PoolOptions},
     tokio::blocking_pool,
 };
-use highwater_server::{Cluster, ExitCode, Limits};
+use highwater_server::{Cluster, ExitCode, Limits, Worker};
 use std::{collections::HashMap, time::Duration};
 use tokio::time::sleep;
 
@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     Cluster::new("127.0.0.1:8080")
         .workers(2)
         .limits(Limits::new().head(Duration::from_secs(2)))
-        .run(|_worker| async { router() })
+        .run(|worker| async move { router(&worker) })
 }
 
 #[derive(Clone)]
@@ -36,11 +36,11 @@ struct SignedUp {
     name: String,
 }
 
-fn router() -> Router {
+fn router(worker: &Worker) -> Router {
     let pool = blocking_pool(PoolOptions::new(2).waiting(16));
     let bus = Bus::new();
     let inbox = bus.inbox("mail", 16, Overflow::Fail).expect("has room");
-    tokio::spawn(send_mails(inbox));
+    worker.spawn(send_mails(inbox));
     Router::new()
         .route("/", get(|| async { "hello\n" }))
         .route("/primes/{below}", get(primes))

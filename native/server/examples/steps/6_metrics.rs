@@ -43,7 +43,7 @@ fn router(worker: &Worker) -> Result<Router, RegisterError> {
     let inbox = bus.inbox("mail", 16, Overflow::Fail).expect("has room");
     worker.register("primes", &pool)?;
     worker.register("mail", &inbox.monitor())?;
-    tokio::spawn(send_mails(inbox));
+    worker.spawn(send_mails(inbox));
     let router = Router::new()
         .route("/", get(|| async { "hello\n" }))
         .route("/primes/{below}", get(primes))

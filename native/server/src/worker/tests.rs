@@ -44,6 +44,7 @@ struct Server {
     phase: Arc<watch::Sender<Phase>>,
     meter: Arc<Meter>,
     has_bug: watch::Sender<bool>,
+    tasks: TaskTracker,
     serving: JoinHandle<()>,
 }
 
@@ -122,6 +123,7 @@ impl Server {
         let phase = Arc::new(watch::Sender::new(Phase::Serving));
         let meter = Arc::new(Meter::default());
         let has_bug = watch::Sender::new(false);
+        let tasks = TaskTracker::new();
         let serving = serve_queue(
             listener,
             turns,
@@ -134,6 +136,7 @@ impl Server {
                 has_bug: has_bug.subscribe(),
                 malformed,
                 request_logs: RequestLogs::new(id, None),
+                tasks: tasks.clone(),
             },
         );
         Server {
@@ -141,6 +144,7 @@ impl Server {
             phase,
             meter,
             has_bug,
+            tasks,
             serving: tokio::spawn(serving),
         }
     }

@@ -77,6 +77,17 @@ fn mails_pile_up_without_a_bounded_inbox() {
 }
 
 #[test]
+fn accepted_mails_are_sent_before_the_exit() {
+    let mut server = step(4);
+    assert_eq!(count_sign_ups(&server, 3), 3);
+    server.signal(Signal::SIGTERM);
+    let (status, log) = server.wait();
+    assert!(status.success(), "{log:?}");
+    let sent = log.iter().filter(|line| line.contains("sent a mail to"));
+    assert_eq!(sent.count(), 3, "{log:?}");
+}
+
+#[test]
 fn killed_process_is_replaced_only_in_a_cluster() {
     let mut server = step(4);
     server.signal(Signal::SIGKILL);

@@ -147,3 +147,21 @@ async fn stopping_allows_requests_a_grace_period() {
     advance(&server.phase, Phase::Stopping);
     assert_duration(server.finish().await, 2 * SECOND);
 }
+
+#[tokio::test(start_paused = true)]
+async fn worker_waits_for_its_background_tasks() {
+    let server = Server::start(Limits::default());
+    server.tasks.spawn(sleep(4 * SECOND));
+    advance(&server.phase, Phase::Draining);
+    assert_duration(server.finish().await, 4 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn endless_background_tasks_are_aborted() {
+    let server = Server::start(Limits::default());
+    server.tasks.spawn(pending::<()>());
+    advance(&server.phase, Phase::Draining);
+    sleep(SECOND).await;
+    advance(&server.phase, Phase::Stopping);
+    assert_duration(server.finish().await, Limits::default().grace);
+}
