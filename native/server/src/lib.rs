@@ -13,7 +13,7 @@
 //!
 //! | type | contents |
 //! |---|---|
-//! | [`Server`] | one process, on every platform: HTTP/1.1 within limits, with a graceful shutdown |
+//! | [`Server`] | one process, on every platform: HTTP/1.1 and HTTP/2 within limits, with a graceful shutdown |
 //! | [`Cluster`] | worker processes and their supervisor, on Unix: replaces workers that crash, hang or hit a bug, and reloads a new program without losing a request |
 //! | [`ListenAddr`], `Tls` | the address of a server; a certificate, with the feature `tls` |
 //! | [`ClientAddr`], [`TrustedProxies`] | the client of a request; the proxies that name it |
