@@ -48,6 +48,10 @@ pub enum ArrivalModel {
 impl ArrivalModel {
     /// Returns the model that a run's settings name. `decimal` returns the setting with a
     /// key. Unknown names stand for jitter.
+    #[allow(
+        dead_code,
+        reason = "unused in a build without the analysis and some chapters"
+    )]
     pub(crate) fn named(name: &str, decimal: impl Fn(&str) -> f64) -> Self {
         match name {
             "regular" => ArrivalModel::Regular,
@@ -129,6 +133,10 @@ const PARETO_SHAPE: f64 = 1.5;
 impl TimeModel {
     /// Returns the model that a run's settings name. `decimal` returns the setting with a
     /// key. Unknown names stand for jitter.
+    #[allow(
+        dead_code,
+        reason = "unused in a build without the analysis and some chapters"
+    )]
     pub(crate) fn named(name: &str, decimal: impl Fn(&str) -> f64) -> Self {
         match name {
             "fixed" => TimeModel::Fixed,
