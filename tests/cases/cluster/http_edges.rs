@@ -49,7 +49,7 @@ fn malformed_requests_are_rejected_logged_and_counted() {
         (&*many, 431),
         (&*large, 431),
         ("GET / HTTP/2.0\r\n\r\n", 505),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        ("POST / HTTP/2.0\r\n\r\n", 505),
     ];
     let mut ids = Vec::new();
     for (request, status) in requests {
