@@ -32,8 +32,8 @@
 //! `axum` of `highwater`. After a bug, a worker serves until its replacement is ready, and a
 //! [`Server`] drains and exits.
 //!
-//! Requests that are not valid HTTP, or have no valid `Host`, never reach the service. They are answered, counted and
-//! logged like other errors.
+//! Requests that are not valid HTTP, or have no valid `Host`, never reach the service. They
+//! are answered, counted and logged like other errors.
 //!
 //! # Runtime
 //!

@@ -507,7 +507,8 @@ impl Log {
     fn queues(&self) -> impl Iterator<Item = &Arc<LineQueue>> {
         let outputs = [&self.stdout, &self.access];
         let outputs = outputs.into_iter().filter_map(OnceLock::get).flatten();
-        [&self.stderr].into_iter().chain(outputs)
+        // The others report dropped lines on standard error.
+        outputs.chain([&self.stderr])
     }
 
     /// Queues a line unless sampling suppresses it. Returns whether the line was queued.

@@ -127,6 +127,10 @@ impl Tls {
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let error = |cause| invalid(path, format!("{cause}; check the path and its permissions"));
+    // Reading a pipe would block the supervisor until a program writes to it.
+    if !fs::metadata(path).map_err(error)?.is_file() {
+        return Err(invalid(path, "it is not a regular file"));
+    }
     fs::read(path).map_err(error)
 }
 
@@ -187,5 +191,15 @@ mod tests {
         let early = certificate(|params| params.not_before = date_time_ymd(4000, 2, 3));
         let problem = validity_problem(&early).unwrap();
         assert!(problem.starts_with("is not valid before "), "{problem}");
+    }
+    #[cfg(unix)]
+    #[test]
+    fn pipe_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("cert.pem");
+        let mkfifo = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(mkfifo.unwrap().success());
+        let error = Tls::pem_files(&pipe, &pipe).load().err().unwrap();
+        assert!(error.to_string().ends_with("it is not a regular file"));
     }
 }
