@@ -8,7 +8,7 @@ use highwater::error::AppError;
 use http::{HeaderMap, HeaderValue, Request, Response, Uri, Version, header};
 use pin_project_lite::pin_project;
 use std::{
-    net::{Ipv4Addr, Ipv6Addr},
+    net::Ipv6Addr,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -127,11 +127,9 @@ fn is_valid_host(text: &str) -> bool {
         };
         (address.parse::<Ipv6Addr>().is_ok(), port)
     } else {
-        let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
-        (
-            name.parse::<Ipv4Addr>().is_ok() || is_valid_name(name),
-            port,
-        )
+        let colon = text.bytes().position(|byte| byte == b':');
+        let (name, port) = text.split_at(colon.unwrap_or(text.len()));
+        (is_valid_name(name), port)
     };
     is_valid
         && match port.strip_prefix(':') {
@@ -140,25 +138,31 @@ fn is_valid_host(text: &str) -> bool {
         }
 }
 
-/// Returns true for a `reg-name` of RFC 3986 that is not empty and has no comma.
+/// Returns true for a `reg-name` of RFC 3986, which includes IPv4 addresses, that is not empty
+/// and has no comma.
 fn is_valid_name(name: &str) -> bool {
     let mut bytes = name.bytes();
     while let Some(byte) = bytes.next() {
-        let is_valid = match byte {
-            b'%' => {
-                let mut is_hex = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
-                is_hex() && is_hex()
-            }
-            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+'
-            | b';' | b'=' => true,
-            _ => byte.is_ascii_alphanumeric(),
-        };
+        let mut is_hex = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
+        let is_valid = NAME_BYTES[usize::from(byte)] || byte == b'%' && is_hex() && is_hex();
         if !is_valid {
             return false;
         }
     }
     !name.is_empty()
 }
+
+/// The bytes that a name may contain. A table, because every request has a host.
+const NAME_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let bytes = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+;=";
+    let mut index = 0;
+    while index < bytes.len() {
+        table[bytes[index] as usize] = true;
+        index += 1;
+    }
+    table
+};
 
 /// Returns true for a valid port. The grammar allows empty ports and leading zeros.
 fn is_valid_port(digits: &str) -> bool {

@@ -81,7 +81,8 @@ impl<S: InfallibleService> hyper::service::Service<Request<Incoming>> for Tracke
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let client_slot = self.client.identify(&mut request);
-        let mut tracker = RequestTracker::new(&self.activity, &self.connection_limit, &mut request);
+        let tracker = RequestTracker::new(&self.activity, &self.connection_limit, &mut request);
+        let mut tracker = Box::new(tracker);
         tracker.client_slot = client_slot.unwrap_or_else(|_| {
             self.connection_limit.meter.rejected_requests.inc();
             None
@@ -102,7 +103,8 @@ pin_project! {
     pub(super) struct ResponseFuture<F> {
         #[pin]
         future: F,
-        tracker: Option<RequestTracker>,
+        // Boxed, because futures and responses are moved several times.
+        tracker: Option<Box<RequestTracker>>,
     }
 }
 
@@ -284,7 +286,7 @@ pin_project! {
         // The number of remaining bytes, if known. After the last byte hyper drops the
         // body without polling for its end.
         remaining_bytes: Option<u64>,
-        tracker: RequestTracker,
+        tracker: Box<RequestTracker>,
     }
 }
 
