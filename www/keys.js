@@ -15,11 +15,26 @@ export function start() {
     }),
   );
   isOn.onchange = () => store((kept) => (kept.keys = isOn.checked ? "" : "off"));
-  onkeydown = ({ key, target, ctrlKey, altKey, metaKey }) => {
-    if (!isOn.checked || ctrlKey || altKey || metaKey || target.closest("input, select, dialog")) return;
-    controls.find((control) => control.ariaKeyShortcuts === key.toUpperCase() && control.checkVisibility())?.click();
+  onkeydown = (event) => {
+    if (!isOn.checked || !isShortcut(event)) return;
+    const control = controls.find((it) => it.ariaKeyShortcuts === event.key.toUpperCase() && it.checkVisibility());
+    // A held key must not open and close a dialog in turn.
+    if (!event.repeat || !control?.popoverTargetElement) control?.click();
   };
   isOn.checked = store((kept) => kept.keys) !== "off";
+}
+
+// The page's own elements, unlike those that extensions add.
+const OWN = "html, body, .skip, header *, main, main *";
+// Controls that use letters or digits themselves.
+const TAKES_KEYS = "input:not([type=range], [type=radio], [type=checkbox]), textarea, select, dialog, dialog *";
+
+// Returns true for a plain key that is not typed into a field. Browsers fire events
+// without a key when they fill in forms, and scripts fire them on the document.
+export function isShortcut(event) {
+  const [target] = event.composedPath();
+  const isTyped = target instanceof Element && (!target.matches(OWN) || target.matches(TAKES_KEYS) || target.isContentEditable);
+  return !!event.key && !isTyped && !(event.ctrlKey || event.altKey || event.metaKey || event.getModifierState?.("AltGraph"));
 }
 
 // Does nothing if storage is blocked.

@@ -32,6 +32,8 @@ function makeKnob(param, changed) {
   const problem = element("p", { className: "problem", id: `problem-${param.key}`, hidden: true });
   control.setAttribute("aria-describedby", `${problem.id} ${help.id}`);
   control.addEventListener("change", () => {
+    // Number fields also accept 1e2 and 100.0.
+    if (control.value && control.type === "number") control.value = control.valueAsNumber;
     showProblem(control);
     changed(control);
   });

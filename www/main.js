@@ -25,6 +25,7 @@ let Address; // of the current chapter
 let shown = null; // the scenario of the current controls
 let name = "";
 let entries = []; // of the current address: [key or key@ms, value]
+let copied = {}; // the link and the command of the current experiment
 let from = 0; // the millisecond at which the next run continues
 
 await start();
@@ -198,8 +199,8 @@ function show(address, { wasm, chapter, scenario, world, at }) {
   for (const link of byId("scenarios").querySelectorAll("a")) link.ariaCurrent = link.hash === `#/${name}` ? "page" : null;
   setText(byId("summary"), `${scenario.summary}.`);
   const fragment = fragmentOf(address, world);
-  setText(byId("link"), new URL(fragment, location).href);
-  setText(byId("command"), address.command);
+  copied = { link: new URL(fragment, location).href, command: address.command };
+  for (const [id, text] of Object.entries(copied)) setText(byId(id), text);
   byId("worlds").querySelector(`[value=${world}]`).checked = true;
   if (shown !== scenario) {
     makeKnobs(byId("knobs"), scenario.params, applyKnob);
@@ -290,15 +291,17 @@ function presetValues({ params }, { set }) {
   return Object.fromEntries([...defaults, ...set]);
 }
 
-async function copy({ target }) {
-  const source = byId(target.value);
-  if (target.value === "link") setText(source, source.textContent.split("&at=")[0] + moment());
+// A translator may wrap the button's text, and change the texts to copy.
+async function copy({ currentTarget: button }) {
+  const { value } = button;
+  const text = value === "link" ? copied.link + moment() : copied.command;
+  setText(byId(value), text);
   try {
-    await navigator.clipboard.writeText(source.textContent);
-    setText(target, "Copied");
+    await navigator.clipboard.writeText(text);
+    setText(button, "Copied");
   } catch {
-    getSelection().selectAllChildren(source);
-    setText(target, "Selected: copy it");
+    getSelection().selectAllChildren(byId(value));
+    setText(button, "Selected: copy it");
   }
-  setTimeout(() => setText(target, `Copy ${target.value}`), 2000);
+  setTimeout(() => setText(button, `Copy ${value}`), 2000);
 }

@@ -2,7 +2,7 @@
 // line that wrote the latest record.
 
 import { element, makeControl } from "./knobs.js";
-import { byId, setText } from "./readout.js";
+import { byId, numberOf, setText } from "./readout.js";
 
 const REFRESH_MS = 200; // for numbers in sentences to be readable
 const FAILED = 3; // phase of a failed end
@@ -90,15 +90,6 @@ function refresh() {
     const number = node.dataset.number?.split(": ");
     if (number) setText(node, (isOn(node, link) && numberOf(...number)) || "…");
     else link = node;
-  }
-}
-
-function numberOf(row, column) {
-  for (const { tHead, tBodies } of document.querySelectorAll("#tables table")) {
-    const heads = [...tHead.rows[0].cells];
-    const at = column ? heads.findIndex((cell) => cell.textContent === column) : heads.length === 2 && 1;
-    const line = at > 0 && [...tBodies[0].rows].find(({ cells }) => cells[0].textContent === row);
-    if (line) return line.cells[at].textContent;
   }
 }
 

@@ -6,9 +6,14 @@ const OUTCOMES = { passed: "✓ Passed", failed: "✗ Failed", not_exercised: "�
 
 export const byId = (id) => document.getElementById(id);
 
-// Sets a text only if it differs, because a live region speaks at every change.
+const texts = new WeakMap(); // of nodes, as written; a translator may have replaced them
+
+// Writes a text only if it is new, because a live region speaks at every change, and a
+// translator translates it again.
 export function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  if (texts.get(node) === text) return;
+  if (texts.has(node) || node.textContent !== text) node.textContent = text;
+  texts.set(node, text);
 }
 
 let shownVerdicts = "";
@@ -62,6 +67,22 @@ export function showNumbers({ time_us, event, events, dropped, rows, queues, err
   dispatchEvent(new CustomEvent("numbers", { detail: latest }));
 }
 
+// The rows of the tables by body, and the names of their columns. Neither is read from
+// the page later, because a translator may change it.
+const rowsOf = new Map();
+const columnsOf = new Map(
+  [...document.querySelectorAll("#tables table")].map(({ tHead, tBodies: [body] }) => [body, [...tHead.rows[0].cells].map((cell) => cell.textContent)]),
+);
+
+// Returns the number in a row and a column, which may be omitted for tables of two.
+export function numberOf(row, column) {
+  for (const [body, columns] of columnsOf) {
+    const at = column ? columns.indexOf(column) : columns.length === 2 && 1;
+    const cells = at > 0 && rowsOf.get(body)?.find(([name]) => name === row);
+    if (cells) return String(cells[at]);
+  }
+}
+
 // Shows a table if it has lines.
 export function showTable(id, lines = []) {
   byId(id).hidden = lines.length === 0;
@@ -70,6 +91,7 @@ export function showTable(id, lines = []) {
 
 // Changes only the cells that differ.
 export function fill(body, rows) {
+  rowsOf.set(body, rows);
   while (body.rows.length > rows.length) body.deleteRow(-1);
   rows.forEach((cells, index) => {
     const line = body.rows[index] ?? newRow(body, cells.length - 1);

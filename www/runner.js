@@ -18,7 +18,12 @@ export class Runner {
     const { chapter, build, world, name, pairs } = experiment;
     this.stop();
     if (world === "native") return void (this.#disconnect = runNatively(experiment, listener));
-    const worker = this.#workers.get(`${chapter}/${build}`) ?? this.#load(chapter, build);
+    let worker;
+    try {
+      worker = this.#workers.get(`${chapter}/${build}`) ?? this.#load(chapter, build);
+    } catch ({ message }) {
+      return listener.lost(message, false); // sandboxed frames have no Workers
+    }
     const run = { worker, listener };
     this.#current = run;
     worker.loaded.then((info) => {
@@ -103,7 +108,11 @@ function runNatively({ name, values }, listener) {
 async function follow(wanted, signal, notify) {
   const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(wanted), signal };
   const response = await fetch("api/runs", request).catch(() => fail("the server cannot be reached"));
-  if (!response.ok) fail(`the server rejected the request: ${(await response.json()).detail.slice(0, -1)}`);
+  if (!response.ok) {
+    // A proxy in front of the server answers with HTML.
+    const { detail } = await response.json().catch(() => ({}));
+    fail(detail ? `the server rejected the request: ${detail.slice(0, -1)}` : `the server answered with status ${response.status}`);
+  }
   notify("ready", { process: response.headers.get("X-Worker") });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   // Events are small, so the buffer is too.

@@ -14,10 +14,12 @@ let wasm;
 
 // Held while this Worker runs, so that the page notices when it exits.
 const lock = `${name} ${Math.random()}`;
-navigator.locks?.request(lock, () => {
-  postMessage({ lock });
-  return new Promise(() => {});
-});
+navigator.locks
+  ?.request(lock, () => {
+    postMessage({ lock });
+    return new Promise(() => {});
+  })
+  .catch(() => {}); // denied together with storage
 
 onmessage = async ({ data }) => {
   try {

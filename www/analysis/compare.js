@@ -56,7 +56,8 @@ function add({ fragment, name, world, pairs, died, batches }) {
 }
 
 // A button's name is the method, its value the run.
-function act({ target: { name, value, dataset } }) {
+function act({ target }) {
+  const { name, value, dataset } = target.closest("button") ?? {};
   if (!name) return;
   const file = name === "svg" ? svg : runs[name](value);
   if (file) return download(dataset.file, file);

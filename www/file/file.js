@@ -85,7 +85,8 @@ let held;
 function hold() {
   held ??= new Promise((resolve) => {
     if (!navigator.locks) resolve();
-    else navigator.locks.request(lockOf(name), () => (resolve(), new Promise(() => {})));
+    // Locks are denied together with storage; the output is then in memory.
+    else navigator.locks.request(lockOf(name), () => (resolve(), new Promise(() => {}))).catch(resolve);
   });
   return held;
 }
@@ -94,10 +95,14 @@ function begin(file, note) {
   const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module", name: "file" });
   run = { file, worker, spoken: 0 };
   run.ended = new Promise((resolve) => (run.resolve = resolve));
-  worker.onmessage = ({ data }) => (data.end ? end(data) : show(data.status));
+  worker.onmessage = ({ data }) => {
+    if (!data.end) return show(data.status);
+    if (data.end.how === "failed") return fail(data.end);
+    end(data);
+  };
   worker.onerror = (event) => {
     event.preventDefault();
-    end({ end: { how: "failed", cause: event.message || "its Worker could not be loaded" } });
+    fail({ cause: event.message || "its Worker could not be loaded" });
   };
   worker.postMessage({ run: { file, name } });
   byId("own-run").hidden = false;
@@ -110,6 +115,14 @@ function begin(file, note) {
   setText(byId("own-status"), `Reading ${file.name}, ${size(file.size)}.${note}`);
 }
 
+// Browsers report a folder or a file that has vanished as a network error.
+async function fail({ stage, cause, status }) {
+  const { file, worker } = run;
+  worker.terminate();
+  const isReadable = await file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+  end({ end: isReadable ? { how: "failed", stage, cause, status } : { how: "unreadable", status } });
+}
+
 function end({ end, kept, output }) {
   const { file, worker, resolve } = run;
   worker.terminate();
@@ -119,6 +132,7 @@ function end({ end, kept, output }) {
     done: () => `Done: ${file.name}. The output is ${PLACES[kept]}.`,
     cancelled: () => `Cancelled: ${file.name}. The partial output is deleted.`,
     failed: () => `Failed${end.stage ? ` at the stage ${end.stage}` : ""}: ${end.cause}. No output is left.`,
+    unreadable: () => `Failed: ${file.name} cannot be read. It is a folder, or it was changed, moved or deleted after it was chosen. Choose a file again.`,
   };
   setText(byId("own-status"), texts[end.how]());
   if (output) {
