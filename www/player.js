@@ -14,6 +14,7 @@ export class Player {
   #experiment = null; // {wasm, chapter, name, pairs, values, world, fragment, from, isHeld}
   #view = null;
   #isPlaying = false;
+  #isAtEnd = false; // every record is played
   #isRecording = false; // the experiment still runs
   #hasTrace = false;
   #isStepWanted = false; // once there is a next record
@@ -160,7 +161,8 @@ export class Player {
   }
 
   #play() {
-    if (this.#view.isFinished) this.#clear();
+    // At the end, start again.
+    if (this.#isAtEnd) this.#reset();
     if (!this.#hasTrace) this.#record();
     this.#isStepWanted = false;
     this.#isPlaying = true;
@@ -231,6 +233,7 @@ export class Player {
   }
 
   #showNumbers(numbers) {
+    this.#isAtEnd = this.#hasTrace && !this.#isRecording && numbers.event === numbers.events;
     showNumbers(numbers, this.#experiment.world);
     showTime(numbers);
   }

@@ -5,7 +5,7 @@ use super::{
     params::{ParamUnit, Value},
 };
 use crate::{
-    Clock,
+    platform::Timer,
     trace::{RecordKind, Recorder},
 };
 use std::{
@@ -51,7 +51,7 @@ impl Change {
 
 /// The parameter changes of a run in progress.
 ///
-/// A change takes effect when a parameter is next read, so it needs no timer.
+/// A change takes effect when its parameter is next read.
 #[derive(Clone)]
 pub(super) struct Schedule(Arc<ScheduleState>);
 
@@ -60,16 +60,16 @@ struct ScheduleState {
     changes: Vec<Change>,
     /// Number of changes already recorded.
     recorded_count: AtomicUsize,
-    clock: Arc<dyn Clock>,
+    timer: Arc<dyn Timer>,
     trace: Recorder,
 }
 
 impl Schedule {
-    pub(super) fn new(changes: &[Change], clock: Arc<dyn Clock>, trace: &Recorder) -> Self {
+    pub(super) fn new(changes: &[Change], timer: Arc<dyn Timer>, trace: &Recorder) -> Self {
         Schedule(Arc::new(ScheduleState {
             changes: changes.to_vec(),
             recorded_count: AtomicUsize::new(0),
-            clock,
+            timer,
             trace: trace.clone(),
         }))
     }
@@ -78,25 +78,36 @@ impl Schedule {
     ///
     /// Also records every change that is due.
     pub(super) fn current_value(&self, key: &str) -> Option<Value> {
-        let ScheduleState {
-            changes,
-            recorded_count,
-            ..
-        } = &*self.0;
-        let now = self.0.clock.now();
-        let is_due = |change: &Change| Duration::from_millis(change.at_ms) <= now;
-        let due = changes.partition_point(is_due);
-        let first_due = recorded_count.fetch_max(due, Ordering::Relaxed);
-        for change in changes.get(first_due..due).unwrap_or_default() {
-            self.0.record(change);
-        }
-        let mut changes = changes[..due].iter().rev();
+        let due = self.0.record_due();
+        let mut changes = due.iter().rev();
         let latest = changes.find(|change| change.key == key)?;
         Some(latest.value)
+    }
+
+    /// Records each change at its time, even if its parameter is not read until later.
+    pub(super) async fn record_in_time(self) {
+        for change in &self.0.changes {
+            let at = Duration::from_millis(change.at_ms);
+            let wait = at.saturating_sub(self.0.timer.now());
+            self.0.timer.sleep(wait).await;
+            self.0.record_due();
+        }
     }
 }
 
 impl ScheduleState {
+    /// Records the changes that became due and returns all that are due.
+    fn record_due(&self) -> &[Change] {
+        let now = self.timer.now();
+        let is_due = |change: &Change| Duration::from_millis(change.at_ms) <= now;
+        let due = self.changes.partition_point(is_due);
+        let first_due = self.recorded_count.fetch_max(due, Ordering::Relaxed);
+        for change in self.changes.get(first_due..due).unwrap_or_default() {
+            self.record(change);
+        }
+        &self.changes[..due]
+    }
+
     fn record(&self, change: &Change) {
         let (key, value) = (change.key, change.value.to_string());
         let assignment = self.trace.name(&[key, "=", &value].concat());

@@ -8,7 +8,7 @@ use crate::{
     platform::{Platform, Seed, VirtualTime},
     trace::{Recorder, Trace},
 };
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{Either, LocalBoxFuture, select};
 
 /// Capacity of a run's trace buffer, in records.
 ///
@@ -213,15 +213,25 @@ impl Experiment {
     /// The future completes when all tasks and processes of the scenario have finished.
     pub fn start(&self, platform: Platform, trace: Recorder) -> LocalBoxFuture<'static, ()> {
         let mut params = self.params.clone();
-        if !self.changes.is_empty() {
-            let schedule = Schedule::new(&self.changes, platform.timer(), &trace);
-            params.follow(schedule);
+        let schedule = (!self.changes.is_empty())
+            .then(|| Schedule::new(&self.changes, platform.timer(), &trace));
+        if let Some(schedule) = &schedule {
+            params.follow(schedule.clone());
         }
-        (self.scenario.run)(Context {
+        let run = (self.scenario.run)(Context {
             platform,
             trace,
             seed: Seed(self.seed),
             params,
+        });
+        let Some(schedule) = schedule else {
+            return run;
+        };
+        let recording = Box::pin(schedule.record_in_time());
+        Box::pin(async {
+            if let Either::Right(((), run)) = select(run, recording).await {
+                run.await;
+            }
         })
     }
 

@@ -1,5 +1,6 @@
 //! Step two: generates the JavaScript that loads the `.wasm` file.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -20,7 +21,26 @@ pub(crate) fn generate(wasm: &Path, name: &str, out: &Path) -> Result<()> {
         .remove_name_section(true)
         .remove_producers_section(true)
         .generate(out)
-        .with_context(|| format!("cannot generate JavaScript for {}", wasm.display()))
+        .with_context(|| format!("cannot generate JavaScript for {}", wasm.display()))?;
+    update_snippets(&out.join("snippets"))
+}
+
+/// Replaces a call in `wasm-bindgen-rayon` whose form is deprecated, because each thread
+/// would print a warning to the console.
+fn update_snippets(snippets: &Path) -> Result<()> {
+    const OLD: &str = "pkg.default(data.module, data.memory)";
+    const NEW: &str = "pkg.default({ module_or_path: data.module, memory: data.memory })";
+    if !snippets.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(snippets)? {
+        let helpers = entry?.path().join("src/workerHelpers.no-bundler.js");
+        if helpers.exists() {
+            let script = fs::read_to_string(&helpers)?;
+            fs::write(&helpers, script.replace(OLD, NEW))?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the file names of a complete output.
