@@ -1,6 +1,7 @@
 // The page: turns an address into an experiment for the player.
 
 import { chapterOf, chapters } from "./contents.js";
+import { offer, start as startDrawer } from "./drawer.js";
 import { Home } from "./home.js";
 import { start as startKeys } from "./keys.js";
 import { element, makeKnobs, readKnobs, setKnobs } from "./knobs.js";
@@ -52,6 +53,7 @@ async function start() {
   // A file dropped elsewhere would replace the page.
   for (const type of ["dragover", "drop"]) addEventListener(type, preventNavigation);
   startKeys();
+  startDrawer();
   await open();
   // Wait until the first picture's files are loaded.
   setTimeout(keepFiles, 2000);
@@ -81,6 +83,7 @@ function showError(error) {
 async function open() {
   const fragment = location.hash.startsWith("#/") ? location.hash.slice(2) : "";
   const [path, query = ""] = fragment.split("?");
+  byId("scenarios").hidePopover();
   showPage(path);
   if (!path) return;
   const wanted = decode(path);
@@ -179,6 +182,7 @@ function showPart(id, scenario, load) {
   const show = (module) => {
     module?.start();
     byId(id).hidden = name !== scenario;
+    offer(id, name === scenario);
   };
   if (name === scenario) load().then(show, () => {});
   else show();
@@ -195,7 +199,7 @@ function show(address, { wasm, chapter, scenario, world, at }) {
   byId("drop").hidden = !changes.length;
   document.title = `${name} · Highwater`;
   setText(byId("chapter"), scenario.chapter);
-  setText(byId("title"), name);
+  for (const id of ["title", "place"]) setText(byId(id), name);
   for (const link of byId("scenarios").querySelectorAll("a")) link.ariaCurrent = link.hash === `#/${name}` ? "page" : null;
   setText(byId("summary"), `${scenario.summary}.`);
   const fragment = fragmentOf(address, world);

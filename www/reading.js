@@ -19,7 +19,7 @@ addEventListener("numbers", ({ detail }) => {
   markRunning();
   timer ||= setTimeout(refresh, REFRESH_MS);
 });
-byId("source").ontoggle = markRunning;
+addEventListener("drawer", markRunning);
 
 // Shows the texts for a scenario with these values in this world.
 export async function read(chapter, { name, params }, values, world) {
@@ -103,8 +103,8 @@ function makeSource({ title, file, line, code, marks }) {
 }
 
 function markRunning() {
-  if (!byId("source").open) return;
-  const panel = byId("excerpts");
+  const panel = byId("source");
+  if (panel.hidden) return;
   for (const { lines, marks } of sources) {
     const at = latest ? marks.find((mark) => fits(mark, latest))?.line : -1;
     lines.forEach((line, index) => line.classList.toggle("runs", index === at));

@@ -22,6 +22,9 @@ export function showVerdicts(verdicts) {
   const text = JSON.stringify(verdicts);
   if (text === shownVerdicts) return;
   shownVerdicts = text;
+  const count = (outcome) => verdicts.filter((it) => it.outcome === outcome).length;
+  const [passed, failed] = [count("passed"), count("failed")];
+  setText(byId("verdict-count"), `${passed ? `${passed} ✓` : ""}${failed ? ` ${failed} ✗` : ""}`);
   if (verdicts.length === 0) {
     const waiting = element("li");
     waiting.append(element("span", { className: "outcome" }, "…"), element("span", {}, "Verdicts appear at the end of the run."));

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use fantoccini::elements::Element;
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -113,7 +114,31 @@ impl Page {
             .for_element(Locator::Css(selector))
             .await
             .with_context(|| format!("no element matches {selector}"))?;
+        self.reveal(selector).await?;
         Ok(element.text().await?)
+    }
+
+    /// Finds an element, after opening the drawer's panel or the menu that contains it.
+    pub(crate) async fn find(&self, selector: &str) -> Result<Element> {
+        self.reveal(selector).await?;
+        let element = self.client.find(Locator::Css(selector)).await;
+        element.with_context(|| format!("no element matches {selector}"))
+    }
+
+    /// Opens the drawer's panel or the menu that contains an element, and closes other
+    /// menus.
+    pub(crate) async fn reveal(&self, selector: &str) -> Result<()> {
+        const SCRIPT: &str = "
+            const it = document.querySelector(arguments[0]);
+            for (const menu of document.querySelectorAll(':popover-open')) {
+                if (!menu.contains(it)) menu.hidePopover();
+            }
+            const panel = it?.closest('[role=tabpanel][hidden]');
+            if (panel) document.querySelector(`[aria-controls=${panel.id}]`).click();
+            it?.closest('[popover]:not(:popover-open)')?.showPopover();";
+        let arguments = vec![Value::from(selector)];
+        self.client.execute(SCRIPT, arguments).await?;
+        Ok(())
     }
 
     /// Returns the console entries since the last call, oldest first: `console.…` calls,

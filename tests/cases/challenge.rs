@@ -25,8 +25,7 @@ async fn challenge_can_be_met_with_the_controls() -> Result<()> {
             evaluate(page, UNMET_GOAL_COUNT).await? == 0,
             "a goal is unmet before an attempt"
         );
-        let start_link = Locator::Css("#challenge a");
-        page.client.find(start_link).await?.click().await?;
+        page.find("#challenge a").await?.click().await?;
         wait_until(page, &status_is("The last run meets")).await?;
         ensure!(
             evaluate(page, UNMET_GOAL_COUNT).await? != 0,

@@ -62,7 +62,7 @@ async fn chapter_is_loaded_once_when_opened() -> Result<()> {
         for (chapter, scenarios) in in_order.clone().chain(in_order.rev()) {
             let name = scenarios.last().context("the chapter has no scenarios")?;
             let link = format!("#scenarios a[href='#/{name}']");
-            page.client.find(Locator::Css(&link)).await?.click().await?;
+            page.find(&link).await?.click().await?;
             let current = "document.querySelector('#scenarios [aria-current=page]')?.hash";
             wait_until(page, &format!("{current} === '#/{name}'")).await?;
             finish_run(page).await?;

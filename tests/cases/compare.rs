@@ -40,7 +40,7 @@ async fn runs_are_compared_and_exported() -> Result<()> {
         wait_until(page, &has_columns(1)).await?;
         for (world, count) in [("tab", 2), ("native", 3), ("virtual", 3)] {
             let radio = format!("#worlds [value={world}]");
-            let radio = page.client.find(Locator::Css(&radio)).await?;
+            let radio = page.find(&radio).await?;
             radio.click().await?;
             wait_until(page, &has_columns(count)).await?;
         }
@@ -79,36 +79,30 @@ async fn runs_are_compared_and_exported() -> Result<()> {
                 if name == "csv" { "csv" } else { "json" }
             );
             let button = format!("#runs td:last-child [name={name}]");
-            let button = page.client.find(Locator::Css(&button)).await?;
+            let button = page.find(&button).await?;
             button.send_keys(&Key::Enter).await?;
             let content = wait_for_download(&page.downloads().join(file)).await?;
             ensure!(content.starts_with(start), "{name}: {}", &content[..40]);
         }
-        let metric = page.client.find(Locator::Id("metric")).await?;
+        let metric = page.find("#metric").await?;
         metric.select_by_value("in_flight").await?;
         wait_until(
             page,
             "document.querySelector('#plot svg').textContent.includes('In flight')",
         )
         .await?;
-        let button = page
-            .client
-            .find(Locator::Css("#compare [name=svg]"))
-            .await?;
+        let button = page.find("#compare [name=svg]").await?;
         button.click().await?;
         let content = wait_for_download(&page.downloads().join("highwater.svg")).await?;
         ensure!(content.starts_with("<svg xmlns=") && content.contains("In flight"));
 
-        let button = page
-            .client
-            .find(Locator::Css("#runs [name=forget]"))
-            .await?;
+        let button = page.find("#runs [name=forget]").await?;
         button.send_keys(&Key::Enter).await?;
         wait_until(page, &has_columns(3)).await?;
         ensure!(focused(page).await? == "metric");
 
         // Opening a listed run replaces it and moves the focus.
-        let link = page.client.find(Locator::Css("#runs th a")).await?;
+        let link = page.find("#runs th a").await?;
         link.send_keys(&Key::Enter).await?;
         wait_until(page, "document.activeElement.id === 'metric'").await?;
         page.open(&format!(

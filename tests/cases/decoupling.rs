@@ -247,7 +247,7 @@ async fn out_of_range_value_blocks_other_changes() -> Result<()> {
             .await?;
         finish_run(page).await?;
         let before = page.client.current_url().await?;
-        let users = page.client.find(Locator::Id("knob-users")).await?;
+        let users = page.find("#knob-users").await?;
         users.clear().await?;
         users.send_keys(&("0" + &Key::Tab)).await?;
         wait_until_visible(page, "#problem-users").await?;

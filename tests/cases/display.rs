@@ -77,7 +77,7 @@ async fn print_is_light_and_hides_controls() -> Result<()> {
         .await?;
         let paper = json!({ "media": "print", "features": dark });
         emulate(page, "Emulation.setEmulatedMedia", paper).await?;
-        let shown = "return ['#run', '#time', '#knobs', '#presets', 'nav', '#copy-link',
+        let shown = "return ['#run', '#time', '#knobs', '#presets', '#scenarios', '#copy-link',
                 '#picture', '#guide', '#verdicts', '#numbers', '#link', 'h1']
             .map(it => document.querySelector(it).checkVisibility())";
         let expected = [[false; 6].as_slice(), &[true; 6]].concat();

@@ -13,7 +13,7 @@ use crate::browser::Page;
 const TIMEOUT: Duration = Duration::from_mins(3);
 
 pub(crate) async fn type_into(page: &Page, id: &str, keys: &str) -> Result<()> {
-    let element = page.client.find(Locator::Id(id)).await?;
+    let element = page.find(&format!("#{id}")).await?;
     Ok(element.send_keys(keys).await?)
 }
 
@@ -82,15 +82,12 @@ pub(crate) async fn evaluate(page: &Page, script: &str) -> Result<Value> {
 }
 
 pub(crate) async fn press(page: &Page, id: &str) -> Result<()> {
-    let button = page.client.find(Locator::Id(id)).await?;
+    let button = page.find(&format!("#{id}")).await?;
     Ok(button.click().await?)
 }
 
 pub(crate) async fn choose(page: &Page, key: &str, option: &str) -> Result<()> {
-    let control = page
-        .client
-        .find(Locator::Id(&format!("knob-{key}")))
-        .await?;
+    let control = page.find(&format!("#knob-{key}")).await?;
     Ok(control.select_by_value(option).await?)
 }
 

@@ -30,7 +30,7 @@ async fn open(page: &Page, server: &Serve) -> Result<()> {
 
 /// Chooses a file with the file input.
 async fn choose(page: &Page, path: &Path) -> Result<()> {
-    let input = page.client.find(Locator::Id("own-input")).await?;
+    let input = page.find("#own-input").await?;
     Ok(input.send_keys(&path.display().to_string()).await?)
 }
 
@@ -233,6 +233,7 @@ async fn section_fits_a_narrow_screen() -> Result<()> {
         let is_large_enough = |height: &Value| height.as_f64().is_some_and(|height| height >= 24.0);
         let all = heights.as_array().context("no heights")?;
         ensure!(all.iter().all(is_large_enough), "{heights}");
+        page.reveal("#own").await?;
         let scroll = "document.querySelector('#own').scrollIntoView()";
         evaluate(page, scroll).await?;
         let picture = browser::screenshots_dir().join("own-file-narrow.png");

@@ -13,9 +13,13 @@ use crate::experiment::{evaluate, wait_until};
 /// Maximum number of attempts to reach a control.
 const MAX_ATTEMPTS: usize = 40;
 
-/// Opens a scenario by its link in the navigation or on its card, then presses Reset,
+/// Opens a scenario by its link in the menu or on its card, then presses Reset,
 /// Step, Back, Run and Pause in each world.
 pub(crate) async fn use_scenario(page: &Page, scenario: &str) -> Result<()> {
+    if evaluate(page, "return document.documentElement.dataset.page").await? == "experiment" {
+        tab_to(page, "[popovertarget=scenarios]").await?;
+        press(page, &Key::Enter).await?;
+    }
     tab_to(
         page,
         &format!(":is(#scenarios, #home) a[href='#/{scenario}']"),

@@ -53,7 +53,7 @@ async fn page_shows_the_real_processes() -> Result<()> {
                 restarted.is_disjoint(&shown),
                 "processes were reused: {restarted:?} after {shown:?}"
             );
-            let link = page.client.find(Locator::Css("#scenarios a")).await?;
+            let link = page.find("#scenarios a").await?;
             link.click().await?;
             wait_until_gone(&restarted).await?;
         }

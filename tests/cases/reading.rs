@@ -138,7 +138,7 @@ async fn every_mark_matches_a_record() -> Result<()> {
         page.open(&format!("{}#/decoupling", server.url)).await?;
         finish_run(page).await?;
         wait_until(page, "!!document.querySelector('#excerpts pre')").await?;
-        evaluate(page, "document.querySelector('#source').open = true").await?;
+        page.reveal("#source").await?;
         let line = "[...document.querySelectorAll('.runs')].map(it => it.textContent.trim())";
         for _ in 0..40 {
             press(page, "back").await?;

@@ -2,7 +2,7 @@
 // WebAssembly, loaded after the first picture.
 
 import { element } from "../knobs.js";
-import { byId } from "../readout.js";
+import { byId, setText } from "../readout.js";
 import { judge, start } from "./challenge.js";
 
 // Time for the browser to start a download.
@@ -45,6 +45,7 @@ function begin(Runs) {
   start(Runs);
   section.innerHTML = runs.section();
   section.onclick = act;
+  addEventListener("drawer", () => plot());
   byId("metric").onchange = prefersDark.onchange = onafterprint = () => plot();
   onbeforeprint = () => plot(true);
 }
@@ -74,6 +75,7 @@ function download(name, file) {
 function show() {
   const hadFocus = byId("runs").contains(document.activeElement);
   byId("runs").innerHTML = runs.html();
+  setText(byId("run-count"), String(byId("runs").querySelectorAll("code").length || ""));
   byId("metric").innerHTML = runs.options(byId("metric").value);
   plot();
   if (hadFocus) byId("metric").focus({ preventScroll: true });

@@ -43,14 +43,10 @@ pub(crate) async fn wait_for_movement(page: &Page) -> Result<f64> {
 
 /// Presses every button during a run, and changes a parameter.
 pub(crate) async fn press_everything(page: &Page, scenario: &str) -> Result<()> {
-    // The link is on the home page or in the navigation.
-    let link = format!("a[href='#/{scenario}']");
-    for link in page.client.find_all(Locator::Css(&link)).await? {
-        if link.is_displayed().await? {
-            link.click().await?;
-            break;
-        }
-    }
+    // The link is on the home page or in the menu.
+    let is_home = evaluate(page, "return document.documentElement.dataset.page").await? == "home";
+    let place = if is_home { "#home" } else { "#scenarios" };
+    click(page, &format!("{place} a[href='#/{scenario}']")).await?;
     wait_until(
         page,
         &format!("document.title.startsWith('{scenario} ') && {IS_STARTED}"),
@@ -60,7 +56,7 @@ pub(crate) async fn press_everything(page: &Page, scenario: &str) -> Result<()> 
         wait_until(page, &format!("!document.querySelector('#{id}').disabled")).await?;
         press(page, id).await?;
     }
-    let seed = page.client.find(Locator::Id("knob-seed")).await?;
+    let seed = page.find("#knob-seed").await?;
     seed.send_keys(&("1" + &Key::Tab)).await?;
     for selector in [
         "[name=world][value=tab]",
@@ -193,7 +189,7 @@ pub(crate) async fn memory(page: &Page) -> Result<(f64, f64)> {
 }
 
 async fn click(page: &Page, selector: &str) -> Result<()> {
-    let element = page.client.find(Locator::Css(selector)).await?;
+    let element = page.find(selector).await?;
     element
         .click()
         .await
