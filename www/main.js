@@ -14,6 +14,8 @@ import { forkAt, moment } from "./timeline.js";
 
 // Maximum number of lines in a notice.
 const MAX_NOTICES = 5;
+// Keys of an address that are not part of the experiment.
+const POSITION = ["step", "story"];
 const worlds = ["virtual", "tab", isServed && "native"];
 
 const page = document.documentElement.dataset; // its `page` is "home" or "experiment"
@@ -128,7 +130,7 @@ function showFrom({ wasm, scenarios }, chapter, wanted, pairs) {
   const isKnownWorld = worlds.includes(world);
   if (!isKnownWorld) notices.push(`Ignored: this page has no world "${world.slice(0, 40)}"`);
   if (!isNumber) notices.push("Ignored: at must be a record number");
-  const address = readAddress(wanted, pairs.filter(([key]) => key !== "world" && key !== "at"), notices);
+  const address = readAddress(wanted, pairs.filter(([key]) => !["world", "at", ...POSITION].includes(key)), notices);
   const more = notices.splice(MAX_NOTICES).length;
   if (more) notices.push(`… and ${more} more`);
   notify(notices.join("\n"));
@@ -220,7 +222,7 @@ function show(address, { wasm, chapter, scenario, world, at }) {
   player.show({ wasm, chapter, name, pairs, values, world, fragment, isHeld: !from && at, from: (world === "virtual" && from) || at });
   from = 0;
   warn(name, pairs);
-  read(chapter, scenario, values, world === "virtual" ? {} : { world });
+  read(chapter, scenario, values, world);
 }
 
 // Says an overload before the run. Optional: ignores a failed import.
@@ -263,7 +265,8 @@ function applyKnob({ name: key, value, isLive }) {
 
 function navigate(pairs) {
   const address = new Address(name, pairs.flat());
-  const fragment = fragmentOf(address, byId("worlds").querySelector(":checked").value);
+  const position = [...new URLSearchParams(location.hash.split("?")[1])].filter(([key]) => POSITION.includes(key));
+  const fragment = [fragmentOf(address, byId("worlds").querySelector(":checked").value), ...position.map((pair) => pair.map(encodeURIComponent).join("="))].join("&");
   address.free();
   if (fragment === location.hash) open();
   else location.hash = fragment;

@@ -18,6 +18,9 @@ export function setText(node, text) {
 
 let shownVerdicts = "";
 
+// Returns true once the whole run is played.
+export const isAtEnd = () => shownVerdicts.length > 2;
+
 export function showVerdicts(verdicts) {
   const text = JSON.stringify(verdicts);
   if (text === shownVerdicts) return;

@@ -1,61 +1,78 @@
 //! Guides and source excerpts, which must match the run on the page.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::appearance::Appearance;
 use crate::browser;
-use crate::experiment::{evaluate, finish_run, press, wait_until};
+use crate::experiment::{evaluate, finish_run, navigate, press, wait_until};
 use crate::server::Serve;
 
-/// Expression for the numbers between this link and the next. -1 selects the numbers
-/// before the first link.
-fn numbers_after(link: i64) -> String {
-    format!(
-        "(() => {{ let at = -1; const found = []; \
-         for (const it of document.querySelectorAll('#guide a, #guide [data-number]')) {{ \
-           if (it.tagName === 'A') at += 1; \
-           else if (at === {link}) found.push(it.textContent); }} \
-         return found; }})()"
-    )
-}
+/// Returns the index of the choice that is expected in each step, by scenario.
+const EXPECTED: &str = "
+    const { chapters } = await import(new URL('contents.js', location.origin));
+    const texts = chapters.map(({ name }) => fetch(`pkg/${name}/reading.json`).then((it) => it.json()));
+    return Object.fromEntries((await Promise.all(texts)).flatMap(({ about }) => Object.entries(about)).map(([name, { guide }]) =>
+      [name, guide.map(({ choices }) => choices.findIndex((it) => it.expected))]));";
+
+/// Expression for the index of the choice marked as right, or -1.
+const RIGHT: &str =
+    "[...document.querySelectorAll('.mark')].findIndex((it) => it.textContent.includes('✓'))";
 
 #[tokio::test]
-async fn guide_links_apply_their_settings() -> Result<()> {
+async fn steps_ask_run_and_reveal() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         Appearance::REDUCED_MOTION.apply(page).await?;
         page.open(&server.url).await?;
-        let all = "return import(new URL('contents.js', location.origin))\
-                   .then(it => it.chapters.flatMap(chapter => chapter.scenarios))";
-        let scenarios: Vec<String> = serde_json::from_value(evaluate(page, all).await?)?;
-        for name in scenarios {
-            let go = format!("location.hash = '#/{name}'");
-            evaluate(page, &go).await?;
-            let shown = format!("document.title.toLowerCase().startsWith('{name}')");
-            wait_until(
-                page,
-                &format!("{shown} && !!document.querySelector('#guide a')"),
-            )
-            .await?;
-            finish_run(page).await?;
-            let links = evaluate(page, "return document.querySelectorAll('#guide a').length");
-            let links = links.await?.as_i64().unwrap_or_default();
-            ensure!(links >= 2, "{name}");
-            for link in -1..links {
-                if link >= 0 {
-                    let it = format!("document.querySelectorAll('#guide a')[{link}]");
-                    evaluate(page, &format!("{it}.click()")).await?;
-                    wait_until(page, &format!("{it}.ariaCurrent === 'true'")).await?;
-                    finish_run(page).await?;
+        let script = format!("return (async () => {{ {EXPECTED} }})()");
+        let expected: BTreeMap<String, Vec<i64>> =
+            serde_json::from_value(evaluate(page, &script).await?)?;
+        ensure!(expected.len() == 9, "{expected:?}");
+        for (name, steps) in expected {
+            navigate(page, &format!("#/{name}?step=1")).await?;
+            for (index, expected) in steps.iter().enumerate() {
+                let (step, count) = (index + 1, steps.len());
+                let shown = format!(
+                    "document.title.toLowerCase().startsWith('{name}') && \
+                     document.querySelector('#step-count')?.textContent === 'Step {step} of {count}'"
+                );
+                wait_until(page, &shown).await?;
+                let run = "document.querySelector('#speed').value = '16'; \
+                    document.querySelector('[name=prediction]').click(); \
+                    if (document.querySelector('#reveal').hidden) document.querySelector('#run-step').click()";
+                evaluate(page, run).await?;
+                wait_until(page, "!document.querySelector('#reveal').hidden").await?;
+                let right = evaluate(page, &format!("return {RIGHT}")).await?;
+                // On a real machine, every choice may be right.
+                ensure!(*expected < 0 || right == *expected, "{name}, step {step}: {right}");
+                let answer = page.text("#answer").await?;
+                let is_right = answer.contains("is right");
+                ensure!(*expected < 0 || is_right == (*expected == 0), "{name}, step {step}: {answer}");
+                let text = page.text("#guide").await?;
+                ensure!(!text.contains('…'), "{name}, step {step}: {text}");
+                let findings = page.text("#findings").await?;
+                ensure!(findings.matches('✓').count() == step, "{name}, step {step}: {findings}");
+                if *expected >= 0 {
+                    ensure!(!findings.contains('–'), "{name}, step {step}: {findings}");
                 }
-                let numbers = numbers_after(link);
-                wait_until(page, &format!("{numbers}.every(it => /\\d|^–$/.test(it))")).await?;
+                evaluate(page, "document.querySelector('[aria-label=\"Next step\"]').click()").await?;
             }
-            let others = "[...document.querySelectorAll('#guide [data-number]')]\
-                          .some(it => it.textContent === '…')";
-            wait_until(page, others).await?;
+            if name == "decoupling" {
+                let findings = page.text("#findings").await?;
+                ensure!(findings.contains("Failed sign-ups 0 → 3"), "{findings}");
+                ensure!(findings.contains("(simulated)"), "{findings}");
+            }
         }
+        // Other settings than the step's: its answer is not shown.
+        navigate(page, "#/decoupling?listeners=async&step=2").await?;
+        finish_run(page).await?;
+        wait_until(page, "document.querySelector('#step-hint').textContent.startsWith('The settings')").await?;
+        ensure!(evaluate(page, "return document.querySelector('#reveal').hidden").await? == true);
+        press(page, "run-step").await?;
+        wait_until(page, "location.hash.includes('design=direct&step=2')").await?;
         page.assert_no_console_errors().await
     })
     .await
@@ -66,23 +83,27 @@ async fn guide_knob_and_form_knob_agree() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         Appearance::REDUCED_MOTION.apply(page).await?;
-        page.open(&format!("{}#/decoupling", server.url)).await?;
-        wait_until(page, "!!document.querySelector('#guide select')").await?;
-        let change_knob = "const knob = document.querySelector('#guide [name=overflow]'); \
+        page.open(&format!(
+            "{}#/decoupling?seed=1&overflow=drop-oldest&step=6",
+            server.url
+        ))
+        .await?;
+        wait_until(page, "!!document.querySelector('#step-knobs select')").await?;
+        let change_knob = "const knob = document.querySelector('#step-knobs [name=overflow]'); \
                     knob.value = 'latest'; knob.dispatchEvent(new Event('change'))";
         evaluate(page, change_knob).await?;
         wait_until(
             page,
-            "location.hash === '#/decoupling?seed=1&overflow=latest'",
+            "location.hash === '#/decoupling?seed=1&overflow=latest&step=6'",
         )
         .await?;
         let form = "return document.querySelector('#knob-overflow').value";
         ensure!(evaluate(page, form).await? == "latest");
-        let change_knob = "const knob = document.querySelector('#knob-fail_rate'); \
+        let change_knob = "const knob = document.querySelector('#knob-inbox'); \
                     knob.value = '90'; knob.dispatchEvent(new Event('change'))";
         evaluate(page, change_knob).await?;
-        let sentence = "document.querySelector('#guide [name=fail_rate]').value";
-        wait_until(page, &format!("{sentence} === '90'")).await?;
+        let step_knob = "document.querySelector('#step-knobs [name=inbox]').value";
+        wait_until(page, &format!("{step_knob} === '90'")).await?;
         page.assert_no_console_errors().await
     })
     .await
@@ -100,8 +121,7 @@ const UNUSED_MARKS: &str = "
       const { about } = await (await fetch(`pkg/${chapter.name}/reading.json`)).json();
       for (const { name, presets } of JSON.parse(wasm.scenarios())) {
         const { guide, sources } = about[name];
-        const html = new DOMParser().parseFromString(guide, 'text/html');
-        const links = [...html.querySelectorAll('a')].map((it) => [...new URLSearchParams(it.dataset.set)]);
+        const links = guide.map(({ set }) => [...new URLSearchParams(set)].filter(([key]) => key !== 'world'));
         const marks = new Set(sources.flatMap(({ marks }) => marks));
         const all = [...presets.map((it) => it.set), ...links];
         // A thousand users produce the same kinds of records as a million, in less

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::layout::Chapter;
 use excerpt::Excerpt;
+use guide::Step;
 use mark::RecordKinds;
 use text::read_text;
 
@@ -32,8 +33,7 @@ struct ChapterReading {
 /// The texts of a scenario.
 #[derive(Serialize)]
 struct ScenarioReading {
-    /// The guide as HTML.
-    guide: String,
+    guide: Vec<Step>,
     sources: Vec<Excerpt>,
 }
 
@@ -55,7 +55,8 @@ pub(crate) fn generate(root: &Path, chapter: &Chapter) -> Result<String> {
     let mut about = BTreeMap::new();
     for name in chapter.scenarios {
         let path = guides.join(format!("{name}.md"));
-        let guide = guide::to_html(name, &read_text(&path)?);
+        let guide = guide::parse(&read_text(&path)?)
+            .with_context(|| format!("invalid {}", path.display()))?;
         let entries = table.get(*name).map_or(&[][..], Vec::as_slice);
         let sources = entries.iter().map(|entry| {
             Excerpt::find(root, entry, &kinds)
@@ -85,8 +86,8 @@ mod tests {
             let reading: serde_json::Value = serde_json::from_str(&reading).unwrap();
             for name in chapter.scenarios {
                 let about = &reading["about"][name];
-                let steps = about["guide"].as_str().unwrap();
-                assert!((3..=5).contains(&steps.matches("<li>").count()), "{name}");
+                let steps = about["guide"].as_array().unwrap();
+                assert!((3..=9).contains(&steps.len()), "{name}");
                 let sources = about["sources"].as_array().unwrap();
                 assert!((2..=6).contains(&sources.len()), "{name}");
             }
