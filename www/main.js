@@ -10,6 +10,7 @@ import { Player } from "./player.js";
 import { read } from "./reading.js";
 import { byId, setText } from "./readout.js";
 import { isServed, Runner } from "./runner.js";
+import { showStory, startStory } from "./story.js";
 import { forkAt, moment } from "./timeline.js";
 
 // Maximum number of lines in a notice.
@@ -55,6 +56,7 @@ async function start() {
   // A file dropped elsewhere would replace the page.
   for (const type of ["dragover", "drop"]) addEventListener(type, preventNavigation);
   startKeys();
+  startStory();
   startDrawer();
   await open();
   // Wait until the first picture's files are loaded.
@@ -87,6 +89,7 @@ async function open() {
   const [path, query = ""] = fragment.split("?");
   byId("scenarios").hidePopover();
   showPage(path);
+  showStory(query);
   if (!path) return;
   const wanted = decode(path);
   // Any chapter can report an unknown scenario.

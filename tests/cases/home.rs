@@ -2,11 +2,12 @@
 
 use anyhow::{Result, ensure};
 use fantoccini::Locator;
+use fantoccini::key::Key;
 use serde_json::Value;
 
 use crate::appearance::Appearance;
 use crate::browser::{self, Page};
-use crate::experiment::{evaluate, finish_run, focused, navigate, press, wait_until};
+use crate::experiment::{evaluate, finish_run, focused, navigate, press, type_into, wait_until};
 use crate::server::Serve;
 
 /// Expression that returns the content of every picture.
@@ -96,6 +97,46 @@ async fn reduced_motion_pauses_the_pictures() -> Result<()> {
         .await?;
         ensure!(first_picture(page).await? == shown);
         ensure!(page.text("#motion").await? == "Play the pictures");
+        page.assert_no_console_errors().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn arrow_keys_go_through_the_story() -> Result<()> {
+    const STOP: &str = "document.querySelector('#story .stop')?.textContent.startsWith('Stop ";
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        Appearance::REDUCED_MOTION.apply(page).await?;
+        page.open(&server.url).await?;
+        wait_until(page, "document.querySelectorAll('#stops a').length === 9").await?;
+        evaluate(page, "document.querySelector('#stops a').click()").await?;
+        let press_key = async |key: Key| {
+            let body = page
+                .client
+                .find(Locator::Css("main:focus, a:focus, body"))
+                .await?;
+            body.send_keys(&key.to_string()).await
+        };
+        for stop in 1..=9 {
+            wait_until(page, &format!("{STOP}{stop} of 9')")).await?;
+            // Each stop has the settings of a step of the guide.
+            let is_step = "!!document.querySelector('#run-step') && \
+                !document.querySelector('#step-hint').textContent.startsWith('The settings')";
+            let address = format!("location.hash.endsWith('&story={stop}')");
+            wait_until(page, &format!("{address} && {is_step}")).await?;
+            ensure!(
+                evaluate(page, "return document.querySelector('#notice').hidden").await? == true
+            );
+            press_key(Key::Right).await?;
+        }
+        press_key(Key::Left).await?;
+        wait_until(page, &format!("{STOP}8 of 9')")).await?;
+        // A control uses arrow keys itself.
+        navigate(page, "#/decoupling?seed=1&story=4").await?;
+        wait_until(page, "!!document.querySelector('#run-step')").await?;
+        type_into(page, "time", &Key::Right.to_string()).await?;
+        ensure!(evaluate(page, "return location.hash").await? == "#/decoupling?seed=1&story=4");
         page.assert_no_console_errors().await
     })
     .await
