@@ -243,6 +243,12 @@ impl Playback {
         &self.trace.events[..self.now.position]
     }
 
+    /// Returns the known records that are not played yet.
+    #[allow(dead_code, reason = "pictures of loops have no moving parts")]
+    pub(crate) fn upcoming(&self) -> &[Event] {
+        &self.trace.events[self.now.position..]
+    }
+
     /// Returns the last record played.
     pub(crate) fn latest(&self) -> Option<&Event> {
         self.played().last()

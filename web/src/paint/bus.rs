@@ -5,11 +5,11 @@ use super::{
     axis::lanes_left,
     lanes,
     layout::{Layout, Node},
-    services,
+    services::{self, Place},
     surface::{Text, clamp},
 };
 use crate::playback::Playback;
-use highwater::trace::NameId;
+use highwater::trace::{NameId, Phase, RecordKind};
 
 /// The boxes of the picture, with their positions.
 struct Plan {
@@ -22,6 +22,9 @@ pub(super) fn paint(surface: &Surface, playback: &Playback) {
     let plan = Plan::new(surface, playback);
     let layout = &plan.layout;
     paint_wires(surface, &plan, playback);
+    services::paint_messages(surface, playback, |source, target| {
+        plan.wire(source, target)
+    });
     if let Some(bus) = &plan.bus {
         paint_bus(surface, bus, playback.trace().name(bus.id));
     }
@@ -36,9 +39,29 @@ pub(super) fn paint(surface: &Surface, playback: &Playback) {
             &details(service, playback, false),
         );
     }
-    services::paint_messages(surface, playback, |source, target| {
-        plan.wire(source, target)
+    if let Some(front) = &layout.front {
+        services::paint_requests(surface, front, playback);
+        paint_arrivals(surface, front, playback);
+    }
+    // An inbox delivers later, and nobody waits for the result.
+    let has_inbox = plan.bus.is_some() && has_inbox(playback);
+    services::paint_calls(surface, playback, &layout.services, |node, place| {
+        let mut edges = playback.summary().edges();
+        let (caller, ..) = edges.find(|(_, to, _)| *to == node.id)?;
+        if has_inbox {
+            return None;
+        }
+        let (from, to) = plan.wire(caller, node.id)?;
+        Some(match place {
+            Place::Leaving(_) => (to, from),
+            _ => (from, to),
+        })
     });
+    if has_inbox {
+        for node in &layout.services {
+            paint_inbox(surface, &plan, node, playback);
+        }
+    }
     lanes::paint(surface, layout, playback);
 }
 
@@ -79,6 +102,65 @@ fn paint_bus(surface: &Surface, bus: &Node, name: &str) {
     surface.text(name, (middle, bus.y - 8.0), style, bus.width + 40.0);
 }
 
+/// Paints the requests that are due and that the service has not taken yet, below it.
+fn paint_arrivals(surface: &Surface, front: &Node, playback: &Playback) {
+    let now = playback.time();
+    let upcoming = playback.upcoming().iter().filter(|event| {
+        event.at <= now
+            && event.recorded_at() > now
+            && (event.kind, event.phase) == (RecordKind::Request, Phase::Begin)
+    });
+    let at = (front.x + front.width - 9.0, front.y + front.height + 14.0);
+    let count = upcoming.count() as u64;
+    services::paint_row(surface, at, front.width * 0.6, count, |at| {
+        surface.dot(at, services::QUEUED_RADIUS, surface.theme.accent);
+    });
+    if count > 0 {
+        let text = format!("{count} waiting");
+        let style = Text::small(surface.theme.text, true, "left");
+        surface.text(&text, (front.x, at.1 + 14.0), style, front.width);
+    }
+}
+
+/// Paints the inbox of a listener on its wire: its slots, with the waiting events, and
+/// the events that it lost.
+fn paint_inbox(surface: &Surface, plan: &Plan, node: &Node, playback: &Playback) {
+    let theme = surface.theme;
+    let Some(bus) = &plan.bus else { return };
+    let capacity: u64 = playback.trace().param("inbox").parse().unwrap_or(0);
+    let at = (node.x - 10.0, node.y + node.height / 2.0);
+    let width = clamp(at.0 - bus.x - bus.width - 66.0, 12.0, 120.0);
+    let slots = services::row_length(width).min(capacity);
+    services::paint_row(surface, at, width, slots, |(x, y)| {
+        surface.fill_rect(x - 6.0, y - 7.0, 12.0, 14.0, theme.line);
+        surface.fill_rect(x - 5.0, y - 6.0, 10.0, 12.0, theme.background);
+    });
+    if slots < capacity {
+        let style = Text::small(theme.muted, false, "right");
+        let text = format!("inbox of {capacity}");
+        surface.text(&text, (at.0 + 6.0, at.1 - 14.0), style, 80.0);
+    }
+    services::paint_row(surface, at, width, waiting(node.id, playback), |at| {
+        surface.dot(at, services::QUEUED_RADIUS, theme.accent);
+    });
+    services::paint_drops(surface, playback, node.id, (at.0, at.1 + 12.0));
+}
+
+/// Returns whether listeners have inboxes whose waiting events can be told from the
+/// record. With `reentry=email`, listeners also receive mail notifications, which are
+/// not work.
+fn has_inbox(playback: &Playback) -> bool {
+    let trace = playback.trace();
+    trace.param("listeners") == "async" && trace.param("reentry") != "email"
+}
+
+/// Returns the number of events in a listener's inbox.
+fn waiting(listener: NameId, playback: &Playback) -> u64 {
+    let summary = playback.summary();
+    services::received_count(playback, listener)
+        .saturating_sub(summary.counters(listener).started + summary.lost(listener))
+}
+
 /// Returns the lines below the name.
 fn details(node: &Node, playback: &Playback, is_front: bool) -> Vec<String> {
     let summary = playback.summary();
@@ -91,16 +173,20 @@ fn details(node: &Node, playback: &Playback, is_front: bool) -> Vec<String> {
         let dependencies = summary.dependencies().filter(|(from, _)| *from == node.id);
         return vec![done, format!("depends on {}", dependencies.count())];
     }
-    // With `reentry=email`, listeners also receive mail notifications, which are not
-    // work.
-    let trace = playback.trace();
-    let can_wait = trace.param("listeners") == "async" && trace.param("reentry") != "email";
-    let waiting = services::received_count(playback, node.id)
-        .saturating_sub(counters.started + summary.lost(node.id));
-    match waiting * u64::from(can_wait) {
-        0 => vec![done],
-        _ => vec![done, format!("{waiting} waiting")],
+    let waiting = if has_inbox(playback) {
+        waiting(node.id, playback)
+    } else {
+        0
+    };
+    let mut line = done;
+    if waiting > 0 {
+        line = format!("{line}, {waiting} waiting");
     }
+    let lost = summary.lost(node.id);
+    if lost > 0 {
+        line = format!("✗ {lost} lost, {line}");
+    }
+    vec![line]
 }
 
 impl Plan {

@@ -5,7 +5,7 @@ use super::{
     axis::{Scale, lanes_left},
     lanes,
     layout::{Layout, Node},
-    services,
+    services::{self, Place},
     surface::{Text, clamp},
 };
 use crate::playback::Playback;
@@ -14,9 +14,15 @@ use highwater::trace::{Event, NameId, Phase, QueueTotals, RecordKind};
 /// Height of the tank relative to the high-water mark, so that exceeding the mark is
 /// visible.
 const HEADROOM_FACTOR: f64 = 1.25;
+/// Width of the chunks that wait in a pipe.
+const STACK: f64 = 24.0;
 
 pub(super) fn paint(surface: &Surface, playback: &Playback) {
     let layout = &layout(surface, &services::started(playback));
+    let stage = |id| layout.services.iter().find(|node| node.id == id);
+    services::paint_messages(surface, playback, |source, target| {
+        Some((stage(source)?.right(), stage(target)?.left()))
+    });
     for pair in layout.services.windows(2) {
         if let [from, to] = pair {
             paint_pipe(surface, playback, from, to);
@@ -28,10 +34,7 @@ pub(super) fn paint(surface: &Surface, playback: &Playback) {
             None => paint_stage(surface, playback, node),
         }
     }
-    let stage = |id| layout.services.iter().find(|node| node.id == id);
-    services::paint_messages(surface, playback, |source, target| {
-        Some((stage(source)?.right(), stage(target)?.left()))
-    });
+    paint_chunks(surface, layout, playback);
     paint_space_signals(surface, layout, playback);
     if let Some((id, queue)) = playback.summary().queues().next() {
         paint_history(surface, layout, playback, id, queue);
@@ -133,6 +136,14 @@ fn paint_tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueT
         colour,
     );
 
+    // The slots of a queue whose chunks have one size.
+    let chunk: u64 = playback.trace().param("chunk").parse().unwrap_or(0) * 1024;
+    let mut slot = chunk;
+    while chunk > 0 && slot <= queue.peak.max(queue.mark) && height(chunk) > 4.0 {
+        let y = bottom - 1.5 - height(slot);
+        surface.line((node.x + 2.0, y), (node.x + node.width - 2.0, y), theme.background, 1.0);
+        slot += chunk;
+    }
     let mark = bottom - 1.5 - height(queue.mark);
     let (left, right) = (node.x - 6.0, node.x + node.width + 6.0);
     surface.line((left, mark), (right, mark), theme.text, 2.0);
@@ -166,26 +177,55 @@ fn paint_tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueT
     );
 }
 
-/// Paints rings that move back from a queue to the writer that waited for space.
+/// Paints the chunks inside stages, on their way from and to the middle of a pipe, and
+/// waiting in pipes.
+fn paint_chunks(surface: &Surface, layout: &Layout, playback: &Playback) {
+    let theme = surface.theme;
+    let summary = playback.summary();
+    let nodes = &layout.services;
+    let middle = |index: usize| {
+        let (from, to) = (nodes.get(index)?.right(), nodes.get(index + 1)?.left());
+        Some((f64::midpoint(from.0, to.0), from.1))
+    };
+    let index = |node: &Node| nodes.iter().position(|it| it.id == node.id);
+    services::paint_calls(surface, playback, nodes, |node, place| match place {
+        Place::Leaving(_) => Some((node.right(), middle(index(node)?)?)),
+        _ => Some((middle(index(node)?.checked_sub(1)?)?, node.left())),
+    });
+    for (index, pair) in nodes.windows(2).enumerate() {
+        let ([from, to], Some(at)) = (pair, middle(index)) else {
+            continue;
+        };
+        let (writer, reader) = (summary.counters(from.id), summary.counters(to.id));
+        let rejected = queue(playback, to.id).map_or(0, |queue| queue.rejected);
+        // Finished and not written, or written and not started.
+        let mut waiting = writer.succeeded.saturating_sub(writer.sent + rejected);
+        if reader.started > 0 {
+            waiting += summary.edge(from.id, to.id).saturating_sub(reader.started);
+        }
+        services::paint_row(surface, (at.0 - 8.0, at.1), STACK, waiting, |at| {
+            surface.dot(at, services::QUEUED_RADIUS, theme.accent);
+        });
+        services::paint_drops(surface, playback, to.id, (to.x - 8.0, at.1 + 10.0));
+    }
+}
+
+/// Marks the writers whose wait for space ended a moment ago.
 fn paint_space_signals(surface: &Surface, layout: &Layout, playback: &Playback) {
     let is_stall_end =
         |event: &&Event| (event.kind, event.phase) == (RecordKind::Stall, Phase::End);
     for event in services::recent_records(surface, playback).filter(is_stall_end) {
-        let index = layout
-            .services
-            .iter()
-            .position(|node| node.id == event.source);
-        let writer = index.and_then(|index| index.checked_sub(1));
-        let (Some(index), Some(writer)) = (index, writer) else {
-            continue;
-        };
-        let (from, to) = (
-            layout.services[index].left(),
-            layout.services[writer].right(),
-        );
-        let progress = services::progress(playback, event);
-        let at = (from.0 + (to.0 - from.0) * progress, from.1 - 12.0);
-        surface.ring(at, 4.0, surface.theme.good);
+        for pair in layout.services.windows(2) {
+            if let [writer, queue] = pair
+                && queue.id == event.source
+            {
+                let (from, to) = (queue.left(), writer.right());
+                let weight = 4.0 - 2.5 * services::progress(playback, event);
+                let (from, to) = ((from.0, from.1 - 12.0), (to.0, to.1 - 12.0));
+                surface.line(from, to, surface.theme.good, weight);
+                surface.ring(to, 4.0, surface.theme.good);
+            }
+        }
     }
 }
 

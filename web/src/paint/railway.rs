@@ -31,6 +31,7 @@ pub(super) fn paint(surface: &Surface, playback: &Playback) {
             "available".to_owned(),
         ];
         services::paint_panel(surface, front, playback, &lines);
+        services::paint_requests(surface, front, playback);
     }
     for node in &plan.servers {
         paint_server(surface, node, playback);
@@ -273,9 +274,9 @@ fn paint_restart_track(surface: &Surface, plan: &Plan, playback: &Playback) {
     ];
     for (x, (label, is_now)) in stops.into_iter().zip(labels) {
         if is_now {
-            surface.dot((x, y), 5.0, theme.bad);
+            surface.dot((x, y), 6.0, theme.bad);
         }
-        surface.ring((x, y), 5.0, if is_now { theme.bad } else { theme.line });
+        surface.ring((x, y), 6.0, if is_now { theme.bad } else { theme.line });
         let colour = if is_now { theme.bad } else { theme.muted };
         surface.text(
             &label,

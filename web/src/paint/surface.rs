@@ -1,7 +1,12 @@
 //! The canvas, and the colours of its two themes.
 
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
+#[cfg(not(target_arch = "wasm32"))]
+use super::recording::Context;
+#[cfg(target_arch = "wasm32")]
+use {
+    wasm_bindgen::{JsCast, JsValue},
+    web_sys::{CanvasRenderingContext2d as Context, HtmlCanvasElement},
+};
 
 /// The colours of one theme. Failures also differ from successes by shape.
 pub(crate) struct Theme {
@@ -39,7 +44,7 @@ const DARK: Theme = Theme {
 
 /// A canvas measured in CSS pixels, independent of the screen's pixel ratio.
 pub(crate) struct Surface {
-    context: CanvasRenderingContext2d,
+    context: Context,
     pub(crate) theme: &'static Theme,
     pub(crate) width: f64,
     pub(crate) height: f64,
@@ -52,6 +57,7 @@ pub(crate) struct Surface {
 }
 
 impl Surface {
+    #[cfg(target_arch = "wasm32")]
     pub(crate) fn new(
         canvas: &HtmlCanvasElement,
         width: f64,
@@ -69,7 +75,7 @@ impl Surface {
         let context = canvas
             .get_context("2d")?
             .ok_or("this browser has no 2D canvas")?
-            .unchecked_into::<CanvasRenderingContext2d>();
+            .unchecked_into::<Context>();
         context.set_transform(ratio, 0.0, 0.0, ratio, 0.0, 0.0)?;
         Ok(Surface {
             context,
@@ -79,6 +85,25 @@ impl Surface {
             has_reduced_motion,
             is_thumbnail: false,
         })
+    }
+
+    /// Creates a surface that records what is painted.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn recording(width: f64, height: f64) -> Self {
+        Surface {
+            context: Context::default(),
+            theme: &LIGHT,
+            width,
+            height,
+            has_reduced_motion: false,
+            is_thumbnail: false,
+        }
+    }
+
+    /// Removes and returns the recorded shapes.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn take_shapes(&self) -> Vec<super::recording::Shape> {
+        self.context.take()
     }
 
     /// Turns the surface into a thumbnail.
@@ -203,6 +228,7 @@ pub(crate) fn clamp(value: f64, min: f64, max: f64) -> f64 {
     value.max(min).min(max)
 }
 
+#[cfg(target_arch = "wasm32")]
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

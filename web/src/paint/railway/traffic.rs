@@ -1,7 +1,10 @@
 //! Moving parts: requests, responses, retries and restarts.
 
 use super::{
-    super::{Surface, services},
+    super::{
+        Surface,
+        services::{self, CALL_RADIUS, Place},
+    },
     plan::{Plan, Point},
 };
 use crate::playback::Playback;
@@ -28,8 +31,8 @@ pub(super) fn paint_latest(surface: &Surface, plan: &Plan, playback: &Playback) 
     }
 }
 
-/// Paints moving requests, with bad ones on top, because a wrong answer is also
-/// recorded as a success.
+/// Lights the paths of the last moments, with bad ones on top, because a wrong answer is
+/// also recorded as a success. Then paints the requests in servers.
 pub(super) fn paint_moving(surface: &Surface, plan: &Plan, playback: &Playback) {
     for is_bad in [false, true] {
         for event in services::recent_records(surface, playback) {
@@ -37,20 +40,43 @@ pub(super) fn paint_moving(surface: &Surface, plan: &Plan, playback: &Playback) 
             let Some((path, marker)) = path.filter(|(_, it)| (*it == Marker::Bad) == is_bad) else {
                 continue;
             };
-            let at = point_along(&path, services::progress(playback, event));
-            paint(surface, at, marker);
+            let weight = 4.0 - 2.5 * services::progress(playback, event);
+            surface.path(&path, colour(surface, marker), weight);
+            if is_bad && let Some(at) = path.last() {
+                surface.cross(*at, 4.0, surface.theme.bad);
+            }
         }
+    }
+    for node in &plan.servers {
+        let mut inside = 0;
+        for call in services::calls(surface, playback) {
+            if call.begin.source != node.id {
+                continue;
+            }
+            let (event, fraction) = match call.place {
+                Place::Going(fraction) => (Some(call.begin), fraction),
+                Place::Leaving(fraction) => (call.end, fraction),
+                Place::Inside => (None, 0.0),
+            };
+            match event.and_then(|event| path_of(plan, playback, event)) {
+                Some((path, marker)) => paint(surface, point_along(&path, fraction), marker),
+                None => inside += 1,
+            }
+        }
+        services::paint_inside(surface, node, inside, |at| {
+            paint(surface, at, Marker::Request);
+        });
     }
 }
 
 fn paint(surface: &Surface, at: Point, marker: Marker) {
     let colour = colour(surface, marker);
-    let rectangle = |colour| surface.fill_rect(at.0 - 6.0, at.1 - 4.0, 12.0, 8.0, colour);
     match marker {
-        Marker::Request | Marker::Good => rectangle(colour),
-        Marker::Diverted => surface.ring(at, 5.0, colour),
+        Marker::Request => surface.dot(at, CALL_RADIUS, colour),
+        Marker::Good => surface.fill_rect(at.0 - 6.0, at.1 - 4.0, 12.0, 8.0, colour),
+        Marker::Diverted => surface.ring(at, CALL_RADIUS, colour),
         Marker::Bad => {
-            rectangle(surface.theme.background);
+            surface.fill_rect(at.0 - 6.0, at.1 - 4.0, 12.0, 8.0, surface.theme.background);
             surface.cross(at, 6.0, colour);
         }
     }
