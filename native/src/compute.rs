@@ -6,22 +6,18 @@ mod tests;
 use crate::platform::Stop;
 use highwater::platform::{Compute, Executor, Job, QueuedJob};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use std::{cell::Cell, sync::Arc, thread};
+use std::{sync::Arc, thread};
 
 /// A compute port that starts one rayon pool per call.
 #[derive(Debug)]
 pub(crate) struct NativeCompute {
     stop: Arc<Stop>,
-    thread_count: Cell<u32>,
 }
 
 impl NativeCompute {
     /// Creates the port. `stop` interrupts jobs that block the loop.
     pub(crate) fn new(stop: Arc<Stop>) -> Self {
-        NativeCompute {
-            stop,
-            thread_count: Cell::new(0),
-        }
+        NativeCompute { stop }
     }
 }
 
@@ -38,11 +34,7 @@ impl Compute for NativeCompute {
                 .num_threads(threads)
                 .thread_name(name);
             if let Ok(pool) = builder.build() {
-                let first_thread = self.thread_count.get() + 1;
-                let count = u32::try_from(threads).unwrap_or(u32::MAX);
-                self.thread_count
-                    .set(self.thread_count.get().saturating_add(count));
-                return Arc::new(ThreadPoolExecutor { pool, first_thread });
+                return Arc::new(ThreadPoolExecutor { pool });
             }
             // The system cannot start that many threads: retry with half as many.
             threads /= 2;
@@ -59,9 +51,6 @@ impl Compute for NativeCompute {
 
 struct ThreadPoolExecutor {
     pool: ThreadPool,
-    /// The number of the pool's first thread in the trace. Thread numbers are unique
-    /// within a run.
-    first_thread: u32,
 }
 
 impl Executor for ThreadPoolExecutor {
@@ -74,10 +63,9 @@ impl Executor for ThreadPoolExecutor {
     }
 
     fn execute(&self, job: QueuedJob) {
-        let first_thread = self.first_thread;
         self.pool.spawn(move || {
             let index = rayon::current_thread_index().unwrap_or(0);
-            job.run(first_thread + u32::try_from(index).unwrap_or(0));
+            job.run(1 + u32::try_from(index).unwrap_or(0));
         });
     }
 }

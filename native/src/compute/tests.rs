@@ -30,7 +30,7 @@ async fn shared_compute_checks_pass() {
 }
 
 #[tokio::test]
-async fn threads_of_different_pools_have_distinct_numbers() {
+async fn every_pool_numbers_its_threads_from_one() {
     let (platform, trace) = platform();
     for _ in 0..2 {
         let threads = platform.threads(1, 0);
@@ -40,7 +40,7 @@ async fn threads_of_different_pools_have_distinct_numbers() {
     }
     let events = trace.drain().events;
     let threads: Vec<u32> = events.iter().map(|event| event.thread).collect();
-    assert_eq!(threads, [1, 1, 2, 2]);
+    assert_eq!(threads, [1, 1, 1, 1]);
 }
 
 #[tokio::test]

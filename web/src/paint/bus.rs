@@ -43,7 +43,7 @@ pub(super) fn paint(surface: &Surface, playback: &Playback) {
         services::paint_requests(surface, front, playback);
         paint_arrivals(surface, front, playback);
     }
-    // An inbox delivers later, and nobody waits for the result.
+    // An event from an inbox is handled later, and its emitter gets no answer.
     let has_inbox = plan.bus.is_some() && has_inbox(playback);
     services::paint_calls(surface, playback, &layout.services, |node, place| {
         let mut edges = playback.summary().edges();
@@ -129,7 +129,13 @@ fn paint_inbox(surface: &Surface, plan: &Plan, node: &Node, playback: &Playback)
     let Some(bus) = &plan.bus else { return };
     let capacity: u64 = playback.trace().param("inbox").parse().unwrap_or(0);
     let at = (node.x - 10.0, node.y + node.height / 2.0);
-    let width = clamp(at.0 - bus.x - bus.width - 66.0, 12.0, 120.0);
+    let space = at.0 - bus.x - bus.width;
+    let width = if services::row_length(space) > capacity {
+        space
+    } else {
+        // Space for the number of those without space.
+        space - 56.0
+    };
     let slots = services::row_length(width).min(capacity);
     services::paint_row(surface, at, width, slots, |(x, y)| {
         surface.fill_rect(x - 6.0, y - 7.0, 12.0, 14.0, theme.line);
@@ -209,7 +215,7 @@ impl Plan {
             height: 88.0,
         });
 
-        let service_width = (surface.width * 0.38).min(250.0);
+        let service_width = (surface.width * 0.34).min(250.0);
         let others: Vec<NameId> = started.iter().copied().filter(|id| !is_front(id)).collect();
         // Reserve space for four, so that a new service does not move the others.
         let slot = inner / others.len().max(4) as f64;

@@ -41,6 +41,10 @@ fn replay(name: &str, set: &[(&str, &str)], mut check: impl FnMut(&Frame<'_>)) {
     }
 }
 
+fn is_near(a: f64, b: f64) -> bool {
+    (a - b).abs() < 0.01
+}
+
 /// A painted frame.
 struct Frame<'a> {
     shapes: Vec<Shape>,
@@ -68,7 +72,8 @@ impl Frame<'_> {
         for text in self.texts() {
             let words: Vec<&str> = text.split([' ', ',']).filter(|it| !it.is_empty()).collect();
             let pairs = words.windows(2).filter(|pair| pair[1] == word);
-            let numbers = pairs.filter_map(|pair| pair[0].trim_start_matches('+').parse::<u64>().ok());
+            let numbers =
+                pairs.filter_map(|pair| pair[0].trim_start_matches('+').parse::<u64>().ok());
             sum += numbers.sum::<u64>();
         }
         sum
@@ -82,7 +87,7 @@ impl Frame<'_> {
     /// Returns the number of dots or rings of this radius.
     fn circles(&self, expected: f64) -> u64 {
         self.count(|shape| match shape {
-            Shape::Dot(_, radius, _) | Shape::Ring(_, radius, _) => *radius == expected,
+            Shape::Dot(_, radius, _) | Shape::Ring(_, radius, _) => is_near(*radius, expected),
             _ => false,
         })
     }
@@ -100,7 +105,8 @@ impl Frame<'_> {
             let Shape::Line(from, to, colour) = shape else {
                 return false;
             };
-            let is_diagonal = to.0 - from.0 == 2.0 * size && to.1 - from.1 == 2.0 * size;
+            let is_diagonal =
+                is_near(to.0 - from.0, 2.0 * size) && is_near(to.1 - from.1, 2.0 * size);
             let is_above_lanes = from.1 < 0.6 * self.surface.height;
             is_diagonal && is_above_lanes && colour == self.surface.theme.bad
         })
@@ -143,15 +149,35 @@ fn no_counter_is_ahead_of_its_dot() {
                 _ => {}
             }
         });
-        assert!(dots > 10 || scenario.chapter == "scaling", "{}", scenario.name);
+        assert!(
+            dots > 10 || scenario.chapter == "scaling",
+            "{}",
+            scenario.name
+        );
     }
 }
 
 #[test]
 fn every_drop_drawn_is_a_drop_recorded() {
     for (name, set) in [
-        ("decoupling", &["listeners=async", "inbox=2", "email_latency=400", "overflow=drop-oldest"][..]),
-        ("decoupling", &["listeners=async", "inbox=1", "email_latency=400", "overflow=fail"]),
+        (
+            "decoupling",
+            &[
+                "listeners=async",
+                "inbox=2",
+                "email_latency=400",
+                "overflow=drop-oldest",
+            ][..],
+        ),
+        (
+            "decoupling",
+            &[
+                "listeners=async",
+                "inbox=1",
+                "email_latency=400",
+                "overflow=fail",
+            ],
+        ),
         ("backpressure", &["overflow=drop-oldest"]),
         ("backpressure", &["overflow=fail"]),
         ("decoupling", &[]),
@@ -171,7 +197,12 @@ fn every_drop_drawn_is_a_drop_recorded() {
             let recent = frame.playback.played().iter();
             let recent = recent.filter(|it| it.recorded_at() + super::services::GLOW >= now);
             let falling = frame.crosses(4.0);
-            assert_eq!(falling, recent.map(lost).sum::<u64>(), "{}", frame.context());
+            assert_eq!(
+                falling,
+                recent.map(lost).sum::<u64>(),
+                "{}",
+                frame.context()
+            );
             let counted = frame.sum("lost") + frame.sum("dropped") + frame.sum("rejected");
             assert_eq!(counted, recorded, "{}", frame.context());
             drawn += falling;
@@ -183,7 +214,11 @@ fn every_drop_drawn_is_a_drop_recorded() {
 
 #[test]
 fn queues_show_as_many_items_as_wait() {
-    let set = [("listeners", "async"), ("inbox", "4"), ("email_latency", "300")];
+    let set = [
+        ("listeners", "async"),
+        ("inbox", "4"),
+        ("email_latency", "300"),
+    ];
     let mut longest = 0;
     replay("decoupling", &set, |frame| {
         let queued = frame.circles(QUEUED_RADIUS) + frame.sum("more");
@@ -191,4 +226,21 @@ fn queues_show_as_many_items_as_wait() {
         longest = longest.max(queued);
     });
     assert!(longest > 2, "{longest}");
+}
+
+#[test]
+fn queue_above_its_lane_is_counted() {
+    let set = [("requests", "200"), ("interval", "3"), ("work", "6")];
+    let (mut longest, mut beyond) = (0, 0);
+    replay("blocking", &set, |frame| {
+        let is_request = |event: &&Event| event.kind == RecordKind::Request;
+        let open = frame.playback.open().filter(is_request).count() as u64;
+        assert_eq!(frame.sum("waiting"), open, "{}", frame.context());
+        longest = longest.max(open);
+        beyond = beyond.max(frame.sum("more"));
+    });
+    assert!(
+        beyond > 0,
+        "the lane was never full, with {longest} waiting"
+    );
 }

@@ -141,7 +141,12 @@ fn paint_tank(surface: &Surface, playback: &Playback, node: &Node, queue: QueueT
     let mut slot = chunk;
     while chunk > 0 && slot <= queue.peak.max(queue.mark) && height(chunk) > 4.0 {
         let y = bottom - 1.5 - height(slot);
-        surface.line((node.x + 2.0, y), (node.x + node.width - 2.0, y), theme.background, 1.0);
+        surface.line(
+            (node.x + 2.0, y),
+            (node.x + node.width - 2.0, y),
+            theme.background,
+            1.0,
+        );
         slot += chunk;
     }
     let mark = bottom - 1.5 - height(queue.mark);

@@ -83,7 +83,11 @@ fn paint_server(surface: &Surface, node: &super::layout::Node, playback: &Playba
                 WorkerState::Ended => ("– ", theme.line),
             };
             let detail = format!("process {id}, generation {generation}");
-            (format!("{sign}{}", slot.state.as_str()), detail, border)
+            let state = match slot.state {
+                WorkerState::Ended => format!("{} done", counters.succeeded),
+                state => [sign, state.as_str()].concat(),
+            };
+            (state, detail, border)
         }
         None if counters.started > 0 => {
             let (done, failed) = (counters.succeeded, counters.failed);

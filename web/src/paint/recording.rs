@@ -32,6 +32,11 @@ pub(crate) struct Context {
     stroke: RefCell<String>,
 }
 
+#[allow(
+    clippy::unused_self,
+    clippy::unnecessary_wraps,
+    reason = "the methods have the signatures of a canvas context"
+)]
 impl Context {
     /// Removes and returns the shapes painted so far.
     pub(super) fn take(&self) -> Vec<Shape> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Maximum time for which the dot of a call travels, each way.
 const MAX_FLIGHT: Duration = Duration::from_millis(60);
 /// Time for which a message lights its wire, and a lost item falls.
-pub(super) const GLOW: Duration = Duration::from_millis(240);
+pub(super) const GLOW: Duration = Duration::from_millis(120);
 /// Time for which an outcome stays highlighted.
 const AFTERGLOW: Duration = Duration::from_millis(700);
 /// Maximum number of records searched in each direction.
@@ -22,8 +22,10 @@ const STEP: f64 = 12.0;
 /// Radius of the dot of a call.
 pub(super) const CALL_RADIUS: f64 = 5.0;
 /// Radius of the ring of a request.
+#[cfg(any(feature = "events", feature = "errors"))]
 pub(super) const REQUEST_RADIUS: f64 = 4.0;
 /// Radius of the dot of a queued item.
+#[cfg(any(feature = "events", feature = "streams"))]
 pub(super) const QUEUED_RADIUS: f64 = 3.5;
 
 pub(super) type Point = (f64, f64);
@@ -180,7 +182,10 @@ pub(super) fn paint_calls(
                     surface.dot(at, CALL_RADIUS, theme.bad);
                     surface.cross(at, 7.0, theme.bad);
                 }
-                (Place::Leaving(_), None) => surface.ring(at, CALL_RADIUS, theme.good),
+                // What a stage has done moves on. What returns is an answer.
+                (Place::Leaving(_), None) if to.0 < from.0 => {
+                    surface.ring(at, CALL_RADIUS, theme.good);
+                }
                 _ => surface.dot(at, CALL_RADIUS, theme.accent),
             }
         }
@@ -212,9 +217,11 @@ pub(super) fn paint_row(
         x -= STEP;
     }
     if shown < count {
-        let style = Text::small(surface.theme.text, true, "right");
+        let theme = surface.theme;
+        surface.fill_rect(x - 46.0, at.1 - 7.0, 52.0, 14.0, theme.panel);
         let text = format!("+{} more", count - shown);
-        surface.text(&text, (x + 4.0, at.1), style, 60.0);
+        let style = Text::small(theme.text, true, "right");
+        surface.text(&text, (x + 4.0, at.1), style, 48.0);
     }
 }
 

@@ -170,7 +170,6 @@ impl Surface {
     }
 
     /// Paints a hollow dot.
-    #[cfg(any(feature = "streams", feature = "errors", feature = "scaling"))]
     pub(crate) fn ring(&self, at: (f64, f64), radius: f64, colour: &str) {
         let context = &self.context;
         context.begin_path();

@@ -33,7 +33,7 @@ impl QueuedJob {
     }
 
     /// Runs this job and then the waiting ones on the current thread. `thread` is
-    /// the thread's number in the trace, unique within the run.
+    /// the thread's number in its pool, from 1.
     pub fn run(self, thread: u32) {
         let mut next = Some(self);
         while let Some(job) = next {

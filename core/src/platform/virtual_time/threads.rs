@@ -26,6 +26,9 @@ pub const HANDOFF: Duration = Duration::from_micros(10);
 /// The overhead of threads that take turns on a core, in thousandths.
 const SWITCH_OVERHEAD: u32 = 20;
 
+/// The number of a pool, and of a thread in it, from 1.
+type SimulatedThread = (u32, u32);
+
 /// The cores that all threads of a world share.
 pub(super) struct SharedCores {
     running: Mutex<RunningJobs>,
@@ -35,11 +38,11 @@ pub(super) struct SharedCores {
 #[derive(Default)]
 struct RunningJobs {
     /// Thread, job and remaining work.
-    jobs: Vec<(u32, RunningJob, Duration)>,
+    jobs: Vec<(SimulatedThread, RunningJob, Duration)>,
     /// The time at which the remaining work was last updated.
     since: Duration,
-    /// Threads started so far.
-    started: u32,
+    /// Pools started so far.
+    pools: u32,
     /// The time of the next scheduled wake-up.
     wakeup_at: Option<Duration>,
     /// The world was dropped.
@@ -82,7 +85,7 @@ impl SharedCores {
         drop(jobs);
     }
 
-    fn begin(self: &Arc<Self>, thread: u32, job: QueuedJob) {
+    fn begin(self: &Arc<Self>, thread: SimulatedThread, job: QueuedJob) {
         // Jobs that are due may not have been ended yet.
         self.finish_due();
         self.start_next(thread, Some(job));
@@ -109,10 +112,10 @@ impl SharedCores {
     }
 
     /// Starts the next job on a thread, skipping cancelled ones.
-    fn start_next(&self, thread: u32, job: Option<QueuedJob>) {
+    fn start_next(&self, thread: SimulatedThread, job: Option<QueuedJob>) {
         let mut next = job;
         while let Some(job) = next {
-            next = match job.begin(thread) {
+            next = match job.begin(thread.1) {
                 JobStart::Cancelled(next) => next,
                 JobStart::Running(job) => {
                     let rest = job.job().cost() + HANDOFF;
@@ -201,11 +204,10 @@ impl Compute for SimulatedCompute {
     fn start(&self, threads: usize) -> Arc<dyn Executor> {
         let count = u32::try_from(threads).unwrap_or(u32::MAX);
         let mut running = self.cores.lock();
-        let first = running.started.saturating_add(1);
-        running.started = running.started.saturating_add(count);
+        running.pools = running.pools.saturating_add(1);
         Arc::new(SimulatedThreads {
             cores: Arc::downgrade(&self.cores),
-            first,
+            pool: running.pools,
             count,
         })
     }
@@ -223,7 +225,7 @@ impl Compute for SimulatedCompute {
 /// Threads of a simulated world. They are weak because tasks hold them.
 struct SimulatedThreads {
     cores: Weak<SharedCores>,
-    first: u32,
+    pool: u32,
     count: u32,
 }
 
@@ -240,11 +242,11 @@ impl Executor for SimulatedThreads {
         let Some(cores) = self.cores.upgrade() else {
             return;
         };
-        let is_free = |thread: &u32| {
+        let is_free = |thread: &SimulatedThread| {
             let running = cores.lock();
             !running.has_ended && running.jobs.iter().all(|(busy, ..)| busy != thread)
         };
-        let mut all = self.first..self.first.saturating_add(self.count);
+        let mut all = (1..=self.count).map(|number| (self.pool, number));
         if let Some(thread) = all.find(is_free) {
             cores.begin(thread, job);
         }

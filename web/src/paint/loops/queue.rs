@@ -16,12 +16,17 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
     let is_request = |event: &&Event| event.kind == RecordKind::Request && event.source == row.id;
     let bottom = row.top + row.height - 5.0;
     let max_height = (row.height - 10.0).max(1.0);
+    let mut rows = 1;
+    while 4.0 * rows as f64 <= max_height {
+        rows += 1;
+    }
     let position = |event: &Event, depth: u64| {
-        // Beyond the height of the lane, dots overlap.
-        let offset = (depth.saturating_sub(1) as f64 * 4.0).min(max_height);
+        let offset = (depth.saturating_sub(1).min(rows) as f64 * 4.0).min(max_height);
         let left = scale.x(scale.since());
         (scale.x(event.at).max(left), bottom - offset)
     };
+    // The arrival that found the longest queue, if that is higher than the lane.
+    let mut highest = (rows, 0.0);
     let events: Vec<&Event> = scale.records(playback).filter(is_request).collect();
     let ends = || events.iter().filter(|event| event.phase == Phase::End);
     // Identified by user and arrival time, because users send several requests.
@@ -57,6 +62,13 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
             finished
         };
         let depth = event.counters.started.saturating_sub(finished);
+        let (x, top) = position(event, depth);
+        if depth > rows {
+            surface.fill_rect(x - 2.0, top - 2.0, 4.0, 1.0, theme.text);
+        }
+        if depth > highest.0 {
+            highest = (depth, x);
+        }
         // The same requests are sampled in every frame.
         if event.subject.is_multiple_of(step) {
             let is_open = open.contains(&(event.subject, event.at));
@@ -65,8 +77,14 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
             } else {
                 (1.5, theme.line)
             };
-            surface.dot(position(event, depth), radius, colour);
+            surface.dot((x, top), radius, colour);
         }
+    }
+    if highest.0 > rows {
+        let text = format!("+{} more", highest.0 - rows);
+        let (x, y) = (highest.1, row.top + 8.0);
+        surface.fill_rect(x - 2.0, y - 7.0, 60.0, 14.0, theme.background);
+        surface.text(&text, (x, y), Text::small(theme.text, true, "left"), 56.0);
     }
     let summary = playback.summary();
     let is_sample = summary.sources().any(|source| summary.is_sample(source));

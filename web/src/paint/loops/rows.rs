@@ -137,22 +137,25 @@ pub(super) fn detail(row: &Row, playback: &Playback, surface: &Surface) -> (Stri
         Role::Cpu => format!("{} done", counters.succeeded),
         Role::Worker => {
             let slot = playback.worker_slot(row.id);
-            return slot.map_or((String::new(), theme.muted), |it| state(it, surface));
+            return slot.map_or((String::new(), theme.muted), |it| {
+                state(it, counters.succeeded, surface)
+            });
         }
         Role::Heartbeat | Role::Rounds | Role::Supervisor => String::new(),
     };
     (text, theme.muted)
 }
 
-/// Describes the state of a process by a sign, a word and a colour.
-fn state(slot: &WorkerSlot, surface: &Surface) -> (String, &'static str) {
+/// Describes the state of a process by a sign, a word and a colour. After a normal exit,
+/// it shows the work done.
+fn state(slot: &WorkerSlot, done: u64, surface: &Surface) -> (String, &'static str) {
     let theme = surface.theme;
     let (sign, colour) = match slot.state {
         WorkerState::Starting => ("○", theme.muted),
         WorkerState::Ready => ("●", theme.good),
         WorkerState::Draining => ("▽", theme.accent),
         WorkerState::Killed | WorkerState::Dead => ("✗", theme.bad),
-        WorkerState::Ended => ("–", theme.muted),
+        WorkerState::Ended => return (format!("– {done} done"), theme.muted),
     };
     let (word, process) = (slot.state.as_str(), slot.process());
     (format!("{sign} {word} {process}"), colour)
