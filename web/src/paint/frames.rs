@@ -244,3 +244,35 @@ fn queue_above_its_lane_is_counted() {
         "the lane was never full, with {longest} waiting"
     );
 }
+
+#[test]
+fn bars_of_overlapping_work_do_not_overlap() {
+    for name in ["handler", "pipeline", "taxonomy"] {
+        let mut bars = 0;
+        replay(name, &[], |frame| {
+            // Checking every tenth frame is enough, as lanes change slowly.
+            if !frame.playback.position().is_multiple_of(10) {
+                return;
+            }
+            let lanes_top = 0.66 * frame.surface.height;
+            let rects = frame.shapes.iter().filter_map(|shape| match shape {
+                Shape::Rect(at, size, _) if at.1 > lanes_top => Some((*at, *size)),
+                _ => None,
+            });
+            let rects: Vec<_> = rects.collect();
+            bars = bars.max(rects.len());
+            for (index, (a, a_size)) in rects.iter().enumerate() {
+                for (b, b_size) in &rects[..index] {
+                    let overlap = |a: f64, a_size: f64, b: f64, b_size: f64| {
+                        (a + a_size).min(b + b_size) - a.max(b)
+                    };
+                    // Bars are at least a pixel and a half wide.
+                    let is_beside = overlap(a.0, a_size.0, b.0, b_size.0) < 1.6;
+                    let is_below = overlap(a.1, a_size.1, b.1, b_size.1) < 0.1;
+                    assert!(is_beside || is_below, "{a:?} {b:?} {}", frame.context());
+                }
+            }
+        });
+        assert!(bars > 20, "{name}: {bars}");
+    }
+}

@@ -10,6 +10,19 @@ use crate::playback::Playback;
 use highwater::trace::{Event, NameId, Phase, RecordKind};
 use std::time::Duration;
 
+/// Maximum number of rows in a lane.
+const MAX_ROWS: usize = 6;
+
+/// A row of spans that do not overlap.
+#[derive(Clone, Default)]
+struct Row {
+    /// The start of the earliest span.
+    start: Duration,
+    /// The leftmost pixel painted, by outcome. Bars that start right of it are hidden and
+    /// skipped, so the cost depends on the width and not on the load.
+    leftmost: [Option<f64>; 2],
+}
+
 /// Paints the lanes, except in a thumbnail.
 pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
     if surface.is_thumbnail {
@@ -50,22 +63,32 @@ pub(super) fn paint(surface: &Surface, layout: &Layout, playback: &Playback) {
         .open()
         .filter(|event| event.kind != RecordKind::Open);
     let open = open.map(|event| (event, scale.now));
-    // The leftmost pixel painted, by lane and outcome. Bars are painted from right to
-    // left. Bars that start right of this pixel are hidden and skipped, so the cost
-    // depends on the width and not on the load.
-    let mut leftmost = vec![[f64::INFINITY; 2]; lanes.len()];
+    // Spans come in the order of their ends, latest first. Each gets the first row of its
+    // lane in which nothing has started before it ends.
+    let mut rows: Vec<Vec<Row>> = vec![Vec::new(); lanes.len()];
+    let mut bars = Vec::new();
     for (event, end) in open.chain(ended) {
-        let Some(index) = lanes.iter().position(|lane| *lane == event.source) else {
+        let Some(lane) = lanes.iter().position(|lane| *lane == event.source) else {
             continue;
         };
-        let leftmost = &mut leftmost[index][usize::from(event.failure.is_some())];
-        let from = scale.x(event.at).floor();
-        if from >= *leftmost {
-            continue;
+        let rows = &mut rows[lane];
+        let free = rows.iter().position(|row| row.start >= end);
+        let index = free.unwrap_or(rows.len()).min(MAX_ROWS - 1);
+        if index == rows.len() {
+            rows.push(Row::default());
         }
-        *leftmost = from;
-        let y = top + lane_height * index as f64;
-        paint_bar(surface, &scale, event, end, y, lane_height);
+        rows[index].start = event.at;
+        let leftmost = &mut rows[index].leftmost[usize::from(event.failure.is_some())];
+        let from = scale.x(event.at).floor();
+        if leftmost.is_none_or(|leftmost| from < leftmost) {
+            *leftmost = Some(from);
+            bars.push((event, end, lane, index));
+        }
+    }
+    for (event, end, lane, index) in bars {
+        let height = lane_height * 0.56 / rows[lane].len() as f64;
+        let y = top + lane_height * (lane as f64 + 0.22) + height * index as f64;
+        paint_bar(surface, &scale, event, end, y, height);
     }
 }
 
@@ -81,9 +104,9 @@ fn paint_bar(surface: &Surface, scale: &Scale, event: &Event, end: Duration, y: 
     let to = scale.x(end).max(from + 1.5);
     // Failures and waits have lower bars, so colour is not the only cue.
     let inset = if event.failure.is_some() || event.kind == RecordKind::Stall {
-        height * 0.36
+        height * 0.25
     } else {
-        height * 0.22
+        0.0
     };
     surface.fill_rect(from, y + inset, to - from, height - 2.0 * inset, colour);
     if event.failure.is_some() {
