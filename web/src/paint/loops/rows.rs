@@ -155,8 +155,11 @@ fn state(slot: &WorkerSlot, done: u64, surface: &Surface) -> (String, &'static s
         WorkerState::Ready => ("●", theme.good),
         WorkerState::Draining => ("▽", theme.accent),
         WorkerState::Killed | WorkerState::Dead => ("✗", theme.bad),
-        WorkerState::Ended => return (format!("– {done} done"), theme.muted),
+        WorkerState::Ended => ("–", theme.muted),
     };
-    let (word, process) = (slot.state.as_str(), slot.process());
-    (format!("{sign} {word} {process}"), colour)
+    let (word, number) = match slot.state {
+        WorkerState::Ended => ("handled", done),
+        state => (state.as_str(), slot.process()),
+    };
+    (format!("{sign} {word} {number}"), colour)
 }
