@@ -1,5 +1,6 @@
 // The page: turns an address into an experiment for the player.
 
+import { offerActions, startActing } from "./act.js";
 import { chapterOf, chapters } from "./contents.js";
 import { offer, start as startDrawer } from "./drawer.js";
 import { Home } from "./home.js";
@@ -11,7 +12,7 @@ import { read } from "./reading.js";
 import { byId, setText } from "./readout.js";
 import { isServed, Runner } from "./runner.js";
 import { showStory, startStory } from "./story.js";
-import { forkAt, moment } from "./timeline.js";
+import { forkAt, moment, nextMoment } from "./timeline.js";
 
 // Maximum number of lines in a notice.
 const MAX_NOTICES = 5;
@@ -57,6 +58,7 @@ async function start() {
   for (const type of ["dragover", "drop"]) addEventListener(type, preventNavigation);
   startKeys();
   startStory();
+  startActing();
   startDrawer();
   await open();
   // Wait until the first picture's files are loaded.
@@ -217,6 +219,7 @@ function show(address, { wasm, chapter, scenario, world, at }) {
     shown = scenario;
   }
   showKnobs();
+  offerActions(name, valuesAt(Infinity), act);
   markPreset(scenario, values);
   address.free();
   // Optional parts: processing a visitor's file, and freezing the page.
@@ -247,15 +250,28 @@ function isChange([key]) {
   return key.includes("@");
 }
 
-// Shows the values at the start, or where changes apply from.
-function showKnobs() {
-  const at = forkAt();
+// Changes a parameter from this moment on, if it can change during a run; else from the
+// start.
+function act(key, value) {
+  const at = byId(`knob-${key}`).isLive && nextMoment();
+  from = at;
+  navigate([...entries, [at ? `${key}@${at}` : key, value]]);
+}
+
+// Returns the values at a moment.
+function valuesAt(at) {
   const values = {};
   for (const [name, value] of entries) {
     const [key, ms = 0] = name.split("@");
     if (ms <= at) values[key] = value;
   }
-  setKnobs(byId("knobs"), values, at);
+  return values;
+}
+
+// Shows the values at the start, or where changes apply from.
+function showKnobs() {
+  const at = forkAt();
+  setKnobs(byId("knobs"), valuesAt(at), at);
 }
 
 // Puts the controls' values into the address, if all are valid.

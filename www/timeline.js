@@ -30,6 +30,9 @@ export function speedNow() {
 // The next millisecond, if changes apply from there.
 export const forkAt = () => fork.checked && Math.floor(now) + 1;
 
+// The next millisecond, if the run is under way; else 0.
+export const nextMoment = () => (now > 0 && now < length ? Math.floor(now) + 1 : 0);
+
 // The paused position, for an address.
 export const moment = () => (byId("run").disabled ? "" : at);
 

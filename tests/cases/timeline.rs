@@ -171,3 +171,51 @@ async fn link_reopens_the_paused_moment() -> Result<()> {
     })
     .await
 }
+
+/// Clicks in the middle of a label's area in the picture, which is found by moving the
+/// pointer over it.
+const CLICK_IN_PICTURE: &str = "
+    const picture = document.querySelector('#picture');
+    const { left, top, width, height } = picture.getBoundingClientRect();
+    for (let y = 4; y < height; y += 8) for (let x = 4; x < width; x += 8) {
+        const at = { clientX: left + x, clientY: top + y };
+        picture.dispatchEvent(new MouseEvent('mousemove', at));
+        if (picture.title.startsWith(arguments[0])) return picture.dispatchEvent(new MouseEvent('click', at));
+    }
+    return false;";
+
+#[tokio::test]
+async fn acting_in_the_picture_changes_a_parameter_from_this_moment() -> Result<()> {
+    let server = Serve::start().await?;
+    browser::with(async |page| {
+        page.open(&format!("{}#/decoupling?seed=7&fail=none", server.url))
+            .await?;
+        finish_run(page).await?;
+        seek_to_the_middle(page).await?;
+        let click = vec!["EmailService: fail".into()];
+        ensure!(page.client.execute(CLICK_IN_PICTURE, click).await? == true);
+        wait_until(page, "/&fail@\\d+=email/.test(location.hash)").await?;
+        finish_run(page).await?;
+        ensure_passed(page).await?;
+        ensure!(
+            page.text("#changes")
+                .await?
+                .starts_with("fail = email from ")
+        );
+        // A button does the same, and a parameter that cannot change starts a new run.
+        let press_action = |text: &str| {
+            format!(
+                "[...document.querySelectorAll('#actions button')]\
+                 .find((it) => it.textContent === '{text}').click()"
+            )
+        };
+        page.open(&format!("{}#/cluster?seed=7", server.url))
+            .await?;
+        finish_run(page).await?;
+        seek_to_the_middle(page).await?;
+        evaluate(page, &press_action("Worker: hang one (new run)")).await?;
+        wait_until(page, "location.hash === '#/cluster?seed=7&event=hang'").await?;
+        page.assert_no_console_errors().await
+    })
+    .await
+}
