@@ -82,8 +82,8 @@ pub(super) fn paint(surface: &Surface, row: &Row, scale: &Scale, playback: &Play
     }
     if highest.0 > rows {
         let text = format!("+{} more", highest.0 - rows);
-        let at = (highest.1, row.top + 8.0);
-        surface.text(&text, at, Text::small(theme.text, true, "right"), 56.0);
+        let at = (highest.1 + 6.0, row.top + 8.0);
+        surface.text(&text, at, Text::small(theme.text, true, "left"), 56.0);
     }
     let summary = playback.summary();
     let is_sample = summary.sources().any(|source| summary.is_sample(source));
