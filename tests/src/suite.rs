@@ -236,8 +236,8 @@ fn clippy_commands(workspace: &Workspace) -> Vec<Command> {
         .collect()
 }
 
-/// Returns `option` with each package of the page. Outside a browser their code is
-/// empty. The suite `wasm` builds each of them alone, which finds missing features.
+/// Returns `option` with each package of the page. Outside a browser they only
+/// have tests. The suite `wasm` builds each of them alone, which finds missing features.
 fn page_packages(option: &str) -> String {
     ["highwater-web", "highwater-file", "highwater-analysis"]
         .map(|package| format!("{option} {package}"))
