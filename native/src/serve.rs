@@ -4,11 +4,12 @@
 //! (`page`) and starts the workers, which serve it.
 //!
 //! `highwater cluster` (`cluster`) serves a smaller service (`service`, `jobs`). The page's
-//! routes are in `routes`, `api`, `trace_stream` and `problems`, with its middleware in
-//! `headers` and `plain_text`. Both services use `endpoints`, `hosts` and `faults`.
+//! routes are in `routes`, `api`, `trace_stream` and `problems`, with its files in
+//! `compressed` and its middleware in `headers` and `plain_text`. Both services use `endpoints`, `hosts` and `faults`.
 
 mod api;
 mod cluster;
+mod compressed;
 mod endpoints;
 mod faults;
 mod headers;

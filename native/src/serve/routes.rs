@@ -1,14 +1,14 @@
 //! The routes of the page and its API.
 
 use super::{
-    api, endpoints, faults, headers,
+    api, compressed, endpoints, faults, headers,
     hosts::{self, Hosts},
     plain_text, problems,
 };
 use axum::{
     Router,
     extract::{Request, State},
-    http::{StatusCode, Uri},
+    http::{HeaderValue, StatusCode, Uri, header::VARY},
     middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::{IntoResponse, Response},
     routing::{any, get, post},
@@ -21,7 +21,6 @@ use std::{
     path::Path,
     sync::Arc,
 };
-use tower_http::services::ServeDir;
 
 /// The page's configuration.
 #[derive(Debug)]
@@ -73,20 +72,25 @@ async fn check_host(State(hosts): State<Arc<Hosts>>, request: Request, next: Nex
 
 /// Serves the page's files, except hidden ones.
 fn file_routes(www: &Path) -> Router {
-    let folder = ServeDir::new(www);
-    Router::new().fallback(async move |request: Request| serve_file(folder, request).await)
+    let www: Arc<Path> = www.into();
+    Router::new().fallback(async move |request: Request| serve_file(&www, request).await)
 }
 
-async fn serve_file(mut folder: ServeDir, request: Request) -> Response {
+async fn serve_file(www: &Path, request: Request) -> Response {
     let uri = request.uri().clone();
     if is_hidden(&uri) {
         return not_found_error(&uri).into_response();
     }
+    let mut folder = compressed::folder(www, &uri).await;
     match folder.try_call(request).await {
         Ok(response) if response.status() == StatusCode::NOT_FOUND => {
             not_found_error(&uri).into_response()
         }
-        Ok(response) => response.into_response(),
+        Ok(mut response) => {
+            let headers = response.headers_mut();
+            headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+            response.into_response()
+        }
         Err(cause) if is_not_found(&cause) => {
             not_found_error(&uri).with_source(cause).into_response()
         }

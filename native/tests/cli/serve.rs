@@ -64,6 +64,59 @@ fn unchanged_files_return_304() {
 }
 
 #[test]
+fn files_are_sent_in_an_accepted_encoding() {
+    let server = Server::start();
+    let source = server.www.path().join("index.html");
+    let time = fs::metadata(&source).unwrap().modified().unwrap();
+    let set_time = |file: &str, time| {
+        let file = fs::File::options().append(true).open(file).unwrap();
+        file.set_modified(time).unwrap();
+    };
+    let compressed = ["br", "gz"].map(|it| format!("{}.{it}", source.display()));
+    for (file, content) in compressed.iter().zip(["brotli", "gzipped"]) {
+        fs::write(file, content).unwrap();
+        set_time(file, time);
+    }
+    let get = |headers: &[(&str, &str)]| {
+        let response = server.request("GET", "/", headers, "");
+        assert_eq!(response.header("vary"), Some("accept-encoding"));
+        response
+    };
+    let mut tags = Vec::new();
+    for (accepted, encoding, content) in [
+        ("gzip, deflate, br, zstd", Some("br"), "brotli"),
+        ("br;q=0.5, gzip", Some("gzip"), "gzipped"),
+        ("br;q=0, gzip;q=0", None, "<!doctype"),
+        ("zstd", None, "<!doctype"),
+        ("", None, "<!doctype"),
+    ] {
+        let response = get(&[("Accept-Encoding", accepted)]);
+        assert_eq!(response.header("content-encoding"), encoding, "{accepted}");
+        assert_eq!(response.header("content-type"), Some("text/html"));
+        assert!(response.body.starts_with(content), "{accepted}");
+        let tag = response.header("etag").unwrap().to_owned();
+        let revalidation = [("Accept-Encoding", accepted), ("If-None-Match", &tag)];
+        assert_eq!(get(&revalidation).status, 304);
+        let other = [
+            ("Accept-Encoding", accepted),
+            ("If-None-Match", "\"other\""),
+        ];
+        assert_eq!(get(&other).status, 200);
+        tags.push(tag);
+    }
+    assert!(tags[0] != tags[1] && tags[1] != tags[2] && tags[0] != tags[2]);
+
+    // A changed source is sent itself, whether it is newer or older.
+    let minute = Duration::from_mins(1);
+    for time in [time - minute, time + minute] {
+        set_time(&source.display().to_string(), time);
+        let response = get(&[("Accept-Encoding", "br, gzip")]);
+        assert_eq!(response.header("content-encoding"), None);
+        assert!(response.body.starts_with("<!doctype"));
+    }
+}
+
+#[test]
 fn api_and_command_line_list_the_same_scenarios() {
     let response = Server::start().request("GET", "/api/scenarios", &[], "");
     assert_eq!(response.json(), highwater(&["list", "--json"]).json());

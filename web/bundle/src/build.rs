@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::layout::{Flavor, Layout, Part, chapters};
 use crate::toolchain::Toolchain;
-use crate::{bindgen, compile, reading, stage, stamp::Stamp};
+use crate::{bindgen, compile, delivery, reading, stage, stamp::Stamp};
 
 /// The selected builds and the output directory.
 #[derive(Clone, Debug, Default)]
@@ -100,6 +100,7 @@ pub fn build(options: &Options) -> Result<Summary> {
     });
     let single = single?;
     let threaded = build_threaded(&layout, threaded, compiled?.as_ref())?;
+    delivery::prepare(&layout.delivered(), &layout.package)?;
     Ok(Summary {
         layout,
         builds: [single, threaded].concat(),

@@ -141,6 +141,17 @@ impl Layout {
         self.root.join("www")
     }
 
+    /// Returns the directory of the files to deliver: the page's with the package in it,
+    /// or the package if it is elsewhere.
+    pub(crate) fn delivered(&self) -> PathBuf {
+        let page = self.page();
+        if self.package.starts_with(&page) {
+            page
+        } else {
+            self.package.clone()
+        }
+    }
+
     /// Returns cargo's target directory of a build.
     #[must_use]
     pub fn target_of(&self, flavor: Flavor) -> PathBuf {

@@ -16,9 +16,9 @@
 //!
 //! All builds have the same steps, each in its own module: [`Toolchain`] finds or
 //! installs the compiler, `compile` runs cargo, `bindgen` writes the JavaScript,
-//! `stage` replaces the old output, and [`Report`] prints the compressed sizes. Cargo
-//! decides whether the `.wasm` is stale; a `stamp` in the output decides whether the
-//! rest is.
+//! `stage` replaces the old output, `delivery` compresses the page's files, and
+//! [`Report`] prints the compressed sizes. Cargo decides whether the `.wasm` is stale; a
+//! `stamp` in the output decides whether the rest is.
 //!
 //! The threaded build is optional. If it cannot be built, the bundle logs a warning and
 //! the page runs on one thread.
@@ -26,6 +26,7 @@
 mod bindgen;
 mod build;
 mod compile;
+mod delivery;
 mod environment;
 mod layout;
 mod reading;

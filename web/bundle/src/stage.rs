@@ -1,7 +1,7 @@
 //! Last step: replaces the old output with a rename, so that a half-written package is
 //! never served.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -96,7 +96,13 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         if entry.file_type()?.is_dir() {
             copy(&entry.path(), &target)?;
         } else {
-            fs::copy(entry.path(), target)?;
+            fs::copy(entry.path(), &target)?;
+            // The time marks compressed files as fresh.
+            let time = entry.metadata()?.modified()?;
+            File::options()
+                .write(true)
+                .open(&target)?
+                .set_modified(time)?;
         }
     }
     Ok(())
