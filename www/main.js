@@ -69,8 +69,7 @@ async function start() {
 async function keepFiles() {
   try {
     await navigator.serviceWorker.register("sw.js");
-    const { active } = await navigator.serviceWorker.ready;
-    active.postMessage(performance.getEntriesByType("resource").map(({ name }) => name));
+    (await navigator.serviceWorker.ready).active.postMessage("update");
   } catch {}
 }
 

@@ -291,8 +291,11 @@ function describeThreads({ threads, without, process }) {
   }
   return crossOriginIsolated
     ? `This tab has one thread: ${without}.`
-    : "This tab has one thread: it was served without the headers COOP and COEP, so Workers cannot share memory.";
+    : `This tab has one thread: it was served without the headers COOP and COEP, so Workers cannot share memory.${couldIsolate ? " After a reload, its service worker adds them." : ""}`;
 }
+
+// True if a service worker can be used and did not serve this page.
+const couldIsolate = "serviceWorker" in navigator && navigator.cookieEnabled && !performance.getEntriesByType("navigation")[0]?.workerStart;
 
 function describeBug(cause) {
   return `The run died: ${cause}. That is a bug, so its instance is lost. The page keeps working; Restart runs the experiment again.`;
