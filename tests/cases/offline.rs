@@ -1,21 +1,32 @@
 //! The page offline, and from a static file server.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
 use anyhow::{Result, ensure};
+use sha2::{Digest as _, Sha256};
+use tokio::net::TcpListener;
 
 use crate::browser::Page;
+use crate::chapters::copy_folder;
 use crate::driver::BrowserKind;
-use crate::experiment::{evaluate, finish_run, wait_until};
+use crate::experiment::{evaluate, finish_run, navigate, wait_until};
 use crate::server::{PlainServer, Serve};
 
-/// Checks that opened chapters work without the server, and that others show a notice.
+/// Checks that every chapter works without the server after the first load, also if the
+/// server accepts connections and never answers.
 pub(crate) async fn check_offline(page: &Page, opened: &str, unopened: &str) -> Result<()> {
     let server = Serve::start().await?;
     let address = format!("{}#/{opened}", server.url);
+    let port = server
+        .url
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned();
     page.open(&address).await?;
     finish_run(page).await?;
-    wait_until(page, &is_cached("highwater_web_bg.wasm")).await?;
-    // Only the Worker requests this file, for runs in the tab.
-    wait_until(page, &is_cached("process.js")).await?;
+    wait_until(page, IS_KEPT).await?;
     reopen(page, &address).await?;
     page.assert_no_console_errors().await?;
 
@@ -26,14 +37,13 @@ pub(crate) async fn check_offline(page: &Page, opened: &str, unopened: &str) -> 
         isolated == true,
         "the cached page lost its isolation headers"
     );
+    navigate(page, &format!("#/{unopened}")).await?;
+    finish_run(page).await?;
     ensure_no_exceptions(page).await?;
-    let script = format!("location.hash = '#/{unopened}'");
-    evaluate(page, &script).await?;
-    wait_until(page, "!document.querySelector('#notice').hidden").await?;
-    let notice = page.text("#notice").await?;
-    ensure!(notice.contains("is missing"), "{notice}");
+
+    let _silent = TcpListener::bind(port).await?;
+    reopen(page, &address).await?;
     ensure_no_exceptions(page).await?;
-    // Leave the page, which would keep retrying.
     page.open("about:blank").await
 }
 
@@ -44,29 +54,72 @@ async fn reopen(page: &Page, address: &str) -> Result<()> {
     finish_run(page).await
 }
 
-/// Checks that the page works on a static file server, without threads, and says so.
+/// Checks the page on a static file server: without threads at first, and with threads
+/// from its service worker on. An incomplete deployment leaves the kept build alone.
 pub(crate) async fn check_static_server(page: &Page, scenario: &str) -> Result<()> {
-    let folder = PlainServer::folder("www").await?;
-    page.open(&format!("{}#/{scenario}", folder.url)).await?;
-    finish_run(page).await?;
-    page.open(&format!("{}#/{scenario}?world=tab", folder.url))
-        .await?;
+    let www = tempfile::tempdir()?;
+    copy_folder(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("../www"),
+        www.path(),
+    )?;
+    let folder = PlainServer::folder(&www.path().display().to_string()).await?;
+    let in_tab = format!("{}#/{scenario}?world=tab", folder.url);
+    page.open(&in_tab).await?;
     wait_until(
         page,
         "document.querySelector('#threads').textContent.includes('COOP and COEP')",
     )
     .await?;
     finish_run(page).await?;
+    wait_until(page, IS_KEPT).await?;
+    reopen(page, &in_tab).await?;
+    let threads = page.text("#threads").await?;
+    ensure!(threads.contains("This tab is isolated"), "{threads}");
+
+    // The list and a file are new, another file is not yet.
+    let list = www.path().join("pkg/files.json");
+    let mut hashes: BTreeMap<String, String> = serde_json::from_slice(&fs::read(&list)?)?;
+    for file in ["index.html", "main.js"] {
+        let path = www.path().join(file);
+        let mut text = fs::read_to_string(&path)?;
+        text += if file == "main.js" {
+            "// new\n"
+        } else {
+            "<!-- new -->\n"
+        };
+        let digest = Sha256::digest(&text);
+        let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        hashes.insert(file.to_owned(), hash);
+        fs::write(www.path().join(format!("{file}.next")), &text)?;
+    }
+    let deploy = |file: &str| {
+        fs::rename(
+            www.path().join(format!("{file}.next")),
+            www.path().join(file),
+        )
+    };
+    fs::write(&list, serde_json::to_string(&hashes)?)?;
+    deploy("index.html")?;
+    reopen(page, &in_tab).await?;
+    wait_until(page, "caches.keys().then((all) => all.length === 2)").await?;
+    ensure!(evaluate(page, &format!("return {IS_NEW}")).await? == false);
+    deploy("main.js")?;
+    reopen(page, &in_tab).await?;
+    wait_until(page, IS_KEPT).await?;
+    ensure!(evaluate(page, &format!("return {IS_NEW}")).await? == true);
     page.assert_no_console_errors().await
 }
 
-/// Expression that is true once a file of this name is cached.
-fn is_cached(name: &str) -> String {
-    format!(
-        "caches.open('highwater').then((it) => it.keys()) \
-         .then((all) => all.some(({{ url }}) => url.endsWith('{name}')))"
-    )
-}
+/// Expression that is true once one complete build is kept.
+const IS_KEPT: &str = "(async () => {
+    const [name, ...others] = await caches.keys();
+    const list = await (await fetch('pkg/files.json', { cache: 'no-store' })).json();
+    return !!name && others.length === 0
+        && (await (await caches.open(name)).keys()).length === Object.keys(list).length;
+})()";
+
+/// Expression that is true if the kept build is the new one.
+const IS_NEW: &str = "caches.match(location.origin + '/').then((it) => it.text()).then((it) => it.includes('<!-- new -->'))";
 
 /// Fails if the console has an exception. Failed requests are expected.
 async fn ensure_no_exceptions(page: &Page) -> Result<()> {
