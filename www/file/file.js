@@ -119,7 +119,10 @@ function begin(file, note) {
 async function fail({ stage, cause, status }) {
   const { file, worker } = run;
   worker.terminate();
-  const isReadable = await file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+  // A slice of a file that has vanished is empty, but reads.
+  const reader = file.stream().getReader();
+  const isReadable = await reader.read().then(() => true, () => false);
+  reader.cancel().catch(() => {});
   end({ end: isReadable ? { how: "failed", stage, cause, status } : { how: "unreadable", status } });
 }
 
