@@ -186,7 +186,7 @@ async fn press_others_keys(page: &Page) -> Result<()> {
     }
     evaluate(
         page,
-        "document.dispatchEvent(new KeyboardEvent('keydown', { key: 's' }))",
+        "document.dispatchEvent(new KeyboardEvent('keydown', { key: 's', bubbles: true }))",
     )
     .await?;
     wait_until(page, &format!("/record [1-9]/.test({CLOCK})")).await?;
