@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::appearance::{Appearance, DESKTOP_WIDTH, NARROW_WIDTH};
 use crate::browser::{self, Page};
 use crate::driver::BrowserKind;
-use crate::experiment::{evaluate, finish_run, navigate, wait_until};
+use crate::experiment::{finish_run, navigate, wait_until};
 use crate::native::{self, list_scenarios};
 use crate::server::Serve;
 use crate::{axe, fuzz, keyboard, keys, offline};

@@ -1,7 +1,6 @@
 //! Solving a challenge with the page's controls.
 
 use anyhow::{Result, ensure};
-use fantoccini::Locator;
 use fantoccini::key::Key;
 
 use crate::browser;

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use fantoccini::Locator;
 use serde_json::{Value, json};
 
 use crate::browser::{self, Page};

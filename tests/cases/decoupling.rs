@@ -1,7 +1,6 @@
 //! The `decoupling` page, served by `highwater serve`.
 
 use anyhow::{Context as _, Result, ensure};
-use fantoccini::Locator;
 use fantoccini::key::Key;
 
 use crate::browser;

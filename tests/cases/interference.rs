@@ -121,6 +121,21 @@ async fn translate(page: &Page) -> Result<()> {
     ensure_alive(page).await
 }
 
+/// Adds fields of others, with and without a shadow root.
+const FIELDS: &str = r"
+        const text = document.createElement('div');
+        text.innerHTML = '<textarea></textarea><p contenteditable>Text</p>';
+        document.querySelector('main').append(text);
+        window.fields = [...text.children];
+        for (const mode of ['open', 'closed']) {
+            const host = document.createElement('div');
+            document.body.append(host);
+            const root = host.attachShadow({ mode });
+            root.innerHTML = '<input>';
+            fields.push(root.firstChild);
+        }
+        return fields.length";
+
 /// Presses keys that are not shortcuts, then keys that are.
 async fn press_others_keys(page: &Page) -> Result<()> {
     evaluate(page, "document.activeElement.blur()").await?;
@@ -135,20 +150,6 @@ async fn press_others_keys(page: &Page) -> Result<()> {
     ] {
         evaluate(page, event).await?;
     }
-    // Fields of an extension, with and without a shadow root.
-    const FIELDS: &str = r#"
-        const text = document.createElement('div');
-        text.innerHTML = '<textarea></textarea><p contenteditable>Text</p>';
-        document.querySelector('main').append(text);
-        window.fields = [...text.children];
-        for (const mode of ['open', 'closed']) {
-            const host = document.createElement('div');
-            document.body.append(host);
-            const root = host.attachShadow({ mode });
-            root.innerHTML = '<input>';
-            fields.push(root.firstChild);
-        }
-        return fields.length"#;
     let fields = evaluate(page, FIELDS)
         .await?
         .as_u64()

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use fantoccini::Locator;
 use tokio::time::{sleep, timeout};
 
 use crate::browser::{self, Page};

@@ -12,6 +12,7 @@ use crate::browser::Page;
 use crate::chapters::copy_folder;
 use crate::driver::BrowserKind;
 use crate::experiment::{evaluate, finish_run, navigate, wait_until};
+use crate::file::hex;
 use crate::server::{PlainServer, Serve};
 
 /// Checks that every chapter works without the server after the first load, also if the
@@ -87,8 +88,7 @@ pub(crate) async fn check_static_server(page: &Page, scenario: &str) -> Result<(
         } else {
             "<!-- new -->\n"
         };
-        let digest = Sha256::digest(&text);
-        let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(Sha256::digest(&text));
         hashes.insert(file.to_owned(), hash);
         fs::write(www.path().join(format!("{file}.next")), &text)?;
     }
