@@ -1,7 +1,7 @@
 // Records one run at a time, plays it, and shows it.
 
 import { byId, setText, showNumbers, showTable, showVerdicts } from "./readout.js";
-import { attachTimeline, offerFork, showTime, speedNow } from "./timeline.js";
+import { addRecords, attachTimeline, clearTimeline, offerFork, paintLanes, refreshLanes, showTime, speedNow } from "./timeline.js";
 
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 const prefersReducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
@@ -13,6 +13,7 @@ export class Player {
   #runner;
   #experiment = null; // {wasm, chapter, name, pairs, values, world, fragment, from, isHeld}
   #view = null;
+  #isOpen = false; // home is not shown
   #isPlaying = false;
   #isAtEnd = false; // every record is played
   #isRecording = false; // the experiment still runs
@@ -40,22 +41,25 @@ export class Player {
     wasm.on_panic((cause) => (this.#panic ||= cause));
   }
 
-  // Starts this experiment, or continues at the moment `from`. If `isHeld`, that is a
-  // record number to pause at.
+  // Shows this experiment, and continues at the moment `from`. If `isHeld`, that is a
+  // record number to pause at. Another scenario waits for Run.
   show(experiment) {
     this.#guard(() => {
       const isFirst = this.#experiment === null;
+      const isSame = this.#isOpen && this.#experiment.name === experiment.name;
+      this.#isOpen = true;
       this.#experiment = experiment;
       this.#clear();
       if (isFirst) this.#attach();
       // With reduced motion, show the end instead of playing.
       if (prefersReducedMotion.matches) this.#record();
-      else this.#play();
+      else if (isSame || experiment.from) this.#play();
     });
   }
 
   // Stops the run when home is shown.
   hide() {
+    this.#isOpen = false;
     if (!this.#isPlaying && !this.#isRecording) return;
     this.#guard(() => this.#clear());
   }
@@ -80,8 +84,14 @@ export class Player {
     this.#on("back", () => this.#move(() => this.#view.back()));
     this.#on("reset", () => this.#reset());
     this.#on("restart", () => this.#restart());
-    attachTimeline((ms) => this.#guard(() => this.#move(() => this.#view.seek(ms))));
-    const repaint = () => (this.#isDirty = true);
+    attachTimeline(
+      (ms) => this.#guard(() => this.#move(() => this.#view.seek(ms))),
+      (record) => this.#guard(() => this.#move(() => this.#view.goTo(record))),
+    );
+    const repaint = () => {
+      this.#isDirty = true;
+      refreshLanes();
+    };
     for (const query of [prefersDark, prefersReducedMotion]) query.onchange = repaint;
     new ResizeObserver(repaint).observe(byId("picture"));
     addEventListener("beforeprint", () => this.#guard(() => this.#paint(false)));
@@ -109,6 +119,7 @@ export class Player {
     this.#view = new wasm.View(new wasm.Address(name, pairs), world);
     this.#isPlaying = this.#isRecording = this.#hasTrace = this.#isStepWanted = false;
     this.#batches = [];
+    clearTimeline();
     byId("trap").hidden = true;
     setText(byId("threads"), "");
     this.#update();
@@ -124,6 +135,7 @@ export class Player {
       batch: (names, words, now) => {
         // Other batches only advance the clock.
         if (names.length || words.length > 3) this.#batches.push({ names, words });
+        addRecords(names, words);
         this.#view.push(names, words, now);
         if (!this.#isPlaying) this.#showNumbers(JSON.parse(this.#view.numbers()));
         const { from, isHeld } = this.#experiment;
@@ -211,12 +223,13 @@ export class Player {
       // Another screen may have another pixel ratio.
       if (this.#isDirty || this.#ratio !== devicePixelRatio) this.#paint(prefersDark.matches);
       this.#isDirty = false;
+      paintLanes();
     });
     if (!this.#isBroken) requestAnimationFrame((next) => this.#frame(next));
   }
 
   #advance(elapsed, now) {
-    this.#view.speed = speedNow();
+    this.#view.speed = speedNow(!this.#isRecording);
     this.#view.advance(elapsed);
     this.#isDirty = true;
     if (this.#view.isFinished) {
@@ -235,7 +248,7 @@ export class Player {
   #showNumbers(numbers) {
     this.#isAtEnd = this.#hasTrace && !this.#isRecording && numbers.event === numbers.events;
     showNumbers(numbers, this.#experiment.world);
-    showTime(numbers);
+    showTime(numbers, this.#isPlaying);
   }
 
   // Only some chapters have figures. They need all records.

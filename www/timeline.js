@@ -1,6 +1,10 @@
-// The time slider, the speed, and the moment from which changes apply.
+// The time slider, the lanes, the speed, and the moment from which changes apply.
 
-import { byId } from "./readout.js";
+import { addRecords, attachLanes, clearLanes, moveLanes, paceAt, paintLanes, refreshLanes } from "./lanes.js";
+import { byId, setText } from "./readout.js";
+import { seconds } from "./records.js";
+
+export { addRecords, paintLanes, refreshLanes };
 
 const slider = byId("time");
 const fork = byId("fork");
@@ -8,23 +12,34 @@ let at = ""; // the position in an unfinished playback, for an address
 let now = 0; // in milliseconds, like `length`
 let length = 0;
 
-// Calls `seek` with a time in milliseconds.
-export function attachTimeline(seek) {
+// Calls `seek` with a time in milliseconds, `goTo` with a number of records.
+export function attachTimeline(seek, goTo) {
   slider.oninput = () => seek((slider.value / slider.max) * length);
+  attachLanes(seek, goTo);
 }
 
-export function showTime({ event, events, time_us, length_us }) {
+export function clearTimeline() {
+  clearLanes();
+  setText(byId("pace"), "");
+}
+
+export function showTime({ event, events, time_us, length_us }, isPlaying) {
   at = event && event < events ? `&at=${event}` : "";
   now = time_us / 1000;
   length = length_us / 1000;
   slider.disabled = !length;
   slider.value = length && (now / length) * slider.max;
   slider.ariaValueText = `${seconds(now)} of ${seconds(length)}`;
+  moveLanes(now, length, isPlaying);
 }
 
 // Milliseconds of the run per millisecond on the screen.
-export function speedNow() {
-  return +byId("speed").value || Math.max(1, length / 2000);
+export function speedNow(isComplete) {
+  const chosen = byId("speed").value;
+  const { speed, around } = chosen === "auto" ? paceAt(isComplete) : { speed: +chosen || Math.max(1, length / 2000) };
+  setText(byId("pace"), chosen === "auto" ? `${speed.toPrecision(2)}×${around && `, slowed 4× around ${around}`}` : "");
+  // After the last record, only the picture's last movements are left.
+  return isComplete && now >= length ? Math.max(1, speed) : speed;
 }
 
 // The next millisecond, if changes apply from there.
@@ -43,5 +58,3 @@ export function offerFork(isPaused) {
   fork.checked = isOffered;
   fork.onchange();
 }
-
-const seconds = (ms) => `${(ms / 1000).toFixed(3)} s`;

@@ -8,7 +8,7 @@ use fantoccini::key::Key;
 use serde_json::Value;
 
 use crate::browser::{self, Page};
-use crate::experiment::{evaluate, focused, press, wait_until};
+use crate::experiment::{evaluate, focused, press, start_run, wait_until};
 use crate::native;
 use crate::server::Serve;
 
@@ -36,6 +36,7 @@ async fn runs_are_compared_and_exported() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/handler?{SHORT_RUN}", server.url))
             .await?;
+        start_run(page).await?;
         wait_until(page, &has_columns(1)).await?;
         for (world, count) in [("tab", 2), ("native", 3), ("virtual", 3)] {
             let radio = format!("#worlds [value={world}]");
@@ -116,6 +117,8 @@ async fn runs_are_compared_and_exported() -> Result<()> {
         let link = format!("{}#/handler?seed=1&policy=swallow&{SHORT_RUN}", server.url);
         ensure!(page.text("#link").await? == link, "{link}");
         page.open(&format!("{}#/taxonomy", server.url)).await?;
+        wait_until(page, "document.title.startsWith('taxonomy')").await?;
+        start_run(page).await?;
         wait_until(page, &has_columns(1)).await?;
         ensure!(
             column_headings(page).await? == "Run Simulation",

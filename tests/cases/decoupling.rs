@@ -6,7 +6,7 @@ use fantoccini::key::Key;
 use crate::browser;
 use crate::experiment::{
     choose, ensure_passed, evaluate, finish_run, focused, numbers_and_status, outcomes, press,
-    type_into, wait_for_verdicts, wait_until, wait_until_visible,
+    start_run, type_into, wait_for_verdicts, wait_until, wait_until_visible,
 };
 use crate::server::Serve;
 
@@ -153,6 +153,7 @@ async fn trap_is_reported_and_restart_works() -> Result<()> {
                 server.url
             );
             page.open(&url).await?;
+            start_run(page).await?;
             wait_until_visible(page, "#trap").await?;
             let text = page.text("#trap-text").await?;
             ensure!(text.contains("EmailService has a bug"), "{text}");
@@ -277,6 +278,8 @@ async fn run_continues_after_a_step_past_the_end() -> Result<()> {
         let query = "users=2&interval=3000&world=tab";
         page.open(&format!("{}#/decoupling?{query}", server.url))
             .await?;
+        start_run(page).await?;
+        evaluate(page, "document.querySelector('#speed').value = '1'").await?;
         wait_until(
             page,
             "document.querySelector('#clock').textContent.includes('record 8')",

@@ -31,6 +31,7 @@ mod fuzz;
 mod home;
 mod interference;
 mod keys;
+mod lanes;
 mod native_world;
 mod offline;
 mod reading;

@@ -39,9 +39,23 @@ pub(crate) async fn finish_run(page: &Page) -> Result<()> {
     set_speed(page, "1").await
 }
 
-/// Plays the run at the chosen speed and waits for its verdicts.
+/// Plays the run at the chosen speed, if it is not yet playing, and waits for its verdicts.
 pub(crate) async fn wait_for_verdicts(page: &Page) -> Result<()> {
-    wait_until(page, "!!document.querySelector('#verdicts [data-check]') && !document.querySelector('#run').disabled").await
+    const PLAY: &str = "(() => {
+        const run = document.querySelector('#run');
+        const isJudged = !!document.querySelector('#verdicts [data-check]');
+        if (!isJudged && !run.disabled) run.click();
+        return isJudged && !run.disabled;
+    })()";
+    wait_until(page, PLAY).await
+}
+
+/// Starts the run of a page that was just opened.
+pub(crate) async fn start_run(page: &Page) -> Result<()> {
+    wait_until(page, "!document.querySelector('#run').disabled").await?;
+    evaluate(page, "document.querySelector('#run').click()")
+        .await
+        .map(drop)
 }
 
 async fn set_speed(page: &Page, speed: &str) -> Result<()> {

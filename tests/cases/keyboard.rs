@@ -28,7 +28,9 @@ pub(crate) async fn use_scenario(page: &Page, scenario: &str) -> Result<()> {
     press(page, &Key::Enter).await?;
     wait_until(
         page,
-        &format!("document.title.startsWith('{scenario} ') && {IS_STARTED}"),
+        &format!(
+            "document.title.startsWith('{scenario} ') && !document.querySelector('#run').disabled"
+        ),
     )
     .await?;
     let worlds = evaluate(page, WORLDS).await?;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::time::{sleep, timeout};
 
 use crate::browser::{self, Page};
-use crate::experiment::{evaluate, press, wait_until, wait_until_visible};
+use crate::experiment::{evaluate, press, start_run, wait_until, wait_until_visible};
 use crate::server::Serve;
 
 /// Runs that take over a minute and replace no process.
@@ -26,6 +26,9 @@ async fn page_shows_the_real_processes() -> Result<()> {
         for run in LONG_RUNS {
             page.open(&format!("{}#/{run}&world=native", server.url))
                 .await?;
+            let (name, _) = run.split_once('?').context("no settings")?;
+            wait_until(page, &format!("document.title.startsWith('{name}')")).await?;
+            start_run(page).await?;
             let workers = run.rsplit('=').next().unwrap_or_default();
             let rows = "document.querySelectorAll('#processes tbody tr').length";
             wait_until(page, &format!("{rows} === {workers}")).await?;
@@ -60,6 +63,8 @@ async fn page_shows_the_real_processes() -> Result<()> {
         // A connection that closes during a run is an error.
         page.open(&format!("{}#/{}&world=native", server.url, LONG_RUNS[1]))
             .await?;
+        wait_until(page, "document.title.startsWith('cluster')").await?;
+        start_run(page).await?;
         wait_until(page, "!!document.querySelector('#processes tbody tr')").await?;
         drop(server);
         wait_until_visible(page, "#trap").await?;

@@ -35,9 +35,15 @@ pub(crate) async fn open_uncached(page: &Page, url: &str, address: &str) -> Resu
     page.open(&format!("{url}#/{address}")).await
 }
 
-/// Waits until a picture moves. Returns the milliseconds since the page was opened.
+/// Runs the experiment, if one is shown, and waits until a picture moves. Returns the
+/// milliseconds since the page was opened.
 pub(crate) async fn wait_for_movement(page: &Page) -> Result<f64> {
-    wait_until(page, "probe.movedAt !== null").await?;
+    const MOVE: &str = "(() => {
+        const run = document.querySelector('#run');
+        if (run.checkVisibility() && !run.disabled) run.click();
+        return probe.movedAt !== null;
+    })()";
+    wait_until(page, MOVE).await?;
     number(page, "probe.movedAt").await
 }
 
@@ -49,9 +55,13 @@ pub(crate) async fn press_everything(page: &Page, scenario: &str) -> Result<()> 
     click(page, &format!("{place} a[href='#/{scenario}']")).await?;
     wait_until(
         page,
-        &format!("document.title.startsWith('{scenario} ') && {IS_STARTED}"),
+        &format!(
+            "document.title.startsWith('{scenario} ') && !document.querySelector('#run').disabled"
+        ),
     )
     .await?;
+    press(page, "run").await?;
+    wait_until(page, IS_STARTED).await?;
     for id in ["pause", "step", "step", "back", "reset", "run"] {
         wait_until(page, &format!("!document.querySelector('#{id}').disabled")).await?;
         press(page, id).await?;
