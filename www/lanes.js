@@ -253,8 +253,8 @@ function paintLane(pen, { spans, rows }, top, height, colour) {
       if (Math.floor(end) <= painted[span.row]) continue;
       painted[span.row] = Math.floor(end);
       const bottom = top + room - span.row * row;
-      const tall = Math.max(row * (hasFailed ? 0.6 : 0.9), 0.75);
-      pen.fillStyle = colour(hasFailed ? "bad" : span.isWait ? "line" : "good");
+      const tall = Math.max(row * (hasFailed || span.isWait ? 0.6 : 0.9), 0.75);
+      pen.fillStyle = colour(hasFailed ? "bad" : span.isWait ? "control" : "good");
       pen.fillRect(from, bottom - tall, end - from, tall);
       if (hasFailed && row > 7) cross(pen, end, bottom - row / 2, colour("bad"));
       if (span === chosen) outline(pen, from, bottom - row, end - from, row, colour("text"));

@@ -120,7 +120,7 @@ export class Records {
     this.#end(span, end, failure);
   }
 
-  // The moments of a run of this length, oldest first: marks of one kind and source that
+  // The moments of a run of this length, oldest first: marks of one kind, source and cause that
   // are close together are one moment.
   moments(length) {
     const key = `${length} ${this.marks.length}`;
@@ -163,7 +163,7 @@ function merge(marks, gap) {
   const list = [];
   const latest = new Map();
   for (const mark of marks) {
-    const key = `${mark.kind} ${mark.source}`;
+    const key = `${mark.kind} ${mark.source} ${mark.cause}`;
     const before = latest.get(key);
     if (before && mark.at - before.until <= gap && mark.kind !== "change") {
       before.until = mark.at;
