@@ -13,7 +13,7 @@ export class Player {
   #runner;
   #experiment = null; // {wasm, chapter, name, pairs, values, world, fragment, from, isHeld}
   #view = null;
-  #isOpen = false; // home is not shown
+  #place = ""; // scenario and step of the guide
   #isPlaying = false;
   #isAtEnd = false; // every record is played
   #isRecording = false; // the experiment still runs
@@ -42,12 +42,13 @@ export class Player {
   }
 
   // Shows this experiment, and continues at the moment `from`. If `isHeld`, that is a
-  // record number to pause at. Another scenario waits for Run.
+  // record number to pause at. Another scenario or step of the guide waits for Run.
   show(experiment) {
     this.#guard(() => {
       const isFirst = this.#experiment === null;
-      const isSame = this.#isOpen && this.#experiment.name === experiment.name;
-      this.#isOpen = true;
+      const place = `${experiment.name} ${new URLSearchParams(location.hash.split("?")[1]).get("step")}`;
+      const isSame = this.#place === place;
+      this.#place = place;
       this.#experiment = experiment;
       this.#clear();
       if (isFirst) this.#attach();
@@ -59,7 +60,7 @@ export class Player {
 
   // Stops the run when home is shown.
   hide() {
-    this.#isOpen = false;
+    this.#place = "";
     if (!this.#isPlaying && !this.#isRecording) return;
     this.#guard(() => this.#clear());
   }
