@@ -104,7 +104,7 @@ async fn lanes_show_records_and_pins() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling", server.url)).await?;
-        // The run starts only when it is asked for.
+        // Opening a page does not start its run.
         wait_until(page, "!document.querySelector('#run').disabled").await?;
         ensure!(page.text("#clock").await?.contains("record 0 of 0"));
         start_run(page).await?;
