@@ -8,12 +8,19 @@ import { judge, start } from "./challenge.js";
 // Time for the browser to start a download.
 const DOWNLOAD_MS = 10000;
 
+// The metric that shows a scenario's lesson. Without data, the first one is shown.
+const LESSONS = {
+  backpressure: "bytes", pipeline: "bytes", taxonomy: "failures", handler: "failures",
+  blocking: "lag", threads: "throughput", cluster: "failures",
+};
+
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 const section = byId("compare");
 
 let loading = null;
 let runs;
 let svg = "";
+let plotted = ""; // the scenario
 
 // Adds a run, replacing the last one of the same experiment. An error is shown, and
 // the next run tries again.
@@ -22,7 +29,7 @@ export async function keep(run) {
     const { Runs } = await (loading ??= load());
     if (!runs) begin(Runs);
     add(run);
-    show();
+    show(run.name);
   } catch (error) {
     loading = null;
     section.textContent = `Runs cannot be compared: ${error.message}`;
@@ -72,11 +79,12 @@ function download(name, file) {
 }
 
 // The focused button may be removed.
-function show() {
+function show(name = plotted) {
   const hadFocus = byId("runs").contains(document.activeElement);
   byId("runs").innerHTML = runs.html();
   setText(byId("run-count"), String(byId("runs").querySelectorAll("code").length || ""));
-  byId("metric").innerHTML = runs.options(byId("metric").value);
+  byId("metric").innerHTML = runs.options(name === plotted ? byId("metric").value : (LESSONS[name] ?? "latency"));
+  plotted = name;
   plot();
   if (hadFocus) byId("metric").focus({ preventScroll: true });
 }
