@@ -306,3 +306,18 @@ fn verdict_serializes_to_json() {
     });
     assert_eq!(serde_json::to_value(verdict).unwrap(), expected);
 }
+
+#[test]
+fn full_inbox_is_claimed_only_if_one_was_full() {
+    let claim = |pairs: &[(&str, &str)]| {
+        let trace = simulate(&[pairs, &[("listeners", "async"), ("fail", "none")]].concat());
+        let verdicts = scenario::find("decoupling").unwrap().judge(&trace);
+        let is_inbox = |it: &&scenario::Verdict| it.check == "inbox-accounts-for-all";
+        verdicts.iter().find(is_inbox).unwrap().claim.clone()
+    };
+    assert_eq!(claim(&[]), "an inbox that never fills loses nothing");
+    let slow = [("email_latency", "1000"), ("inbox", "3")];
+    assert!(claim(&slow).starts_with("a full inbox makes the sign-up wait"));
+    let drops = [slow.as_slice(), &[("overflow", "drop-oldest")]].concat();
+    assert!(claim(&drops).starts_with("a full inbox drops"));
+}

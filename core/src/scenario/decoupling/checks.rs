@@ -223,7 +223,13 @@ fn inbox_accounts_for_all(trace: &Trace) -> CheckResult {
         total.handled += account.handled;
         total.dropped += account.dropped;
         total.rejected += account.rejected;
+        total.was_full |= account.was_full;
     }
+    let claim = if total.was_full {
+        claim
+    } else {
+        "an inbox that never fills loses nothing".to_owned()
+    };
     holds &= match overflow {
         "wait" => total.dropped == 0 && total.rejected == 0,
         "fail" => total.dropped == 0,
@@ -246,23 +252,37 @@ struct InboxAccount {
     handled: u64,
     dropped: u64,
     rejected: u64,
+    was_full: bool,
 }
 
 impl InboxAccount {
     fn of(trace: &Trace, service: NameId) -> Self {
         let mut account = InboxAccount::default();
+        let capacity = trace.param("inbox").parse().unwrap_or(u64::MAX);
+        let mut begun = 0;
         let mut mail_deliveries = MailDeliveries::of(trace);
         for event in &trace.events {
             let is_mail = mail_deliveries.is_delivery(event);
             match event.kind {
                 RecordKind::Deliver if event.target == Some(service) && !is_mail => {
                     account.delivered += 1;
+                    let waiting = account.delivered.saturating_sub(begun + account.dropped);
+                    account.was_full |= waiting > capacity;
+                }
+                RecordKind::Handle if event.source == service && event.phase == Phase::Begin => {
+                    begun += 1;
                 }
                 RecordKind::Handle if event.source == service && event.phase == Phase::End => {
                     account.handled += 1;
                 }
-                RecordKind::Drop if event.source == service => account.dropped += event.subject,
-                RecordKind::Reject if event.source == service => account.rejected += 1,
+                RecordKind::Drop if event.source == service => {
+                    account.dropped += event.subject;
+                    account.was_full = true;
+                }
+                RecordKind::Reject if event.source == service => {
+                    account.rejected += 1;
+                    account.was_full = true;
+                }
                 _ => {}
             }
         }
