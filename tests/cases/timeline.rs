@@ -185,7 +185,7 @@ const CLICK_IN_PICTURE: &str = "
     return false;";
 
 #[tokio::test]
-async fn acting_in_the_picture_changes_a_parameter_from_this_moment() -> Result<()> {
+async fn action_changes_a_parameter_from_this_moment() -> Result<()> {
     let server = Serve::start().await?;
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?seed=7&fail=none", server.url))
