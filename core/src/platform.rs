@@ -22,6 +22,7 @@ mod compute;
 mod job;
 mod processes;
 mod random;
+mod sleep;
 mod virtual_time;
 
 pub use crate::Clock;
@@ -31,9 +32,12 @@ pub use compute::{Compute, Executor, QueuedJob, Threads};
 pub use job::{InvalidJob, Job};
 pub use processes::{Exit, ParentLink, Process, ProcessEvent, ProcessInput, ProcessLink};
 pub use random::{Random, Seed};
+pub use sleep::Sleep;
 #[cfg(feature = "compute")]
 pub use virtual_time::{HANDOFF, SIMULATED_CORES};
 pub use virtual_time::{MESSAGE_DELAY, PROCESS_START, Step, VirtualTime};
+
+use virtual_time::schedule::Schedule;
 
 #[cfg(feature = "compute")]
 use crate::trace::Recorder;
@@ -139,6 +143,8 @@ pub struct Program {
 #[derive(Clone)]
 pub struct Platform {
     timer: Arc<dyn Timer>,
+    /// `Some` in the simulated world, whose timers are faster on their own thread.
+    schedule: Option<Rc<Schedule>>,
     spawn: Rc<dyn Spawn>,
     processes: Option<Rc<dyn Processes>>,
     #[cfg(feature = "compute")]
@@ -150,10 +156,19 @@ impl Platform {
     pub fn new(timer: Arc<dyn Timer>, spawn: Rc<dyn Spawn>) -> Self {
         Platform {
             timer,
+            schedule: None,
             spawn,
             processes: None,
             #[cfg(feature = "compute")]
             compute: None,
+        }
+    }
+
+    /// Creates the ports of a simulated loop.
+    fn simulated(timer: Arc<dyn Timer>, spawn: Rc<dyn Spawn>, schedule: &Rc<Schedule>) -> Self {
+        Platform {
+            schedule: Some(Rc::clone(schedule)),
+            ..Platform::new(timer, spawn)
         }
     }
 
@@ -181,12 +196,19 @@ impl Platform {
     /// Returns the time since the start of the run.
     #[must_use]
     pub fn now(&self) -> Duration {
-        self.timer.now()
+        match &self.schedule {
+            Some(schedule) => schedule.clock().now_duration(),
+            None => self.timer.now(),
+        }
     }
 
-    /// Completes when `duration` has passed.
-    pub fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        self.timer.sleep(duration)
+    /// Completes when `duration` has passed, as [`Timer::sleep`] does. Dropping the
+    /// future cancels the timer.
+    pub fn sleep(&self, duration: Duration) -> Sleep {
+        match &self.schedule {
+            Some(schedule) => Sleep::simulated(schedule, duration),
+            None => Sleep::other(self.timer.sleep(duration)),
+        }
     }
 
     /// Starts a task on the loop. It runs to completion even if the handle is

@@ -26,7 +26,22 @@ def arrivals(env, put, draws):
         put(env.now)
 
 
-# The usual way: a Store between the two processes.
+# As in the "bank" example of SimPy's documentation: a process per customer.
+def customers(env, server, draws, service_draws, waits):
+    for _ in range(REQUESTS):
+        yield env.timeout(draws.expovariate(1 / INTERVAL_MS))
+        env.process(customer(env, server, service_draws, waits))
+
+
+def customer(env, server, draws, waits):
+    arrived = env.now
+    with server.request() as request:
+        yield request
+        waits[0] += env.now - arrived
+        yield env.timeout(draws.expovariate(1 / SERVICE_MS))
+
+
+# A Store between two processes.
 def idiomatic_server(env, store, draws, waits):
     for _ in range(REQUESTS):
         arrived = yield store.get()
@@ -59,14 +74,19 @@ def tuned_server(env, waiting, draws, waits):
 
 
 env = simpy.Environment()
-queue, server = {
-    "idiomatic": lambda: (simpy.Store(env), idiomatic_server),
-    "tuned": lambda: (Waiting(), tuned_server),
-}[DESIGN]()
 waits = [0.0]
+arrival_draws, service_draws = random.Random(1), random.Random(2)
 began = time.process_time()
-env.process(arrivals(env, queue.put, random.Random(1)))
-env.process(server(env, queue, random.Random(2), waits))
+if DESIGN == "documented":
+    server = simpy.Resource(env, capacity=1)
+    env.process(customers(env, server, arrival_draws, service_draws, waits))
+else:
+    queue, server = {
+        "idiomatic": lambda: (simpy.Store(env), idiomatic_server),
+        "tuned": lambda: (Waiting(), tuned_server),
+    }[DESIGN]()
+    env.process(arrivals(env, queue.put, arrival_draws))
+    env.process(server(env, queue, service_draws, waits))
 env.run()
 rate = REQUESTS / (time.process_time() - began)
 print(json.dumps({"requests_per_second": rate, "mean_wait_ms": waits[0] / REQUESTS}))

@@ -3,7 +3,7 @@
 mod cores;
 mod event_loop;
 mod queue;
-mod shared_clock;
+pub(super) mod schedule;
 mod tasks;
 #[cfg(feature = "compute")]
 mod threads;
@@ -18,7 +18,7 @@ use super::{Platform, Timer};
 use crate::latency::nanos;
 use cores::Cores;
 use event_loop::EventLoop;
-use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, fmt, rc::Rc, sync::Arc, time::Duration};
 
 /// A single-threaded executor with a simulated clock. The clock stands still while
 /// tasks run and jumps to the next timer when no task can run.
@@ -69,9 +69,13 @@ impl VirtualTime {
     /// Creates a world at time zero without tasks.
     #[must_use]
     pub fn new() -> Self {
+        let cores = Rc::<Cores>::default();
+        let schedule = cores.agenda().schedule(0);
+        cores.agenda().add(&schedule);
+        cores.agenda().enter();
         VirtualTime {
-            main: EventLoop::new(0),
-            cores: Rc::default(),
+            main: EventLoop::new(schedule),
+            cores,
         }
     }
 
@@ -100,21 +104,46 @@ impl VirtualTime {
     ///
     /// If a task panics: the panic passes through.
     pub fn step(&self) -> Step {
-        if self.cores.step_before(self.main.clock().next_at()) {
-            return Step::Ran;
+        let agenda = self.cores.agenda();
+        agenda.enter();
+        let (place, at) = agenda.first();
+        match place.checked_sub(1) {
+            None => self.main.step(),
+            Some(process) => {
+                self.cores.step(process, at, true);
+                Step::Ran
+            }
         }
-        self.main.step()
+    }
+
+    /// Performs the next step, and if it wakes a task, the step of the task as well,
+    /// which comes next. Returns `false` if there is none.
+    fn advance(&self) -> bool {
+        let agenda = self.cores.agenda();
+        agenda.reenter();
+        let (place, at) = agenda.first();
+        match place.checked_sub(1) {
+            None => self.main.advance(),
+            Some(process) => {
+                self.cores.step(process, at, false);
+                true
+            }
+        }
     }
 
     /// Runs everything due up to and including `until` and leaves the clock there,
     /// or later if a task blocked past it.
     pub fn run_until(&self, until: Duration) {
         let end = nanos(until);
-        let clock = self.main.clock();
-        while clock.is_due(end) || self.cores.next_at() <= end {
-            self.step();
+        let agenda = self.cores.agenda();
+        let is_due = || {
+            agenda.enter();
+            self.main.schedule().is_due(end) || agenda.first().1 <= end
+        };
+        while is_due() {
+            self.advance();
         }
-        clock.advance_to(end);
+        self.main.clock().advance_to(end);
     }
 
     /// Runs until `main` completes. Returns `None` on a deadlock, when every task
@@ -129,18 +158,18 @@ impl VirtualTime {
         main: impl Future<Output = T> + 'static,
         mut after_step: impl FnMut(),
     ) -> Option<T> {
-        let result = Rc::new(RefCell::new(None));
+        let result = Rc::new(Cell::new(None));
         let main_result = Rc::clone(&result);
+        self.cores.agenda().enter();
         self.main.spawn(Box::pin(async move {
-            let value = main.await;
-            *main_result.borrow_mut() = Some(value);
+            main_result.set(Some(main.await));
         }));
         loop {
-            let idle = self.step() == Step::Idle;
+            let is_idle = !self.advance();
             after_step();
-            let done = result.borrow_mut().take();
-            if done.is_some() || idle {
-                return done;
+            // The task held the other one.
+            if is_idle || Rc::strong_count(&result) == 1 {
+                return result.take();
             }
         }
     }
@@ -155,7 +184,7 @@ impl Default for VirtualTime {
 impl fmt::Debug for VirtualTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not in the lock while it writes, because a writer may use this world.
-        let (ready, timers) = self.main.clock().counts();
+        let (ready, timers) = self.main.schedule().counts();
         f.debug_struct("VirtualTime")
             .field("now", &self.now())
             .field("ready", &ready)

@@ -140,8 +140,10 @@ impl SupervisedCluster {
     /// deadline.
     pub(super) async fn next(&mut self, until: Option<Duration>) -> Option<ClusterEvent> {
         self.execute_actions();
-        let deadline = self.supervisor.next_deadline();
-        let until = until.into_iter().chain(deadline).min();
+        let until = match (until, self.supervisor.next_deadline()) {
+            (Some(until), Some(deadline)) => Some(until.min(deadline)),
+            (until, deadline) => until.or(deadline),
+        };
         let event = self.workers.next(until).await;
         self.report(|supervisor, now| {
             if let Some((worker, ProcessEvent::Message(_))) = &event {
@@ -204,11 +206,15 @@ impl SupervisedCluster {
 
     /// Returns the ready worker with the lowest rank.
     fn choose(&self) -> Option<WorkerId> {
-        let rank = |worker: &Worker| (self.options.balancing)(worker, self.next_slot);
-        let ready = self.workers.iter_ready();
-        let ranked = ready.filter_map(|worker| Some((rank(worker)?, worker.id)));
-        let (_, worker) = ranked.min_by_key(|(rank, _)| *rank)?;
-        Some(worker)
+        let mut best = None;
+        for worker in self.workers.iter_ready() {
+            if let Some(rank) = (self.options.balancing)(worker, self.next_slot)
+                && best.is_none_or(|(lowest, _)| rank < lowest)
+            {
+                best = Some((rank, worker.id));
+            }
+        }
+        best.map(|(_, worker)| worker)
     }
 
     /// Counts the requests that no worker has started. A worker handles one at a time.

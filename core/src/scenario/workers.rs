@@ -9,10 +9,11 @@ use crate::{
     scale::WorkerId,
     trace::{NameId, RecordKind, Recorder},
 };
-use futures_util::future::{Either, select};
+use futures_util::FutureExt;
 use std::{
     collections::VecDeque,
     future::poll_fn,
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{self, Poll, Wake, Waker},
     time::Duration,
@@ -56,8 +57,9 @@ struct Readable(Mutex<ReadableState>);
 #[derive(Default)]
 struct ReadableState {
     positions: VecDeque<usize>,
-    /// The task that waits for the next event.
-    waiting: Option<Waker>,
+    /// The task that reads events. Kept after a wake-up.
+    reader: Option<Waker>,
+    is_reader_waiting: bool,
 }
 
 impl Readable {
@@ -72,14 +74,28 @@ struct PositionWaker {
     readable: Arc<Readable>,
 }
 
+impl ReadableState {
+    /// Wakes this task when a process has an event.
+    fn wait(&mut self, reader: &Waker) {
+        if !self.reader.as_ref().is_some_and(|it| it.will_wake(reader)) {
+            self.reader = Some(reader.clone());
+        }
+        self.is_reader_waiting = true;
+    }
+}
+
 impl Wake for PositionWaker {
     fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
         let mut state = self.readable.lock();
         state.positions.push_back(self.position);
-        let waiting = state.waiting.take();
-        drop(state);
-        if let Some(waiting) = waiting {
-            waiting.wake();
+        if mem::take(&mut state.is_reader_waiting)
+            && let Some(reader) = &state.reader
+        {
+            reader.wake_by_ref();
         }
     }
 }
@@ -154,15 +170,17 @@ impl Workers {
         until: Option<Duration>,
     ) -> Option<(WorkerId, ProcessEvent)> {
         let pause = until.map(|at| at.saturating_sub(self.platform.now()));
-        let pause = pause.map(|pause| self.platform.sleep(pause));
-        let event = poll_fn(|context| self.poll_next(context));
-        let Some(pause) = pause else {
-            return Some(event.await);
-        };
-        match select(event, pause).await {
-            Either::Left((event, _)) => Some(event),
-            Either::Right(_) => None,
-        }
+        let mut pause = pause.map(|pause| self.platform.sleep(pause));
+        let next = poll_fn(|context| {
+            if let Poll::Ready(event) = self.poll_next(context) {
+                return Poll::Ready(Some(event));
+            }
+            match &mut pause {
+                Some(pause) => pause.poll_unpin(context).map(|()| None),
+                None => Poll::Pending,
+            }
+        });
+        next.await
     }
 
     fn poll_next(&mut self, context: &task::Context<'_>) -> Poll<(WorkerId, ProcessEvent)> {
@@ -171,11 +189,15 @@ impl Workers {
             if let Some(last) = self.last.take() {
                 readable.positions.push_back(last);
             }
-            let Some(index) = readable.positions.pop_front() else {
-                readable.waiting = Some(context.waker().clone());
+            let next = readable.positions.pop_front();
+            let is_last = readable.positions.is_empty();
+            if is_last {
+                readable.wait(context.waker());
+            }
+            drop(readable);
+            let Some(index) = next else {
                 return Poll::Pending;
             };
-            drop(readable);
             let position = &self.positions[index];
             let mut context = task::Context::from_waker(&position.waker);
             if let Some(worker) = &position.worker
@@ -183,6 +205,9 @@ impl Workers {
             {
                 self.last = Some(index);
                 return Poll::Ready((worker.id, event));
+            }
+            if is_last {
+                return Poll::Pending;
             }
         }
     }

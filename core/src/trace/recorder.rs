@@ -247,7 +247,7 @@ impl Recorder {
     /// assert_eq!(recorder.drain().events.len(), 2);
     /// ```
     pub fn begin(&self, kind: RecordKind, source: NameId, subject: u64) -> Span {
-        self.begin_at(self.shared.clock.now(), kind, source, subject)
+        self.begin_at(Duration::MAX, kind, source, subject)
     }
 
     /// Records the [start](Self::begin) of a span that was due at `at`.
@@ -334,8 +334,17 @@ impl Recorder {
         failure: Option<NameId>,
     ) -> Duration {
         let mut state = self.state();
+        let is_written = match self.writes {
+            Writes::All => true,
+            Writes::Ends => phase == Phase::End,
+            Writes::Nothing => false,
+        };
         // Read under the lock, so that records are ordered by time.
-        let now = self.shared.clock.now();
+        let now = if self.writes == Writes::Nothing {
+            Duration::ZERO
+        } else {
+            self.shared.clock.now()
+        };
         let Some(counters) = state.counters.get_mut(source.index()) else {
             debug_assert!(false, "a name of another recorder");
             return now;
@@ -350,10 +359,8 @@ impl Recorder {
         let counters = *counters;
         // Never later than now, which would break the order by time.
         let at = began.unwrap_or(now).min(now);
-        match self.writes {
-            Writes::All => {}
-            Writes::Ends if phase == Phase::End => {}
-            Writes::Ends | Writes::Nothing => return at,
+        if !is_written {
+            return at;
         }
         state.recorded += 1;
         state.ring.push(Event {

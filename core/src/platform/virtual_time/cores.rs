@@ -12,7 +12,7 @@ pub use mailbox::{MESSAGE_DELAY, PROCESS_START};
 use super::{
     event_loop::{EventLoop, ProcessEvents},
     queue::Queue,
-    shared_clock::{NEVER, SharedClock},
+    schedule::{Agenda, Schedule},
 };
 use crate::{
     latency::nanos,
@@ -24,49 +24,37 @@ use mailbox::Mailbox;
 use std::{
     cell::RefCell,
     rc::{Rc, Weak},
-    sync::Arc,
 };
 
 /// The running processes in the order they were started.
 #[derive(Default)]
 pub(super) struct Cores {
     running: RefCell<Vec<Rc<Core>>>,
+    agenda: Rc<Agenda>,
 }
 
 impl Cores {
-    /// Returns the time of the next step of any process, or [`NEVER`].
-    pub(super) fn next_at(&self) -> u64 {
-        let running = self.running.borrow();
-        let times = running.iter().map(|core| core.event_loop.clock().next_at());
-        times.min().unwrap_or(NEVER)
+    /// Returns the steps of the world.
+    pub(super) fn agenda(&self) -> &Rc<Agenda> {
+        &self.agenda
     }
 
-    /// Performs the next step of a process if it is due before the loop. Returns
-    /// whether it did.
-    pub(super) fn step_before(&self, loop_at: u64) -> bool {
-        let running = self.running.borrow();
-        let (mut at, mut due) = (loop_at, None);
-        for core in running.iter() {
-            let next_at = core.event_loop.clock().next_at();
-            // On a tie, the process started first keeps its turn.
-            if next_at < at {
-                (at, due) = (next_at, Some(core));
-            }
-        }
-        let Some(core) = due.map(Rc::clone) else {
-            return false;
-        };
-        drop(running);
-        if core.event_loop.clock().ends_at() <= at {
+    /// Performs the step at the time `at` of the process in this place, and unless it
+    /// is a single step, the step of the task that it wakes.
+    pub(super) fn step(&self, place: usize, at: u64, is_single: bool) {
+        let core = Rc::clone(&self.running.borrow()[place]);
+        if core.event_loop.schedule().ends_at() <= at {
             core.mailbox.end();
-        } else {
+        } else if is_single {
             core.event_loop.step();
+        } else {
+            core.event_loop.advance();
         }
         if core.mailbox.has_ended() {
-            let is_other = |other: &Rc<Core>| !Rc::ptr_eq(other, &core);
-            self.running.borrow_mut().retain(is_other);
+            self.running.borrow_mut().remove(place);
+            // The first place on the agenda is the main loop's.
+            self.agenda.remove(place + 1);
         }
-        true
     }
 }
 
@@ -76,6 +64,7 @@ impl Drop for Cores {
         for core in self.running.take() {
             core.mailbox.end();
         }
+        self.agenda.clear();
     }
 }
 
@@ -90,7 +79,7 @@ struct Core {
 pub(super) fn processes(cores: &Rc<Cores>, main: &EventLoop) -> Rc<dyn Processes> {
     Rc::new(SimulatedProcesses {
         cores: Rc::downgrade(cores),
-        clock: Arc::clone(main.clock()),
+        schedule: Rc::clone(main.schedule()),
         events: Rc::clone(main.events()),
     })
 }
@@ -98,7 +87,7 @@ pub(super) fn processes(cores: &Rc<Cores>, main: &EventLoop) -> Rc<dyn Processes
 /// The port for processes. It holds the cores weakly because tasks hold it.
 struct SimulatedProcesses {
     cores: Weak<Cores>,
-    clock: Arc<SharedClock>,
+    schedule: Rc<Schedule>,
     events: Rc<ProcessEvents>,
 }
 
@@ -106,11 +95,15 @@ impl Processes for SimulatedProcesses {
     fn start(&self, program: &'static Program) -> Process {
         let events = Queue::new();
         let number = self.events.add(events.clone());
-        let begins = self.clock.now().saturating_add(nanos(PROCESS_START));
-        let event_loop = EventLoop::new(begins);
-        let mailbox = Rc::new(Mailbox::new(number, &self.clock, event_loop.clock()));
+        let begins = self.schedule.now().saturating_add(nanos(PROCESS_START));
+        let cores = self.cores.upgrade();
+        let agenda = cores.as_ref().map(|cores| Rc::clone(cores.agenda()));
+        let schedule = agenda.unwrap_or_default().schedule(begins);
+        let event_loop = EventLoop::new(Rc::clone(&schedule));
+        let queues = (event_loop.inbox().clone(), events.clone());
+        let mailbox = Rc::new(Mailbox::new(number, &self.schedule, &schedule, queues));
         let mut id = 0;
-        if let Some(cores) = self.cores.upgrade() {
+        if let Some(cores) = cores {
             id = u32::try_from(number).unwrap_or(u32::MAX);
             let parent = Rc::new(Parent(Rc::clone(&mailbox)));
             let inbox = event_loop.inbox().clone();
@@ -121,6 +114,7 @@ impl Processes for SimulatedProcesses {
                 program.await;
                 ended.exit(Exit::Finished);
             };
+            cores.agenda.add(&schedule);
             event_loop.spawn(Box::pin(main));
             let mailbox = Rc::clone(&mailbox);
             cores.running.borrow_mut().push(Rc::new(Core {

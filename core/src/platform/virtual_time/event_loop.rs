@@ -4,11 +4,11 @@
 use super::threads::{SharedCores, SimulatedCompute};
 use super::{
     queue::Queue,
-    shared_clock::{DueStep, SharedClock, TimerAction},
+    schedule::{DueStep, Schedule, SharedClock, TimerAction},
     tasks::{Spawner, Tasks},
     timers::VirtualTimer,
 };
-use crate::platform::{Platform, ProcessEvent, Timer};
+use crate::platform::{Exit, Platform, ProcessEvent, Timer};
 use futures_util::future::LocalBoxFuture;
 use std::{
     cell::{Cell, RefCell},
@@ -39,26 +39,37 @@ impl ProcessEvents {
         self.queues.borrow().len()
     }
 
-    /// Delivers an event. The exit is the last one; later events are dropped.
-    fn deliver(&self, process: usize, event: ProcessEvent) {
+    /// Delivers the next event of a process. The exit is the last one; later events are
+    /// dropped.
+    fn deliver(&self, process: usize, is_exit: bool) {
         let mut queues = self.queues.borrow_mut();
         let Some(index) = queues.iter().position(|(number, _)| *number == process) else {
             return;
         };
-        let queue = if let ProcessEvent::Exited(_) = event {
+        let queue = if is_exit {
             queues.remove(index).1
         } else {
             queues[index].1.clone()
         };
         drop(queues);
-        queue.push(Some(event));
+        queue.arrive();
+    }
+
+    /// Delivers the exit of a process that was killed, instead of its other events.
+    fn deliver_kill(&self, process: usize) {
+        let queues = self.queues.borrow();
+        if let Some((_, queue)) = queues.iter().find(|(number, _)| *number == process) {
+            queue.replace(ProcessEvent::Exited(Exit::Killed));
+        }
+        drop(queues);
+        self.deliver(process, true);
     }
 }
 
 /// The loop of a world or of a process, with its threads.
 pub(super) struct EventLoop {
     tasks: Rc<Tasks>,
-    clock: Arc<SharedClock>,
+    schedule: Rc<Schedule>,
     /// The messages from the parent.
     inbox: Queue<String>,
     events: Rc<ProcessEvents>,
@@ -78,23 +89,22 @@ pub enum Step {
 }
 
 impl EventLoop {
-    /// Creates a loop whose clock is zero at the time `begins` of the world.
-    pub(super) fn new(begins: u64) -> Self {
-        let clock = Arc::new(SharedClock::new(begins));
+    /// Creates a loop with this schedule.
+    pub(super) fn new(schedule: Rc<Schedule>) -> Self {
         EventLoop {
-            tasks: Rc::new(Tasks::new(&clock)),
+            tasks: Rc::new(Tasks::new(&schedule)),
             inbox: Queue::new(),
             events: Rc::default(),
             #[cfg(feature = "compute")]
-            cores: Arc::new(SharedCores::new(&clock)),
-            clock,
+            cores: Arc::new(SharedCores::new(schedule.clock())),
+            schedule,
         }
     }
 
     /// Returns the ports of this loop, which has no processes.
     pub(super) fn platform(&self) -> Platform {
         let spawner = Spawner(Rc::downgrade(&self.tasks));
-        let platform = Platform::new(self.timer(), Rc::new(spawner));
+        let platform = Platform::simulated(self.timer(), Rc::new(spawner), &self.schedule);
         #[cfg(feature = "compute")]
         let platform = platform.with_compute(Rc::new(SimulatedCompute {
             cores: Arc::clone(&self.cores),
@@ -105,14 +115,18 @@ impl EventLoop {
 
     pub(super) fn timer(&self) -> Arc<dyn Timer> {
         Arc::new(VirtualTimer {
-            clock: Arc::clone(&self.clock),
+            clock: Arc::clone(self.clock()),
             #[cfg(feature = "compute")]
             cores: Arc::clone(&self.cores),
         })
     }
 
     pub(super) fn clock(&self) -> &Arc<SharedClock> {
-        &self.clock
+        self.schedule.clock()
+    }
+
+    pub(super) fn schedule(&self) -> &Rc<Schedule> {
+        &self.schedule
     }
 
     pub(super) fn inbox(&self) -> &Queue<String> {
@@ -129,19 +143,45 @@ impl EventLoop {
 
     /// Performs the next step.
     pub(super) fn step(&self) -> Step {
-        match self.clock.take_step() {
+        let _guard = self.schedule.begin_step();
+        match self.schedule.take_step() {
             None => return Step::Idle,
             Some(DueStep::Task(task)) => {
                 self.tasks.run(task);
                 return Step::Ran;
             }
-            Some(DueStep::Timer(TimerAction::Wake(waker))) => waker.wake(),
-            Some(DueStep::Timer(TimerAction::Input(message))) => self.inbox.push(message),
-            Some(DueStep::Timer(TimerAction::Event(process, event))) => {
-                self.events.deliver(process, event);
-            }
+            Some(DueStep::Timer(action)) => self.fire(action),
         }
-        Step::Advanced(self.clock.now_duration())
+        Step::Advanced(self.clock().now_duration())
+    }
+
+    /// Performs the next step, and if it wakes a task, the step of the task as well.
+    /// Returns `false` if there is none.
+    pub(super) fn advance(&self) -> bool {
+        let _guard = self.schedule.begin_step();
+        let woken = match self.schedule.take_step() {
+            None => return false,
+            Some(DueStep::Task(task) | DueStep::Timer(TimerAction::Run(task))) => Some(task),
+            Some(DueStep::Timer(action)) => {
+                self.fire(action);
+                self.schedule.take_ready()
+            }
+        };
+        if let Some(task) = woken {
+            self.tasks.run(task);
+        }
+        true
+    }
+
+    fn fire(&self, action: TimerAction) {
+        match action {
+            TimerAction::Run(task) => self.tasks.wake(task),
+            TimerAction::Wake(waker) => waker.wake(),
+            TimerAction::Input => self.inbox.arrive(),
+            TimerAction::Event(process) => self.events.deliver(process, false),
+            TimerAction::Exit(process) => self.events.deliver(process, true),
+            TimerAction::Killed(process) => self.events.deliver_kill(process),
+        }
     }
 }
 

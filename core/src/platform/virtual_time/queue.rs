@@ -1,10 +1,11 @@
 //! An unbounded queue inside a simulated world. It is cheaper than a channel, because
-//! both ends are on the same thread.
+//! both ends are on the same thread. Items are on their way for a while.
 
 use futures_util::Stream;
 use std::{
     cell::RefCell,
     collections::VecDeque,
+    mem,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker},
@@ -14,31 +15,53 @@ use std::{
 pub(super) struct Queue<T>(Rc<RefCell<QueueState<T>>>);
 
 struct QueueState<T> {
-    items: VecDeque<T>,
+    /// The items that were sent, and `None` for the end.
+    items: VecDeque<Option<T>>,
+    /// The number of items that have arrived.
+    arrived: usize,
     is_closed: bool,
+    /// Kept after a wake-up, because the next one is most likely for the same task.
     reader: Option<Waker>,
+    is_reader_waiting: bool,
 }
 
 impl<T> Queue<T> {
     pub(super) fn new() -> Self {
         Queue(Rc::new(RefCell::new(QueueState {
             items: VecDeque::new(),
+            arrived: 0,
             is_closed: false,
             reader: None,
+            is_reader_waiting: false,
         })))
     }
 
-    /// Adds an item, or closes the queue if it is `None`.
-    pub(super) fn push(&self, item: Option<T>) {
+    /// Sends an item, or closes the queue if it is `None`. The reader gets it once it
+    /// has [arrived](Self::arrive).
+    pub(super) fn send(&self, item: Option<T>) {
+        self.0.borrow_mut().items.push_back(item);
+    }
+
+    /// Replaces the items that have not arrived.
+    pub(super) fn replace(&self, item: T) {
         let mut state = self.0.borrow_mut();
-        match item {
-            Some(item) => state.items.push_back(item),
-            None => state.is_closed = true,
-        }
-        let reader = state.reader.take();
+        let arrived = state.arrived;
+        let dropped = state.items.split_off(arrived);
+        state.items.push_back(Some(item));
         drop(state);
-        if let Some(reader) = reader {
-            reader.wake();
+        drop(dropped);
+    }
+
+    /// Delivers the next item that was sent.
+    pub(super) fn arrive(&self) {
+        let mut state = self.0.borrow_mut();
+        state.arrived += 1;
+        if mem::take(&mut state.is_reader_waiting)
+            && let Some(reader) = state.reader.take()
+        {
+            drop(state);
+            reader.wake_by_ref();
+            self.0.borrow_mut().reader.get_or_insert(reader);
         }
     }
 }
@@ -54,14 +77,20 @@ impl<T> Stream for Queue<T> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
         let mut state = self.0.borrow_mut();
-        let item = state.items.pop_front();
-        if item.is_some() || state.is_closed {
+        if state.is_closed {
+            return Poll::Ready(None);
+        }
+        if let Some(arrived) = state.arrived.checked_sub(1) {
+            state.arrived = arrived;
+            let item = state.items.pop_front().flatten();
+            state.is_closed = item.is_none();
             return Poll::Ready(item);
         }
         let waker = context.waker();
         if !state.reader.as_ref().is_some_and(|it| it.will_wake(waker)) {
             state.reader = Some(waker.clone());
         }
+        state.is_reader_waiting = true;
         Poll::Pending
     }
 }

@@ -1,12 +1,12 @@
 //! The tasks of a simulated event loop and their wakers.
 
-use super::shared_clock::{SharedClock, TaskId};
+use super::schedule::{Schedule, SharedClock, TaskId};
 use crate::platform::Spawn;
 use futures_util::future::LocalBoxFuture;
 use slab::Slab;
 use std::{
     cell::{Cell, RefCell},
-    rc::Weak,
+    rc::{Rc, Weak},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,28 +17,24 @@ use std::{
 pub(super) struct SpawnedTask {
     number: u64,
     /// `None` while the task runs.
-    suspended: Option<SuspendedTask>,
-}
-
-struct SuspendedTask {
-    future: LocalBoxFuture<'static, ()>,
+    future: Cell<Option<LocalBoxFuture<'static, ()>>>,
     task_waker: Arc<TaskWaker>,
     waker: Waker,
 }
 
 /// The unfinished tasks.
 pub(super) struct Tasks {
-    pub(super) unfinished: RefCell<Slab<SpawnedTask>>,
+    pub(super) unfinished: RefCell<Slab<Rc<SpawnedTask>>>,
     next: Cell<u64>,
-    clock: Arc<SharedClock>,
+    schedule: Rc<Schedule>,
 }
 
 impl Tasks {
-    pub(super) fn new(clock: &Arc<SharedClock>) -> Self {
+    pub(super) fn new(schedule: &Rc<Schedule>) -> Self {
         Tasks {
             unfinished: RefCell::default(),
             next: Cell::default(),
-            clock: Arc::clone(clock),
+            schedule: Rc::clone(schedule),
         }
     }
 
@@ -52,50 +48,53 @@ impl Tasks {
         let task_waker = Arc::new(TaskWaker {
             id,
             queued: AtomicBool::new(false),
-            clock: Arc::clone(&self.clock),
+            clock: Arc::clone(self.schedule.clock()),
         });
-        entry.insert(SpawnedTask {
+        entry.insert(Rc::new(SpawnedTask {
             number: id.number,
-            suspended: Some(SuspendedTask {
-                future: task,
-                waker: Waker::from(Arc::clone(&task_waker)),
-                task_waker: Arc::clone(&task_waker),
-            }),
-        });
+            future: Cell::new(Some(task)),
+            waker: Waker::from(Arc::clone(&task_waker)),
+            task_waker: Arc::clone(&task_waker),
+        }));
         task_waker.wake();
     }
 
     pub(super) fn run(&self, id: TaskId) {
-        // Taken out of the slab, since it may spawn others while it runs.
-        let Some(mut task) = self.take(id) else {
+        let Some(task) = self.get(id) else {
+            return;
+        };
+        // Taken out, so that it is dropped if it panics.
+        let Some(mut future) = task.future.take() else {
             return;
         };
         task.task_waker.queued.store(false, Ordering::Relaxed);
+        self.schedule.set_running(id, &task.waker);
         let mut context = Context::from_waker(&task.waker);
-        let poll = task.future.as_mut().poll(&mut context);
-        let mut unfinished = self.unfinished.borrow_mut();
-        if poll.is_pending() {
-            unfinished[id.key].suspended = Some(task);
+        if future.as_mut().poll(&mut context).is_pending() {
+            task.future.set(Some(future));
             return;
         }
-        unfinished.remove(id.key);
+        self.unfinished.borrow_mut().remove(id.key);
         // Dropping the future may use the ports.
-        drop(unfinished);
-        drop(task.future);
+        drop(future);
         if task.task_waker.queued.swap(true, Ordering::Relaxed) {
             // The task was woken as it ended. Remove it, since an empty turn would not
             // be a step. It stays marked as queued, so it is never queued again.
-            self.clock.remove_ready(id);
+            self.schedule.remove_ready(id);
         }
     }
 
-    fn take(&self, id: TaskId) -> Option<SuspendedTask> {
-        let mut unfinished = self.unfinished.borrow_mut();
-        let task = unfinished.get_mut(id.key)?;
-        if task.number != id.number {
-            return None;
+    /// Wakes a task whose timer fired.
+    pub(super) fn wake(&self, id: TaskId) {
+        if let Some(task) = self.get(id) {
+            task.task_waker.wake_by_ref();
         }
-        task.suspended.take()
+    }
+
+    fn get(&self, id: TaskId) -> Option<Rc<SpawnedTask>> {
+        let unfinished = self.unfinished.borrow();
+        let task = unfinished.get(id.key)?;
+        (task.number == id.number).then(|| Rc::clone(task))
     }
 }
 
@@ -123,7 +122,10 @@ impl Wake for TaskWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.queued.swap(true, Ordering::Relaxed) {
+        // Not a swap, which takes longer: if two threads wake it at the same time, the
+        // task only runs twice.
+        if !self.queued.load(Ordering::Relaxed) {
+            self.queued.store(true, Ordering::Relaxed);
             self.clock.push_ready(self.id);
         }
     }

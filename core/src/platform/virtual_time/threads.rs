@@ -3,7 +3,7 @@
 //! The loop has its own core, so threads and loop do not slow each other down.
 //! Threads keep running while the loop is blocked.
 
-use super::shared_clock::{SharedClock, TimerAction};
+use super::schedule::SharedClock;
 use crate::latency::nanos;
 use crate::platform::{
     Job, Timer,
@@ -11,7 +11,10 @@ use crate::platform::{
 };
 use std::{
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Wake, Waker},
     time::Duration,
 };
@@ -32,6 +35,8 @@ type SimulatedThread = (u32, u32);
 /// The cores that all threads of a world share.
 pub(super) struct SharedCores {
     running: Mutex<RunningJobs>,
+    /// Set with the first job. Most loops never have one.
+    has_jobs: AtomicBool,
     clock: Arc<SharedClock>,
 }
 
@@ -55,6 +60,7 @@ impl SharedCores {
     pub(super) fn new(clock: &Arc<SharedClock>) -> Self {
         SharedCores {
             running: Mutex::default(),
+            has_jobs: AtomicBool::new(false),
             clock: Arc::clone(clock),
         }
     }
@@ -65,7 +71,7 @@ impl SharedCores {
 
     /// Runs all jobs up to the loop time `until`. Each ends at its own time.
     pub(super) fn run_until(self: &Arc<Self>, until: Duration) {
-        loop {
+        while self.has_jobs.load(Ordering::Relaxed) {
             let next = self.lock().next_at();
             let Some(at) = next.filter(|at| *at <= until) else {
                 return;
@@ -86,6 +92,7 @@ impl SharedCores {
     }
 
     fn begin(self: &Arc<Self>, thread: SimulatedThread, job: QueuedJob) {
+        self.has_jobs.store(true, Ordering::Relaxed);
         // Jobs that are due may not have been ended yet.
         self.finish_due();
         self.start_next(thread, Some(job));
@@ -143,8 +150,7 @@ impl SharedCores {
                 cores.finish_due();
             }
         });
-        self.clock
-            .set_timer(nanos(at), TimerAction::Wake(finish_due));
+        self.clock.set_timer(nanos(at), &finish_due);
     }
 
     fn result_of(&self, job: Job) -> u64 {

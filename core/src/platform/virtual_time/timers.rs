@@ -1,16 +1,15 @@
 //! The timers of a simulated event loop.
 
-use super::shared_clock::{SharedClock, TimerAction, TimerKey};
+use super::schedule::SharedClock;
 #[cfg(feature = "compute")]
 use super::threads::SharedCores;
-use crate::{Clock, latency::nanos, platform::Timer};
-use futures_util::future::BoxFuture;
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
+use crate::{
+    Clock,
+    latency::nanos,
+    platform::{Timer, sleep::SimulatedSleep},
 };
+use futures_util::future::BoxFuture;
+use std::{sync::Arc, time::Duration};
 
 /// The clock and timer of an event loop.
 pub(super) struct VirtualTimer {
@@ -27,11 +26,8 @@ impl Clock for VirtualTimer {
 
 impl Timer for VirtualTimer {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(Sleep {
-            key: self.clock.timer_key(duration),
-            waited: false,
-            clock: Arc::clone(&self.clock),
-        })
+        let key = self.clock.timer_key(duration);
+        Box::pin(SimulatedSleep::new(key, Arc::clone(&self.clock)))
     }
 
     fn block(&self, duration: Duration) {
@@ -40,37 +36,5 @@ impl Timer for VirtualTimer {
         #[cfg(feature = "compute")]
         self.cores.run_until(Duration::from_nanos(until));
         self.clock.advance_to(until);
-    }
-}
-
-/// A sleep that yields at least once, even if its deadline has passed, so that other
-/// tasks run as they do in the tab and natively.
-struct Sleep {
-    key: TimerKey,
-    waited: bool,
-    clock: Arc<SharedClock>,
-}
-
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.waited && self.clock.now() >= self.key.0 {
-            return Poll::Ready(());
-        }
-        self.waited = true;
-        // Wakers are cloned and dropped outside the lock, because they are the
-        // caller's code and may use a timer themselves.
-        let action = TimerAction::Wake(context.waker().clone());
-        drop(self.clock.set(self.key, action));
-        Poll::Pending
-    }
-}
-
-impl Drop for Sleep {
-    fn drop(&mut self) {
-        if self.waited {
-            drop(self.clock.unset(self.key));
-        }
     }
 }

@@ -68,6 +68,8 @@ struct OpenRequest {
     number: u64,
     /// Its subject in the trace: the user's number, or `number` if there are no users.
     subject: u64,
+    /// `true` if it is part of the sample.
+    is_recorded: bool,
     request: Span,
     /// The time that a worker needs for it.
     work: Duration,
@@ -172,13 +174,15 @@ impl Front {
             };
             self.arrived += 1;
             let number = self.arrived;
+            let is_recorded = self.sampling.includes(subject);
             let trace = match self.users {
-                None if !self.sampling.includes(subject) => &self.ends_recorder,
-                _ => self.trace(subject),
+                None if !is_recorded => &self.ends_recorder,
+                _ => self.trace(is_recorded),
             };
             let open = OpenRequest {
                 number,
                 subject,
+                is_recorded,
                 request: trace.begin_at(arrived, RecordKind::Request, self.id, subject),
                 work: self.times.next_time(self.work),
                 handle_span: None,
@@ -204,7 +208,8 @@ impl Front {
         if let Some(open) = self.find(number) {
             open.worker = Some(worker);
             let (subject, work) = (open.subject, open.work);
-            self.trace(subject)
+            let is_recorded = open.is_recorded;
+            self.trace(is_recorded)
                 .send(RecordKind::Call, self.id, name, subject);
             self.cluster.send(worker, worker::request(number, work));
         }
@@ -218,10 +223,14 @@ impl Front {
             Some(WorkerReport::Beat) if self.users.is_none() && self.sampling.every > 1 => {}
             Some(WorkerReport::Beat) => self.context.trace.instant(RecordKind::Beat, name, 0),
             Some(WorkerReport::Started(number)) => {
-                if let Some(subject) = self.find(number).map(|open| open.subject) {
-                    let handle_span = self.trace(subject).begin(RecordKind::Handle, name, subject);
-                    let now = self.now();
-                    if let Some(open) = self.find(number) {
+                let now = self.now();
+                let Some(index) = self.index_of(number) else {
+                    return;
+                };
+                if let Some(open) = &self.open[index] {
+                    let (trace, subject) = (self.trace(open.is_recorded), open.subject);
+                    let handle_span = trace.begin(RecordKind::Handle, name, subject);
+                    if let Some(open) = &mut self.open[index] {
                         open.started = now;
                         open.handle_span = Some(handle_span);
                     }
@@ -279,15 +288,19 @@ impl Front {
     }
 
     fn entry(&mut self, number: u64) -> Option<&mut Option<OpenRequest>> {
-        // The last entry is the latest arrival.
-        let distance_from_last = usize::try_from(self.arrived.checked_sub(number)?).ok()?;
-        let index = self.open.len().checked_sub(distance_from_last + 1)?;
+        let index = self.index_of(number)?;
         self.open.get_mut(index)
     }
 
-    /// Returns the recorder for a subject. Outside the sample, it only counts.
-    fn trace(&self, subject: u64) -> &Recorder {
-        if self.sampling.includes(subject) {
+    fn index_of(&self, number: u64) -> Option<usize> {
+        // The last entry is the latest arrival.
+        let distance_from_last = usize::try_from(self.arrived.checked_sub(number)?).ok()?;
+        self.open.len().checked_sub(distance_from_last + 1)
+    }
+
+    /// Returns the recorder for a request. Outside the sample, it only counts.
+    fn trace(&self, is_recorded: bool) -> &Recorder {
+        if is_recorded {
             &self.context.trace
         } else {
             &self.counting_recorder

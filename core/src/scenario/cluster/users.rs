@@ -33,6 +33,9 @@ struct ThinkingUsers {
     period_us: u64,
 }
 
+/// The mean number of users in a period.
+const USERS_PER_PERIOD: usize = 16;
+
 impl ThinkingUsers {
     fn new(count: u64, think_time: Duration) -> Self {
         let think_us = u64::try_from(think_time.as_micros()).unwrap_or(u64::MAX);
@@ -40,8 +43,7 @@ impl ThinkingUsers {
             soon: BinaryHeap::new(),
             later: Vec::new(),
             current: 0,
-            // About 16 users in each period.
-            period_us: think_us * 16 / count.max(1) + 1,
+            period_us: think_us * USERS_PER_PERIOD as u64 / count.max(1) + 1,
         }
     }
 
@@ -54,7 +56,11 @@ impl ThinkingUsers {
         if self.later.len() <= period {
             self.later.resize(period + 1, Vec::new());
         }
-        self.later[period].push(user);
+        let period = &mut self.later[period];
+        if period.capacity() == 0 {
+            period.reserve(2 * USERS_PER_PERIOD);
+        }
+        period.push(user);
     }
 
     /// Moves the next users into `soon` if it is empty.

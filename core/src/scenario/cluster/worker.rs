@@ -26,8 +26,36 @@ pub(super) fn settings(startup_ms: u64, is_broken: bool) -> String {
 
 /// Encodes a request: its number, and its CPU time in nanoseconds.
 pub(super) fn request(number: u64, work: Duration) -> String {
-    format!("{number} {}", nanos(work))
+    let mut line = String::with_capacity(24);
+    push_number(&mut line, number);
+    line.push(' ');
+    push_number(&mut line, nanos(work));
+    line
 }
+
+/// Appends a number. Formatting it takes several times as long, and there may be
+/// millions of requests.
+fn push_number(line: &mut String, mut number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    while number > 0 || first == digits.len() {
+        first -= 1;
+        digits[first] += u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+    }
+    line.push_str(str::from_utf8(&digits[first..]).unwrap_or_default());
+}
+
+/// Encodes the report of a request.
+fn report(report: &str, number: &str) -> String {
+    let mut line = String::with_capacity(report.len() + number.len());
+    line.push_str(report);
+    line.push_str(number);
+    line
+}
+
+const STARTED: &str = "started ";
+const DONE: &str = "done ";
 
 /// The message that makes a worker hang. Other messages are requests.
 pub(super) const HANG: &str = "hang";
@@ -45,12 +73,12 @@ pub(super) enum WorkerReport {
 
 impl WorkerReport {
     pub(super) fn read(line: &str) -> Option<Self> {
-        let (report, number) = line.split_once(' ').unwrap_or((line, ""));
-        match report {
-            "beat" => Some(WorkerReport::Beat),
-            "started" => Some(WorkerReport::Started(number.parse().ok()?)),
-            "done" => Some(WorkerReport::Done(number.parse().ok()?)),
-            _ => None,
+        if let Some(number) = line.strip_prefix(STARTED) {
+            Some(WorkerReport::Started(number.parse().ok()?))
+        } else if let Some(number) = line.strip_prefix(DONE) {
+            Some(WorkerReport::Done(number.parse().ok()?))
+        } else {
+            (line == "beat").then_some(WorkerReport::Beat)
         }
     }
 }
@@ -72,10 +100,10 @@ async fn run(context: ProcessContext) {
             context.platform().timer().block(HANG_DURATION);
             continue;
         };
-        context.send(["started ", number].concat());
+        context.send(report(STARTED, number));
         let work = Duration::from_nanos(work.parse().unwrap_or(0));
         context.platform().occupy_loop(work);
-        context.send(["done ", number].concat());
+        context.send(report(DONE, number));
         // Yields to the heartbeat, which shares this loop.
         context.platform().sleep(Duration::ZERO).await;
     }

@@ -33,18 +33,20 @@ pub(super) struct QueueRun {
     pub(super) mean_wait_ms: f64,
 }
 
-/// The way from the arrivals to the server, the same in both simulators.
+/// The way from the arrivals to the server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Design {
+    Documented,
     Idiomatic,
     Tuned,
 }
 
 impl Design {
-    pub(super) const ALL: [Design; 2] = [Design::Idiomatic, Design::Tuned];
+    pub(super) const ALL: [Design; 3] = [Design::Documented, Design::Idiomatic, Design::Tuned];
 
     pub(super) fn name(self) -> &'static str {
         match self {
+            Design::Documented => "documented",
             Design::Idiomatic => "idiomatic",
             Design::Tuned => "tuned",
         }
@@ -52,6 +54,9 @@ impl Design {
 
     pub(super) fn description(self) -> &'static str {
         match self {
+            Design::Documented => {
+                "a process per customer and a Resource, as in SimPy's documentation; a stream::channel in highwater"
+            }
             Design::Idiomatic => "a Store in SimPy, a stream::channel in highwater",
             Design::Tuned => "a deque and a wake-up while the server is idle, by hand in both",
         }
@@ -73,7 +78,7 @@ pub(super) fn run(design: Design) -> Result<QueueRun> {
     let platform = world.platform();
     let began = cpu_time()?;
     let waits = match design {
-        Design::Idiomatic => {
+        Design::Documented | Design::Idiomatic => {
             let (sender, receiver) = channel(Bound::items(CHANNEL_CAPACITY)?, Overflow::Wait);
             drop(platform.spawn(send(platform.clone(), sender)));
             world.run_to_end(receive(platform, receiver))

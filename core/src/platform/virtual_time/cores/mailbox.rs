@@ -4,10 +4,13 @@ use crate::{
     latency::nanos,
     platform::{
         Exit, ProcessEvent,
-        virtual_time::shared_clock::{NEVER, SharedClock, TimerAction},
+        virtual_time::{
+            queue::Queue,
+            schedule::{NEVER, Schedule, TimerAction},
+        },
     },
 };
-use std::{cell::Cell, sync::Arc, time::Duration};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 /// The time from the call that starts a simulated process until its program begins.
 /// Small native processes take about as long.
@@ -21,8 +24,12 @@ pub const MESSAGE_DELAY: Duration = Duration::from_micros(50);
 pub(super) struct Mailbox {
     /// The number of the process.
     process: usize,
-    parent_clock: Arc<SharedClock>,
-    clock: Arc<SharedClock>,
+    parent: Rc<Schedule>,
+    own: Rc<Schedule>,
+    /// The messages to the process.
+    inbox: Queue<String>,
+    /// Its events.
+    events: Queue<ProcessEvent>,
     /// The time at which the program completed or crashed, or [`NEVER`].
     exited_at: Cell<u64>,
     /// No code of the process runs any more.
@@ -32,13 +39,16 @@ pub(super) struct Mailbox {
 impl Mailbox {
     pub(super) fn new(
         process: usize,
-        parent_clock: &Arc<SharedClock>,
-        clock: &Arc<SharedClock>,
+        parent: &Rc<Schedule>,
+        own: &Rc<Schedule>,
+        (inbox, events): (Queue<String>, Queue<ProcessEvent>),
     ) -> Self {
         Mailbox {
             process,
-            parent_clock: Arc::clone(parent_clock),
-            clock: Arc::clone(clock),
+            parent: Rc::clone(parent),
+            own: Rc::clone(own),
+            inbox,
+            events,
             exited_at: Cell::new(NEVER),
             has_ended: Cell::new(false),
         }
@@ -47,14 +57,15 @@ impl Mailbox {
     /// Delivers a message to the process, or ends its messages if it is `None`.
     pub(super) fn to_process(&self, message: Option<String>) {
         // A message that arrives before the process begins is there when it does.
-        let at = self.clock.own_time(arrival(self.parent_clock.now()));
-        self.clock.set_timer(at, TimerAction::Input(message));
+        let at = self.own.clock().own_time(arrival(self.parent.now()));
+        self.inbox.send(message);
+        self.own.set_timer(at, TimerAction::Input);
     }
 
     /// Sends an event to the parent, unless the process has ended.
     pub(super) fn to_parent(&self, event: ProcessEvent) {
         if !self.has_ended() {
-            self.deliver(event, self.now());
+            self.deliver(event, TimerAction::Event(self.process), self.now());
         }
     }
 
@@ -66,16 +77,21 @@ impl Mailbox {
         let now = self.now();
         self.exited_at.set(now);
         self.end();
-        self.deliver(ProcessEvent::Exited(exit), now);
+        self.deliver(
+            ProcessEvent::Exited(exit),
+            TimerAction::Exit(self.process),
+            now,
+        );
     }
 
     /// Kills the process now, from the parent.
     pub(super) fn kill(&self) {
-        let now = self.parent_clock.now();
-        if self.clock.ends_at() == NEVER && self.exited_at.get() > now {
+        let now = self.parent.now();
+        if self.own.ends_at() == NEVER && self.exited_at.get() > now {
             // The process may still have steps before it.
-            self.clock.end_at(now);
-            self.deliver(ProcessEvent::Exited(Exit::Killed), now);
+            self.own.end_at(now);
+            let killed = TimerAction::Killed(self.process);
+            self.parent.set_timer(arrival(now), killed);
         }
     }
 
@@ -92,14 +108,14 @@ impl Mailbox {
     /// Delivers an event to the parent one message delay after `sent`. Events that
     /// a blocked process sends after its kill arrive after the exit and are not
     /// read.
-    fn deliver(&self, event: ProcessEvent, sent: u64) {
-        let event = TimerAction::Event(self.process, event);
-        self.parent_clock.set_timer(arrival(sent), event);
+    fn deliver(&self, event: ProcessEvent, action: TimerAction, sent: u64) {
+        self.events.send(Some(event));
+        self.parent.set_timer(arrival(sent), action);
     }
 
     /// Returns the process's current time as loop time.
     fn now(&self) -> u64 {
-        self.clock.world_time(self.clock.now())
+        self.own.clock().world_time(self.own.now())
     }
 }
 
