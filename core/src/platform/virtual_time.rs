@@ -69,12 +69,9 @@ impl VirtualTime {
     /// Creates a world at time zero without tasks.
     #[must_use]
     pub fn new() -> Self {
-        let cores = Rc::<Cores>::default();
-        let schedule = cores.agenda().schedule(0);
-        cores.agenda().add(&schedule);
-        cores.agenda().enter();
+        let cores = Cores::new();
         VirtualTime {
-            main: EventLoop::new(schedule),
+            main: EventLoop::new(cores.agenda().add_main()),
             cores,
         }
     }
@@ -105,7 +102,7 @@ impl VirtualTime {
     /// If a task panics: the panic passes through.
     pub fn step(&self) -> Step {
         let agenda = self.cores.agenda();
-        agenda.enter();
+        agenda.perform_requests();
         let (place, at) = agenda.first();
         match place.checked_sub(1) {
             None => self.main.step(),
@@ -120,7 +117,7 @@ impl VirtualTime {
     /// which comes next. Returns `false` if there is none.
     fn advance(&self) -> bool {
         let agenda = self.cores.agenda();
-        agenda.reenter();
+        agenda.perform_requests();
         let (place, at) = agenda.first();
         match place.checked_sub(1) {
             None => self.main.advance(),
@@ -137,7 +134,7 @@ impl VirtualTime {
         let end = nanos(until);
         let agenda = self.cores.agenda();
         let is_due = || {
-            agenda.enter();
+            agenda.perform_requests();
             self.main.schedule().is_due(end) || agenda.first().1 <= end
         };
         while is_due() {
@@ -160,7 +157,6 @@ impl VirtualTime {
     ) -> Option<T> {
         let result = Rc::new(Cell::new(None));
         let main_result = Rc::clone(&result);
-        self.cores.agenda().enter();
         self.main.spawn(Box::pin(async move {
             main_result.set(Some(main.await));
         }));

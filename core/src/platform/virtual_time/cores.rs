@@ -27,13 +27,19 @@ use std::{
 };
 
 /// The running processes in the order they were started.
-#[derive(Default)]
 pub(super) struct Cores {
     running: RefCell<Vec<Rc<Core>>>,
     agenda: Rc<Agenda>,
 }
 
 impl Cores {
+    pub(super) fn new() -> Rc<Self> {
+        Rc::new(Cores {
+            running: RefCell::default(),
+            agenda: Agenda::new(),
+        })
+    }
+
     /// Returns the steps of the world.
     pub(super) fn agenda(&self) -> &Rc<Agenda> {
         &self.agenda
@@ -96,14 +102,12 @@ impl Processes for SimulatedProcesses {
         let events = Queue::new();
         let number = self.events.add(events.clone());
         let begins = self.schedule.now().saturating_add(nanos(PROCESS_START));
-        let cores = self.cores.upgrade();
-        let agenda = cores.as_ref().map(|cores| Rc::clone(cores.agenda()));
-        let schedule = agenda.unwrap_or_default().schedule(begins);
+        let schedule = self.schedule.other(begins);
         let event_loop = EventLoop::new(Rc::clone(&schedule));
         let queues = (event_loop.inbox().clone(), events.clone());
         let mailbox = Rc::new(Mailbox::new(number, &self.schedule, &schedule, queues));
         let mut id = 0;
-        if let Some(cores) = cores {
+        if let Some(cores) = self.cores.upgrade() {
             id = u32::try_from(number).unwrap_or(u32::MAX);
             let parent = Rc::new(Parent(Rc::clone(&mailbox)));
             let inbox = event_loop.inbox().clone();

@@ -39,30 +39,22 @@ impl ProcessEvents {
         self.queues.borrow().len()
     }
 
-    /// Delivers the next event of a process. The exit is the last one; later events are
-    /// dropped.
-    fn deliver(&self, process: usize, is_exit: bool) {
+    /// Delivers the next event of a process, or the exit of one that was killed. The
+    /// exit is the last event; later ones are dropped.
+    fn deliver(&self, process: usize, is_exit: bool, is_killed: bool) {
         let mut queues = self.queues.borrow_mut();
         let Some(index) = queues.iter().position(|(number, _)| *number == process) else {
             return;
         };
-        let queue = if is_exit {
-            queues.remove(index).1
-        } else {
-            queues[index].1.clone()
-        };
-        drop(queues);
-        queue.arrive();
-    }
-
-    /// Delivers the exit of a process that was killed, instead of its other events.
-    fn deliver_kill(&self, process: usize) {
-        let queues = self.queues.borrow();
-        if let Some((_, queue)) = queues.iter().find(|(number, _)| *number == process) {
-            queue.replace(ProcessEvent::Exited(Exit::Killed));
+        let queue = queues[index].1.clone();
+        if is_exit {
+            queues.remove(index);
         }
         drop(queues);
-        self.deliver(process, true);
+        if is_killed {
+            queue.replace(ProcessEvent::Exited(Exit::Killed));
+        }
+        queue.arrive();
     }
 }
 
@@ -178,9 +170,9 @@ impl EventLoop {
             TimerAction::Run(task) => self.tasks.wake(task),
             TimerAction::Wake(waker) => waker.wake(),
             TimerAction::Input => self.inbox.arrive(),
-            TimerAction::Event(process) => self.events.deliver(process, false),
-            TimerAction::Exit(process) => self.events.deliver(process, true),
-            TimerAction::Killed(process) => self.events.deliver_kill(process),
+            TimerAction::Event(process) => self.events.deliver(process, false, false),
+            TimerAction::Exit(process) => self.events.deliver(process, true, false),
+            TimerAction::Killed(process) => self.events.deliver(process, true, true),
         }
     }
 }

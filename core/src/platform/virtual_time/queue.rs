@@ -46,10 +46,8 @@ impl<T> Queue<T> {
     pub(super) fn replace(&self, item: T) {
         let mut state = self.0.borrow_mut();
         let arrived = state.arrived;
-        let dropped = state.items.split_off(arrived);
+        state.items.truncate(arrived);
         state.items.push_back(Some(item));
-        drop(state);
-        drop(dropped);
     }
 
     /// Delivers the next item that was sent.

@@ -8,7 +8,7 @@ use crate::latency::nanos;
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
-    mem, ptr,
+    mem,
     rc::Rc,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -27,14 +27,15 @@ pub(super) const NEVER: u64 = u64::MAX;
 /// The number of the first timer that another thread sets. On a tie it fires last.
 const FIRST_FOREIGN_TIMER: u64 = 1 << 63;
 
+const HAS_THREADS: bool = cfg!(any(not(target_family = "wasm"), target_feature = "atomics"));
+
 thread_local! {
-    /// The loops of the world that made a step on this thread last.
-    static CURRENT: RefCell<Option<Rc<Agenda>>> = const { RefCell::new(None) };
+    /// The worlds of this thread.
+    static WORLDS: RefCell<Vec<Rc<Agenda>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The loops of a world: the main loop, then its processes in the order they were
 /// started. Times are in nanoseconds.
-#[derive(Default)]
 pub(super) struct Agenda {
     loops: RefCell<Vec<Rc<Schedule>>>,
     /// The time in the world of each loop's next step, or [`NEVER`]. They are in one
@@ -132,25 +133,22 @@ fn waker_id(waker: &Waker) -> WakerId {
 }
 
 impl Agenda {
-    /// Creates the schedule of a loop whose clock is zero at the time `begins`. It is
-    /// not part of the agenda yet.
-    pub(super) fn schedule(&self, begins: u64) -> Rc<Schedule> {
-        Rc::new(Schedule {
-            clock: Arc::new(SharedClock {
-                begins,
-                now: AtomicU64::new(0),
-                index: AtomicUsize::new(usize::MAX),
-                next_foreign_timer: AtomicU64::new(FIRST_FOREIGN_TIMER),
-                requests: Mutex::default(),
-                has_requests: Arc::clone(&self.has_requests),
-            }),
-            queues: RefCell::default(),
-            next_timer: Cell::new(0),
-            is_stepping: Cell::new(false),
-            running: Cell::new(None),
-            ends_at: Cell::new(NEVER),
-            times: Rc::clone(&self.times),
-        })
+    /// Creates the agenda of a world of this thread, without loops.
+    pub(super) fn new() -> Rc<Self> {
+        let agenda = Rc::new(Agenda {
+            loops: RefCell::default(),
+            times: Rc::default(),
+            has_requests: Arc::default(),
+        });
+        let _ = WORLDS.try_with(|worlds| worlds.borrow_mut().push(Rc::clone(&agenda)));
+        agenda
+    }
+
+    /// Creates the schedule of the main loop and adds it.
+    pub(super) fn add_main(&self) -> Rc<Schedule> {
+        let schedule = Schedule::new(0, &self.times, &self.has_requests);
+        self.add(&schedule);
+        schedule
     }
 
     /// Adds a loop as the last one.
@@ -173,23 +171,20 @@ impl Agenda {
         }
     }
 
-    /// Removes all loops.
-    pub(super) fn clear(&self) {
-        let loops = self.loops.take();
-        drop(loops);
+    /// Removes all loops, because the world is dropped.
+    pub(super) fn clear(self: &Rc<Self>) {
+        drop(self.loops.take());
+        // Fails while the thread ends.
+        let _ = WORLDS.try_with(|worlds| worlds.borrow_mut().retain(|it| !Rc::ptr_eq(it, self)));
     }
 
-    /// Makes this thread the thread of the world, and performs the requests of others.
-    pub(super) fn enter(self: &Rc<Self>) {
-        // Fails while the thread ends.
-        let before = CURRENT.try_with(|current| {
-            let mut current = current.borrow_mut();
-            let is_current = current.as_ref().is_some_and(|it| Rc::ptr_eq(it, self));
-            (!is_current).then(|| current.replace(Rc::clone(self)))
-        });
-        drop(before);
-        // Before the requests are taken, so that none of another thread is missed.
-        if !self.has_requests.load(Relaxed) || !self.has_requests.swap(false, AcqRel) {
+    /// Performs the requests of other threads.
+    pub(super) fn perform_requests(&self) {
+        // Before the requests are taken, so that none is missed.
+        if !HAS_THREADS
+            || !self.has_requests.load(Relaxed)
+            || !self.has_requests.swap(false, AcqRel)
+        {
             return;
         }
         for schedule in self.loops.borrow().clone() {
@@ -199,18 +194,9 @@ impl Agenda {
                     Request::Ready(task) => schedule.push_ready(task),
                     Request::Set(key, waker) => schedule.set_waker(key, &waker),
                     Request::Unset(key) => schedule.unset(key),
-                    Request::Advanced => {}
+                    Request::Advanced => schedule.update(&schedule.queues.borrow()),
                 }
             }
-            schedule.update(&schedule.queues.borrow());
-        }
-    }
-
-    /// Enters the world again if it has requests of others. Another world may have run
-    /// on this thread in the meantime.
-    pub(super) fn reenter(self: &Rc<Self>) {
-        if self.has_requests.load(Relaxed) {
-            self.enter();
         }
     }
 
@@ -229,6 +215,32 @@ impl Agenda {
 }
 
 impl Schedule {
+    /// Creates the schedule of a loop whose clock is zero at the time `begins`. It is
+    /// not part of the agenda yet.
+    fn new(begins: u64, times: &Rc<RefCell<Vec<u64>>>, has_requests: &Arc<AtomicBool>) -> Rc<Self> {
+        Rc::new(Schedule {
+            clock: Arc::new(SharedClock {
+                begins,
+                now: AtomicU64::new(0),
+                index: AtomicUsize::new(usize::MAX),
+                next_foreign_timer: AtomicU64::new(FIRST_FOREIGN_TIMER),
+                requests: Mutex::default(),
+                has_requests: Arc::clone(has_requests),
+            }),
+            queues: RefCell::default(),
+            next_timer: Cell::new(0),
+            is_stepping: Cell::new(false),
+            running: Cell::new(None),
+            ends_at: Cell::new(NEVER),
+            times: Rc::clone(times),
+        })
+    }
+
+    /// Creates the schedule of another loop of the same world.
+    pub(super) fn other(&self, begins: u64) -> Rc<Self> {
+        Schedule::new(begins, &self.times, &self.clock.has_requests)
+    }
+
     pub(crate) fn clock(&self) -> &Arc<SharedClock> {
         &self.clock
     }
@@ -410,8 +422,6 @@ impl Queues {
         let timers = &mut self.timers;
         if timers.back().is_none_or(|(last, _)| *last < key) {
             timers.push_back((key, action));
-        } else if timers.front().is_some_and(|(first, _)| *first > key) {
-            timers.push_front((key, action));
         } else {
             let index = self.position_of(key).unwrap_or_else(|index| index);
             self.timers.insert(index, (key, action));
@@ -459,14 +469,18 @@ impl SharedClock {
     /// Moves the clock to `until`, unless it is past that already.
     pub(super) fn advance_to(&self, until: u64) {
         self.now.fetch_max(until, Relaxed);
-        self.with(|schedule| schedule.update(&schedule.queues.borrow()))
-            .unwrap_or_else(|| self.request(Request::Advanced));
+        match self.schedule() {
+            Some(schedule) => schedule.update(&schedule.queues.borrow()),
+            None => self.request(Request::Advanced),
+        }
     }
 
     /// Marks a task as ready.
     pub(super) fn push_ready(&self, task: TaskId) {
-        self.with(|schedule| schedule.push_ready(task))
-            .unwrap_or_else(|| self.request(Request::Ready(task)));
+        match self.schedule() {
+            Some(schedule) => schedule.push_ready(task),
+            None => self.request(Request::Ready(task)),
+        }
     }
 
     /// Returns the key of a new timer that is due after `duration`.
@@ -475,8 +489,10 @@ impl SharedClock {
     }
 
     fn key_at(&self, at: u64) -> TimerKey {
-        self.with(|schedule| schedule.key_at(at))
-            .unwrap_or_else(|| (at, self.next_foreign_timer.fetch_add(1, Relaxed)))
+        match self.schedule() {
+            Some(schedule) => schedule.key_at(at),
+            None => (at, self.next_foreign_timer.fetch_add(1, Relaxed)),
+        }
     }
 
     /// Sets a new timer for the given time.
@@ -487,14 +503,18 @@ impl SharedClock {
 
     /// Sets a timer that wakes a task.
     pub(crate) fn set_waker(&self, key: TimerKey, waker: &Waker) {
-        self.with(|schedule| schedule.set_waker(key, waker))
-            .unwrap_or_else(|| self.request(Request::Set(key, waker.clone())));
+        match self.schedule() {
+            Some(schedule) => schedule.set_waker(key, waker),
+            None => self.request(Request::Set(key, waker.clone())),
+        }
     }
 
     /// Removes a timer, unless it has fired.
     pub(crate) fn unset(&self, key: TimerKey) {
-        self.with(|schedule| schedule.unset(key))
-            .unwrap_or_else(|| self.request(Request::Unset(key)));
+        match self.schedule() {
+            Some(schedule) => schedule.unset(key),
+            None => self.request(Request::Unset(key)),
+        }
     }
 
     /// Returns the time after `duration`. `Duration::MAX` does not overflow.
@@ -506,21 +526,23 @@ impl SharedClock {
         self.index.load(Relaxed)
     }
 
-    /// Runs `f` with the schedule, if this is the thread of the world.
-    fn with<R>(&self, f: impl FnOnce(&Schedule) -> R) -> Option<R> {
-        let result = CURRENT.try_with(|current| {
-            let current = current.borrow();
-            let loops = current.as_ref()?.loops.borrow();
-            let schedule = loops.get(self.index())?;
-            ptr::eq(Arc::as_ptr(&schedule.clock), self).then(|| f(schedule))
+    /// Returns the schedule, if this is the thread of the world.
+    fn schedule(&self) -> Option<Rc<Schedule>> {
+        let schedule = WORLDS.try_with(|worlds| {
+            let worlds = worlds.borrow();
+            let is_own = |world: &&Rc<Agenda>| Arc::ptr_eq(&world.has_requests, &self.has_requests);
+            let loops = worlds.iter().find(is_own)?.loops.borrow();
+            loops.get(self.index()).map(Rc::clone)
         });
-        result.ok().flatten()
+        schedule.ok().flatten()
     }
 
-    #[cold]
+    /// Leaves a request for the thread of the world.
     fn request(&self, request: Request) {
-        self.requests().push(request);
-        self.has_requests.store(true, Release);
+        if HAS_THREADS {
+            self.requests().push(request);
+            self.has_requests.store(true, Release);
+        }
     }
 
     fn requests(&self) -> MutexGuard<'_, Vec<Request>> {

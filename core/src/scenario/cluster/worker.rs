@@ -35,15 +35,11 @@ pub(super) fn request(number: u64, work: Duration) -> String {
 
 /// Appends a number. Formatting it takes several times as long, and there may be
 /// millions of requests.
-fn push_number(line: &mut String, mut number: u64) {
-    let mut digits = [b'0'; 20];
-    let mut first = digits.len();
-    while number > 0 || first == digits.len() {
-        first -= 1;
-        digits[first] += u8::try_from(number % 10).unwrap_or(0);
-        number /= 10;
+fn push_number(line: &mut String, number: u64) {
+    if number > 9 {
+        push_number(line, number / 10);
     }
-    line.push_str(str::from_utf8(&digits[first..]).unwrap_or_default());
+    line.push(char::from(b'0' + u8::try_from(number % 10).unwrap_or(0)));
 }
 
 /// Encodes the report of a request.
