@@ -48,11 +48,11 @@ impl ProcessEvents {
         };
         let queue = queues[index].1.clone();
         if is_exit {
-            queues.remove(index);
+            queues.swap_remove(index);
         }
         drop(queues);
         if is_killed {
-            queue.replace(ProcessEvent::Exited(Exit::Killed));
+            queue.replace_next(ProcessEvent::Exited(Exit::Killed));
         }
         queue.arrive();
     }

@@ -42,12 +42,14 @@ impl<T> Queue<T> {
         self.0.borrow_mut().items.push_back(item);
     }
 
-    /// Replaces the items that have not arrived.
-    pub(super) fn replace(&self, item: T) {
+    /// Replaces the next item that arrives.
+    pub(super) fn replace_next(&self, item: T) {
         let mut state = self.0.borrow_mut();
         let arrived = state.arrived;
-        state.items.truncate(arrived);
-        state.items.push_back(Some(item));
+        match state.items.get_mut(arrived) {
+            Some(next) => *next = Some(item),
+            None => state.items.push_back(Some(item)),
+        }
     }
 
     /// Delivers the next item that was sent.

@@ -38,9 +38,6 @@ thread_local! {
 /// started. Times are in nanoseconds.
 pub(super) struct Agenda {
     loops: RefCell<Vec<Rc<Schedule>>>,
-    /// The time in the world of each loop's next step, or [`NEVER`]. They are in one
-    /// place because every step of the world compares them.
-    times: Rc<RefCell<Vec<u64>>>,
     /// Set if a loop has requests of other threads.
     has_requests: Arc<AtomicBool>,
 }
@@ -50,13 +47,15 @@ pub(crate) struct Schedule {
     clock: Arc<SharedClock>,
     queues: RefCell<Queues>,
     next_timer: Cell<u64>,
-    /// Set during a step of this loop, which updates the agenda once, at its end.
+    /// Set during a step of this loop, which updates `next_at` once, at its end.
     is_stepping: Cell<bool>,
     /// The task that runs, and its waker.
     running: Cell<Option<(TaskId, WakerId)>>,
     /// The time in the world at which the loop ends, which is its last step.
     ends_at: Cell<u64>,
-    times: Rc<RefCell<Vec<u64>>>,
+    /// The time in the world of the next step, or [`NEVER`]. Kept, because every step of
+    /// the world compares all loops.
+    next_at: Cell<u64>,
 }
 
 /// The clock of a loop, for any thread.
@@ -137,7 +136,6 @@ impl Agenda {
     pub(super) fn new() -> Rc<Self> {
         let agenda = Rc::new(Agenda {
             loops: RefCell::default(),
-            times: Rc::default(),
             has_requests: Arc::default(),
         });
         let _ = WORLDS.try_with(|worlds| worlds.borrow_mut().push(Rc::clone(&agenda)));
@@ -146,7 +144,7 @@ impl Agenda {
 
     /// Creates the schedule of the main loop and adds it.
     pub(super) fn add_main(&self) -> Rc<Schedule> {
-        let schedule = Schedule::new(0, &self.times, &self.has_requests);
+        let schedule = Schedule::new(0, &self.has_requests);
         self.add(&schedule);
         schedule
     }
@@ -156,8 +154,6 @@ impl Agenda {
         let mut loops = self.loops.borrow_mut();
         schedule.clock.index.store(loops.len(), Relaxed);
         loops.push(Rc::clone(schedule));
-        self.times.borrow_mut().push(NEVER);
-        schedule.update_agenda(&schedule.queues.borrow());
     }
 
     /// Removes a loop.
@@ -165,7 +161,6 @@ impl Agenda {
         let mut loops = self.loops.borrow_mut();
         let removed = loops.remove(index);
         removed.clock.index.store(usize::MAX, Relaxed);
-        self.times.borrow_mut().remove(index);
         for (index, schedule) in loops.iter().enumerate().skip(index) {
             schedule.clock.index.store(index, Relaxed);
         }
@@ -203,21 +198,21 @@ impl Agenda {
     /// Returns the place of the loop with the next step, and the time. On a tie it is
     /// the first one.
     pub(super) fn first(&self) -> (usize, u64) {
-        let times = self.times.borrow();
-        let (mut first, mut at) = (0, NEVER);
-        for (index, time) in times.iter().enumerate() {
-            if *time < at {
-                (first, at) = (index, *time);
+        let (mut first, mut first_at) = (0, NEVER);
+        for (index, schedule) in self.loops.borrow().iter().enumerate() {
+            let at = schedule.next_at.get();
+            if at < first_at {
+                (first, first_at) = (index, at);
             }
         }
-        (first, at)
+        (first, first_at)
     }
 }
 
 impl Schedule {
     /// Creates the schedule of a loop whose clock is zero at the time `begins`. It is
     /// not part of the agenda yet.
-    fn new(begins: u64, times: &Rc<RefCell<Vec<u64>>>, has_requests: &Arc<AtomicBool>) -> Rc<Self> {
+    fn new(begins: u64, has_requests: &Arc<AtomicBool>) -> Rc<Self> {
         Rc::new(Schedule {
             clock: Arc::new(SharedClock {
                 begins,
@@ -232,13 +227,13 @@ impl Schedule {
             is_stepping: Cell::new(false),
             running: Cell::new(None),
             ends_at: Cell::new(NEVER),
-            times: Rc::clone(times),
+            next_at: Cell::new(NEVER),
         })
     }
 
     /// Creates the schedule of another loop of the same world.
     pub(super) fn other(&self, begins: u64) -> Rc<Self> {
-        Schedule::new(begins, &self.times, &self.clock.has_requests)
+        Schedule::new(begins, &self.clock.has_requests)
     }
 
     pub(crate) fn clock(&self) -> &Arc<SharedClock> {
@@ -257,7 +252,7 @@ impl Schedule {
     /// Ends the loop at a time in the world.
     pub(super) fn end_at(&self, at: u64) {
         self.ends_at.set(at);
-        self.update_agenda(&self.queues.borrow());
+        self.update_next_at(&self.queues.borrow());
     }
 
     /// Marks a task as ready.
@@ -368,22 +363,18 @@ impl Schedule {
 
     fn update(&self, queues: &Queues) {
         if !self.is_stepping.get() {
-            self.update_agenda(queues);
+            self.update_next_at(queues);
         }
     }
 
-    /// Updates the time of the next step on the agenda.
-    fn update_agenda(&self, queues: &Queues) {
+    fn update_next_at(&self, queues: &Queues) {
         let now = self.clock.now();
         let next_at = match (queues.ready.is_empty(), queues.first_deadline()) {
             (false, _) => self.clock.world_time(now),
             (true, Some(deadline)) => self.clock.world_time(now.max(deadline)),
             (true, None) => NEVER,
         };
-        // A process that has ended has no place any more.
-        if let Some(time) = self.times.borrow_mut().get_mut(self.clock.index()) {
-            *time = next_at.min(self.ends_at());
-        }
+        self.next_at.set(next_at.min(self.ends_at()));
     }
 }
 
@@ -394,7 +385,7 @@ impl Drop for StepGuard<'_> {
     fn drop(&mut self) {
         self.0.running.set(None);
         self.0.is_stepping.set(false);
-        self.0.update_agenda(&self.0.queues.borrow());
+        self.0.update_next_at(&self.0.queues.borrow());
     }
 }
 
@@ -432,8 +423,7 @@ impl Queues {
     fn remove(&mut self, key: TimerKey) -> Option<TimerAction> {
         let timer = match (&self.single, self.timers.front()) {
             (Some((single, _)), _) if *single == key => self.single.take(),
-            (_, Some((first, _))) if *first == key => self.timers.pop_front(),
-            (_, Some((first, _))) if *first < key => {
+            (_, Some((first, _))) if *first <= key => {
                 let index = self.position_of(key).ok()?;
                 self.timers.remove(index)
             }
