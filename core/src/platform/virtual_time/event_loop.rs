@@ -4,7 +4,7 @@
 use super::threads::{SharedCores, SimulatedCompute};
 use super::{
     queue::Queue,
-    schedule::{DueStep, Schedule, SharedClock, TimerAction},
+    schedule::{DueStep, Schedule, SharedClock, TaskId, TimerAction},
     tasks::{Spawner, Tasks},
     timers::VirtualTimer,
 };
@@ -48,7 +48,7 @@ impl ProcessEvents {
         };
         let queue = queues[index].1.clone();
         if is_exit {
-            queues.swap_remove(index);
+            queues.remove(index);
         }
         drop(queues);
         if is_killed {
@@ -142,7 +142,11 @@ impl EventLoop {
                 self.tasks.run(task);
                 return Step::Ran;
             }
-            Some(DueStep::Timer(action)) => self.fire(action),
+            Some(DueStep::Timer(action)) => {
+                if let Some(task) = self.fire(action) {
+                    self.tasks.wake(task);
+                }
+            }
         }
         Step::Advanced(self.clock().now_duration())
     }
@@ -151,29 +155,33 @@ impl EventLoop {
     /// Returns `false` if there is none.
     pub(super) fn advance(&self) -> bool {
         let _guard = self.schedule.begin_step();
-        let woken = match self.schedule.take_step() {
-            None => return false,
-            Some(DueStep::Task(task) | DueStep::Timer(TimerAction::Run(task))) => Some(task),
+        let step = self.schedule.take_step();
+        let is_step = step.is_some();
+        let task = match step {
+            None => None,
+            Some(DueStep::Task(task)) => Some(task),
             Some(DueStep::Timer(action)) => {
-                self.fire(action);
-                self.schedule.take_ready()
+                let task = self.fire(action);
+                task.or_else(|| self.schedule.take_ready())
             }
         };
-        if let Some(task) = woken {
+        if let Some(task) = task {
             self.tasks.run(task);
         }
-        true
+        is_step
     }
 
-    fn fire(&self, action: TimerAction) {
+    /// Fires a timer. Returns the task to wake if it is one of this loop.
+    fn fire(&self, action: TimerAction) -> Option<TaskId> {
         match action {
-            TimerAction::Run(task) => self.tasks.wake(task),
+            TimerAction::Run(task) => return Some(task),
             TimerAction::Wake(waker) => waker.wake(),
             TimerAction::Input => self.inbox.arrive(),
             TimerAction::Event(process) => self.events.deliver(process, false, false),
             TimerAction::Exit(process) => self.events.deliver(process, true, false),
             TimerAction::Killed(process) => self.events.deliver(process, true, true),
         }
+        None
     }
 }
 

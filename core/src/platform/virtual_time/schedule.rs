@@ -125,7 +125,7 @@ pub(super) struct TaskId {
 }
 
 /// The identity of a waker: two wakers with the same identity wake the same task.
-type WakerId = (*const (), &'static RawWakerVTable);
+type WakerId = (*const (), *const RawWakerVTable);
 
 fn waker_id(waker: &Waker) -> WakerId {
     (waker.data(), waker.vtable())

@@ -17,14 +17,18 @@ use std::{
 pub(super) struct SpawnedTask {
     number: u64,
     /// `None` while the task runs.
-    future: Cell<Option<LocalBoxFuture<'static, ()>>>,
+    suspended: Option<SuspendedTask>,
+}
+
+struct SuspendedTask {
+    future: LocalBoxFuture<'static, ()>,
     task_waker: Arc<TaskWaker>,
     waker: Waker,
 }
 
 /// The unfinished tasks.
 pub(super) struct Tasks {
-    pub(super) unfinished: RefCell<Slab<Rc<SpawnedTask>>>,
+    pub(super) unfinished: RefCell<Slab<SpawnedTask>>,
     next: Cell<u64>,
     schedule: Rc<Schedule>,
 }
@@ -50,33 +54,36 @@ impl Tasks {
             queued: AtomicBool::new(false),
             clock: Arc::clone(self.schedule.clock()),
         });
-        entry.insert(Rc::new(SpawnedTask {
+        entry.insert(SpawnedTask {
             number: id.number,
-            future: Cell::new(Some(task)),
-            waker: Waker::from(Arc::clone(&task_waker)),
-            task_waker: Arc::clone(&task_waker),
-        }));
+            suspended: Some(SuspendedTask {
+                future: task,
+                waker: Waker::from(Arc::clone(&task_waker)),
+                task_waker: Arc::clone(&task_waker),
+            }),
+        });
         task_waker.wake();
     }
 
     pub(super) fn run(&self, id: TaskId) {
-        let Some(task) = self.get(id) else {
-            return;
-        };
-        // Taken out, so that it is dropped if it panics.
-        let Some(mut future) = task.future.take() else {
+        // Taken out of the slab, since it may spawn others while it runs.
+        let task = self.with(id, Option::take);
+        let Some(mut task) = task.flatten() else {
             return;
         };
         task.task_waker.queued.store(false, Ordering::Relaxed);
         self.schedule.set_running(id, &task.waker);
         let mut context = Context::from_waker(&task.waker);
-        if future.as_mut().poll(&mut context).is_pending() {
-            task.future.set(Some(future));
+        let poll = task.future.as_mut().poll(&mut context);
+        let mut unfinished = self.unfinished.borrow_mut();
+        if poll.is_pending() {
+            unfinished[id.key].suspended = Some(task);
             return;
         }
-        self.unfinished.borrow_mut().remove(id.key);
+        unfinished.remove(id.key);
         // Dropping the future may use the ports.
-        drop(future);
+        drop(unfinished);
+        drop(task.future);
         if task.task_waker.queued.swap(true, Ordering::Relaxed) {
             // The task was woken as it ended. Remove it, since an empty turn would not
             // be a step. It stays marked as queued, so it is never queued again.
@@ -86,15 +93,18 @@ impl Tasks {
 
     /// Wakes a task whose timer fired.
     pub(super) fn wake(&self, id: TaskId) {
-        if let Some(task) = self.get(id) {
-            task.task_waker.wake_by_ref();
+        let waker = self.with(id, |suspended| {
+            suspended.as_ref().map(|it| it.waker.clone())
+        });
+        if let Some(waker) = waker.flatten() {
+            waker.wake();
         }
     }
 
-    fn get(&self, id: TaskId) -> Option<Rc<SpawnedTask>> {
-        let unfinished = self.unfinished.borrow();
-        let task = unfinished.get(id.key)?;
-        (task.number == id.number).then(|| Rc::clone(task))
+    fn with<R>(&self, id: TaskId, f: impl FnOnce(&mut Option<SuspendedTask>) -> R) -> Option<R> {
+        let mut unfinished = self.unfinished.borrow_mut();
+        let task = unfinished.get_mut(id.key)?;
+        (task.number == id.number).then(|| f(&mut task.suspended))
     }
 }
 

@@ -224,14 +224,12 @@ impl Front {
             Some(WorkerReport::Beat) => self.context.trace.instant(RecordKind::Beat, name, 0),
             Some(WorkerReport::Started(number)) => {
                 let now = self.now();
-                let Some(index) = self.index_of(number) else {
-                    return;
-                };
-                if let Some(open) = &self.open[index] {
-                    let (trace, subject) = (self.trace(open.is_recorded), open.subject);
+                if let Some(open) = self.find(number) {
+                    open.started = now;
+                    let (is_recorded, subject) = (open.is_recorded, open.subject);
+                    let trace = self.trace(is_recorded);
                     let handle_span = trace.begin(RecordKind::Handle, name, subject);
-                    if let Some(open) = &mut self.open[index] {
-                        open.started = now;
+                    if let Some(open) = self.find(number) {
                         open.handle_span = Some(handle_span);
                     }
                 }
@@ -288,14 +286,10 @@ impl Front {
     }
 
     fn entry(&mut self, number: u64) -> Option<&mut Option<OpenRequest>> {
-        let index = self.index_of(number)?;
-        self.open.get_mut(index)
-    }
-
-    fn index_of(&self, number: u64) -> Option<usize> {
         // The last entry is the latest arrival.
         let distance_from_last = usize::try_from(self.arrived.checked_sub(number)?).ok()?;
-        self.open.len().checked_sub(distance_from_last + 1)
+        let index = self.open.len().checked_sub(distance_from_last + 1)?;
+        self.open.get_mut(index)
     }
 
     /// Returns the recorder for a request. Outside the sample, it only counts.

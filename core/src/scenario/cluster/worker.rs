@@ -42,14 +42,6 @@ fn push_number(line: &mut String, number: u64) {
     line.push(char::from(b'0' + u8::try_from(number % 10).unwrap_or(0)));
 }
 
-/// Encodes the report of a request.
-fn report(report: &str, number: &str) -> String {
-    let mut line = String::with_capacity(report.len() + number.len());
-    line.push_str(report);
-    line.push_str(number);
-    line
-}
-
 const STARTED: &str = "started ";
 const DONE: &str = "done ";
 
@@ -96,10 +88,10 @@ async fn run(context: ProcessContext) {
             context.platform().timer().block(HANG_DURATION);
             continue;
         };
-        context.send(report(STARTED, number));
+        context.send([STARTED, number].concat());
         let work = Duration::from_nanos(work.parse().unwrap_or(0));
         context.platform().occupy_loop(work);
-        context.send(report(DONE, number));
+        context.send([DONE, number].concat());
         // Yields to the heartbeat, which shares this loop.
         context.platform().sleep(Duration::ZERO).await;
     }
