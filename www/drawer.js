@@ -13,6 +13,8 @@ export function start() {
   };
   list.onkeydown = moveFocus;
   for (const button of document.querySelectorAll("#open-own, #open-freeze")) button.onclick = () => open(button.value);
+  // Show the picture of an experiment that a panel opens.
+  byId("drawer").addEventListener("click", ({ target }) => target.closest("a[href^='#/']") && scrollTo(0, 0));
   select(null);
 }
 

@@ -10,16 +10,24 @@ export function readKnobs(form) {
   return [...form.elements].map(({ name, value }) => [name, value]);
 }
 
-// Sets the form's values. During a run, some controls are disabled. A control without
-// effect is hidden.
-export function setKnobs(form, values, isRunning) {
+// Sets the values of a form's controls, and says beside them what changes later:
+// [key, value, ms]. During a run, some controls are disabled. A control without effect
+// is hidden. Returns the labels of the disabled and of the hidden ones.
+export function setKnobs(form, values, isRunning, changes) {
+  const hasEffect = ({ onlyWith: [key, needed] = [] }) => !key || (values[key] === needed && hasEffect(form.elements[key]));
+  const [disabled, unused] = [[], []];
   for (const control of form.elements) {
     control.value = values[control.name];
     control.disabled = isRunning && !control.isLive;
-    const [key, needed] = control.onlyWith ?? [];
-    control.parentNode.hidden = !!key && values[key] !== needed;
+    const isUsed = hasEffect(control);
+    control.closest(".knob").hidden = !isUsed;
+    if (!isUsed) unused.push(control.label);
+    else if (control.disabled) disabled.push(control.label);
+    const later = changes.filter(([key]) => key === control.name).map(([, value, ms]) => `${value} from ${ms} ms`);
+    document.getElementById(`later-${control.name}`).textContent = later.length ? `Then ${later.join(", ")}` : "";
     showProblem(control);
   }
+  return { disabled, unused };
 }
 
 function makeKnob(param, changed) {
@@ -27,10 +35,12 @@ function makeKnob(param, changed) {
   control.id = `knob-${param.key}`;
   control.name = param.key;
   control.isLive = param.live;
-  control.onlyWith = param.only_with;
+  control.onlyWith = param.only_with ?? undefined;
+  control.label = param.label;
   const help = element("p", { className: "help", id: `help-${param.key}` }, param.help);
   const problem = element("p", { className: "problem", id: `problem-${param.key}`, hidden: true });
-  control.setAttribute("aria-describedby", `${problem.id} ${help.id}`);
+  const later = element("p", { className: "later", id: `later-${param.key}` });
+  control.setAttribute("aria-describedby", `${problem.id} ${later.id} ${help.id}`);
   control.addEventListener("change", () => {
     // Number fields also accept 1e2 and 100.0.
     if (control.value && control.type === "number") control.value = control.valueAsNumber;
@@ -40,7 +50,7 @@ function makeKnob(param, changed) {
   const label = element("label", { htmlFor: control.id }, param.label);
   label.append(element("span", { className: "unit" }, unitOf(param)));
   const knob = element("div", { className: "knob" });
-  knob.append(label, control, problem, help);
+  knob.append(label, control, problem, later, help);
   return knob;
 }
 

@@ -257,20 +257,26 @@ function act(key, value) {
   navigate([...entries, [at ? `${key}@${at}` : key, value]]);
 }
 
+// Returns the settings as [key, value, millisecond of the change].
+const timed = () => entries.map(([name, value]) => [name.split("@")[0], value, name.split("@")[1] ?? 0]);
+
 // Returns the values at a moment.
 function valuesAt(at) {
-  const values = {};
-  for (const [name, value] of entries) {
-    const [key, ms = 0] = name.split("@");
-    if (ms <= at) values[key] = value;
-  }
-  return values;
+  return Object.fromEntries(timed().filter(([, , ms]) => ms <= at));
 }
 
-// Shows the values at the start, or where changes apply from.
+// Shows the values at the start, or where changes apply from, and says which controls
+// cannot change there, or have no effect.
 function showKnobs() {
   const at = forkAt();
-  setKnobs(byId("knobs"), valuesAt(at), at);
+  const later = timed().filter(([, , ms]) => ms > at);
+  const { disabled, unused } = setKnobs(byId("knobs"), valuesAt(at), at, later);
+  const notes = [
+    at && `Changes apply from ${at} ms.`,
+    disabled.length && `Set only at the start of a run, so disabled: ${disabled.join(", ")}.`,
+    unused.length && `Without effect with these settings, so not shown: ${unused.join(", ")}.`,
+  ];
+  setText(byId("fixed"), notes.filter(Boolean).join("\n"));
 }
 
 // Puts the controls' values into the address, if all are valid.

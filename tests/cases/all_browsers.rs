@@ -70,8 +70,8 @@ fn appearances() -> [Appearance; 4] {
     ];
     all.map(|(is_dark, width)| Appearance {
         is_dark,
-        has_reduced_motion: true,
         width,
+        ..Appearance::REDUCED_MOTION
     })
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Appearance {
     pub(crate) has_reduced_motion: bool,
     /// Width in CSS pixels.
     pub(crate) width: u32,
+    /// Height in CSS pixels. Firefox keeps its window's height.
+    pub(crate) height: u32,
 }
 
 impl Appearance {
@@ -32,6 +34,7 @@ impl Appearance {
         is_dark: false,
         has_reduced_motion: false,
         width: DESKTOP_WIDTH,
+        height: 900,
     };
 
     /// The page shows the end of a run at once.
@@ -79,7 +82,7 @@ impl Appearance {
             .issue_cmd(Cdp("Emulation.setEmulatedMedia", media))
             .await?;
         let size = json!({
-            "width": self.width, "height": 900, "deviceScaleFactor": 1, "mobile": false,
+            "width": self.width, "height": self.height, "deviceScaleFactor": 1, "mobile": false,
         });
         let size = Cdp("Emulation.setDeviceMetricsOverride", size);
         page.client.issue_cmd(size).await?;

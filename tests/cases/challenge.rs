@@ -32,6 +32,12 @@ async fn challenge_can_be_met_with_the_controls() -> Result<()> {
         );
         choose(page, "design", "events").await?;
         choose(page, "listeners", "async").await?;
+        // An inbox has no effect on synchronous listeners.
+        wait_until(
+            page,
+            "document.querySelector('#knob-inbox').checkVisibility()",
+        )
+        .await?;
         let inbox = Key::Backspace.repeat(2) + "32" + &Key::Enter;
         type_into(page, "knob-inbox", &inbox).await?;
         wait_until(page, &status_is("✓ Challenge met")).await?;

@@ -32,6 +32,7 @@ mod home;
 mod interference;
 mod keys;
 mod lanes;
+mod layout;
 mod native_world;
 mod offline;
 mod reading;

@@ -33,7 +33,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "Overflow policy",
             "Makes the source wait, drops the oldest or newest chunk, keeps only the latest, or rejects it. No effect with ignore.",
             &["wait", "drop-oldest", "drop-newest", "latest", "fail"],
-        ),
+        ).only_with("heed", "wait"),
         Param::integer(
             "mark",
             "High-water mark",

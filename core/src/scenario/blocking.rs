@@ -85,13 +85,15 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "Threads",
             "Maximum number of offloaded jobs running at once.",
             (Count, 1, 16, 2),
-        ),
+        )
+        .only_with("run", "offloaded"),
         Param::integer(
             "queue",
             "Queue",
             "Jobs that can wait for a thread. More are rejected.",
             (Count, 0, 20, 4),
-        ),
+        )
+        .only_with("run", "offloaded"),
         Param::choice(
             "inject",
             "Halfway",

@@ -35,7 +35,7 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "Listeners",
             "Run before emit returns (sync), or take events from an inbox in the background (async). Direct calls are always sync.",
             &["sync", "async"],
-        ),
+        ).only_with("design", "events"),
         Param::integer(
             "users",
             "Users",
@@ -92,19 +92,19 @@ pub(super) static SCENARIO: Scenario = Scenario {
             "Inbox capacity",
             "An asynchronous listener's inbox holds this many events.",
             (ParamUnit::Count, 1, 10_000, 16),
-        ),
+        ).only_with("listeners", "async"),
         Param::choice(
             "overflow",
             "Overflow policy",
             "A full inbox makes the sign-up wait, drops the oldest or newest event, keeps only the latest, or fails its listener.",
             &["wait", "drop-oldest", "drop-newest", "latest", "fail"],
-        ),
+        ).only_with("listeners", "async"),
         Param::choice(
             "reentry",
             "Listener that emits",
             "EmailService's listener emits an event per mail. AuditLog gets both.",
             &["none", "email"],
-        ),
+        ).only_with("design", "events"),
         Param::integer(
             "leak",
             "Listeners leaked",

@@ -1,31 +1,33 @@
-//! Screenshots of the home page and each scenario, in light and dark mode, at phone and
-//! desktop widths.
+//! Screenshots of the home page and each scenario at its decisive moment, in light and
+//! dark mode, on a phone and two desktop screens.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use serde_json::{Value, json};
 
 use crate::appearance::Appearance;
 use crate::browser::{self, Page};
-use crate::console::Cdp;
-use crate::experiment::{evaluate, finish_run, press, wait_until};
+use crate::experiment::{evaluate, finish_run, wait_until};
 use crate::native::list_scenarios;
 use crate::server::Serve;
 
-/// Phone and desktop widths in CSS pixels.
-const WIDTHS: [u32; 2] = [360, 1280];
+/// Widths and heights of the screens in CSS pixels.
+const SCREENS: [(u32, u32); 3] = [(1280, 800), (1440, 900), (390, 844)];
 
-/// Maximum height of a screenshot.
-const MAX_HEIGHT: f64 = 4000.0;
+/// The decisive moment of a scenario, as a share of its run: in between for a full
+/// queue or a crash, near the end for a comparison.
+fn decisive_moment(scenario: &str) -> f64 {
+    match scenario {
+        "observer" | "backpressure" | "pipeline" => 0.5,
+        "taxonomy" => 0.6,
+        "blocking" => 0.35,
+        "cluster" => 0.45,
+        _ => 0.9,
+    }
+}
 
-/// Number of steps back from the end of a run, to where the picture shows more.
-const STEPS_BACK: usize = 12;
-
-/// Writes screenshots such as `NAME-light-360.png` to a folder.
+/// Writes screenshots such as `NAME-light-390x844.png` to a folder.
 pub(crate) async fn take(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;
@@ -65,18 +67,23 @@ async fn home(page: &Page, folder: &Path) -> Result<()> {
 async fn scenario(page: &Page, folder: &Path, name: &str) -> Result<()> {
     Appearance::DEFAULT.apply(page).await?;
     finish_run(page).await?;
-    for _ in 0..STEPS_BACK {
-        press(page, "back").await?;
-    }
+    let seek = format!(
+        "const slider = document.querySelector('#time');
+        slider.value = slider.max * {};
+        slider.dispatchEvent(new Event('input'))",
+        decisive_moment(name)
+    );
+    evaluate(page, &seek).await?;
     save_each_appearance(page, folder, name).await
 }
 
 async fn save_each_appearance(page: &Page, folder: &Path, name: &str) -> Result<()> {
-    for width in WIDTHS {
+    for (width, height) in SCREENS {
         for is_dark in [false, true] {
             Appearance {
                 is_dark,
                 width,
+                height,
                 has_reduced_motion: false,
             }
             .apply(page)
@@ -85,24 +92,9 @@ async fn save_each_appearance(page: &Page, folder: &Path, name: &str) -> Result<
             tokio::time::sleep(Duration::from_millis(200)).await;
             wait_until(page, "document.readyState === 'complete'").await?;
             let scheme = if is_dark { "dark" } else { "light" };
-            let file = folder.join(format!("{name}-{scheme}-{width}.png"));
-            std::fs::write(&file, full_page_screenshot(page, width).await?)
-                .with_context(|| format!("cannot write {}", file.display()))?;
+            let file = folder.join(format!("{name}-{scheme}-{width}x{height}.png"));
+            page.screenshot(&file).await?;
         }
     }
     Ok(())
-}
-
-/// Takes a screenshot of the whole page.
-async fn full_page_screenshot(page: &Page, width: u32) -> Result<Vec<u8>> {
-    let height = evaluate(page, "return document.documentElement.scrollHeight").await?;
-    let height = height.as_f64().context("no height")?.min(MAX_HEIGHT);
-    let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
-    let options = json!({ "captureBeyondViewport": true, "clip": clip });
-    let answer: Value = page
-        .client
-        .issue_cmd(Cdp("Page.captureScreenshot", options))
-        .await?;
-    let data = answer["data"].as_str().context("no picture")?;
-    Ok(BASE64_STANDARD.decode(data)?)
 }

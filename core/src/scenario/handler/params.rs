@@ -59,5 +59,6 @@ pub(super) const ALL: &[Param] = &[
         "Restarts allowed",
         "Per worker and ten seconds. At one more, the supervisor gives up.",
         (Count, 0, 20, 5),
-    ),
+    )
+    .only_with("policy", "supervise"),
 ];

@@ -87,7 +87,8 @@ pub(super) const ALL: &[Param] = &[
         "Retry budget",
         "Retries allowed per hundred requests. A catch-all has no budget.",
         share(20),
-    ),
+    )
+    .only_with("design", "classified"),
     Param::choice(
         "breaker",
         "Circuit breaker",
