@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::appearance::Appearance;
 use crate::browser::{self, Page};
-use crate::experiment::{evaluate, finish_run, navigate, wait_until};
+use crate::experiment::{evaluate, navigate, wait_until};
 use crate::native::list_scenarios;
 use crate::server::Serve;
 
@@ -23,7 +23,8 @@ const PHONE: Appearance = Appearance {
 
 /// Returns the parts that are not wholly on the screen.
 const OFF_SCREEN: &str = "
-    const parts = ['header', '#title', '#picture', '.timeline', '#run', '#worlds', '#guide-panel', '.tabs'];
+    const parts = ['header', '#title', '#picture', '.timeline', '#run', '#worlds', '#guide-panel', '.tabs',
+        '#step-count', '.predict', '#step-knobs', '#run-step', '#reveal', '#findings li'];
     return parts.filter((part) => {
         const { top, left, right, bottom } = document.querySelector(part).getBoundingClientRect();
         return top < 0 || left < 0 || right > innerWidth || bottom > innerHeight + 1;
@@ -86,12 +87,9 @@ async fn every_experiment_fits_its_screen() -> Result<()> {
         page.open(&server.url).await?;
         for name in list_scenarios()?.into_iter().flat_map(|(_, names)| names) {
             DESKTOP.apply(page).await?;
-            navigate(page, &format!("#/{name}")).await?;
-            finish_run(page).await?;
-            wait_until(page, "!document.querySelector('#reading').hidden").await?;
-            close_drawer(page).await?;
-            let off_screen = evaluate(page, OFF_SCREEN).await?;
-            ensure!(off_screen == json!([]), "{name}: {off_screen}");
+            navigate(page, &format!("#/{name}?step=1")).await?;
+            let steps = run_each_step(page, &name).await.context(name.clone())?;
+            ensure!(steps >= 4, "{name} has {steps} steps");
             let share =
                 "return picture.clientWidth / document.querySelector('.viewport').clientWidth";
             let share = evaluate(page, share).await?.as_f64().unwrap_or_default();
@@ -103,6 +101,30 @@ async fn every_experiment_fits_its_screen() -> Result<()> {
         page.assert_no_console_errors().await
     })
     .await
+}
+
+/// Runs each step of the guide. Its parts and its finding must fit the screen. Returns the
+/// number of steps.
+async fn run_each_step(page: &Page, name: &str) -> Result<u64> {
+    const RUN: &str =
+        "if (document.querySelector('#reveal').hidden) document.querySelector('#run-step').click()";
+    let mut step = 0;
+    loop {
+        step += 1;
+        let is_shown = format!(
+            "document.title.toLowerCase().startsWith('{name} ') && \
+             document.querySelector('#step-count')?.textContent.startsWith('Step {step} of ')"
+        );
+        wait_until(page, &is_shown).await?;
+        evaluate(page, RUN).await?;
+        wait_until(page, "!document.querySelector('#reveal').hidden").await?;
+        let off_screen = evaluate(page, OFF_SCREEN).await?;
+        ensure!(off_screen == json!([]), "step {step}: {off_screen}");
+        let next = "const next = document.querySelector('[aria-label=\"Next step\"]'); next.click(); return next.disabled";
+        if evaluate(page, next).await? == true {
+            return Ok(step);
+        }
+    }
 }
 
 /// Runs a script with a closed drawer, then with each panel open. It returns faults.
