@@ -1,5 +1,5 @@
-//! Screenshots of the home page and each scenario at its decisive moment, in light and
-//! dark mode, on a phone and two desktop screens.
+//! Screenshots of the home page, the story and each scenario at its decisive moment, in
+//! light and dark mode, on a phone and two desktop screens.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,6 +14,9 @@ use crate::server::Serve;
 
 /// Widths and heights of the screens in CSS pixels.
 const SCREENS: [(u32, u32); 3] = [(1280, 800), (1440, 900), (390, 844)];
+
+/// A stop of the story.
+const STORY: &str = "#/handler?policy=swallow&step=2&story=6";
 
 /// The decisive moment of a scenario, as a share of its run: in between for a full
 /// queue or a crash, near the end for a comparison.
@@ -37,8 +40,12 @@ pub(crate) async fn take(folder: &Path) -> Result<()> {
         home(page, folder).await?;
         for name in list_scenarios()?.into_iter().flat_map(|(_, names)| names) {
             page.open(&format!("{}#/{name}", server.url)).await?;
-            scenario(page, folder, &name).await.with_context(|| name)?;
+            scenario(page, folder, &name, &name)
+                .await
+                .with_context(|| name)?;
         }
+        page.open(&format!("{}{STORY}", server.url)).await?;
+        scenario(page, folder, "story", "handler").await?;
         Ok(())
     })
     .await?;
@@ -64,7 +71,7 @@ async fn home(page: &Page, folder: &Path) -> Result<()> {
     save_each_appearance(page, folder, "home").await
 }
 
-async fn scenario(page: &Page, folder: &Path, name: &str) -> Result<()> {
+async fn scenario(page: &Page, folder: &Path, file: &str, name: &str) -> Result<()> {
     Appearance::DEFAULT.apply(page).await?;
     finish_run(page).await?;
     let seek = format!(
@@ -74,7 +81,7 @@ async fn scenario(page: &Page, folder: &Path, name: &str) -> Result<()> {
         decisive_moment(name)
     );
     evaluate(page, &seek).await?;
-    save_each_appearance(page, folder, name).await
+    save_each_appearance(page, folder, file).await
 }
 
 async fn save_each_appearance(page: &Page, folder: &Path, name: &str) -> Result<()> {
