@@ -258,7 +258,12 @@ function act(key, value) {
 }
 
 // Returns the settings as [key, value, millisecond of the change].
-const timed = () => entries.map(([name, value]) => [name.split("@")[0], value, name.split("@")[1] ?? 0]);
+function timed() {
+  return entries.map(([name, value]) => {
+    const [key, ms = 0] = name.split("@");
+    return [key, value, ms];
+  });
+}
 
 // Returns the values at a moment.
 function valuesAt(at) {
