@@ -259,18 +259,18 @@ impl InboxAccount {
     fn of(trace: &Trace, service: NameId) -> Self {
         let mut account = InboxAccount::default();
         let capacity = trace.param("inbox").parse().unwrap_or(u64::MAX);
-        let mut begun = 0;
+        let mut started = 0;
         let mut mail_deliveries = MailDeliveries::of(trace);
         for event in &trace.events {
             let is_mail = mail_deliveries.is_delivery(event);
             match event.kind {
                 RecordKind::Deliver if event.target == Some(service) && !is_mail => {
                     account.delivered += 1;
-                    let waiting = account.delivered.saturating_sub(begun + account.dropped);
+                    let waiting = account.delivered.saturating_sub(started + account.dropped);
                     account.was_full |= waiting > capacity;
                 }
                 RecordKind::Handle if event.source == service && event.phase == Phase::Begin => {
-                    begun += 1;
+                    started += 1;
                 }
                 RecordKind::Handle if event.source == service && event.phase == Phase::End => {
                     account.handled += 1;
