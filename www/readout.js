@@ -8,10 +8,10 @@ export const byId = (id) => document.getElementById(id);
 
 const texts = new WeakMap(); // of nodes, as written; a translator may have replaced them
 
-// Writes a text only if it is new, because a live region speaks at every change, and a
-// translator translates it again.
+// Writes a text only if it is new or was removed, because a live region speaks at every
+// change, and a translator translates it again.
 export function setText(node, text) {
-  if (texts.get(node) === text) return;
+  if (texts.get(node) === text && node.firstChild) return;
   if (texts.has(node) || node.textContent !== text) node.textContent = text;
   texts.set(node, text);
 }
