@@ -199,7 +199,7 @@ function show(address, { wasm, chapter, scenario, world, at }) {
   const pairs = address.values();
   entries = pairs.flatMap((key, at) => (at % 2 ? [] : [[key, pairs[at + 1]]]));
   const values = Object.fromEntries(entries);
-  const changes = entries.filter(isChange).map(([key, value]) => `${key.replace("@", ` = ${value} from `)} ms`);
+  const changes = entries.filter(isChange).map(([key, value]) => `${key.replace("@", ` = ${value} set at `)} ms`);
   setText(byId("changes"), changes.join(", "));
   if (document.activeElement === byId("drop")) byId("speed").focus();
   byId("drop").hidden = !changes.length;

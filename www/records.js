@@ -68,7 +68,7 @@ export class Records {
   }
 
   #read(record) {
-    const { kind, phase, source, target, failure, thread, subject } = record;
+    const { kind, phase, source, target, failure, thread, subject, end } = record;
     const name = KINDS[kind];
     const cause = this.names[failure];
     if (phase <= END && name !== "open") this.#addSpan(record);
@@ -77,7 +77,11 @@ export class Records {
     if (phase === BEGIN && (name === "stall" || (name === "compute" && thread === 0))) this.#mark(name, record);
     if (phase <= END || !(name in MOMENTS)) return;
     if (name === "exit") cause && this.#mark(name, record, cause);
-    else if (name === "change") this.#mark(name, record, this.names[target]);
+    else if (name === "change") {
+      // A busy loop takes a change when it is free.
+      const late = end - subject >= 1 ? ` (set at ${subject} ms)` : "";
+      this.#mark(name, record, this.names[target] + late);
+    }
     else if (name === "threads") this.#mark(name, record, String(subject));
     else if (name !== "switch" || this.names[target] === "open") this.#mark(name, record);
   }

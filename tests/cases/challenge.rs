@@ -19,6 +19,7 @@ async fn challenge_can_be_met_with_the_controls() -> Result<()> {
     browser::with(async |page| {
         page.open(&format!("{}#/decoupling?seed=7", server.url))
             .await?;
+        finish_run(page).await?;
         wait_until(page, &status_is("The last run had a different load")).await?;
         ensure!(
             evaluate(page, UNMET_GOAL_COUNT).await? == 0,

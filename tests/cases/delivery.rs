@@ -10,7 +10,7 @@ use crate::experiment::{evaluate, finish_run};
 use crate::server::Serve;
 
 /// Limits for the first load, in bytes.
-const SOURCES_LIMIT: u64 = 32_000;
+const SOURCES_LIMIT: u64 = 40_000;
 const WASM_LIMIT: u64 = 100_000;
 
 #[tokio::test]

@@ -43,7 +43,7 @@ async fn change_from_this_moment_keeps_the_past() -> Result<()> {
         ensure!(
             page.text("#changes")
                 .await?
-                .contains("email_latency = 400 from ")
+                .contains("email_latency = 400 set at ")
         );
         let command = page.text("#command").await?;
         ensure!(command.contains(" --set email_latency@"), "{command}");

@@ -84,7 +84,8 @@ impl Schedule {
         Some(latest.value)
     }
 
-    /// Records each change at its time, even if its parameter is not read until later.
+    /// Records each change at its time, even if its parameter is not read until later. A
+    /// blocked loop records it as soon as it continues.
     pub(super) async fn record_in_time(self) {
         for change in &self.0.changes {
             let at = Duration::from_millis(change.at_ms);
