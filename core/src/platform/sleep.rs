@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-/// The future returned by [`Platform::sleep`].
+/// The future returned by [`Platform::sleep`](super::Platform::sleep).
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sleep(SleepKind);
 

@@ -167,10 +167,9 @@ fn closed_log_counts_dropped_lines() {
     let mut server = StalledServer::start(&["--log-level", "debug"]);
     let dev_null = File::open("/dev/null").unwrap();
     drop(std::mem::replace(&mut server.log, dev_null));
-    for _ in 0..10 {
-        assert!(server.get("/nothing").contains(" 404 "));
-    }
+    // The writer may be behind, and busy with earlier lines.
     wait_until("dropped lines to be counted", || {
+        assert!(server.get("/nothing").contains(" 404 "));
         server.metric("highwater_log_lines_dropped_total") >= 10
     });
 }
