@@ -106,8 +106,8 @@ async fn every_experiment_fits_its_screen() -> Result<()> {
 /// Runs each step of the guide. Its parts and its finding must fit the screen. Returns the
 /// number of steps.
 async fn run_each_step(page: &Page, name: &str) -> Result<u64> {
-    const RUN: &str =
-        "if (document.querySelector('#reveal').hidden) document.querySelector('#run-step').click()";
+    const RUN: &str = "document.querySelector('#speed').value = '16';
+        if (document.querySelector('#reveal').hidden) document.querySelector('#run-step').click()";
     let mut step = 0;
     loop {
         step += 1;
