@@ -281,8 +281,8 @@ async fn file_changed_while_read_is_reported() -> Result<()> {
         choose(page, &path).await?;
         wait_for_progress(page).await?;
         create_sparse_file(&path, MIB)?;
-        let status = wait_for_status(page, "Failed at the stage file: ").await?;
-        ensure!(status.contains("changed"), "{status}");
+        let status = wait_for_status(page, "Failed: changing cannot be read").await?;
+        ensure!(status.contains("it was changed"), "{status}");
         ensure!(stored_file_count(page).await? == 0);
         Ok(())
     })

@@ -164,7 +164,7 @@ async fn lanes_show_records_and_pins() -> Result<()> {
             slider.value = slider.max; slider.dispatchEvent(new Event('input'))";
         evaluate(page, to_end).await?;
         press(page, "run").await?;
-        wait_until(page, &format!("{NOW} > 0 && {NOW} < 500")).await?;
+        wait_until(page, &format!("{NOW} > 0 && {NOW} < 2000")).await?;
         page.assert_no_console_errors().await
     })
     .await

@@ -200,7 +200,7 @@ async fn action_changes_a_parameter_from_this_moment() -> Result<()> {
         ensure!(
             page.text("#changes")
                 .await?
-                .starts_with("fail = email from ")
+                .starts_with("fail = email set at ")
         );
         // A button does the same, and a parameter that cannot change starts a new run.
         let press_action = |text: &str| {
