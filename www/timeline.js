@@ -6,6 +6,7 @@ import { seconds } from "./records.js";
 
 export { addRecords, paintLanes, refreshLanes };
 
+const LAST = 2 ** 32 - 1; // beyond every record
 const slider = byId("time");
 const fork = byId("fork");
 let at = ""; // the position in an unfinished playback, for an address
@@ -14,7 +15,8 @@ let length = 0;
 
 // Calls `seek` with a time in milliseconds, `goTo` with a number of records.
 export function attachTimeline(seek, goTo) {
-  slider.oninput = () => seek((slider.value / slider.max) * length);
+  // The last records may be later than the rounded length.
+  slider.oninput = () => (slider.value === slider.max ? goTo(LAST) : seek((slider.value / slider.max) * length));
   attachLanes(seek, goTo);
 }
 
