@@ -62,7 +62,7 @@ function showFindings(isRunning) {
   const lines = [];
   steps.forEach((step, index) => {
     const finding = kept.get(`${name} ${index}`);
-    const isLive = isRunning && index === at && byId("run").disabled;
+    const isLive = isRunning && index === at && byId("run").disabled && step.findings.some(([, number]) => lookUp(number) !== "–");
     if (!finding && !isLive) return;
     const by = isLive ? world : finding.world;
     const parts = step.findings.map(([label, number], part) => {
